@@ -1,0 +1,112 @@
+"""Sets up and runs, with nothing but Python: `python3 dev.py train | test`.
+
+  python3 dev.py train [ARGUMENTS]   the main job, or `bnnjax train ARGUMENTS`
+  python3 dev.py test [ARGUMENTS]    the tests, or `pytest ARGUMENTS`
+  python3 dev.py setup               the environment only
+
+The environment is `.venv`, made from `requirements.txt` (exact versions with
+hashes). The core and cost tests run a second time on the other end of the
+supported range where such an interpreter is installed.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent
+LOCK = ROOT / "requirements.txt"
+CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
+SECOND = "3.13"  # jax 0.12; the first is 3.11 with jax 0.10
+SECOND_TESTS = ("tests/core", "tests/cost")
+
+
+def run(*command) -> int:
+  """Runs a command in the project's folder; returns its exit status."""
+  return subprocess.call([str(c) for c in command], cwd=ROOT)
+
+
+def check(*command) -> None:
+  """Runs a command that has to succeed."""
+  if run(*command):
+    raise SystemExit(f"Failed: {' '.join(map(str, command))}")
+
+
+def setup(python=sys.executable, name=".venv") -> pathlib.Path:
+  """Makes an environment, or reuses one of the same lock; its Python."""
+  venv = ROOT / name
+  binary = venv / ("Scripts" if os.name == "nt" else "bin") / "python"
+  stamp = venv / "requirements.txt"
+  if stamp.exists() and stamp.read_bytes() == LOCK.read_bytes():
+    return binary
+  shutil.rmtree(venv, ignore_errors=True)
+  print(f"Setting up {name} (once, about half a minute) ...", flush=True)
+  check(python, "-m", "venv", venv)
+  pip = (
+    binary,
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+  )
+  check(*pip, "--require-hashes", "-r", LOCK)
+  check(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+  shutil.copy(LOCK, stamp)
+  return binary
+
+
+def second_interpreter() -> str | None:
+  """An interpreter of the other supported version that has `venv`, if any."""
+  if sys.version_info[:2] == tuple(map(int, SECOND.split("."))):
+    return None
+  places = [f"python{SECOND}", *map(str, _pyenv())]
+  for place in places:
+    found = shutil.which(place)
+    if found and not subprocess.call([found, "-c", "import ensurepip"]):
+      return found
+  return None
+
+
+def _pyenv() -> list[pathlib.Path]:
+  versions = pathlib.Path.home() / ".pyenv" / "versions"
+  return sorted(versions.glob(f"{SECOND}.*/bin/python"))
+
+
+def test(arguments: list[str]) -> int:
+  """All tests here, then core and cost on the other end of the range."""
+  workers = ("-n", str(os.cpu_count() or 1))
+  status = run(setup(), "-m", "pytest", *workers, *arguments)
+  if arguments or status:
+    return status
+  other = second_interpreter()
+  if other is None:
+    print(
+      f"SKIPPED core and cost tests on Python {SECOND}: no such interpreter."
+    )
+    return 0
+  print(f"Core and cost tests on {other}:", flush=True)
+  binary = setup(other, ".venv-second")
+  return run(binary, "-m", "pytest", *workers, *SECOND_TESTS)
+
+
+def main() -> int:
+  """Dispatches on the first argument."""
+  if sys.version_info < (3, 11):  # noqa: UP036 (run by any Python)
+    raise SystemExit("bnnjax needs Python 3.11 or newer.")
+  command, *arguments = sys.argv[1:] or ["--help"]
+  if command == "train":
+    arguments = arguments or [f"--config={CONFIG}"]
+    return run(setup(), "-m", "bnnjax", "train", *arguments)
+  if command == "test":
+    return test(arguments)
+  if command == "setup":
+    print(setup())
+    return 0
+  print(__doc__)
+  return int(command not in ("-h", "--help"))
+
+
+if __name__ == "__main__":
+  sys.exit(main())
