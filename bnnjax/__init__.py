@@ -1,0 +1,47 @@
+"""bnnjax: binary and extreme-low-bit neural networks in JAX.
+
+  import bnnjax as bx
+
+  layer = bx.Linear(256, 512, weight="ste|channel_l1", act="ste", rngs=rngs)
+  report = bx.count(layer, jax.ShapeDtypeStruct((1, 256), jnp.float32))
+
+Names are imported when first used, so that `import bnnjax` stays quick.
+"""
+
+import importlib
+
+_NAMES = {
+  "Binarizer": "bnnjax.core.binarizer",
+  "BitTag": "bnnjax.core.bits",
+  "Conv": "bnnjax.layers.linear",
+  "Estimator": "bnnjax.core.estimator",
+  "LatentWeight": "bnnjax.layers.binarize",
+  "Linear": "bnnjax.layers.linear",
+  "Mode": "bnnjax.core.progress",
+  "Progress": "bnnjax.core.progress",
+  "Quantized": "bnnjax.core.quantized",
+  "build": "bnnjax.models",
+  "count": "bnnjax.cost",
+  "estimator": "bnnjax.core.estimator",
+  "pack_signs": "bnnjax.core.packing",
+  "parse": "bnnjax.core.binarizer",
+  "registered": "bnnjax.core.registry",
+  "sign": "bnnjax.core.estimator",
+  "tag": "bnnjax.core.bits",
+  "train": "bnnjax.train.loop",
+  "unpack_signs": "bnnjax.core.packing",
+}
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name: str):
+  if name not in _NAMES:
+    raise AttributeError(f"module 'bnnjax' has no attribute {name!r}")
+  importlib.import_module("bnnjax.methods")  # registers every method's names
+  value = getattr(importlib.import_module(_NAMES[name]), name)
+  globals()[name] = value
+  return value
+
+
+def __dir__():
+  return __all__

@@ -1,0 +1,143 @@
+"""The two bilinear maps of low-bit layers: dot and convolution.
+
+Each says which scales of its operands can leave the contraction, and how the
+others change sides.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+
+@dataclasses.dataclass(frozen=True)
+class Dot:
+  """`[..., K] x [K, O] -> [..., O]`."""
+
+  precision: lax.PrecisionLike = None
+
+  def __call__(self, a, w, **kw):
+    return lax.dot_general(
+      a, w, (((a.ndim - 1,), (0,)), ((), ())), precision=self.precision, **kw
+    )
+
+  def w_cotangent(self, a, dy, w):
+    """Cotangent of `w` for the cotangent `dy` of the output."""
+    return jax.linear_transpose(lambda x: self(a, x), w)(dy)[0]
+
+  def a_factor(self, scale, a):
+    """Scale of the left operand as a factor of the output, or `None`."""
+    return scale if scale.ndim == 0 or scale.shape[-1] == 1 else None
+
+  def w_factor(self, scale, w):
+    """Scale of the right operand as a factor of the output, or `None`."""
+    if scale.ndim == 0 or scale.shape[0] == 1:
+      return scale.reshape(scale.shape[-1:])
+    return None
+
+  def to_w(self, scale, w):
+    """A left scale per contracted element, shaped for the right operand."""
+    return scale.reshape(-1, 1) if scale.size == scale.shape[-1] else None
+
+  def to_a(self, scale, a):
+    """A right scale per contracted element, shaped for the left operand."""
+    return scale[:, 0] if scale.shape[-1] == 1 else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Conv:
+  """`[N, *spatial, C] x [*window, C / groups, O] -> [N, *spatial', O]`.
+
+  `padding` pads with zeros; another value has to be padded beforehand.
+  """
+
+  strides: tuple[int, ...]
+  padding: str | tuple[tuple[int, int], ...]
+  dilation: tuple[int, ...]
+  groups: int = 1
+  precision: lax.PrecisionLike = None
+
+  def __call__(self, a, w, **kw):
+    n = a.ndim
+    channels_last = lax.ConvDimensionNumbers(
+      (0, n - 1, *range(1, n - 1)),
+      (n - 1, n - 2, *range(n - 2)),
+      (0, n - 1, *range(1, n - 1)),
+    )
+    return lax.conv_general_dilated(
+      a,
+      w,
+      self.strides,
+      self.padding,
+      rhs_dilation=self.dilation,
+      dimension_numbers=channels_last,
+      feature_group_count=self.groups,
+      precision=self.precision,
+      **kw,
+    )
+
+  def w_cotangent(self, a, dy, w):
+    """Cotangent of the kernel `w` for the cotangent `dy` of the output."""
+    if self.groups == 1:
+      return jax.linear_transpose(lambda x: self(a, x), w)(dy)[0]
+    return _grouped_kernel_cotangent(self, a, dy, w)
+
+  def a_factor(self, scale, a):
+    """Scale of the left operand as a factor of the output, or `None`."""
+    per_example = scale.ndim == 0 or all(n == 1 for n in scale.shape[1:])
+    return scale if per_example else None
+
+  def w_factor(self, scale, w):
+    """Scale of the right operand as a factor of the output, or `None`."""
+    if scale.ndim == 0 or all(n == 1 for n in scale.shape[:-1]):
+      return scale.reshape(scale.shape[-1:])
+    return None
+
+  def to_w(self, scale, w):
+    """A left scale per contracted element, shaped for the right operand."""
+    if self.groups > 1 or scale.size != scale.shape[-1]:
+      return None
+    return scale.reshape(-1, 1)
+
+  def to_a(self, scale, a):
+    """A right scale per contracted element, shaped for the left operand."""
+    if self.groups > 1 or scale.size != scale.shape[-2]:
+      return None
+    return scale.reshape(-1)
+
+
+def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
+  """One small dot a tap and group, instead of XLA's batch-group convolution.
+
+  The same multiply-accumulates, but on CPU 90 times faster (306 against 3.3 ms
+  for 16 groups of 3x3 on [128, 14, 14, 16]).
+  """
+  window, spatial = w.shape[:-2], a.shape[1:-1]
+  reach = [(k - 1) * d + 1 for k, d in zip(window, op.dilation)]
+  pads = op.padding
+  if isinstance(pads, str):
+    pads = lax.padtype_to_pads(spatial, reach, op.strides, pads)
+  a = jnp.pad(a, ((0, 0), *pads, (0, 0)))
+  outer = tuple(range(dy.ndim - 1))  # batch and spatial axes: contracted
+  d = dy.reshape(*dy.shape[:-1], op.groups, -1)
+  taps = []
+  for tap in np.ndindex(*window):
+    start = [t * k for t, k in zip(tap, op.dilation)]
+    stop = [
+      b + (n - 1) * s + 1 for b, n, s in zip(start, dy.shape[1:], op.strides)
+    ]
+    x = lax.slice(
+      a,
+      (0, *start, 0),
+      (a.shape[0], *stop, a.shape[-1]),
+      (1, *op.strides, 1),
+    ).reshape(*dy.shape[:-1], op.groups, -1)
+    batch = (len(outer),)
+    # [groups, in / groups, out / groups]
+    dot = lax.dot_general(
+      x, d, ((outer, outer), (batch, batch)), precision=op.precision
+    )
+    taps.append(jnp.moveaxis(dot, 0, 1).reshape(w.shape[-2:]))
+  return jnp.stack(taps).reshape(w.shape)

@@ -1,0 +1,122 @@
+"""The bit-width of a value, carried by the value itself.
+
+`tag` binds a primitive that is the identity everywhere except in the jaxpr: it
+survives jit, vmap, scan, remat and grad, leaves tangents untagged, and lowers
+to nothing, so that the compiled program is the same with and without it.
+`bnnjax.cost` reads the tags and nothing else of a model.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from fractions import Fraction
+
+import jax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+ROLES = ("weight", "act")
+
+
+@dataclasses.dataclass(frozen=True)
+class BitTag:
+  """What one term of a low-bit value is made of.
+
+  Attributes:
+    bits: width of the stored integer, at least 1.
+    alphabet: the values it may take, `None` for the whole `bits`-bit grid.
+    density: share of non-zero elements that have to be multiplied (N:M or
+      unstructured sparsity); 1 is dense.
+    group: a float factor may differ between groups of this many consecutive
+      elements along the contracted axis (group-wise scales); 0 means that no
+      factor may vary along that axis.
+  """
+
+  bits: int
+  alphabet: tuple[int, ...] | None = None
+  density: Fraction = Fraction(1)
+  group: int = 0
+
+  def __post_init__(self):
+    if isinstance(self.bits, bool) or not isinstance(self.bits, int):
+      raise TypeError(f"`bits` must be an int, got {self.bits!r}.")
+    if self.bits < 1:
+      raise ValueError(f"`bits` must be at least 1, got {self.bits}.")
+    density = Fraction(self.density).limit_denominator(2**20)
+    if not 0 < density <= 1:
+      raise ValueError(f"`density` must be in (0, 1], got {self.density}.")
+    object.__setattr__(self, "density", density)
+    if not isinstance(self.group, int) or self.group < 0:
+      raise ValueError(f"`group` must be an int >= 0, got {self.group!r}.")
+    if self.alphabet is not None:
+      object.__setattr__(self, "alphabet", tuple(self.alphabet))
+      if len(self.alphabet) > 2**self.bits and self.alphabet != (-1, 0, 1):
+        raise ValueError(
+          f"An alphabet of {len(self.alphabet)} values does not fit into"
+          f" {self.bits} bits."
+        )
+
+
+tag_p = Primitive("bit_tag")
+
+
+@tag_p.def_impl
+def _impl(x, **_):
+  return x
+
+
+@tag_p.def_abstract_eval
+def _abstract_eval(x, **_):
+  return x
+
+
+def _jvp(primals, tangents, **params):
+  # The tangent of a binary value is a real number: it stays untagged.
+  return tag_p.bind(primals[0], **params), tangents[0]
+
+
+ad.primitive_jvps[tag_p] = _jvp
+batching.defvectorized(tag_p)
+mlir.register_lowering(tag_p, lambda ctx, x, **_: [x])
+
+
+def tag(
+  x: jax.Array,
+  bits: "int | BitTag | Sequence[int | BitTag]",
+  *,
+  role: str | None = None,
+  alphabet: Sequence[int] | None = None,
+  density: "float | Fraction" = 1,
+  group: int = 0,
+) -> jax.Array:
+  """Returns `x`, known to the cost counter as a low-bit value.
+
+  Forward: identity. Backward: identity, and the cotangent is not tagged.
+  Place the tag after an affine map (`tag((sign(x) + 1) / 2, 1)`): addition
+  loses it. Products with float factors keep it as long as the factor can be
+  moved out of the contraction.
+
+  Args:
+    x: any array `[...]`; its values are what the tag says, up to scales.
+    bits: width of the value; a sequence for a sum of terms that is contracted
+      once but costs one contraction per term.
+    role: `"weight"` or `"act"`; decides the side in `(w_bits, a_bits)`. `None`
+      leaves it to the position: the right operand is the weight.
+    alphabet: the possible values, e.g. `(0, 1)`; `None` is the whole grid.
+    density: share of non-zero elements.
+    group: size of the groups along the contracted axis that have scales of
+      their own; 0 for none.
+
+  Raises:
+    TypeError, ValueError: an impossible width, role, density or group.
+  """
+  if role is not None and role not in ROLES:
+    raise ValueError(f"`role` must be one of {ROLES} or None, got {role!r}.")
+  make = functools.partial(
+    BitTag, alphabet=alphabet, density=density, group=group
+  )
+  terms = bits if isinstance(bits, (list, tuple)) else (bits,)
+  terms = tuple(t if isinstance(t, BitTag) else make(t) for t in terms)
+  if not terms:
+    raise ValueError("`bits` holds no term.")
+  return tag_p.bind(x, terms=terms, role=role)

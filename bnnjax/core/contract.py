@@ -1,0 +1,211 @@
+"""The low-bit contraction: dot and convolution of `Quantized` operands.
+
+Forward: values are contracted, scales are applied to the result, so that the
+contraction itself stays low-bit, countable and packable. Backward: the
+cotangent of the *dequantized* operands, sent to their surrogates; how latent
+tensor and scale share it is the binarizer's business. (Multiplying the scale in
+after the dot and leaving the rest to autodiff would scale dw by it, which most
+papers do not.)
+
+A scale that varies along the contracted axis cannot leave the contraction. It
+moves to the other operand where that one is float (FBI-Linear, Bi-Mamba), and
+else stays on its own, whose tag then has to declare the group.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from bnnjax.core.bilinear import Conv, Dot
+from bnnjax.core.quantized import Quantized, Term, as_quantized
+
+
+def dot(
+  a: "jax.Array | Quantized",
+  w: "jax.Array | Quantized",
+  *,
+  precision: lax.PrecisionLike = None,
+) -> jax.Array:
+  """`a w` of low-bit or float operands.
+
+  Args:
+    a: `[..., K]`.
+    w: `[K, O]`.
+    precision: as in `jax.lax.dot_general`.
+
+  Returns:
+    `[..., O]`, dtype of `a`.
+  """
+  return contract(Dot(precision), a, w)
+
+
+def conv(
+  a: "jax.Array | Quantized",
+  w: "jax.Array | Quantized",
+  *,
+  strides: Sequence[int] | None = None,
+  padding: str | Sequence[tuple[int, int]] = "SAME",
+  dilation: Sequence[int] | None = None,
+  groups: int = 1,
+  precision: lax.PrecisionLike = None,
+) -> jax.Array:
+  """Convolution of low-bit or float operands, channels last, any rank.
+
+  Args:
+    a: `[N, *spatial, C]`.
+    w: `[*window, C / groups, O]`.
+    strides, dilation: one number a spatial axis; ones by default.
+    padding: `"SAME"`, `"VALID"` or pairs; pads with zeros.
+    groups: feature groups.
+    precision: as in `jax.lax.conv_general_dilated`.
+
+  Returns:
+    `[N, *spatial', O]`, dtype of `a`.
+  """
+  ones = (1,) * (len(a.shape) - 2)
+  if not isinstance(padding, str):
+    padding = tuple(tuple(p) for p in padding)
+  op = Conv(
+    tuple(strides or ones), padding, tuple(dilation or ones), groups, precision
+  )
+  return contract(op, a, w)
+
+
+def contract(op: Dot | Conv, a, w) -> jax.Array:
+  """Contracts two operands under the gradient contract of this module."""
+  low_bit = isinstance(a, Quantized) or isinstance(w, Quantized)
+  if not low_bit and getattr(op, "groups", 1) == 1:
+    return op(a, w)
+  a, w = as_quantized(a), as_quantized(w)
+  return _contract(
+    op,
+    _surrogate(a),
+    _surrogate(w),
+    lax.stop_gradient((a.terms, a.shift)),
+    lax.stop_gradient((w.terms, w.shift)),
+  )
+
+
+def _surrogate(q: Quantized) -> jax.Array:
+  return jnp.zeros(q.shape, q.dtype) if q.surrogate is None else q.surrogate
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _contract(op, a_surrogate, w_surrogate, a, w):
+  del a_surrogate, w_surrogate
+  dtype = a[0][0].value.dtype
+  y = sum(
+    _pair(op, s, t) for s in _with_shift(a, None) for t in _with_shift(w, op)
+  )
+  return y.astype(dtype)
+
+
+def _with_shift(operand, op) -> tuple[Term, ...]:
+  """The terms, a shift becoming a float term of its own."""
+  terms, shift = operand
+  if shift is None:
+    return terms
+  value = terms[0].value
+  shape = value.shape
+  if op is not None and getattr(op, "groups", 1) == 1:
+    # The shift of a kernel needs one output only: it is then broadcast.
+    shape = (*shape[:-1], shift.shape[-1] if shift.ndim else 1)
+    if shift.ndim and shift.size == shift.shape[-1]:
+      ones = jnp.ones((*shape[:-1], 1), value.dtype)
+      return (*terms, Term(ones, shift.reshape(*(1,) * (len(shape) - 1), -1)))
+  return (*terms, Term(jnp.broadcast_to(shift, shape).astype(value.dtype)))
+
+
+def _pair(op, s: Term, t: Term) -> jax.Array:
+  """One term against one term, scales outside wherever they may."""
+  if t.is_grouped and s.kind is not None and isinstance(op, Dot):
+    return _grouped_dot(op, s, t)
+  a, w, factors = s.masked, t.masked, []
+  if s.scale is not None:
+    scale = s.full_scale
+    if (factor := op.a_factor(scale, a)) is not None:
+      factors.append(factor)
+    elif t.kind is None and (moved := op.to_w(scale, w)) is not None:
+      w = (w * moved).astype(w.dtype)
+    else:
+      a = (a * scale).astype(a.dtype)
+  if t.scale is not None:
+    scale = t.full_scale
+    if (factor := op.w_factor(scale, w)) is not None:
+      factors.append(factor)
+    elif s.kind is None and (moved := op.to_a(scale, a)) is not None:
+      a = (a * moved).astype(a.dtype)
+    else:
+      w = (w * scale).astype(w.dtype)
+  # bfloat16 cannot hold sums above 256 exactly: accumulate in float32.
+  wide = jnp.promote_types(a.dtype, jnp.float32)
+  y = op(a, w, preferred_element_type=wide)
+  for factor in factors:
+    y = y * factor
+  return y
+
+
+def _grouped_dot(op: Dot, s: Term, t: Term) -> jax.Array:
+  """One low-bit dot a group of inputs; its scale and the sum come after."""
+  size = t.kind.group
+  a = s.masked.reshape(*s.value.shape[:-1], -1, size)
+  w = t.masked.reshape(-1, size, t.value.shape[-1])
+  wide = jnp.promote_types(a.dtype, jnp.float32)
+  y = lax.dot_general(
+    a,
+    w,
+    (((a.ndim - 1,), (1,)), ((a.ndim - 2,), (0,))),
+    precision=op.precision,
+    preferred_element_type=wide,
+  )  # [G, ..., O]
+  scale = t.scale.reshape(t.scale.shape[0], *(1,) * (y.ndim - 2), -1)
+  y = jnp.sum(y * scale, axis=0)
+  if s.scale is None:
+    return y
+  factor = op.a_factor(s.full_scale, s.value)
+  if factor is None:
+    raise ValueError(
+      "Two low-bit operands both have scales along the contracted axis: got"
+      f" {s.scale.shape} and groups of {size}."
+    )
+  return y * factor
+
+
+def _contract_fwd(op, a_surrogate, w_surrogate, a, w):
+  return _contract(op, a_surrogate, w_surrogate, a, w), (a, w)
+
+
+def _contract_bwd(op, residuals, dy):
+  a, w = residuals
+  a, a_factor = _dequantize(a)
+  w, w_factor = _dequantize(w)
+  (da,) = jax.linear_transpose(lambda x: op(x, w), a)(dy)
+  dw = op.w_cotangent(a, dy, w)
+  if w_factor is not None:
+    da = (da * w_factor).astype(da.dtype)
+  if a_factor is not None:
+    dw = (dw * a_factor).astype(dw.dtype)
+  return da, dw, None, None
+
+
+_contract.defvjp(_contract_fwd, _contract_bwd)
+
+
+def _dequantize(operand) -> tuple[jax.Array, jax.Array | None]:
+  """The dequantized operand, a lone scalar scale kept apart.
+
+  A scalar times a gradient costs less than a scalar times the activations.
+  """
+  terms, shift = operand
+  first = terms[0]
+  if (
+    len(terms) == 1
+    and shift is None
+    and first.scale is not None
+    and first.scale.size == 1
+  ):
+    return first.masked, first.scale.reshape(())
+  return Quantized(terms, shift).dequantize(), None

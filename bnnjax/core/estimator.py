@@ -1,0 +1,214 @@
+"""Estimators: an alphabet in the forward pass, a surrogate in the backward.
+
+An estimator maps a latent tensor to low-bit *values*. Its backward rule says
+what reaches the latent tensor when `dy` is the cotangent of the dequantized
+tensor `value * scale`. Two forms exist:
+
+* an elementwise slope `g(x)`: backward `dy * g(x)`; the decorator `estimator`
+  builds it, with the sign in front unless `forward=` says otherwise;
+* a full rule `rule(x, scale, dy, **hp) -> dx` for the few that need more.
+
+Both run through one `jax.custom_vjp`. Floating-point hyper-parameters are
+operands of it, so an annealed one may be traced and never retraces.
+"""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from bnnjax.core import registry
+
+SIGN = (-1, 1)
+
+
+def sign(x: jax.Array, at_zero: int = 1) -> jax.Array:
+  """Sign with a chosen value at zero, +1 unless told otherwise.
+
+  Args:
+    x: `[...]`.
+    at_zero: +1, -1 or 0. The last two exist to reproduce the vectors of other
+      code; a 0 does not fit into one bit.
+
+  Returns:
+    `[...]` in {-1, +1}, dtype of `x`.
+
+  Example:
+    >>> sign(jnp.array([-2.0, -0.0, 3.0]))
+    [-1.  1.  1.]
+  """
+  one = jnp.ones((), x.dtype)
+  if at_zero == 1:
+    return jnp.where(x >= 0, one, -one)
+  if at_zero == -1:
+    return jnp.where(x > 0, one, -one)
+  if at_zero == 0:
+    return jnp.sign(x)
+  raise ValueError(f"`at_zero` must be +1, -1 or 0, got {at_zero!r}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimator:
+  """Forward values and backward rule of one binarization.
+
+  Attributes:
+    name: as registered.
+    alphabet: values of the forward pass; `None` for a grid of `bits` bits.
+    slope: `g(x, [scale], **hp)`, same shape as `x`; or `None` with `rule`.
+    rule: `(x, scale, dy, **hp) -> dx`; or `None` with `slope`.
+    forward: `(x, [scale], **hp) -> value`; `None` for the sign.
+    bits: width of the values, an int or a function of the hyper-parameters.
+    step: `(measure, **hp) -> scale`, what the scale's measurement means for
+      this grid (the bound of an int4 grid is 7 steps); `None`: the scale itself.
+    defaults: hyper-parameters and their defaults (those of the paper).
+  """
+
+  name: str
+  alphabet: tuple[int, ...] | None
+  slope: Callable[..., jax.Array] | None = None
+  rule: Callable[..., jax.Array] | None = None
+  forward: Callable[..., jax.Array] | None = None
+  bits: int | Callable[..., int] = 1
+  step: Callable[..., jax.Array] | None = None
+  defaults: Mapping[str, Any] = dataclasses.field(
+    default_factory=dict, hash=False
+  )
+  __doc__: str | None = dataclasses.field(default=None, hash=False)
+
+  def hyper(self, **given: Any) -> dict[str, Any]:
+    """Defaults overridden by `given`.
+
+    Raises:
+      ValueError: a name that this estimator does not have.
+    """
+    for key in given:
+      if key not in self.defaults:
+        raise registry.unknown(
+          f"hyper-parameter of estimator {self.name!r}", key, self.defaults
+        )
+    return {**self.defaults, **given}
+
+  def width(self, hp: Mapping[str, Any]) -> int:
+    """Bits of a value."""
+    return self.bits(**hp) if callable(self.bits) else self.bits
+
+  def value(self, x: jax.Array, scale: jax.Array | float = 1.0, **hp: Any):
+    """Forward values of `x` for a grid with this scale, without gradient."""
+    x, hp = jax.lax.stop_gradient(x), self.hyper(**hp)
+    at_zero = hp.pop("at_zero", 1)
+    if self.forward is None:
+      return sign(x, at_zero)
+    return _call(self.forward, hp, x, scale=scale)
+
+  def __call__(self, x: jax.Array, *, scale: jax.Array | float = 1.0, **hp):
+    """Dequantized tensor `value * scale` with the surrogate gradient.
+
+    Args:
+      x: latent tensor `[...]`.
+      scale: factor of the values, broadcast against `x`. It gets no gradient
+        and does not touch that of `x`.
+      **hp: hyper-parameters of this estimator.
+
+    Returns:
+      `[...]`, dtype of `x`.
+
+    Raises:
+      ValueError: unknown hyper-parameter.
+    """
+    hp = self.hyper(**hp)
+    traced = {k: v for k, v in hp.items() if isinstance(v, (float, jax.Array))}
+    static = tuple((k, v) for k, v in hp.items() if k not in traced)
+    return _surrogate(self, static, x, jax.lax.stop_gradient(scale), traced)
+
+
+def _call(function, hp, *args, scale):
+  """Calls a formula; the scale is handed over only where it is asked for."""
+  if "scale" in inspect.signature(function).parameters:
+    hp = {**hp, "scale": scale}
+  return function(*args, **hp)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _surrogate(est: Estimator, static, x, scale, traced):
+  value = est.value(x, scale, **dict(static), **traced)
+  return (value * scale).astype(x.dtype)
+
+
+def _surrogate_fwd(est, static, x, scale, traced):
+  return _surrogate(est, static, x, scale, traced), (x, scale, traced)
+
+
+def _surrogate_bwd(est, static, residuals, dy):
+  x, scale, traced = residuals
+  hp = {k: v for k, v in (*static, *traced.items()) if k != "at_zero"}
+  if est.rule is not None:
+    dx = est.rule(x, scale, dy, **hp)
+  else:
+    dx = dy * _call(est.slope, hp, x, scale=scale)
+  return dx.astype(x.dtype), None, None
+
+
+_surrogate.defvjp(_surrogate_fwd, _surrogate_bwd)
+
+
+def estimator(
+  *,
+  alphabet: tuple[int, ...] | None = SIGN,
+  bits: int | Callable[..., int] = 1,
+  forward: Callable[..., jax.Array] | None = None,
+  step: Callable[..., jax.Array] | None = None,
+  full_rule: bool = False,
+) -> Callable[[Callable[..., jax.Array]], Estimator]:
+  """Turns a surrogate derivative into a registered estimator.
+
+  The decorated function is `slope(x, *, hp=default, ...)`, and takes `scale` if
+  it needs it; with `full_rule` it is `rule(x, scale, dy, *, hp=default, ...)`.
+
+  Args:
+    alphabet: forward values; `None` for a whole `bits`-bit grid.
+    bits: width of the values, or a function of the hyper-parameters.
+    forward: the values, `None` for the sign (which then takes `at_zero=`).
+    step: turns what a scale measures into the step of the grid.
+    full_rule: the function is the whole backward rule.
+
+  Example:
+    >>> @estimator()
+    ... def triangle(x, *, width=1.0):
+    ...   return jnp.maximum(0, 1 - jnp.abs(x) / width)
+    >>> jax.grad(lambda x: triangle(x, width=2.0).sum())(jnp.array([1.0]))
+    [0.5]
+  """
+
+  def make(function):
+    signature = inspect.signature(function)
+    defaults = {
+      p.name: p.default
+      for p in signature.parameters.values()
+      if p.kind is p.KEYWORD_ONLY and p.name != "scale"
+    }
+    for name, default in defaults.items():
+      if default is inspect.Parameter.empty:
+        raise TypeError(
+          f"Hyper-parameter {name!r} of estimator {function.__name__!r} needs a"
+          " default (the paper's value)."
+        )
+    if forward is None:
+      defaults["at_zero"] = 1
+    made = Estimator(
+      name=function.__name__,
+      alphabet=alphabet,
+      slope=None if full_rule else function,
+      rule=function if full_rule else None,
+      forward=forward,
+      bits=bits,
+      step=step,
+      defaults=defaults,
+      __doc__=function.__doc__,
+    )
+    return registry.register("estimator", made.name)(made)
+
+  return make

@@ -1,0 +1,45 @@
+"""A method: one paper, its presets and its citation."""
+
+import dataclasses
+from typing import Any
+
+from bnnjax.core import registry
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+  """A spec string and options of the binarizer that it makes."""
+
+  spec: str | None
+  options: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+  """What a paper prescribes, by name.
+
+  Attributes:
+    name: as registered; what `method=` in a config and a bare spec mean.
+    paper: title, authors, year.
+    arxiv: identifier.
+    weight, act: presets of the two operands; a spec string is enough.
+    blocks: names of layers that the paper defines, e.g. `"PokeConv"`.
+  """
+
+  name: str
+  paper: str
+  arxiv: str
+  weight: "Preset | str | None" = None
+  act: "Preset | str | None" = None
+  blocks: tuple[str, ...] = ()
+
+  def __post_init__(self):
+    for role in ("weight", "act"):
+      preset = getattr(self, role)
+      if not isinstance(preset, Preset):
+        object.__setattr__(self, role, Preset(preset))
+
+
+def method(name: str, **fields: Any) -> Method:
+  """Makes a method and registers it."""
+  return registry.register("method", name)(Method(name, **fields))

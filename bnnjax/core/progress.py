@@ -1,0 +1,100 @@
+"""Where a run stands, and on whose behalf a layer speaks."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+
+
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=("step", "steps", "epoch", "epochs"),
+  meta_fields=(),
+)
+@dataclasses.dataclass(frozen=True)
+class Progress:
+  """Position in a run: what annealed estimators read.
+
+  All fields are scalars and may be traced, so that a schedule never retraces.
+
+  Attributes:
+    step: optimizer steps done, int32.
+    steps: optimizer steps of the whole run, int32.
+    epoch: passes over the data done, float32.
+    epochs: passes over the data of the whole run, float32.
+  """
+
+  step: jax.Array
+  steps: jax.Array
+  epoch: jax.Array
+  epochs: jax.Array
+
+  @classmethod
+  def at(cls, step, steps: int, epochs: float) -> "Progress":
+    """Progress at `step` of a run of `steps` steps and `epochs` epochs."""
+    step, steps = jnp.asarray(step, jnp.int32), jnp.asarray(steps, jnp.int32)
+    epochs = jnp.asarray(epochs, jnp.float32)
+    return cls(step, steps, step * (epochs / steps), epochs)
+
+  @property
+  def fraction(self) -> jax.Array:
+    """`step / steps`, float32 in [0, 1]."""
+    return self.step.astype(jnp.float32) / self.steps.astype(jnp.float32)
+
+  def reached(self, when: float | int) -> jax.Array:
+    """Whether `when` (see `to_step`) lies at or before this step."""
+    return self.step >= to_step(when, self.steps)
+
+
+def to_step(when: float | int, steps):
+  """The step that a time means: an int is a step, a float a fraction of a run.
+
+  Example:
+    >>> to_step(0.0625, 800), to_step(7500, 124_800)
+    (50, 7500)
+
+  Raises:
+    TypeError, ValueError: neither, or negative, or a fraction above 1.
+  """
+  if isinstance(when, bool) or not isinstance(when, (int, float)):
+    raise TypeError(f"A time is an int (step) or a float, got {when!r}.")
+  if when < 0 or (isinstance(when, float) and when > 1):
+    raise ValueError(
+      f"A time is a step >= 0 or a fraction of the run in [0, 1], got {when}."
+    )
+  if isinstance(when, int):
+    return when
+  if isinstance(steps, int):
+    return round(when * steps)
+  return jnp.round(when * steps).astype(jnp.int32)
+
+
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=("progress",),
+  meta_fields=("train", "deployed"),
+)
+@dataclasses.dataclass(frozen=True)
+class Mode:
+  """On whose behalf a layer computes.
+
+  Attributes:
+    progress: position in the run; `None` outside one.
+    train: batch statistics are used, and statistics are updated.
+    deployed: speak for the network that will be shipped: schedules at their
+      end, quantization started, bounds calibrated. Evaluation, records and
+      cost always do.
+  """
+
+  progress: Progress | None = None
+  train: bool = False
+  deployed: bool = True
+
+  @classmethod
+  def training(cls, progress: Progress | None = None) -> "Mode":
+    """The mode of a training step."""
+    return cls(progress, train=True, deployed=False)
+
+
+DEPLOYED = Mode()

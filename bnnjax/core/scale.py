@@ -1,0 +1,275 @@
+"""Scales: the float factors of low-bit values.
+
+A scale measures a tensor (mean magnitude, maximum) over some of its axes, or is
+learned, fixed, or calibrated from batches. `channel` means the last axis: the
+output channels of a kernel `[..., in, out]`, the features of an activation.
+
+For a grid of more than one bit the measure is a *bound*; the estimator turns it
+into the step of its grid (`Estimator.step`).
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from bnnjax.core import registry
+from bnnjax.core.progress import Mode
+
+GRADIENTS = ("none", "multiply", "full")
+Variables = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+  """What a scale says of one tensor.
+
+  Attributes:
+    scale: broadcasts against the tensor (group scales: see `Term`).
+    stats: new statistics.
+    ready: whether the tensor may be quantized yet; `True` or a traced bool.
+  """
+
+  scale: jax.Array
+  stats: Variables = dataclasses.field(default_factory=dict)
+  ready: jax.Array | bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+  """A registered scale.
+
+  Attributes:
+    name: as registered.
+    measure: `(x, params, stats, mode, **hp) -> Measured`.
+    init: `(x, **hp) -> (params, stats)`; `x` may be abstract.
+    gradient: default of the option of that name (`Binarizer.gradient`).
+    group: `(**hp) -> int`, elements of a group along the contracted axis.
+    events: names of the loop events that it cannot do without.
+    defaults: hyper-parameters and their defaults.
+  """
+
+  name: str
+  measure: Callable[..., Measured]
+  init: Callable[..., tuple[Variables, Variables]] | None = None
+  gradient: str = "none"
+  group: Callable[..., int] | None = None
+  events: Mapping[str, Callable[[Variables], Variables]] = dataclasses.field(
+    default_factory=dict, hash=False
+  )
+  defaults: Mapping[str, Any] = dataclasses.field(
+    default_factory=dict, hash=False
+  )
+  __doc__: str | None = dataclasses.field(default=None, hash=False)
+
+
+def scale(
+  *,
+  init: Callable[..., tuple[Variables, Variables]] | None = None,
+  gradient: str = "none",
+  group: Callable[..., int] | None = None,
+  events: Mapping[str, Callable[[Variables], Variables]] | None = None,
+) -> Callable[[Callable[..., Any]], Scale]:
+  """Registers a scale.
+
+  The decorated function is `f(x, *, hp=default)` returning the factor, or, with
+  `init`, `f(x, params, stats, mode, *, hp=default)` returning `Measured`.
+  """
+
+  def make(function):
+    def plain(x, params, stats, mode, **hp):
+      del params, mode
+      return Measured(function(x, **hp), stats)
+
+    made = Scale(
+      function.__name__,
+      plain if init is None else function,
+      init,
+      gradient,
+      group,
+      events or {},
+      {
+        p.name: p.default
+        for p in inspect.signature(function).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+      },
+      function.__doc__,
+    )
+    return registry.register("scale", made.name)(made)
+
+  return make
+
+
+def _magnitude(x: jax.Array, how: str, axes: tuple[int, ...], pow2: bool):
+  """Mean or maximum of |x| over `axes`, optionally rounded to 2^k."""
+  x = jnp.abs(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
+  reduce = {"l1": jnp.mean, "max": jnp.max}[how]
+  s = reduce(x, axis=axes, keepdims=True)
+  if pow2:
+    # A bound is rounded up so that nothing is clipped, a mean to the nearest.
+    turn = jnp.ceil if how == "max" else jnp.round
+    s = jnp.where(s > 0, jnp.exp2(turn(jnp.log2(jnp.where(s > 0, s, 1)))), 0)
+  return s
+
+
+def _all(x):
+  return tuple(range(x.ndim))
+
+
+@scale()
+def tensor_l1(x, *, pow2=False):
+  """Mean magnitude of the whole tensor (DoReFa-Net); `pow2`: nearest 2^k."""
+  return _magnitude(x, "l1", _all(x), pow2)
+
+
+@scale()
+def tensor_max(x, *, pow2=False):
+  """Largest magnitude of the whole tensor; `pow2`: next 2^k above."""
+  return _magnitude(x, "max", _all(x), pow2)
+
+
+@scale()
+def channel_l1(x, *, pow2=False):
+  """Mean magnitude of each output channel (XNOR-Net, 1603.05279, eq. 6).
+
+  The L2-optimal scale of sign(w): `argmin_s ||w - s sign(w)||^2`.
+
+  Args:
+    x: latent weights `[..., C]`, output channels last.
+    pow2: round to the nearest power of two.
+
+  Returns:
+    `[1, ..., C]`. Zero channels give zero.
+  """
+  return _magnitude(x, "l1", _all(x)[:-1], pow2)
+
+
+@scale()
+def channel_max(x, *, pow2=False):
+  """Largest magnitude of each output channel; `pow2`: next 2^k above."""
+  return _magnitude(x, "max", _all(x)[:-1], pow2)
+
+
+def _group_magnitude(x, how, size, pow2):
+  if x.ndim != 2 or x.shape[0] % size:
+    raise ValueError(
+      "Group scales need a kernel [in, out] whose `in` is a multiple of the"
+      f" group size: got shape {x.shape} and size {size}."
+    )
+  grouped = x.reshape(-1, size, x.shape[-1])
+  return _magnitude(grouped, how, (1,), pow2)[:, 0]
+
+
+def _group_size(size=128, **_):
+  return size
+
+
+@scale(group=_group_size)
+def group_l1(x, *, size=128, pow2=False):
+  """Mean magnitude per output and group of `size` inputs.
+
+  Args:
+    x: kernel `[in, out]`, `in` a multiple of `size`.
+    size: consecutive inputs that share a scale.
+    pow2: round to the nearest power of two.
+
+  Returns:
+    `[in / size, out]`.
+  """
+  return _group_magnitude(x, "l1", size, pow2)
+
+
+@scale(group=_group_size)
+def group_max(x, *, size=128, pow2=False):
+  """Largest magnitude per output and group of `size` inputs; see `group_l1`."""
+  return _group_magnitude(x, "max", size, pow2)
+
+
+def _learned_init(x, *, axes="channel", init="l1"):
+  kept = {"tensor": (), "channel": (-1,), "input": (-2,)}
+  if axes not in kept:
+    raise registry.unknown("axes of scale 'learned'", axes, kept)
+  over = tuple(
+    i for i in range(len(x.shape)) if i - len(x.shape) not in kept[axes]
+  )
+  if isinstance(init, (int, float)):
+    shape = tuple(1 if i in over else n for i, n in enumerate(x.shape))
+    return {"scale": jnp.full(shape, init, jnp.float32)}, {}
+  if isinstance(x, jax.ShapeDtypeStruct):
+    raise ValueError(
+      "The scale of an activation has no tensor to start from: give a number,"
+      " e.g. `learned(init=1.0)`."
+    )
+  return {"scale": _magnitude(x, init, over, False)}, {}
+
+
+@scale(init=_learned_init, gradient="full")
+def learned(x, params, stats, mode, *, axes="channel", init="l1"):
+  """A trained scale: `y = s sign(x)`, gradients to `s` and, times `s`, to `x`.
+
+  Args:
+    axes: `"tensor"`, `"channel"` (last axis) or `"input"` (last but one: a
+      kernel's contracted axis).
+    init: a number, or `"l1"` / `"max"` of the weights at the start.
+  """
+  del x, mode, axes, init
+  return Measured(params["scale"], stats)
+
+
+@scale()
+def fixed(x, *, value=1.0):
+  """A constant scale or bound."""
+  del x
+  return jnp.asarray(value, jnp.float32)
+
+
+def _ema_init(x, **_):
+  shape = (1,) * (len(x.shape) - 1) + (x.shape[-1],)
+  zero = jnp.zeros(shape, jnp.float32)
+  return {}, {"max": zero, "min": zero, "bound": zero - 1}
+
+
+def _ema_bound(stats: Variables) -> jax.Array:
+  return jnp.maximum(jnp.abs(stats["max"]), jnp.abs(stats["min"]))
+
+
+def _freeze(stats: Variables) -> Variables:
+  return {**stats, "bound": _ema_bound(stats)}
+
+
+@scale(init=_ema_init, group=lambda **_: 1, events={"freeze_bounds": _freeze})
+def ema_bound(x, params, stats, mode: Mode, *, rate=0.1):
+  """Per-channel bound from running extremes, frozen once (PokeBNN, AQT).
+
+  Training keeps averages of each batch's maximum and minimum, zeros left out:
+  `e <- e + rate (extreme - e)`. The event `freeze_bounds` sets
+  `bound = max(|max|, |min|)`; until then training does not quantize this
+  tensor. The deployed network uses the frozen bound or, before the event, the
+  one that freezing would give now.
+
+  The bound varies along the contracted axis (group of 1): products are
+  low-bit, each is rescaled.
+
+  Args:
+    x: activations `[..., C]`.
+    rate: share of a new batch in the averages.
+  """
+  del params
+  if mode.train:
+    nonzero, axes = x != 0, tuple(range(x.ndim - 1))
+    x = x.astype(jnp.float32)
+    top = jnp.max(x, axes, keepdims=True, where=nonzero, initial=-jnp.inf)
+    low = jnp.min(x, axes, keepdims=True, where=nonzero, initial=jnp.inf)
+    seen = jnp.isfinite(top)  # False where a channel is all zeros
+    step = lambda e, new: e + rate * jnp.where(seen, new - e, 0)  # noqa: E731
+    stats = {
+      **stats,
+      "max": step(stats["max"], top),
+      "min": step(stats["min"], low),
+    }
+  frozen = stats["bound"] >= 0
+  bound = jnp.where(frozen, stats["bound"], _ema_bound(stats))
+  return Measured(bound, stats, True if mode.deployed else frozen)

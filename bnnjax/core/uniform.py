@@ -1,0 +1,80 @@
+"""Uniform quantizers of 2 to 8 bits, as google/aqt has them (PokeBNN needs them).
+
+A clip that is met exactly passes half the gradient: the derivative of
+`jnp.clip` at its edge.
+"""
+
+import jax.numpy as jnp
+
+from bnnjax.core.estimator import estimator
+
+EPS = 2.0**-23  # added to every bound: float32's machine epsilon
+
+
+def clip_slope(x, edge):
+  """Derivative of `clip(x, -edge, edge)`: 1, 0, and 1/2 on the edge."""
+  size = jnp.abs(x)
+  return jnp.where(size < edge, 1, jnp.where(size == edge, 0.5, 0))
+
+
+def _levels(bits):
+  return 2 ** (bits - 1) - 1
+
+
+def _width(*, bits):
+  if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 8:
+    raise ValueError(f"A uniform grid has 2 to 8 bits, got {bits!r}.")
+  return bits
+
+
+def _round_symmetric(x, *, scale, bits):
+  n = _levels(bits)
+  return jnp.floor(jnp.clip(x / scale, -n, n) + 0.5).astype(x.dtype)
+
+
+@estimator(
+  alphabet=None,
+  bits=_width,
+  forward=_round_symmetric,
+  step=lambda bound, *, bits: (bound + EPS) / _levels(bits),
+)
+def symmetric(x, *, bits=4, scale=1.0):
+  """Signed uniform grid with `2^bits - 1` levels, 0 among them.
+
+  Forward: `floor(clip(x / s, +-n) + 1/2)` with `n = 2^(bits-1) - 1` and step
+  `s = bound / n`. Backward: `dx = dy` inside the bound, 0 outside, half on it.
+
+  Args:
+    x: latent tensor `[...]`.
+    bits: 2 to 8.
+    scale: the step `s`, broadcasts against `x`.
+  """
+  return clip_slope(x / scale, _levels(bits)).astype(x.dtype)
+
+
+def _round_unsigned(x, *, scale, bits):
+  top = 2**bits - 1
+  return jnp.clip(jnp.floor(x / scale), 0, top).astype(x.dtype)
+
+
+@estimator(
+  alphabet=None,
+  bits=_width,
+  forward=_round_unsigned,
+  step=lambda bound, *, bits: (bound + EPS) / 2**bits,
+)
+def unsigned(x, *, bits=4, scale=1.0):
+  """Unsigned uniform grid for inputs that are never negative.
+
+  Forward: `clip(floor(x / s), 0, 2^bits - 1)` with step `s = bound / 2^bits`.
+  Backward: `dx = dy` on the inner bins, half on the whole first and last bin
+  (floor comes before clip in the released code, so they meet its edges), 0
+  outside.
+
+  Args:
+    x: latent tensor `[...]`.
+    bits: 2 to 8.
+    scale: the step `s`, broadcasts against `x`.
+  """
+  half = (2**bits - 1) / 2
+  return clip_slope(jnp.floor(x / scale) - half, half).astype(x.dtype)

@@ -1,0 +1,24 @@
+"""Settings of every test: CPU, one compilation cache, all names registered."""
+
+import os
+import pathlib
+
+import jax
+import pytest
+
+import bnnjax.methods  # noqa: F401 (registers every method)
+
+CACHE = pathlib.Path(__file__).parents[1] / ".jax_cache"
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_compilation_cache_dir", os.fspath(CACHE))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+@pytest.fixture
+def rngs():
+  """Fixed random numbers for layers."""
+  from flax import nnx
+
+  return nnx.Rngs(0)

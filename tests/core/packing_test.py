@@ -1,0 +1,48 @@
+import hypothesis
+import hypothesis.strategies as st
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis.extra import numpy as hnp
+
+from bnnjax.core import packing
+
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=70)
+
+
+@hypothesis.settings(max_examples=40, deadline=None)
+@hypothesis.given(data=st.data(), word=st.sampled_from([8, 16, 32]))
+def test_round_trip(data, word):
+  shape = data.draw(SHAPES)
+  axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+  seed = data.draw(st.integers(0, 2**31))
+  x = np.random.default_rng(seed).choice([-1.0, 1.0], shape).astype(np.float32)
+  packed = packing.pack_signs(jnp.asarray(x), axis=axis, word=word)
+  assert packed.dtype.itemsize * 8 == word
+  assert packed.shape[axis] == packing.packed_length(shape[axis], word)
+  back = packing.unpack_signs(packed, shape[axis], axis=axis)
+  np.testing.assert_array_equal(back, x)
+
+
+def test_least_significant_bit_first_and_zero_is_plus_one():
+  x = jnp.array([1.0, -1.0, 0.0, -2.0])
+  np.testing.assert_array_equal(packing.pack_signs(x, word=8), [0b0101])
+
+
+def test_bits_past_the_end_are_unset():
+  packed = packing.pack_signs(jnp.ones(33))
+  np.testing.assert_array_equal(packed, np.array([2**32 - 1, 1], np.uint32))
+
+
+def test_errors():
+  x = jnp.ones((2, 3))
+  with pytest.raises(ValueError, match=r"one of \[8, 16, 32\], got 64"):
+    packing.pack_signs(x, word=64)
+  with pytest.raises(ValueError, match="Axis 2 does not exist in shape"):
+    packing.pack_signs(x, axis=2)
+  with pytest.raises(
+    ValueError, match="5 signs take 1 words of 32 bits, got 2"
+  ):
+    packing.unpack_signs(jnp.zeros((2,), jnp.uint32), 5)
+  with pytest.raises(ValueError, match="unsigned words, got float32"):
+    packing.unpack_signs(jnp.zeros((1,)), 5)
