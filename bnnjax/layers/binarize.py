@@ -1,0 +1,79 @@
+"""Variable types, and the module that owns a binarizer's variables."""
+
+from typing import Any
+
+import jax
+from flax import nnx
+
+from bnnjax.core import binarizer as binarizer_lib
+from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.quantized import Quantized
+
+
+class LatentWeight(nnx.Param):
+  """The float weight behind a binary one: what the optimizer updates.
+
+  The type selects optimizer, clipping, decay mask, flip ratio and packing.
+  """
+
+
+class BinarizerParam(nnx.Param):
+  """A trained parameter of a binarizer: scale, threshold, bound."""
+
+
+class BinarizerStat(nnx.Variable):
+  """A statistic of a binarizer: running bounds and the like."""
+
+
+class Binarize(nnx.Module):
+  """A binarizer with its parameters and statistics; without one, the identity.
+
+  Args:
+    spec: spec string, `Binarizer`, or `None`.
+    role: `"weight"` or `"act"`.
+    like: the latent weight, or a `jax.ShapeDtypeStruct` for an activation.
+    **options: fields of the binarizer, see `bnnjax.core.binarizer.parse`.
+  """
+
+  def __init__(
+    self,
+    spec: "str | Binarizer | None",
+    role: str,
+    like: "jax.Array | jax.ShapeDtypeStruct",
+    **options: Any,
+  ):
+    self.binarizer = binarizer_lib.parse(spec, role, **options)
+    params, stats = self.binarizer.init(like) if self.binarizer else ({}, {})
+    self.params = nnx.Dict({k: BinarizerParam(v) for k, v in params.items()})
+    self.stats = nnx.Dict({k: BinarizerStat(v) for k, v in stats.items()})
+
+  def __call__(
+    self, x: jax.Array, mode: Mode = DEPLOYED
+  ) -> "jax.Array | Quantized":
+    """Quantizes `x`; in training, updates the statistics."""
+    if self.binarizer is None:
+      return x
+    params = {k: v[...] for k, v in self.params.items()}
+    stats = {k: v[...] for k, v in self.stats.items()}
+    quantized, stats = self.binarizer.apply(x, params, stats, mode)
+    if mode.train:
+      self._store(stats)
+    return quantized
+
+  @property
+  def events(self) -> tuple[str, ...]:
+    """Names of the loop events that this binarizer cannot do without."""
+    if self.binarizer is None or self.binarizer.scale is None:
+      return ()
+    return tuple(self.binarizer.scale.events)
+
+  def on_event(self, name: str) -> None:
+    """Lets the statistics take part in a loop event."""
+    if name in self.events:
+      stats = {k: v[...] for k, v in self.stats.items()}
+      self._store(self.binarizer.scale.events[name](stats))
+
+  def _store(self, stats):
+    for key, value in stats.items():
+      self.stats[key][...] = value

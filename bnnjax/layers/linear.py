@@ -1,0 +1,295 @@
+"""Linear and convolution layers whose operands may be low-bit."""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict, Unpack
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from bnnjax.core import contract, registry
+from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.quantized import Quantized, Term
+from bnnjax.layers import output as output_lib
+from bnnjax.layers.binarize import Binarize, LatentWeight
+
+Spec = str | Binarizer | None
+PAD_VALUES = (0, -1, 1)
+LECUN_NORMAL = nnx.initializers.lecun_normal()
+
+
+class Options(TypedDict, total=False):
+  """Keyword arguments that `Linear` and `Conv` share.
+
+  Attributes:
+    weight, act: binarizers of kernel and input: a spec string, a `Binarizer`
+      or `None` (default) for float.
+    output: name of a scale of the output, see `bnnjax.layers.output`.
+    use_bias: whether a bias is added (default).
+    dtype: of the computation; by default that of input and kernel.
+    param_dtype: of the stored parameters, float32 by default.
+    kernel_init, bias_init: initializers; LeCun normal and zeros by default.
+    precision: as in `jax.lax.dot_general`.
+  """
+
+  weight: Spec
+  act: Spec
+  output: str | None
+  use_bias: bool
+  dtype: Any
+  param_dtype: Any
+  kernel_init: nnx.Initializer
+  bias_init: nnx.Initializer
+  precision: lax.PrecisionLike
+
+
+class _Contraction(nnx.Module):
+  """What `Linear` and `Conv` share: a kernel, two binarizers, a bias."""
+
+  def __init__(
+    self,
+    shape: tuple[int, ...],
+    features: tuple[int, int],
+    *,
+    weight: Spec = None,
+    act: Spec = None,
+    output: str | None = None,
+    use_bias: bool = True,
+    dtype: Any = None,
+    param_dtype: Any = jnp.float32,
+    kernel_init: nnx.Initializer = LECUN_NORMAL,
+    bias_init: nnx.Initializer = nnx.initializers.zeros,
+    precision: lax.PrecisionLike = None,
+    rngs: nnx.Rngs,
+  ):
+    for name, count in zip(("in", "out"), features):
+      if not isinstance(count, int) or count < 1:
+        raise ValueError(
+          f"`{name}_features` must be an int >= 1, got {count!r}."
+        )
+    kernel = kernel_init(rngs.params(), shape, param_dtype)
+    kind = nnx.Param if weight in (None, "float") else LatentWeight
+    self.kernel = kind(kernel)
+    self.weight = Binarize(weight, "weight", kernel)
+    like = jax.ShapeDtypeStruct(
+      (1,) * (len(shape) - 1) + (features[0],), param_dtype
+    )
+    self.act = Binarize(act, "act", like)
+    self.bias = (
+      nnx.Param(bias_init(rngs.params(), (features[1],), param_dtype))
+      if use_bias
+      else None
+    )
+    self.output = output_lib.parse(output, features[1])
+    self.in_features, self.out_features = features
+    self.dtype, self.precision = dtype, precision
+
+  def _operands(self, x, mode):
+    """Activations and kernel, quantized in the dtype of the computation."""
+    kernel = self.kernel[...]
+    dtype = self.dtype or jnp.result_type(x, kernel)
+    return (
+      self.act(x.astype(dtype), mode),
+      self.weight(kernel.astype(dtype), mode),
+    )
+
+  def _finish(self, y, x, mode):
+    if self.output is not None:
+      y = (y * self.output(x, mode)).astype(y.dtype)
+    if self.bias is not None:
+      y = y + self.bias[...].astype(y.dtype)
+    return y
+
+  def _check(self, x, ndim: int | None):
+    name = type(self).__name__
+    if ndim is not None and x.ndim != ndim:
+      raise ValueError(
+        f"{name} takes `[batch, {ndim - 2} spatial axes, channels]`, got shape"
+        f" {x.shape}."
+      )
+    if x.ndim < 1 or x.shape[-1] != self.in_features:
+      raise ValueError(
+        f"{name} was built for {self.in_features} input features, got"
+        f" {x.shape[-1] if x.ndim else 'a scalar'} (shape {x.shape})."
+      )
+
+
+class Linear(_Contraction):
+  """`y = output(x) * (act(x) weight(kernel)) + bias`.
+
+  Args:
+    in_features, out_features: sizes of the last axis before and after.
+    rngs: random numbers; the key `params` is used.
+    **options: `weight=`, `act=` and the other keywords of `Options`.
+
+  Attributes:
+    kernel: `[in_features, out_features]`, `LatentWeight` where binarized.
+
+  Raises:
+    ValueError: unknown spec; an input with another number of features.
+  """
+
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    *,
+    rngs: nnx.Rngs,
+    **options: Unpack[Options],
+  ):
+    super().__init__(
+      (in_features, out_features),
+      (in_features, out_features),
+      rngs=rngs,
+      **options,
+    )
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[..., in_features] -> [..., out_features]`."""
+    self._check(x, None)
+    a, w = self._operands(x, mode)
+    y = contract.dot(a, w, precision=self.precision)
+    return self._finish(y, x, mode)
+
+
+class Conv(_Contraction):
+  """Convolution, channels last, any number of spatial axes.
+
+  Args:
+    in_features, out_features: channels before and after.
+    kernel_size: window; its length is the number of spatial axes.
+    strides, dilation: one number for all spatial axes, or one each.
+    padding: `"SAME"`, `"VALID"`, a number of elements on every side, or pairs.
+    pad_value: 0, -1 or +1, in units of the low-bit values. Zero makes a third
+      value out of a {-1, +1} map (most papers do); +1 keeps it binary
+      (QuickNet).
+    groups: feature groups.
+    rngs: random numbers; the key `params` is used.
+    **options: `weight=`, `act=` and the other keywords of `Options`.
+
+  Attributes:
+    kernel: `[*kernel_size, in_features / groups, out_features]`.
+
+  Raises:
+    ValueError: unknown spec, sizes that do not fit, an input of another rank or
+      number of channels.
+  """
+
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    kernel_size: int | Sequence[int],
+    *,
+    strides: int | Sequence[int] = 1,
+    padding: str | int | Sequence[tuple[int, int]] = "SAME",
+    pad_value: int = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    rngs: nnx.Rngs,
+    **options: Unpack[Options],
+  ):
+    if isinstance(kernel_size, int):
+      raise TypeError(
+        "`kernel_size` has one number per spatial axis, e.g. (3, 3), got"
+        f" {kernel_size}."
+      )
+    window = tuple(kernel_size)
+    if in_features % groups or out_features % groups:
+      raise ValueError(
+        f"`groups` must divide input and output features: got groups={groups},"
+        f" {in_features} -> {out_features}."
+      )
+    super().__init__(
+      (*window, in_features // groups, out_features),
+      (in_features, out_features),
+      rngs=rngs,
+      **options,
+    )
+    self.window, self.groups = window, groups
+    self.strides = _per_axis("strides", strides, window)
+    self.dilation = _per_axis("dilation", dilation, window)
+    self.padding = _padding(padding, window)
+    self.pad_value = pad_value
+    alphabet = self.act.binarizer and self.act.binarizer.estimator.alphabet
+    if pad_value not in PAD_VALUES:
+      raise registry.unknown("pad_value", pad_value, map(str, PAD_VALUES))
+    if pad_value and alphabet and pad_value not in alphabet:
+      raise ValueError(
+        f"`pad_value` must be 0 or in the alphabet {alphabet} of the"
+        f" activations, got {pad_value}."
+      )
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[N, *spatial, in_features] -> [N, *spatial', out_features]`."""
+    self._check(x, len(self.window) + 2)
+    a, w = self._operands(x, mode)
+    padding = self.padding
+    if self.pad_value:
+      a, padding = _pad(a, self._pads(x.shape[1:-1]), self.pad_value), "VALID"
+    y = contract.conv(
+      a,
+      w,
+      strides=self.strides,
+      padding=padding,
+      dilation=self.dilation,
+      groups=self.groups,
+      precision=self.precision,
+    )
+    return self._finish(y, x, mode)
+
+  def _pads(self, spatial):
+    """Pairs of padded elements for each spatial axis."""
+    if not isinstance(self.padding, str):
+      return self.padding
+    reach = [(k - 1) * d + 1 for k, d in zip(self.window, self.dilation)]
+    return lax.padtype_to_pads(spatial, reach, self.strides, self.padding)
+
+
+def _per_axis(name, value, window) -> tuple[int, ...]:
+  value = (value,) * len(window) if isinstance(value, int) else tuple(value)
+  if len(value) != len(window) or min(value) < 1:
+    raise ValueError(
+      f"`{name}` must be an int >= 1, or one for each of {len(window)} spatial"
+      f" axes, got {value}."
+    )
+  return value
+
+
+def _padding(padding, window):
+  if isinstance(padding, int):
+    return ((padding, padding),) * len(window)
+  if isinstance(padding, str):
+    if padding not in ("SAME", "VALID"):
+      raise registry.unknown("padding", padding, ("SAME", "VALID"))
+    return padding
+  pairs = tuple(tuple(p) for p in padding)
+  if len(pairs) != len(window) or any(len(p) != 2 for p in pairs):
+    raise ValueError(
+      f"`padding` needs a (low, high) pair for each of {len(window)} spatial"
+      f" axes, got {padding!r}."
+    )
+  return pairs
+
+
+def _pad(x: "jax.Array | Quantized", pairs, value: int):
+  """Pads the spatial axes of the low-bit values (or of a float map)."""
+  widths = ((0, 0), *pairs, (0, 0))
+
+  def pad(array, constant):
+    return jnp.pad(array, widths, constant_values=constant)
+
+  if not isinstance(x, Quantized):
+    return pad(x, value)
+  terms = tuple(
+    Term(
+      pad(t.value, value),
+      t.scale,
+      None if t.mask is None else pad(t.mask, 1),
+      t.kind,
+    )
+    for t in x.terms
+  )
+  return Quantized(terms, x.shift, pad(x.surrogate, 0))

@@ -1,0 +1,291 @@
+"""The layers of PokeBNN: PokeInit, PokeConv, squeeze-and-excite, Reshape-Add.
+
+PokeBNN: A Binary Pursuit of Lightweight Accuracy, Zhang, Zhang, Lew, CVPR 2022,
+arXiv:2112.00133, sec. 3; google/aqt is followed where the two differ.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from bnnjax.core import binarizer
+from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers.activation import DPReLU
+from bnnjax.layers.linear import Conv, Spec
+
+REDUCTION = 8  # squeeze-and-excite; the released code ignores its `se_ratio`
+
+
+@dataclasses.dataclass(frozen=True)
+class PokeBits:
+  """Binarizers of all operands of a PokeBNN, and its dtype.
+
+  Attributes:
+    weight, act: of the body's convolutions.
+    init, se, head: bit-width of stem, squeeze-and-excite and classifier; `None`
+      is float.
+    start: when training starts to quantize convolution weights (a fraction of
+      the run or a step; epoch 50 of 800 in the paper). The classifier's are
+      quantized from the first step, as in the released code.
+    tag: whether values carry their bit-width.
+    dtype: of the computation.
+  """
+
+  weight: Spec = "half_shift|channel_max"
+  act: Spec = "half_shift|fixed(value=3.0)"
+  init: int | None = 8
+  se: int | None = 4
+  head: int | None = 8
+  start: float | int = 0.0625
+  tag: bool = True
+  dtype: Any = None
+
+  def body(self) -> dict[str, Any]:
+    """`weight=`, `act=` and `dtype=` of a body convolution."""
+    act = binarizer.parse(self.act, "act")
+    if act is not None:
+      act = dataclasses.replace(act, tag=self.tag)
+    return {
+      "weight": self._weight(self.weight),
+      "act": act,
+      "dtype": self.dtype,
+    }
+
+  def uniform(
+    self, bits: int | None, *, unsigned: bool = False, start: bool = True
+  ) -> dict[str, Any]:
+    """`weight=`, `act=` and `dtype=` of a layer with `bits`-bit operands."""
+    if bits is None:
+      return {"dtype": self.dtype}
+    grid = "unsigned" if unsigned else "symmetric"
+    weight = f"symmetric(bits={bits})|channel_max"
+    act = binarizer.parse(f"{grid}(bits={bits})|ema_bound", "act", tag=self.tag)
+    weight = (
+      self._weight(weight)
+      if start
+      else binarizer.parse(weight, "weight", tag=self.tag)
+    )
+    return {"weight": weight, "act": act, "dtype": self.dtype}
+
+  def _weight(self, spec: Spec) -> Binarizer | None:
+    weight = binarizer.parse(spec, "weight")
+    if weight is None:
+      return None
+    return dataclasses.replace(weight, start=self.start, tag=self.tag)
+
+
+def batch_norm(features: int, bits: PokeBits, rngs: nnx.Rngs, scale=1.0):
+  """Batch normalization with the paper's constants."""
+  return nnx.BatchNorm(
+    features,
+    momentum=0.9,
+    epsilon=1e-5,
+    dtype=bits.dtype,
+    scale_init=nnx.initializers.constant(scale),
+    rngs=rngs,
+  )
+
+
+def reshape_add(r: jax.Array, y: jax.Array, *, tile: bool = False) -> jax.Array:
+  """Adds a shortcut of any shape, without parameters (Reshape-Add, sec. 3.2).
+
+  Channels first: too many are averaged in consecutive groups (a remainder is
+  dropped); too few are padded with zeros, or tiled. Then, if sizes still
+  differ, a 3x3 average pool of stride 2, its padding counted in the average.
+
+  Args:
+    r: shortcut `[N, H, W, C]`.
+    y: main branch `[N, H', W', C']`.
+    tile: repeat missing channels (long shortcut) instead of zeros (local one).
+
+  Returns:
+    `[N, H', W', C']`.
+
+  Raises:
+    ValueError: tiling does not fill the channels, or the pool does not give
+      the size of `y`.
+  """
+  have, want = r.shape[-1], y.shape[-1]
+  if have > want:
+    group = have // want
+    r = r[..., : want * group].reshape(*r.shape[:-1], want, group)
+    r = jnp.mean(r, axis=-1)
+  elif tile and have < want:
+    if want % have:
+      raise ValueError(
+        f"The long shortcut tiles {have} channels, which cannot fill {want}."
+      )
+    r = jnp.tile(r, (1, 1, 1, want // have))
+  elif have < want:
+    r = jnp.pad(r, ((0, 0), (0, 0), (0, 0), (0, want - have)))
+  if r.shape != y.shape:
+    r = nnx.avg_pool(r, (3, 3), strides=(2, 2), padding="SAME")
+  if r.shape != y.shape:
+    raise ValueError(
+      f"Reshape-Add reaches the same size or half of it: got shortcut {r.shape}"
+      f" for {y.shape}."
+    )
+  return y + r
+
+
+class SqueezeExcite(nnx.Module):
+  """Channel gates from the global mean, 4-bit (sec. 3.4).
+
+  `min(max(conv2(relu(conv1(mean(x)))) + 3, 0), 6) / 6`; the first convolution
+  has signed 4-bit inputs and `in / 8` channels, the second unsigned ones.
+
+  Args:
+    in_features, out_features: channels of the input and of the gates.
+    bits: widths; `rngs`: random numbers.
+  """
+
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    *,
+    bits: PokeBits = PokeBits(),
+    rngs: nnx.Rngs,
+  ):
+    hidden = in_features // REDUCTION
+    if hidden < 1:
+      raise ValueError(
+        f"Squeeze-and-excite divides its channels by {REDUCTION}: got only"
+        f" {in_features}."
+      )
+    self.squeeze = Conv(
+      in_features, hidden, (1, 1), **bits.uniform(bits.se), rngs=rngs
+    )
+    self.excite = Conv(
+      hidden,
+      out_features,
+      (1, 1),
+      **bits.uniform(bits.se, unsigned=True),
+      rngs=rngs,
+    )
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[N, H, W, in_features] -> [N, 1, 1, out_features]`."""
+    s = jnp.mean(x, axis=(1, 2), keepdims=True)
+    s = nnx.relu(self.squeeze(s, mode))
+    return jnp.clip(self.excite(s, mode) + 3, 0, 6) / 6
+
+
+class PokeConv(nnx.Module):
+  """Binary convolution with its shortcuts, DPReLU, gates and two norms.
+
+  `z = BN(conv(x)) + shortcut(x) [+ tiled shortcut(r1)]`,
+  `y = BN(DPReLU(z) * SE(x))`. The last norm gives the next sign unit variance,
+  which is why a bound of 3 fits.
+
+  Args:
+    in_features, out_features: channels.
+    kernel_size: window.
+    strides: 1 or 2.
+    closing: the third convolution of a block: takes the long shortcut, and its
+      first norm starts at zero.
+    bits: widths.
+    rngs: random numbers.
+  """
+
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    kernel_size: Sequence[int],
+    *,
+    strides: int = 1,
+    closing: bool = False,
+    bits: PokeBits = PokeBits(),
+    rngs: nnx.Rngs,
+  ):
+    self.conv = Conv(
+      in_features,
+      out_features,
+      kernel_size,
+      strides=strides,
+      use_bias=False,
+      **bits.body(),
+      rngs=rngs,
+    )
+    self.norm = batch_norm(out_features, bits, rngs, 0.0 if closing else 1.0)
+    self.dprelu = DPReLU(out_features, dtype=bits.dtype)
+    self.se = SqueezeExcite(in_features, out_features, bits=bits, rngs=rngs)
+    self.out_norm = batch_norm(out_features, bits, rngs)
+
+  def __call__(
+    self,
+    x: jax.Array,
+    mode: Mode = DEPLOYED,
+    *,
+    long_shortcut: jax.Array | None = None,
+  ) -> jax.Array:
+    """`[N, H, W, in_features] -> [N, H / strides, W / strides, out_features]`."""
+    average = not mode.train
+    y = self.norm(self.conv(x, mode), use_running_average=average)
+    y = reshape_add(x, y)
+    if long_shortcut is not None:
+      y = reshape_add(long_shortcut, y, tile=True)
+    y = self.dprelu(y) * self.se(x, mode)
+    return self.out_norm(y, use_running_average=average)
+
+
+class PokeInit(nnx.Module):
+  """The stem: a patch convolution and a grouped one, both 8-bit (sec. 3.5).
+
+  Args:
+    in_features: image channels.
+    features: channels after the first convolution, and groups of the second.
+    out_features: channels after the second.
+    patch: window and stride of the first; no pixel is read twice.
+    bits: widths.
+    rngs: random numbers.
+  """
+
+  def __init__(
+    self,
+    in_features: int = 3,
+    features: int = 32,
+    out_features: int = 64,
+    *,
+    patch: int = 4,
+    bits: PokeBits = PokeBits(),
+    rngs: nnx.Rngs,
+  ):
+    quantized = bits.uniform(bits.init)
+    self.conv = Conv(
+      in_features,
+      features,
+      (patch, patch),
+      strides=patch,
+      padding="VALID",
+      use_bias=False,
+      **quantized,
+      rngs=rngs,
+    )
+    self.norm = batch_norm(features, bits, rngs)
+    self.dprelu = DPReLU(features, dtype=bits.dtype)
+    self.group_conv = Conv(
+      features,
+      out_features,
+      (3, 3),
+      groups=features,
+      use_bias=False,
+      **quantized,
+      rngs=rngs,
+    )
+    self.group_norm = batch_norm(out_features, bits, rngs)
+    self.group_dprelu = DPReLU(out_features, dtype=bits.dtype)
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[N, H, W, C] -> [N, H / patch, W / patch, out_features]`."""
+    average = not mode.train
+    x = self.norm(self.conv(x, mode), use_running_average=average)
+    x = self.dprelu(x)
+    x = self.group_norm(self.group_conv(x, mode), use_running_average=average)
+    return self.group_dprelu(x)
