@@ -1,0 +1,206 @@
+"""How the axes of a value move through the shape primitives of lax."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bnnjax.cost.values import Dims, everywhere, union
+
+Mover = Callable[[Dims], Dims]
+
+
+def resized(old: Sequence[int], new: Sequence[int]) -> Mover:
+  """Same axes, other lengths: a run survives where the length does."""
+
+  def move(dims: Dims) -> Dims:
+    return {
+      d: run if new[d] == old[d] else 1
+      for d, run in dims.items()
+      if new[d] != 1
+    }
+
+  return move
+
+
+def _transpose(eqn: Any) -> Mover:
+  order = eqn.params["permutation"]
+  return lambda dims: {i: dims[d] for i, d in enumerate(order) if d in dims}
+
+
+def _broadcast(eqn: Any) -> Mover:
+  old = eqn.invars[0].aval.shape
+  new = eqn.params["shape"]
+  to = eqn.params["broadcast_dimensions"]
+  return lambda dims: {
+    to[d]: run for d, run in dims.items() if old[d] == new[to[d]]
+  }
+
+
+def _squeeze(eqn: Any) -> Mover:
+  gone = eqn.params["dimensions"]
+  kept = [d for d in range(eqn.invars[0].aval.ndim) if d not in gone]
+  return lambda dims: {i: dims[d] for i, d in enumerate(kept) if d in dims}
+
+
+def without(axes: Sequence[int], ndim: int) -> Mover:
+  """Drops reduced axes."""
+  kept = [d for d in range(ndim) if d not in axes]
+  return lambda dims: {i: dims[d] for i, d in enumerate(kept) if d in dims}
+
+
+def _groups(old: Sequence[int], new: Sequence[int]):
+  """Pairs of axis ranges of equal size, as short as possible."""
+  i = j = 0
+  while i < len(old) or j < len(new):
+    a, b = i, j
+    left = right = 1
+    if i < len(old):
+      left, i = old[i], i + 1
+    if j < len(new):
+      right, j = new[j], j + 1
+    while left != right:
+      if (left < right and i < len(old)) or j >= len(new):
+        left, i = left * old[i], i + 1
+      else:
+        right, j = right * new[j], j + 1
+    yield range(a, i), range(b, j)
+
+
+def _flat_run(dims: Dims, shape: Sequence[int], axes: range) -> int | None:
+  """Run length over the row-major index of `axes`; `None`: it is constant."""
+  after = 1
+  for d in reversed(axes):
+    if d in dims:
+      return dims[d] * after
+    after *= shape[d]
+  return None
+
+
+def regroup(old: Sequence[int], new: Sequence[int]) -> Mover:
+  """Axes through a row-major reshape from `old` to `new`."""
+  if 0 in old or 0 in new:
+    return lambda dims: everywhere(new) if dims else {}
+  pairs = list(_groups(old, new))
+
+  def move(dims: Dims) -> Dims:
+    out = {}
+    for sources, targets in pairs:
+      run = _flat_run(dims, old, sources)
+      if run is None:
+        continue
+      stride = 1
+      for d in reversed(targets):
+        size = new[d]
+        if size != 1 and run % (stride * size):
+          whole = run % stride == 0
+          out[d] = math.gcd(run // stride, size) if whole else 1
+        stride *= size
+    return out
+
+  return move
+
+
+def _reshape(eqn: Any) -> Mover:
+  return regroup(eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape)
+
+
+def _same_rank(eqn: Any) -> Mover:
+  return resized(eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape)
+
+
+def _reduce(eqn: Any) -> Mover:
+  return without(eqn.params["axes"], eqn.invars[0].aval.ndim)
+
+
+def _gather(eqn: Any) -> Mover:
+  """Whole slices keep their axis; what is indexed varies with the indices."""
+  numbers = eqn.params["dimension_numbers"]
+  old, new = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
+  batching = tuple(getattr(numbers, "operand_batching_dims", ()))
+  gone = {*numbers.collapsed_slice_dims, *batching}
+  windows = [d for d in range(len(old)) if d not in gone]
+  to = dict(zip(windows, numbers.offset_dims))
+  batch = [d for d in range(len(new)) if d not in numbers.offset_dims]
+  picked = {*numbers.start_index_map, *gone}
+
+  def move(dims: Dims) -> Dims:
+    out: Dims = {}
+    for d, run in dims.items():
+      if d in to and new[to[d]] != 1:
+        out[to[d]] = run if new[to[d]] == old[d] else 1
+      if d in picked:
+        out = union(out, {b: 1 for b in batch if new[b] != 1})
+    return out
+
+  return move
+
+
+def inserted(axis: int) -> Mover:
+  """Makes room for a new axis."""
+  return lambda dims: {d + (d >= axis): run for d, run in dims.items()}
+
+
+def parts(eqn: Any, new: Sequence[int]) -> Mover:
+  """From the operand to one result of `split` or `unstack`."""
+  old = eqn.invars[0].aval.shape
+  if len(new) < len(old):
+    return without((eqn.params["axis"],), len(old))
+  return resized(old, new)
+
+
+def _all_gather(eqn: Any) -> Mover:
+  axis, tiled = eqn.params["all_gather_dimension"], eqn.params["tiled"]
+  return _same_rank(eqn) if tiled else inserted(axis)
+
+
+def _tile(eqn: Any) -> Mover:
+  old, new = eqn.invars[0].aval.ndim, eqn.outvars[0].aval.ndim
+  return lambda dims: {d + new - old: run for d, run in dims.items()}
+
+
+def _same(eqn: Any) -> Mover:
+  del eqn
+  return lambda dims: dims
+
+
+# Primitives that only move, copy or pick elements of their first operand.
+KEEP: dict[str, Callable[[Any], Mover]] = {
+  "transpose": _transpose,
+  "broadcast_in_dim": _broadcast,
+  "squeeze": _squeeze,
+  "reshape": _reshape,
+  "rev": _same_rank,
+  "slice": _same_rank,
+  "dynamic_slice": _same_rank,
+  "gather": _gather,
+  "reduce_max": _reduce,
+  "reduce_min": _reduce,
+  "reduce_window_max": _same_rank,
+  "reduce_window_min": _same_rank,
+  "all_gather": _all_gather,
+  "all_gather_invariant": _all_gather,
+  "tile": _tile,
+  **{
+    name: _same
+    for name in (
+      "convert_element_type",
+      "copy",
+      "copy_p",
+      "stop_gradient",
+      "reduce_precision",
+      "sharding_constraint",
+      "layout_constraint",
+      "reshard",
+      "mesh_cast",
+      "name",
+      "pvary",
+      "pcast",
+      "ppermute",
+      "pbroadcast",
+      "reduced_vary_cast",
+      "vary_unreduced_cast",
+      "with_memory_space_constraint",
+      "relayout",
+    )
+  },
+}

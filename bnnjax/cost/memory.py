@@ -1,0 +1,76 @@
+"""Peak of live activations: a liveness pass beside the walk."""
+
+import math
+from typing import Any
+
+from jax.extend.core import Literal
+
+from bnnjax.cost.values import Value, dtype_bits
+
+# Read in place: a broadcast is never written out.
+_FREE = frozenset(("broadcast_in_dim", "iota"))
+
+
+def _bits(v: Any, value: Value) -> tuple[int, int]:
+  """Storage of a variable at its dtype, and at its tag; weights are 0."""
+  if value.static or not hasattr(v.aval, "shape"):
+    return 0, 0
+  size = math.prod(v.aval.shape)
+  wide = size * dtype_bits(v.aval.dtype)
+  tagged = sum(t.bits for t in value.terms)
+  return wide, size * tagged if tagged else wide
+
+
+class Liveness:
+  """Live bits while the equations of one jaxpr run in order.
+
+  A result may take the place of an operand that dies with the equation and is
+  at least as large, as XLA does. Nothing is fused, except broadcasts.
+  """
+
+  def __init__(self, jaxpr: Any, env: dict[Any, Value], top: bool):
+    self._last = {}
+    for i, eqn in enumerate(jaxpr.eqns):
+      for v in eqn.invars:
+        if not isinstance(v, Literal):
+          self._last[v] = i
+    for v in jaxpr.outvars:
+      if not isinstance(v, Literal):
+        self._last[v] = len(jaxpr.eqns)
+    self._size = {}
+    self._now = [0, 0]
+    self._i = 0
+    if top:
+      for v in jaxpr.invars:
+        self._add(v, _bits(v, env[v]))
+    self.peak = tuple(self._now)
+
+  def _add(self, v: Any, bits: tuple[int, int]) -> None:
+    self._size[v] = bits
+    for k in (0, 1):
+      self._now[k] += bits[k]
+
+  def step(self, eqn: Any, env: dict[Any, Value], inside: tuple[int, int]):
+    """Runs one equation; `inside` is the peak of its sub-program."""
+    free = eqn.primitive.name in _FREE
+    new = {v: (0, 0) if free else _bits(v, env[v]) for v in eqn.outvars}
+    dying = [
+      self._size.pop(v)
+      for v in {v for v in eqn.invars if not isinstance(v, Literal)}
+      if self._last.get(v) == self._i and v in self._size
+    ]
+    peak = list(self.peak)
+    for k in (0, 1):
+      out = sum(bits[k] for bits in new.values())
+      biggest = max((bits[k] for bits in dying), default=0)
+      reuse = biggest if len(new) == 1 and biggest <= out else 0
+      reuse = out if len(new) == 1 and biggest > out else reuse
+      contracts = eqn.primitive.name in ("dot_general", "conv_general_dilated")
+      reuse = 0 if contracts else reuse
+      peak[k] = max(peak[k], self._now[k] + max(out - reuse, inside[k]))
+      self._now[k] -= sum(bits[k] for bits in dying)
+    self.peak = tuple(peak)
+    for v, bits in new.items():
+      if self._last.get(v, -1) > self._i:
+        self._add(v, bits)
+    self._i += 1

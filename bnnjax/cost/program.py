@@ -1,0 +1,98 @@
+"""Reading equations: their sub-programs and named scopes."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bnnjax.cost._private_params import opened
+from bnnjax.cost.values import Value, replace
+
+_BODIES = ("jaxpr", "call_jaxpr", "fun_jaxpr", "call", "callee")
+_TRANSFORM = re.compile(r"\b\w+\(")
+_MARKS = frozenset(("", "rematted_computation", "checkpoint"))
+# Multiply and accumulate, but not as a dot or convolution of two operands.
+_HEAVY = (
+  "fft cholesky triangular_solve eigh eig svd qr lu householder_product"
+  " ragged_dot_general ragged_dot scaled_matmul_wrapper tridiagonal_solve"
+  " schur hessenberg geqrf geqp3 ormqr symmetric_product"
+  " dot_product_attention_fwd_wrapper dot_product_attention_bwd_wrapper"
+)
+HEAVY = frozenset(_HEAVY.split())
+HIDDEN = frozenset(
+  ("pure_callback", "io_callback", "ffi_call", "call_exported")
+)
+
+
+def body(eqn: Any) -> Any:
+  """The sub-program that takes exactly the operands of the equation."""
+  for key in _BODIES:
+    found = eqn.params.get(key)
+    jaxpr = opened(found)[0]
+    if not hasattr(jaxpr, "eqns"):
+      continue
+    operands = len(jaxpr.invars) == len(eqn.invars)
+    if operands and len(jaxpr.outvars) == len(eqn.outvars):
+      return found
+  return None
+
+
+def inner(eqn: Any) -> Iterator[Any]:
+  """Every jaxpr among the parameters of an equation."""
+  for v in eqn.params.values():
+    for x in v if isinstance(v, (tuple, list)) else (v,):
+      x = getattr(x, "jaxpr", x)
+      if hasattr(x, "eqns"):
+        yield x
+
+
+def contracts(jaxpr: Any) -> bool:
+  """Whether a dot or convolution occurs anywhere inside."""
+  return any(
+    e.primitive.name in ("dot_general", "conv_general_dilated")
+    or any(contracts(j) for j in inner(e))
+    for e in jaxpr.eqns
+  )
+
+
+def scope_of(eqn: Any) -> str:
+  """Named scopes of an equation, without the marks of transformations."""
+  stack = str(eqn.source_info.name_stack)
+  if not stack:
+    return ""
+  stack = _TRANSFORM.sub("", stack).replace(")", "")
+  parts = [p for p in stack.split("/") if p not in _MARKS]
+  half = len(parts) // 2
+  # Backward passes of remat name their scopes twice.
+  if half and parts[:half] == parts[half : 2 * half] and len(parts) % 2 == 0:
+    parts = parts[:half]
+  return "/".join(parts)
+
+
+def join_scopes(outer: str, inner: str) -> str:
+  """Path of a scope inside another; equal beginnings are not repeated."""
+  if not outer or not inner:
+    return outer or inner
+  if inner == outer or inner.startswith(outer + "/"):
+    return inner
+  return f"{outer}/{inner}"
+
+
+def place(scope: str, names: Sequence[str]) -> str:
+  """A layer is called as the module that owns its weight, else by its scope."""
+  if names:
+    return names[0].rpartition(".")[0] or scope or names[0]
+  return scope
+
+
+def numbered(
+  eqn: Any, ins: Sequence[Value], outs: Sequence[Value]
+) -> list[Value]:
+  """Gives static results the number of how they were computed."""
+  params: Any = ()
+  if not any(True for _ in inner(eqn)):
+    params = repr(sorted(eqn.params.items(), key=lambda item: item[0]))
+  key = (eqn.primitive.name, params, *(v.number for v in ins))
+  return [
+    replace(v, number=hash((key, i))) if v.static and not v.number else v
+    for i, v in enumerate(outs)
+  ]

@@ -1,0 +1,92 @@
+"""Element-wise work: everything that is neither a dot nor a convolution.
+
+Headline figures leave it out, so it has its own line. One scalar operation per
+element of the result; a reduction counts its inputs, a pooling window the
+window times the outputs. What is computed from parameters alone is folded
+before deployment and costs nothing.
+
+A chain of additions and multiplications with such fixed operands (a batch norm
+at evaluation, a bias, a scale) is one multiply-add per element and scope, listed
+as `affine`: this is the batch-norm folding. It is not folded into the
+convolution before it.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from bnnjax.cost.values import Value, replace
+
+AFFINE = "affine"
+_AFFINE_OPS = frozenset(("add", "sub", "mul", "div", "add_any", "neg"))
+_ELEMENTWISE = (
+  "add add_any sub mul div max min neg abs sign exp exp2 expm1 log log1p log2"
+  " tanh tan sin cos asin acos atan atan2 sinh cosh asinh acosh atanh logistic"
+  " sqrt rsqrt cbrt pow integer_pow square round floor ceil clamp erf erfc"
+  " erf_inv rem nextafter is_finite eq ne lt le gt ge and or not xor"
+  " population_count shift_left shift_right_logical shift_right_arithmetic"
+  " lgamma digamma clz real imag conj complex igamma igammac"
+)
+ELEMENTWISE = frozenset(_ELEMENTWISE.split())
+_REDUCTIONS = (
+  "reduce_sum reduce_max reduce_min reduce_prod reduce_and reduce_or argmax"
+  " argmin reduce"
+)
+_REDUCE = frozenset(_REDUCTIONS.split())
+_WINDOWS = (
+  "reduce_window reduce_window_sum reduce_window_max reduce_window_min"
+  " select_and_scatter_add select_and_gather_add"
+)
+_WINDOW = frozenset(_WINDOWS.split())
+_PLAIN = "select_n cumsum cumprod cummax cummin cumlogsumexp sort"
+_ONE_PER_ELEMENT = frozenset(_PLAIN.split())
+
+
+def _is_float(v: Any) -> bool:
+  return hasattr(v.aval, "dtype") and jnp.issubdtype(v.aval.dtype, jnp.floating)
+
+
+def _fixed(name: str, ins: Sequence[Value]) -> int | None:
+  """Index of the data operand of a multiply or add with a fixed operand."""
+  if name not in _AFFINE_OPS:
+    return None
+  data = [i for i, v in enumerate(ins) if not v.static]
+  if len(data) != 1 or (name == "div" and data[0] == 1):
+    return None
+  return data[0]
+
+
+def count(
+  eqn: Any, ins: Sequence[Value], scope: str, times: int
+) -> list[tuple[str, str, int]]:
+  """Element-wise work of one equation as `(scope, name, operations)`."""
+  name = eqn.primitive.name
+  known = name in ELEMENTWISE or name in _ONE_PER_ELEMENT
+  if not known and name not in _REDUCE and name not in _WINDOW:
+    return []
+  if all(v.static for v in ins) or not any(map(_is_float, eqn.invars)):
+    return []
+  data = _fixed(name, ins)
+  if data is not None:
+    if ins[data].affine == scope:
+      return []
+    name = AFFINE
+  if name in _REDUCE:
+    size = math.prod(eqn.invars[0].aval.shape)
+  elif name in _WINDOW:
+    size = math.prod(eqn.outvars[0].aval.shape)
+    size *= math.prod(eqn.params.get("window_dimensions", ()))
+  else:
+    size = math.prod(eqn.outvars[0].aval.shape)
+  return [(scope, name, size * times)]
+
+
+def mark_affine(
+  name: str, ins: Sequence[Value], out: Value, scope: str
+) -> Value:
+  """Remembers that `out` is a fixed multiply-add of this scope."""
+  if _fixed(name, ins) is None:
+    return out
+  return replace(out, affine=scope)
