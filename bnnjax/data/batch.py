@@ -1,0 +1,85 @@
+"""What a pipeline runs per batch: read, augment, normalise; picklable."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from bnnjax.data import augment, sources
+
+Batch = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalise:
+  """(pixel / 255 - mean) / std per channel, as one multiply and one add."""
+
+  scale: np.ndarray
+  shift: np.ndarray
+
+  def __call__(self, images: np.ndarray) -> np.ndarray:
+    out = np.empty(images.shape, np.float32)
+    np.multiply(images, self.scale, out=out)
+    return np.add(out, self.shift, out=out)
+
+
+def normaliser(
+  info: sources.DatasetInfo,
+  mean: Sequence[float] | None,
+  std: Sequence[float] | None,
+) -> Normalise:
+  """Checks mean and std (by default the data set's own) and folds them."""
+  mean = info.mean if mean is None else mean
+  std = info.std if std is None else std
+  channels = info.shape[2]
+  for name, value in (("mean", mean), ("std", std)):
+    if len(value) not in (1, channels):
+      raise ValueError(
+        f"`{name}` has {len(value)} values, but the images of {info.name!r}"
+        f" have {channels} channel(s)."
+      )
+  mean, std = np.array(mean, np.float64), np.array(std, np.float64)
+  if not (std > 0).all():
+    raise ValueError(f"`std` must be positive: got {std.tolist()}.")
+  return Normalise(
+    (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainBatch:
+  """Positions `[B]` and a generator to a batch."""
+
+  source: sources.Source
+  augments: tuple[augment.Augment, ...]
+  normalise: Normalise
+
+  def __call__(self, positions: np.ndarray, rng: np.random.Generator) -> Batch:
+    images, labels = self.source.read(positions)
+    images = augment.apply(self.augments, images, rng)
+    return {"image": self.normalise(images), "label": labels}
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalBatch:
+  """Number of a batch to that batch, filled up and masked."""
+
+  source: sources.Source
+  augments: tuple[augment.Augment, ...]
+  normalise: Normalise
+  batch_size: int
+  part: slice  # of this process
+
+  def __call__(self, number: int) -> Batch:
+    start = number * self.batch_size
+    positions = np.arange(start, start + self.batch_size)[self.part]
+    inside = positions < len(self.source)
+    images, labels = self.source.read(np.where(inside, positions, 0))
+    # The same draws in every evaluation, should an augmentation make any.
+    rng = np.random.default_rng(number)
+    images = augment.apply(self.augments, images, rng)
+    return {
+      "image": self.normalise(images),
+      "label": labels,
+      "mask": inside.astype(np.float32),
+    }

@@ -1,0 +1,241 @@
+"""From a source to batches: grain iterators with a saved position.
+
+grain shuffles and batches *positions*; images are read, augmented and
+normalised a whole batch at a time in numpy: 10,000 images of 28x28, padded,
+cropped and flipped, take 0.11 s on one core, and 0.47 s image by image.
+
+Batches are dicts of numpy arrays: `image` float32 `[B, H, W, C]`, `label`
+int32 `[B]`, and in evaluation `mask` float32 `[B]`, 0 where the last batch is
+filled up.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from bnnjax.data import augment as augment_lib
+from bnnjax.data import batch, sources
+
+if typing.TYPE_CHECKING:
+  import grain  # takes 0.7 s to import: only when a pipeline is made
+
+# Batches made ahead of the train step. One thread keeps up with small images
+# and leaves the cores to XLA; decoding large ones wants `threads` or `workers`.
+_PREFETCH = 4
+
+
+def make_train_iterator(
+  source: sources.Source,
+  *,
+  batch_size: int,
+  seed: int,
+  augment: Any = (),
+  mean: Sequence[float] | None = None,
+  std: Sequence[float] | None = None,
+  num_epochs: int | None = None,
+  process_index: int | None = None,
+  process_count: int | None = None,
+  threads: int = 1,
+  workers: int = 0,
+) -> "grain.DatasetIterator":
+  """Shuffled, augmented, normalised batches, without end by default.
+
+  Every epoch has its own order and drops the remainder (another one each
+  time). All draws depend on (seed, step, process) alone, so that after
+  `set_state` the iterator goes on as if it had never stopped. Step t takes the
+  same examples whatever the number of processes.
+
+  Args:
+    source: images and labels.
+    batch_size: of all processes together.
+    seed: order and augmentation; 0 <= seed < 2**32.
+    augment: see `augment.parse`, such as `("pad_crop(2)", "flip")`.
+    mean: per channel, of pixels in [0, 1]; by default the data set's own.
+    std: per channel, as `mean`.
+    num_epochs: None repeats for ever.
+    process_index: by default `jax.process_index()`.
+    process_count: by default `jax.process_count()`.
+    threads: threads that make batches ahead; 0 makes them when asked.
+    workers: processes that make batches (spawned, so the calling script needs
+      `if __name__ == "__main__":`); 0 makes them in this process. A saved
+      position belongs to its number of workers.
+
+  Returns:
+    An iterator with `get_state()` (JSON-able) and `set_state(state)`, which
+    `grain.checkpoint.CheckpointSave` and `CheckpointRestore` take to Orbax.
+
+  Raises:
+    ValueError: a batch that does not fit the source or the processes, images
+      that are not uint8 `[H, W, C]`, unknown augmentations.
+  """
+  import grain
+
+  index, count = _processes(process_index, process_count)
+  local = local_batch_size(batch_size, count)
+  steps = steps_per_epoch(source, batch_size)
+  normalise = batch.normaliser(source.info, mean, std)
+  make_batch = batch.TrainBatch(source, augment_lib.parse(augment), normalise)
+  image_shape(source, make_batch.augments)  # bad images: an error here, now
+  positions = (
+    grain.MapDataset.range(len(source))
+    .shuffle(seed=seed)
+    .slice(slice(index, steps * batch_size, count))
+    .batch(local, drop_remainder=True)
+    .repeat(num_epochs)
+  )
+  # The process is in the seed: grain draws per (seed, step).
+  rng_seed = np.random.SeedSequence((seed, index)).generate_state(1)[0]
+  batches = positions.random_map(make_batch, seed=int(rng_seed))
+  iterable = batches.to_iter_dataset(_read_options(threads))
+  return iter(_in_workers(iterable, workers) if workers else iterable)
+
+
+def make_eval_batches(
+  source: sources.Source,
+  *,
+  batch_size: int,
+  augment: Any = (),
+  mean: Sequence[float] | None = None,
+  std: Sequence[float] | None = None,
+  process_index: int | None = None,
+  process_count: int | None = None,
+  threads: int = 1,
+) -> "EvalBatches":
+  """Every example exactly once, in order, in batches of one static shape.
+
+  The last batch is filled up with copies of the first example under `mask` 0
+  (a real image, since a metric times 0 must not be NaN). All processes get the
+  same number of batches.
+
+  Args:
+    source: images and labels.
+    batch_size: of all processes together.
+    augment: deterministic ones, such as `("resize(256)", "center_crop(224)")`.
+    mean: as in `make_train_iterator`.
+    std: as in `make_train_iterator`.
+    process_index: by default `jax.process_index()`.
+    process_count: by default `jax.process_count()`.
+    threads: threads that make batches ahead.
+
+  Returns:
+    An iterable with a length, to be run through once per evaluation.
+  """
+  index, count = _processes(process_index, process_count)
+  augments = augment_lib.parse(augment)
+  local_batch_size(batch_size, count)
+  normalise = batch.normaliser(source.info, mean, std)
+  image_shape(source, augments)
+  make_batch = batch.EvalBatch(
+    source, augments, normalise, batch_size, slice(index, None, count)
+  )
+  return EvalBatches(make_batch, -(-len(source) // batch_size), threads)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalBatches:
+  """Batches of one pass over a source; see `make_eval_batches`."""
+
+  make_batch: batch.EvalBatch
+  num_batches: int
+  threads: int
+
+  def __len__(self) -> int:
+    return self.num_batches
+
+  def __iter__(self) -> Iterator[batch.Batch]:
+    import grain
+
+    batches = grain.MapDataset.range(self.num_batches).map(self.make_batch)
+    return iter(batches.to_iter_dataset(_read_options(self.threads)))
+
+
+def steps_per_epoch(source: sources.Source, batch_size: int) -> int:
+  """Full batches in one pass over `source`, at least one.
+
+  Raises:
+    ValueError: the source is smaller than a batch.
+  """
+  steps = len(source) // batch_size
+  if not steps:
+    raise ValueError(
+      f"The batch size {batch_size} is larger than the {len(source)} examples"
+      f" of {source.info.name!r}: no full batch."
+    )
+  return steps
+
+
+def local_batch_size(batch_size: int, process_count: int) -> int:
+  """Examples of a global batch that one process reads.
+
+  Raises:
+    ValueError: the batch cannot be shared equally.
+  """
+  if batch_size < 1 or batch_size % process_count:
+    raise ValueError(
+      f"The batch size {batch_size} must be a positive multiple of the"
+      f" {process_count} process(es): it is that of all processes together."
+    )
+  return batch_size // process_count
+
+
+def image_shape(source: sources.Source, augment: Any = ()) -> tuple[int, ...]:
+  """Shape `(H, W, C)` of an image that comes out of a pipeline.
+
+  Raises:
+    ValueError: the source's images are not uint8 `[H, W, C]` with as many
+      channels as its info says, or an augmentation does not fit them.
+  """
+  image = np.asarray(source[0]["image"])
+  info = source.info
+  if image.dtype != np.uint8 or image.ndim != 3:
+    raise ValueError(
+      f"Images must be uint8 (height, width, channels): {info.name!r} gives"
+      f" {image.dtype} {image.shape}."
+    )
+  expected = info.shape
+  if any(e not in (None, got) for e, got in zip(expected, image.shape)):
+    raise ValueError(
+      f"{info.name!r} gives images of shape {image.shape}, but says that they"
+      f" are {expected} (height, width, channels)."
+    )
+  augments = augment_lib.parse(augment)
+  rng = np.random.default_rng(0)
+  images = augment_lib.apply(augments, image[None], rng)
+  return images.shape[1:]
+
+
+def _processes(index: int | None, count: int | None) -> tuple[int, int]:
+  if index is None or count is None:
+    import jax
+
+    index = jax.process_index() if index is None else index
+    count = jax.process_count() if count is None else count
+  if not 0 <= index < count:
+    raise ValueError(f"Process {index} of {count}: not in 0 .. {count - 1}.")
+  return index, count
+
+
+def _read_options(threads: int) -> "grain.ReadOptions":
+  import grain
+
+  ahead = max(_PREFETCH, threads) if threads else 0
+  return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
+
+
+def _in_workers(
+  iterable: "grain.IterDataset", workers: int
+) -> "grain.IterDataset":
+  import grain
+
+  if not flags.FLAGS.is_parsed():
+    # Outside absl.app.run, as in a notebook: grain's workers read its flags.
+    flags.FLAGS.mark_as_parsed()
+  return iterable.mp_prefetch(
+    grain.MultiprocessingOptions(
+      num_workers=workers, per_worker_buffer_size=_PREFETCH
+    )
+  )

@@ -1,0 +1,37 @@
+"""Normalisation against its definition."""
+
+import numpy as np
+import pytest
+
+from bnnjax import data
+from bnnjax.data import batch
+
+
+def test_normalise_is_its_definition():
+  info = data.load("fake", shape=(2, 2, 3)).info
+  images = np.arange(240, dtype=np.uint8).reshape(20, 2, 2, 3)
+  mean, std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+  out = batch.normaliser(info, mean, std)(images)
+  assert out.dtype == np.float32
+  expected = (images / 255 - np.array(mean)) / np.array(std)
+  np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_one_value_serves_all_channels():
+  info = data.load("fake", shape=(2, 2, 3)).info
+  images = np.full((1, 2, 2, 3), 255, np.uint8)
+  out = batch.normaliser(info, (0.5,), (0.25,))(images)
+  np.testing.assert_allclose(out, 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ("mean", "std", "message"),
+  [
+    ((0.1, 0.2), None, r"`mean` has 2 values.*1 channel\(s\)"),
+    (None, (1, 1, 1), r"`std` has 3 values"),
+    (None, (0.0,), "`std` must be positive"),
+  ],
+)
+def test_bad_statistics(mean, std, message):
+  with pytest.raises(ValueError, match=message):
+    batch.normaliser(data.load("fake").info, mean, std)

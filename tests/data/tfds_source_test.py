@@ -1,0 +1,165 @@
+"""tfds without TensorFlow, on a data set that the test prepares offline."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from bnnjax import data
+
+
+def picture(index, width=8):
+  rng = np.random.default_rng(index)
+  return rng.integers(0, 256, (8, width, 3), np.uint8)
+
+
+def png(image):
+  buffer = io.BytesIO()
+  Image.fromarray(image).save(buffer, "png")
+  return buffer.getvalue()
+
+
+class TinyPictures(tfds.core.GeneratorBasedBuilder):
+  """Twelve training and five test pictures; `wide` ones differ in width."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  # tfds looks for it with importlib_resources, which it forgets to require.
+  code_path = None
+
+  def _info(self):
+    # Not `dataset_info_from_configs`, which needs a package folder.
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(
+        {
+          "image": tfds.features.Image(shape=(8, 8, 3)),
+          "wide": tfds.features.Image(shape=(None, None, 3)),
+          "label": tfds.features.ClassLabel(num_classes=3),
+          "size": tfds.features.Scalar(np.int64),
+        }
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {"train": self._examples(12), "test": self._examples(5)}
+
+  def _generate_examples(self):
+    raise NotImplementedError
+
+  def _examples(self, count):
+    for i in range(count):
+      yield (
+        i,
+        {
+          # Bytes: encoding an array would need TensorFlow.
+          "image": png(picture(i)),
+          "wide": png(picture(i, width=10 + i)),
+          "label": i % 3,
+          "size": i,
+        },
+      )
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("tfds")
+  builder = TinyPictures(data_dir=folder, file_format="array_record")
+  builder.download_and_prepare()
+  return str(folder)
+
+
+def load(data_dir, split="train", **options):
+  return data.load("tfds:tiny_pictures", split, data_dir=data_dir, **options)
+
+
+def test_interface(data_dir):
+  source = load(data_dir)
+  assert source.info.name == "tfds:tiny_pictures"
+  assert source.info.shape == (8, 8, 3)
+  assert source.info.num_classes == 3
+  assert source.info.splits == {"train": 12, "test": 5}
+  assert len(source) == 12
+  assert len(load(data_dir, "test")) == 5
+  images, labels = source.read(np.arange(12))
+  assert labels.dtype == np.int32
+  for image, label, example in zip(
+    images, labels, map(source.__getitem__, range(12))
+  ):
+    np.testing.assert_array_equal(image, example["image"])
+    assert type(example["label"]) is int
+    assert label == example["label"]
+  expected = sorted(picture(i).tobytes() for i in range(12))  # tfds shuffles
+  assert sorted(image.tobytes() for image in images) == expected
+
+
+def test_batches_of_pictures_that_differ_in_size(data_dir):
+  source = load(data_dir, image_key="wide")
+  assert source.info.shape == (None, None, 3)
+  one = {"process_index": 0, "process_count": 1}
+  batches = data.make_train_iterator(
+    source, batch_size=4, seed=0, augment="random_resized_crop(6), flip", **one
+  )
+  assert next(batches)["image"].shape == (4, 6, 6, 3)
+  batches = data.make_eval_batches(
+    source, batch_size=5, augment="resize(7), center_crop(6)", **one
+  )
+  assert sum(batch["mask"].sum() for batch in batches) == 12
+
+
+def test_part_of_a_split(data_dir):
+  assert len(load(data_dir, "train[:50%]")) == 6
+
+
+def test_reads_without_tensorflow_and_without_the_builders_code(data_dir):
+  code = f"""
+import sys
+from bnnjax import data
+if __name__ == "__main__":
+  source = data.load("tfds:tiny_pictures", data_dir={data_dir!r})
+  batches = data.make_train_iterator(source, batch_size=4, seed=0)
+  assert next(batches)["image"].shape == (4, 8, 8, 3)
+  assert len(list(data.make_eval_batches(source, batch_size=5))) == 3
+  assert "tensorflow" not in sys.modules
+"""
+  subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+  ("options", "message"),
+  [
+    ({"split": "trian"}, "Did you mean 'train'"),
+    ({"image_key": "img"}, "no feature 'img'; it has image, .*`image_key`"),
+    ({"image_key": "size"}, r"shape \(\); an image must be"),
+    ({"label_key": "size"}, "not a class label"),
+    ({"data_dirs": "x"}, "Did you mean 'data_dir'"),
+  ],
+)
+def test_bad_arguments(data_dir, options, message):
+  with pytest.raises(ValueError, match=message):
+    load(data_dir, **options)
+
+
+def test_not_prepared_says_how(tmp_path):
+  with pytest.raises(data.DataNotFoundError) as error:
+    data.load("tfds:cifar10", data_dir=str(tmp_path))
+  message = str(error.value)
+  assert "'cifar10' is not prepared in" in message
+  assert "tfds build cifar10 --file_format=array_record" in message
+  assert f"--data_dir={tmp_path}" in message
+  assert "`data_dir`" in message
+  assert "\n" not in message
+
+
+def test_unknown_name_suggests_the_nearest(tmp_path):
+  with pytest.raises(data.DataNotFoundError, match="Did you mean 'cifar10'"):
+    data.load("tfds:cifar1O", data_dir=str(tmp_path))
+
+
+def test_other_file_formats_are_refused(data_dir, monkeypatch):
+  monkeypatch.setattr("bnnjax.data.tfds_source._FORMATS", ())
+  with pytest.raises(data.DataNotFoundError, match="stored as array_record"):
+    load(data_dir)
