@@ -1,0 +1,66 @@
+"""Models by name: `build({"name": "pokebnn", "width": 1.0}, rngs=...)`.
+
+A model is an `nnx.Module` called as `model(x, mode)`.
+"""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from flax import nnx
+
+from bnnjax import methods  # noqa: F401 (registers every preset)
+from bnnjax.core import registry
+from bnnjax.layers.binarize import Binarize
+from bnnjax.models import mlp, pokebnn  # noqa: F401 (registers them)
+
+
+def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
+  """Builds a model from its config.
+
+  Args:
+    config: `name` and keyword arguments of the model.
+    rngs: random numbers.
+    **fixed: arguments that the data decide (`num_classes`, `image_shape`), for
+      models that take them.
+
+  Returns:
+    The model. Call it under `nnx.eval_shape` for shapes without arrays, or
+    under `jax.jit` for large ones.
+
+  Raises:
+    ValueError: unknown model, or an argument that it does not take (with the
+      nearest name), or a value that it cannot use.
+  """
+  arguments = {k: v for k, v in dict(config).items() if k != "name"}
+  model = registry.get("model", config["name"])
+  known = [
+    p.name
+    for p in inspect.signature(model.__init__).parameters.values()
+    if p.name not in ("self", "rngs")
+  ]
+  for key in arguments:
+    if key not in known:
+      raise registry.unknown(
+        f"argument of model {config['name']!r}", key, known
+      )
+  fixed = {k: v for k, v in fixed.items() if k in known}
+  return model(**{**fixed, **arguments}, rngs=rngs)
+
+
+def required_events(model: nnx.Module) -> tuple[str, ...]:
+  """Names of the loop events that the model's binarizers cannot do without."""
+  found = {
+    name
+    for _, module in nnx.iter_modules(model)
+    if isinstance(module, Binarize)
+    for name in module.events
+  }
+  return tuple(sorted(found))
+
+
+def fire(model: nnx.Module, event: str) -> None:
+  """Lets every binarizer of the model take part in a loop event, in place."""
+  for _, module in nnx.iter_modules(model):
+    if isinstance(module, Binarize):
+      module.on_event(event)
