@@ -1,0 +1,7 @@
+"""`python -m bnnjax`."""
+
+import sys
+
+from bnnjax.cli import main
+
+sys.exit(main())

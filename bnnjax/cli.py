@@ -1,0 +1,320 @@
+"""`bnnjax train | eval | cost | list`: dispatch only."""
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from bnnjax.core import registry
+
+EXAMPLES = """\
+examples:
+  bnnjax train --config=configs/fashion_mnist_mini_pokebnn.py
+  bnnjax train --config=configs/fashion_mnist_mini_pokebnn.py:smoke \\
+      --config.optim.lr=1e-3 --workdir=runs/trial
+  bnnjax eval --workdir=runs/trial --checkpoint=best
+  bnnjax cost --config=configs/imagenet_pokebnn.py:width=1.0 --json
+  bnnjax list estimator
+"""
+KINDS = (
+  "method", "estimator", "scale", "transform", "output", "model", "task",
+  "source", "augment",
+)  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs one command; user errors are one paragraph on stderr and exit 2."""
+  parser = _parser()
+  args, rest = parser.parse_known_args(argv)
+  if rest and not getattr(args, "takes_config", False):
+    parser.error(
+      f"unknown argument {rest[0]!r}; see `bnnjax {args.command} -h`"
+    )
+  if args.debug:
+    return args.run(args, rest)
+  try:
+    return args.run(args, rest)
+  except (
+    ValueError,
+    TypeError,
+    FileNotFoundError,
+    ImportError,
+    FloatingPointError,
+  ) as e:
+    message = " ".join(str(e).split())
+    print(
+      textwrap.fill(f"bnnjax {args.command}: {message}", 100), file=sys.stderr
+    )
+    print("(--debug shows where.)", file=sys.stderr)
+    return 2
+  except KeyboardInterrupt:
+    print(
+      "Stopped. The same command goes on from the last checkpoint.",
+      file=sys.stderr,
+    )
+    return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog="bnnjax",
+    description="Binary neural networks in JAX: train, evaluate, count.",
+    epilog=EXAMPLES,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+  )
+  commands = parser.add_subparsers(dest="command", required=True)
+
+  def command(name, run, help_, config=False):
+    sub = commands.add_parser(
+      name,
+      help=help_,
+      description=help_,
+      epilog=EXAMPLES,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+      allow_abbrev=False,
+    )
+    if config:
+      sub.add_argument(
+        "--config",
+        metavar="FILE[:ARG,...]",
+        required=True,
+        help="config file and its arguments; --config.FIELD=VALUE overrides a"
+        " field (the file's docstring names arguments, `bnnjax.train.config`"
+        " the fields)",
+      )
+    sub.add_argument(
+      "--debug", action="store_true", help="show the traceback of an error"
+    )
+    sub.set_defaults(run=run, takes_config=config)
+    return sub
+
+  train = command("train", _train, "Train, evaluate and record one run.", True)
+  train.add_argument(
+    "--workdir",
+    help="folder of the run (default: runs/CONFIG); a stopped run goes on there",
+  )
+  train.add_argument(
+    "--record",
+    help="file that the run's record is appended to (default:"
+    " WORKDIR/record.jsonl)",
+  )
+  train.add_argument(
+    "--distributed",
+    action="store_true",
+    help="call jax.distributed.initialize() first (several hosts)",
+  )
+  evaluate = command("eval", _eval, "Evaluate the checkpoint of a run.")
+  evaluate.add_argument("--workdir", required=True, help="folder of the run")
+  evaluate.add_argument(
+    "--checkpoint", choices=("last", "best"), default="last", help="which one"
+  )
+  cost = command(
+    "cost",
+    _cost,
+    "Count the deployed network of a config; needs no data.",
+    True,
+  )
+  form = cost.add_mutually_exclusive_group()
+  form.add_argument("--json", action="store_true", help="print JSON")
+  form.add_argument("--csv", action="store_true", help="print CSV")
+  cost.add_argument(
+    "--by", choices=("layer", "scope", "bits"), default="layer", help="rows"
+  )
+  sweep = command(
+    "sweep", _sweep, "Train every config that an experiment yields."
+  )
+  sweep.add_argument("experiment", help="Python file with a function sweep()")
+  sweep.add_argument(
+    "--record", help="records (default: experiments/results/NAME.jsonl)"
+  )
+  report = command(
+    "report", _report, "Regenerate the tables of a markdown file from records."
+  )
+  report.add_argument("file", nargs="?", default="README.md")
+  report.add_argument(
+    "--check", action="store_true", help="only say whether it is up to date"
+  )
+  names = command("list", _list, "List what configs can name.")
+  names.add_argument("kind", nargs="?", help=f"one of {', '.join(KINDS)}")
+  return parser
+
+
+def read_config(spec: str, overrides: Sequence[str] = ()) -> Any:
+  """Loads `file.py:args` and applies `--config.field=value` overrides.
+
+  Raises:
+    ValueError: no such file, unknown argument or field (with the nearest name),
+      a value of another type.
+  """
+  import runpy
+  from pathlib import Path
+
+  from absl import flags
+  from ml_collections import config_flags
+
+  from bnnjax.train import config as config_lib
+
+  path, _, arg = spec.partition(":")
+  if not Path(path).is_file():
+    near = [str(p) for p in Path(path).parent.glob("*.py")]
+    raise ValueError(
+      f"There is no config file {path!r}.{registry.nearest(path, near)}"
+    )
+  made = runpy.run_path(path)
+  if "get_config" not in made:
+    raise ValueError(f"{path} has no function `get_config(arg)`.")
+  values = flags.FlagValues()
+  config = made["get_config"](arg)
+  for override in overrides:
+    name = override.lstrip("-").partition("=")[0]
+    if name.startswith("config.") and name not in (known := _fields(config)):
+      raise registry.unknown("config field", name, known)
+  argv = ["bnnjax", *overrides]
+  config_flags.DEFINE_config_dict(
+    "config", config, flag_values=values, sys_argv=argv
+  )
+  try:
+    values(argv)
+  except flags.UnrecognizedFlagError as error:
+    raise ValueError(f"Unknown argument --{error.flagname}.") from None
+  except flags.Error as error:
+    raise ValueError(str(error)) from None
+  return config_lib.resolve(values.config)
+
+
+def _fields(config: Any, path: str = "config") -> list[str]:
+  """Dotted names of all fields of a config."""
+  names = []
+  for key, value in config.items():
+    names.append(f"{path}.{key}")
+    if hasattr(value, "items"):
+      names += _fields(value, names[-1])
+  return names
+
+
+def config_name(spec: str) -> str:
+  """`configs/x.py:smoke,width=0.5` as `x-smoke-width=0.5`."""
+  path, _, arg = spec.partition(":")
+  stem = path.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")
+  return "-".join([stem, *filter(None, arg.split(","))])
+
+
+def _sweep(args, rest) -> int:
+  import runpy
+  from pathlib import Path
+
+  import bnnjax.methods  # noqa: F401 (registers them)
+  from bnnjax.report import record as record_lib
+  from bnnjax.train import loop
+
+  file = Path(args.experiment)
+  if not file.exists():
+    raise FileNotFoundError(f"No experiment {file}.")
+  made = runpy.run_path(str(file))
+  if "sweep" not in made:
+    raise ValueError(f"{file} has no function `sweep()`.")
+  path = Path(args.record or file.parent / "results" / f"{file.stem}.jsonl")
+  done = {r["name"] for r in record_lib.read(path)} if path.exists() else set()
+  specs = list(made["sweep"]())
+  configs = {config_name(s): read_config(s) for s in specs}  # errors come first
+  for number, (name, config) in enumerate(configs.items(), 1):
+    print(
+      f"[{number}/{len(configs)}] {name}{' (done)' if name in done else ''}"
+    )
+    if name not in done:
+      loop.train(config, f"runs/{file.stem}/{name}", name=name, record=path)
+  print(f"records: {path}")
+  return 0
+
+
+def _report(args, rest) -> int:
+  from pathlib import Path
+
+  from bnnjax.report import tables
+
+  file = Path(args.file)
+  old = file.read_text()
+  new = tables.refresh(old, file.parent)
+  if args.check:
+    print(f"{file} is {'up to date' if old == new else 'stale'}")
+    return int(old != new)
+  file.write_text(new)
+  return 0
+
+
+def _train(args, rest) -> int:
+  import jax
+
+  import bnnjax.methods  # noqa: F401 (registers them)
+  from bnnjax.train import loop
+
+  if args.distributed:
+    jax.distributed.initialize()
+  name = config_name(args.config)
+  config = read_config(args.config, rest)
+  workdir = args.workdir or f"runs/{name}"
+  result = loop.train(config, workdir, name=name, record=args.record)
+  if result.resumed:
+    print("This run was finished before; delete its workdir to train again.")
+  report = result.report
+  bits = ", ".join(f"{k} {v:,}" for k, v in report.macs_by_name.items())
+  lines = {
+    **{f"test {k}": f"{v:.4f}" for k, v in result.metrics.items()},
+    "ACE": f"{report.ace:,}",
+    "BOPs": f"{report.bops:,}",
+    "MACs": bits,
+    "weight bytes": f"{report.weight_bytes():,}",
+    "checkpoint": result.checkpoint,
+    "record": result.record,
+  }
+  for key, value in lines.items():
+    print(f"{key:>13}  {value}")
+  print("ACE: sum of MACs x w_bits x a_bits, floats as 16. BOPs: the 1x1-bit")
+  print("MACs. Weight bytes: kernels at their deployed width. One example.")
+  return 0
+
+
+def _eval(args, rest) -> int:
+  import bnnjax.methods  # noqa: F401 (registers them)
+  from bnnjax.train import loop
+
+  for key, value in loop.evaluate(args.workdir, args.checkpoint).items():
+    print(f"{key:>13}  {value:.4f}")
+  return 0
+
+
+def _cost(args, rest) -> int:
+  import json
+
+  import bnnjax.methods  # noqa: F401 (registers them)
+  from bnnjax.train import setup
+
+  report = setup.cost_of(read_config(args.config, rest))
+  if args.json:
+    print(json.dumps(report.to_json(), indent=2))
+  else:
+    print(report.table("csv" if args.csv else "rich", by=args.by))
+  return 0
+
+
+def _list(args, rest) -> int:
+  import bnnjax.methods  # noqa: F401 (registers them)
+  from bnnjax import data, models, tasks  # noqa: F401 (register theirs)
+
+  if args.kind is not None and args.kind not in KINDS:
+    raise registry.unknown("kind", args.kind, KINDS)
+  for kind in (args.kind,) if args.kind else KINDS:
+    print(f"{kind}:")
+    for name in registry.registered(kind):
+      thing = registry.get(kind, name)
+      text = getattr(thing, "paper", None) or thing.__doc__ or ""
+      print(
+        f"  {name:22}{text.strip().splitlines()[0] if text.strip() else ''}"
+      )
+  return 0
+
+
+if __name__ == "__main__":
+  sys.exit(main())

@@ -1,0 +1,256 @@
+"""The fields of a training config, their defaults, and their check.
+
+A config file starts from `base()`, changes fields and returns it locked; a
+typo in the file or on the command line is answered with the nearest name.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from bnnjax import models, tasks  # noqa: F401 (register their names)
+from bnnjax.core import registry
+from bnnjax.core.progress import to_step
+
+
+def base() -> ConfigDict:
+  """Defaults of every field, unlocked.
+
+  Fields:
+    seed: of initialisation, data order and augmentation.
+    epochs: passes over the training split; `steps` overrides it.
+    data: name (see `bnnjax list sources`), image `shape`, `num_classes`, global
+      `batch_size`, `augment` and `eval_augment`, splits, `options` of the
+      source, reading `threads` and `workers`.
+    model: `name` and arguments of the model.
+    task: `name` and arguments of the task.
+    optim: see `bnnjax.train.optim`.
+    stages: consecutive parts of the run, each a dict of `until` (a time), and
+      optionally `model` (arguments that differ) and `restart` (fresh optimizer
+      and schedule).
+    events: `((when, name), ...)`, fired between steps.
+    eval_every: epochs between evaluations (and checkpoints).
+    log_every: steps between log lines.
+    tensorboard: also write TensorBoard files (extra `tensorboard`).
+
+  A time is a fraction of the run (float) or a step (int).
+  """
+  config = ConfigDict()
+  config.seed = 0
+  config.epochs = 1.0
+  config.steps = 0
+  config.data = {
+    "name": "",
+    "shape": (),
+    "num_classes": 0,
+    "batch_size": 128,
+    "augment": (),
+    "eval_augment": (),
+    "eval_batch_size": 512,
+    "train_split": "train",
+    "eval_split": "test",
+    "options": {},
+    "threads": 1,
+    "workers": 0,
+  }
+  config.model = {"name": ""}
+  config.task = {"name": "classification"}
+  config.optim = {
+    "name": "adam",
+    "lr": 1e-3,
+    "options": {},
+    "schedule": "cosine",
+    "warmup": 0.0,
+    "decay_until": 1.0,
+    "end_lr": 0.0,
+    "weight_decay": 0.0,
+    "decay_latent": True,
+    "latent_clip": 0.0,
+    "grad_clip": 0.0,
+    "latent": {},
+  }
+  config.stages = ()
+  config.events = ()
+  config.eval_every = 1.0
+  config.log_every = 20
+  config.tensorboard = False
+  return config
+
+
+OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
+STAGE_FIELDS = ("until", "model", "restart")
+
+
+def resolve(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:
+  """Fills missing fields with defaults and checks names and ranges.
+
+  Raises:
+    ValueError: an unknown field (with the nearest name), or a value that cannot
+      be meant.
+  """
+  defaults = base()
+  given = config.to_dict() if isinstance(config, ConfigDict) else dict(config)
+  _merge(defaults, given, "")
+  _check(defaults)
+  return defaults.lock()
+
+
+def _merge(defaults: ConfigDict, given: Mapping[str, Any], path: str) -> None:
+  for key, value in given.items():
+    name = f"{path}{key}"
+    if path.rstrip(".") not in OPEN and key not in defaults:
+      raise registry.unknown(
+        "config field", name, [f"{path}{k}" for k in defaults]
+      )
+    if isinstance(defaults.get(key), ConfigDict):
+      if not isinstance(value, Mapping):
+        raise ValueError(f"Config field {name!r} has fields, got {value!r}.")
+      _merge(defaults[key], value, f"{name}.")
+    else:
+      with defaults.ignore_type():
+        defaults[key] = value
+
+
+def _check(config: ConfigDict) -> None:
+  positive = {
+    "epochs": config.epochs,
+    "eval_every": config.eval_every,
+    "log_every": config.log_every,
+    "data.batch_size": config.data.batch_size,
+    "data.eval_batch_size": config.data.eval_batch_size,
+    "data.num_classes": config.data.num_classes,
+  }
+  for name, value in positive.items():
+    if not isinstance(value, (int, float)) or value <= 0:
+      raise ValueError(f"Config field {name!r} must be above 0, got {value!r}.")
+  for name, (kind, value) in {
+    "model.name": ("model", config.model.name),
+    "task.name": ("task", config.task.name),
+  }.items():
+    if not value:
+      raise ValueError(f"Config field {name!r} is not set.")
+    registry.get(kind, value)
+  for stage in config.stages:
+    for key in stage:
+      if key not in STAGE_FIELDS:
+        raise registry.unknown("stage field", key, STAGE_FIELDS)
+    if "until" not in stage:
+      raise ValueError(f"A stage needs `until`, got {dict(stage)}.")
+
+
+def check_times(config: ConfigDict, steps: int, required: tuple[str, ...]):
+  """Refuses a run that ends before something that it needs.
+
+  Args:
+    config: resolved.
+    steps: optimizer steps of the run.
+    required: events that the model cannot do without.
+
+  Returns:
+    Events as `[(step, name), ...]`, sorted.
+
+  Raises:
+    ValueError: a required event is missing, an event or the start of weight
+      quantization comes at or after the end.
+  """
+  events = []
+  for entry in config.events:
+    if len(entry) != 2:
+      raise ValueError(f"An event is (when, name), got {entry!r}.")
+    when, name = entry
+    known = {*registry.registered("event"), *required}
+    if name not in known:
+      raise registry.unknown("event", name, known)
+    events.append((_inside(when, steps, f"event {name!r}"), name))
+  for name in required:
+    if name not in {n for _, n in events}:
+      raise ValueError(
+        f"The model needs the event {name!r} (until then some of its operands"
+        f" stay float): add it to `config.events`, e.g. ((0.0625, {name!r}),)."
+      )
+  start = config.model.get("quant_start", 0)
+  if start:
+    _inside(start, steps, "`model.quant_start`")
+  return sorted(events)
+
+
+def _inside(when, steps: int, what: str) -> int:
+  step = to_step(when, steps)
+  if step >= steps:
+    raise ValueError(
+      f"The run ends after {steps} steps, before {what} at {when!r} (step"
+      f" {step}): its network would never be the quantized one. Train longer or"
+      " set an earlier time."
+    )
+  return step
+
+
+def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
+  """The arguments of a config file: what follows the colon.
+
+  Args:
+    arg: `"smoke,width=0.5"`; a bare name means True.
+    **defaults: every argument that the file takes, with its default, whose type
+      decides how a value is read.
+
+  Raises:
+    ValueError: an argument that the file does not take, or a value of another
+      type.
+
+  Example:
+    >>> parse_arg("smoke,width=0.5", smoke=False, width=1.0).width
+    0.5
+  """
+  parsed = dict(defaults)
+  for part in filter(None, (arg or "").split(",")):
+    key, given, text = part.partition("=")
+    if key not in defaults:
+      raise registry.unknown("argument of this config", key, defaults)
+    kind = type(defaults[key])
+    try:
+      if kind is bool:
+        choices = {
+          "": True,
+          "true": True,
+          "false": False,
+          "1": True,
+          "0": False,
+        }
+        parsed[key] = choices[text.lower()]
+      else:
+        parsed[key] = kind(text)
+    except (KeyError, ValueError):
+      wanted = f"`{key}={kind.__name__}`"
+      raise ValueError(
+        f"Argument {part!r} of this config: expected {wanted}"
+        f"{'' if given else ', got no value'}."
+      ) from None
+  return ConfigDict(parsed)
+
+
+def make_smoke(config: ConfigDict) -> None:
+  """Turns a config into one that runs in seconds on fake images, in place.
+
+  Four steps of 16 images of the same number of channels and classes, at most
+  32 pixels wide; events move to the first quarter. The model is the config
+  file's business.
+  """
+  height, width, channels = config.data.shape
+  shape = (min(height, 32), min(width, 32), channels)
+  classes = min(config.data.num_classes, 10)
+  config.steps = 4
+  config.data.update(
+    name="fake",
+    shape=shape,
+    num_classes=classes,
+    batch_size=16,
+    eval_batch_size=16,
+    augment=("flip",),
+    eval_augment=(),
+    train_split="train",
+    eval_split="test",
+    threads=1,
+    options={"shape": shape, "num_classes": classes, "size": 64},
+  )
+  config.events = tuple((0.25, name) for _, name in config.events)

@@ -1,0 +1,286 @@
+"""The training loop: from a config to a trained, evaluated, recorded network."""
+
+import dataclasses
+import time
+from typing import Any
+
+import jax
+from etils import epath
+from ml_collections import ConfigDict
+
+from bnnjax import data, models, tasks
+from bnnjax.report import record as record_lib
+from bnnjax.train import config as config_lib
+from bnnjax.train import setup, step, writers
+from bnnjax.train import workdir as workdir_lib
+from bnnjax.train.checkpoint import Checkpoints
+from bnnjax.train.setup import Stage
+from bnnjax.train.state import State, carry_over, make_state
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """What a run leaves.
+
+  Attributes:
+    metrics: final evaluation of the deployed network.
+    report: its cost for one example.
+    checkpoint: folder of the last checkpoint.
+    record: file that the record was appended to.
+    resumed: whether the run had been finished before.
+  """
+
+  metrics: dict[str, float]
+  report: Any
+  checkpoint: epath.Path
+  record: epath.Path
+  resumed: bool
+
+
+class NonFiniteLossError(FloatingPointError):
+  """The loss became infinite or NaN; the last good checkpoint is kept."""
+
+
+def train(
+  config: ConfigDict,
+  workdir: epath.PathLike,
+  *,
+  name: str = "run",
+  record: epath.PathLike | None = None,
+) -> Result:
+  """Trains, evaluates and records one run; goes on where a killed one stopped.
+
+  Args:
+    config: see `bnnjax.train.config.base`.
+    workdir: folder of the run.
+    name: goes into the record.
+    record: file that the record is appended to; `workdir/record.jsonl` if none.
+
+  Raises:
+    ValueError: anything wrong with config, data or workdir, before anything is
+      compiled or written.
+    NonFiniteLossError: names the step.
+  """
+  return Run(config, workdir, name, record).run()
+
+
+class Run:
+  """One run. Everything is checked here before a file is touched."""
+
+  def __init__(self, config, workdir, name, record):
+    self.config = config = config_lib.resolve(config)
+    self.task = tasks.build(config.task)
+    self.sharded, self.replicated = setup.shardings(config.data)
+    self.train_source, self.eval_source = setup.load_data(config)
+    self.steps_per_epoch = data.steps_per_epoch(
+      self.train_source, config.data.batch_size
+    )
+    self.steps = config.steps or round(config.epochs * self.steps_per_epoch)
+    if self.steps < 1:
+      raise ValueError("The run has no step: raise `epochs` or `steps`.")
+    self.epochs = self.steps / self.steps_per_epoch
+    self.stages = setup.plan(config, self.steps)
+    self.network = self.stages[-1].network
+    self.events = config_lib.check_times(
+      config, self.steps, models.required_events(self.network.abstract)
+    )
+    self.teacher, self.teacher_state = None, None
+    if self.task.teacher:
+      self.teacher, self.teacher_state = setup.load_teacher(
+        config, self.task.teacher
+      )
+    self.report = setup.cost_of(config)
+    self.iterator = data.make_train_iterator(
+      self.train_source,
+      batch_size=config.data.batch_size,
+      seed=config.seed,
+      augment=config.data.augment,
+      threads=config.data.threads,
+      workers=config.data.workers,
+    )
+    self.eval_batches = setup.make_eval_batches(config, self.eval_source)
+    self.first = jax.process_index() == 0
+    self.workdir = workdir_lib.claim(workdir, config)
+    self.record = epath.Path(record or self.workdir / "record.jsonl")
+    self.name = name
+
+  def run(self) -> Result:
+    """Trains to the end."""
+    checkpoints = Checkpoints(self.workdir, create=True)
+    state, info = self._start(checkpoints)
+    begun = int(state["step"])
+    out = writers.Writers(
+      self.workdir, tensorboard=self.config.tensorboard, active=self.first
+    )
+    display = writers.Display(self.steps, begun, active=self.first)
+    if begun:
+      display.line(f"going on from step {begun}/{self.steps}")
+    try:
+      for stage in self.stages:
+        if stage.stop > begun or stage is self.stages[-1]:
+          state, info = self._run_stage(
+            stage, state, info, checkpoints, out, display
+          )
+    finally:
+      display.close()
+      out.close()
+      checkpoints.close()
+    if begun < self.steps and self.first:
+      self._record(info)
+    return Result(
+      info["eval"],
+      self.report,
+      checkpoints.root / "last",
+      self.record,
+      begun == self.steps,
+    )
+
+  def _start(self, checkpoints: Checkpoints) -> tuple[State, dict[str, Any]]:
+    """The first state, or that of the last checkpoint."""
+    done = checkpoints.latest("last") or 0
+    stage = next(s for s in self.stages if done <= s.stop)
+    state = jax.device_put(
+      make_state(stage.network, stage.optimizer, self.config.seed),
+      self.replicated,
+    )
+    info = {"eval": {}, "best": {}, "seconds": 0.0}
+    if done:
+      state, info = checkpoints.restore("last", state, self.iterator)
+    return state, info
+
+  def _run_stage(self, stage, state, info, checkpoints, out, display):
+    """Steps, events, evaluations and checkpoints of one stage."""
+    if int(state["step"]) == stage.start and stage.start:
+      state = self._enter(stage, state)
+    config, step_now = self.config, int(state["step"])
+    train_step = step.make_train_step(
+      stage.network,
+      stage.optimizer,
+      self.task,
+      steps=self.steps,
+      epochs=self.epochs,
+      teacher=self.teacher,
+    )
+    eval_step = step.make_eval_step(stage.network, self.task)
+    every = max(1, round(config.eval_every * self.steps_per_epoch))
+    metrics = self.task.train_metrics.empty()
+    began, clock, since = time.monotonic(), time.monotonic(), step_now
+    while step_now < stage.stop:
+      batch = self._put(next(self.iterator))
+      state = self._fire(stage, state, batch, step_now)
+      state, metrics = train_step(state, metrics, batch, self.teacher_state)
+      step_now += 1
+      evaluates = step_now % every == 0 or step_now == self.steps
+      if (
+        step_now % config.log_every == 0 or evaluates or step_now == stage.stop
+      ):
+        scalars = {k: float(v) for k, v in metrics.compute().items()}
+        self._check_finite(state)
+        rate = (step_now - since) * config.data.batch_size
+        rate /= time.monotonic() - clock
+        out.write_scalars(
+          step_now,
+          {f"train_{k}": v for k, v in scalars.items()}
+          | {"images_per_s": rate},
+        )
+        display.update(
+          step_now, {k: scalars[k] for k in ("loss", "accuracy")}, rate
+        )
+        metrics = self.task.train_metrics.empty()
+      if evaluates or step_now == stage.stop:
+        seconds = info["seconds"] + time.monotonic() - began
+        began = time.monotonic()
+        info = self._evaluate(eval_step, state, info) | {"seconds": seconds}
+        out.write_scalars(
+          step_now, {f"eval_{k}": v for k, v in info["eval"].items()}
+        )
+        display.evaluated(
+          step_now,
+          step_now / self.steps_per_epoch,
+          {"train loss": scalars["loss"]}
+          | {f"test {k}": v for k, v in info["eval"].items()},
+        )
+        self._save(checkpoints, step_now, state, info)
+      if step_now % config.log_every == 0 or evaluates:
+        clock, since = time.monotonic(), step_now
+    return state, info
+
+  def _enter(self, stage: Stage, state: State) -> State:
+    """Hands the state from the stage before to this one."""
+    new = jax.device_put(
+      make_state(stage.network, stage.optimizer, self.config.seed),
+      self.replicated,
+    )
+    same = jax.tree.structure(new["opt"]) == jax.tree.structure(state["opt"])
+    moved = carry_over(state, new)
+    if not stage.fresh and same:
+      moved["opt"] = state["opt"]
+    return moved
+
+  def _fire(self, stage, state, batch, step_now):
+    """The events whose time has come."""
+    for when, name in self.events:
+      if when == step_now:
+        state = step.make_event(stage.network, name)(state, batch)
+    return state
+
+  def _put(self, batch):
+    return jax.tree.map(
+      lambda x: jax.make_array_from_process_local_data(self.sharded, x), batch
+    )
+
+  def _check_finite(self, state: State) -> None:
+    bad = int(state["bad_step"])
+    if bad >= 0:
+      raise NonFiniteLossError(
+        f"The loss is not finite at step {bad} of {self.steps}. The last good"
+        f" checkpoint under {self.workdir} is kept. Lower `optim.lr`, add"
+        " `optim.warmup` or set `optim.grad_clip`."
+      )
+
+  def _evaluate(self, eval_step, state, info) -> dict[str, Any]:
+    metrics = self.task.eval_metrics.empty()
+    for batch in self.eval_batches:
+      metrics = eval_step(state, metrics, self._put(batch))
+    got = {k: float(v) for k, v in metrics.compute().items()}
+    key = self.task.headline
+    better = not info["best"] or got[key] > info["best"][key]
+    return {**info, "eval": got, "best": got if better else info["best"]}
+
+  def _save(self, checkpoints, step_now, state, info) -> None:
+    checkpoints.save("last", step_now, state, self.iterator, info)
+    if info["best"] == info["eval"]:
+      checkpoints.save("best", step_now, state, self.iterator, info)
+
+  def _record(self, info) -> None:
+    metrics = dict(info["eval"])
+    metrics |= {f"best_{k}": v for k, v in info["best"].items()}
+    record_lib.append(
+      self.record,
+      record_lib.Record(
+        name=self.name,
+        config=workdir_lib.to_json(self.config),
+        seed=self.config.seed,
+        metrics=metrics,
+        cost=self.report.to_json(),
+        wall_seconds=info["seconds"],
+      ).to_json(),
+    )
+
+
+def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
+  """Evaluates the deployed network of a finished or running run.
+
+  Args:
+    workdir: of the run.
+    kind: `"last"` or `"best"` checkpoint.
+  """
+  config = workdir_lib.read_config(workdir)
+  network, state, _ = setup.restore(config, workdir, kind)
+  task = tasks.build(config.task)
+  eval_step = step.make_eval_step(network, task)
+  _, source = setup.load_data(config)
+  metrics = task.eval_metrics.empty()
+  for batch in setup.make_eval_batches(config, source):
+    metrics = eval_step(state, metrics, batch)
+  return {k: float(v) for k, v in metrics.compute().items()}

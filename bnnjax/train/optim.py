@@ -1,0 +1,159 @@
+"""Optimizers by variable type, schedules, weight decay, latent clipping.
+
+Fields of `config.optim`:
+  name: adam, adamw, sgd (or any factory of optax by name).
+  lr: peak learning rate.
+  options: keyword arguments of the optax factory (`b1`, `momentum`, ...).
+  schedule: cosine, linear or constant, after the warm-up.
+  warmup: time until the peak is reached, linearly from 0.
+  decay_until: time at which `end_lr` is reached; constant after it.
+  weight_decay: for adamw decoupled; else added to the gradient (the derivative
+    of `wd/2 ||p||^2`). Only tensors of more than one axis.
+  decay_latent: whether latent weights decay too. Decay pulls them to 0, where
+    signs flip; PokeBNN does it, most others do not.
+  latent_clip: latent weights are projected to `[-c, c]` after each update; 0 is
+    off.
+  grad_clip: global norm; 0 is off.
+  latent: fields of this list that differ for latent weights.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from bnnjax.core import registry
+from bnnjax.core.progress import to_step
+
+SCHEDULES = ("cosine", "linear", "constant")
+OPTIMIZERS = (
+  "adam", "adamw", "sgd", "lamb", "lion", "nadam", "radam", "rmsprop", "adamax"
+)  # fmt: skip
+DECOUPLED = ("adamw", "lamb", "lion")
+
+
+def make_schedule(optim: Mapping[str, Any], steps: int) -> optax.Schedule:
+  """Learning rate of every step.
+
+  Args:
+    optim: `lr`, `schedule`, `warmup`, `decay_until`, `end_lr`.
+    steps: of the run (or of the stage, when it restarts the schedule).
+
+  Raises:
+    ValueError: unknown schedule, or times out of order.
+  """
+  if optim["schedule"] not in SCHEDULES:
+    raise registry.unknown("schedule", optim["schedule"], SCHEDULES)
+  warmup = to_step(optim["warmup"], steps)
+  until = to_step(optim["decay_until"], steps)
+  if not warmup < until:
+    raise ValueError(
+      f"`optim.warmup` ({warmup} steps) must end before `optim.decay_until`"
+      f" ({until} steps)."
+    )
+  peak, end, span = optim["lr"], optim["end_lr"], until - warmup
+  decay = {
+    "constant": lambda: optax.constant_schedule(peak),
+    "linear": lambda: optax.linear_schedule(peak, end, span),
+    "cosine": lambda: optax.cosine_decay_schedule(peak, span, end / peak),
+  }[optim["schedule"]]()
+  if not warmup:
+    return decay
+  ramp = optax.linear_schedule(0.0, peak, warmup)
+  return optax.join_schedules([ramp, decay], [warmup])
+
+
+def make_optimizer(
+  optim: Mapping[str, Any], steps: int, latent: Any
+) -> optax.GradientTransformation:
+  """The optimizer of a run.
+
+  Args:
+    optim: `config.optim`, see the head of this file.
+    steps: of the run.
+    latent: tree of bools like the parameters, True for latent weights.
+
+  Raises:
+    ValueError: unknown optimizer or schedule, or an option that it does not
+      take.
+  """
+  shared = {k: v for k, v in optim.items() if k != "latent"}
+  own = dict(optim["latent"])
+  for key in own:
+    if key not in shared:
+      raise registry.unknown("field of `optim.latent`", key, shared)
+  chain = []
+  if optim["grad_clip"]:
+    chain.append(optax.clip_by_global_norm(optim["grad_clip"]))
+  if own:
+    labels = jax.tree.map(lambda x: "latent" if x else "other", latent)
+    chain.append(
+      optax.multi_transform(
+        {
+          "other": _one(shared, steps, latent),
+          "latent": _one({**shared, **own}, steps, latent),
+        },
+        labels,
+      )
+    )
+  else:
+    chain.append(_one(shared, steps, latent))
+  if optim["latent_clip"]:
+    chain.append(clip_latent(optim["latent_clip"], latent))
+  return optax.chain(*chain)
+
+
+def _one(optim, steps, latent) -> optax.GradientTransformation:
+  name, decay = optim["name"], optim["weight_decay"]
+  if name not in OPTIMIZERS:
+    raise registry.unknown("optimizer", name, OPTIMIZERS)
+
+  def decays(params):
+    # Inside multi_transform the tree holds placeholders for the other part.
+    return jax.tree.map(
+      lambda p, is_latent: (
+        getattr(p, "ndim", 0) > 1 and (optim["decay_latent"] or not is_latent)
+      ),
+      params,
+      latent,
+      is_leaf=lambda x: isinstance(x, optax.MaskedNode),
+    )
+
+  options = dict(optim["options"])
+  if name in DECOUPLED:
+    options |= {"weight_decay": decay, "mask": decays}
+    decay = 0.0
+  try:
+    rule = getattr(optax, name)(make_schedule(optim, steps), **options)
+  except TypeError as error:
+    raise ValueError(
+      f"`optim.options` of {name}: {error}. Given: {sorted(optim['options'])}."
+    ) from error
+  if not decay:
+    return rule
+  return optax.chain(optax.add_decayed_weights(decay, decays), rule)
+
+
+def clip_latent(bound: float, latent: Any) -> optax.GradientTransformation:
+  """Projects latent weights to `[-bound, bound]` after the update.
+
+  Outside a clipped estimator's window the gradient is 0: a latent weight that
+  left it would never flip again.
+  """
+
+  def update(updates, state, params):
+    if params is None:
+      raise ValueError("`clip_latent` needs the parameters.")
+    clipped = jax.tree.map(
+      lambda u, p, is_latent: (
+        jnp.clip(p + u, -bound, bound) - p if is_latent else u
+      ),
+      updates,
+      params,
+      latent,
+    )
+    return clipped, state
+
+  return optax.GradientTransformation(lambda _: optax.EmptyState(), update)

@@ -1,0 +1,100 @@
+"""The state of a run: one pure dict of arrays, and how it is made.
+
+    {"params": ..., "rest": ..., "opt": ..., "step": int32, "bad_step": int32}
+
+`params` are all `nnx.Param`s, `rest` the other variables (batch statistics,
+binarizer statistics), `bad_step` the first step whose loss was not finite, -1
+for none.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from bnnjax.layers.binarize import LatentWeight
+
+State = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+  """A model's structure without its arrays.
+
+  Attributes:
+    graphdef: what `nnx.split` gives.
+    latent: tree like the parameters, True for latent weights.
+    abstract: the module with shapes for arrays.
+    build: makes the module from `nnx.Rngs`.
+  """
+
+  graphdef: Any
+  latent: Any
+  abstract: nnx.Module
+  build: Callable[[nnx.Rngs], nnx.Module]
+
+  @classmethod
+  def of(cls, build: Callable[[nnx.Rngs], nnx.Module]) -> "Network":
+    """Reads the structure without allocating an array."""
+    abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    graphdef, params, _ = nnx.split(abstract, nnx.Param, ...)
+    latent = jax.tree.map(
+      lambda v: isinstance(v, LatentWeight),
+      params,
+      is_leaf=lambda v: isinstance(v, nnx.Variable),
+    )
+    return cls(graphdef, nnx.to_pure_dict(latent), abstract, build)
+
+  def variables(self, seed: int) -> tuple[Any, Any]:
+    """Initial `params` and `rest`, made under jit."""
+
+    @jax.jit
+    def make(key):
+      _, params, rest = nnx.split(self.build(nnx.Rngs(key)), nnx.Param, ...)
+      return nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
+
+    return make(jax.random.key(seed))
+
+  def merge(self, state: State) -> nnx.Module:
+    """The module with the arrays of `state`."""
+    return nnx.merge(self.graphdef, state["params"], state["rest"])
+
+
+def make_state(
+  network: Network, optimizer: optax.GradientTransformation, seed: int
+) -> State:
+  """The state before the first step."""
+  params, rest = network.variables(seed)
+  return {
+    "params": params,
+    "rest": rest,
+    "opt": jax.jit(optimizer.init)(params),
+    "step": jnp.zeros((), jnp.int32),
+    "bad_step": jnp.full((), -1, jnp.int32),
+  }
+
+
+def carry_over(old: State, new: State) -> State:
+  """`new` with the variables that `old` has under the same path and shape.
+
+  How a network passes from one stage of a run to the next; what only the new
+  stage has (a scale, say) keeps its initial value.
+  """
+  kept = {
+    jax.tree_util.keystr(path): leaf
+    for part in ("params", "rest")
+    for path, leaf in jax.tree_util.tree_leaves_with_path({part: old[part]})
+  }
+
+  def take(path, leaf):
+    mine = kept.get(jax.tree_util.keystr(path))
+    return leaf if mine is None or mine.shape != leaf.shape else mine
+
+  moved = jax.tree_util.tree_map_with_path(
+    take, {"params": new["params"], "rest": new["rest"]}
+  )
+  return {**new, **moved, "step": old["step"], "bad_step": old["bad_step"]}

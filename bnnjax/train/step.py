@@ -1,0 +1,113 @@
+"""One training step, one evaluation step, one event: pure jitted functions."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from bnnjax import models
+from bnnjax.core import registry
+from bnnjax.core.progress import Mode, Progress
+from bnnjax.train.state import Network, State
+
+
+def make_train_step(
+  network: Network,
+  optimizer: optax.GradientTransformation,
+  task: Any,
+  *,
+  steps: int,
+  epochs: float,
+  teacher: Network | None = None,
+) -> Callable[..., tuple[State, Any]]:
+  """`(state, metrics, batch, teacher_state) -> (state, metrics)`, jitted.
+
+  State and metrics are donated. The parameters of a step whose loss is not
+  finite are not good any more; `bad_step` remembers the first one.
+  """
+
+  @functools.partial(jax.jit, donate_argnums=(0, 1))
+  def step(state, metrics, batch, teacher_state):
+    mode = Mode.training(Progress.at(state["step"], steps, epochs))
+    guide = teacher and teacher.merge(teacher_state)
+
+    def loss_fn(params):
+      model = network.merge({"params": params, "rest": state["rest"]})
+      loss, outputs = task.loss(model, batch, mode, guide)
+      _, _, rest = nnx.split(model, nnx.Param, ...)
+      return loss, (nnx.to_pure_dict(rest), outputs)
+
+    (loss, (rest, outputs)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
+      state["params"]
+    )
+    updates, opt = optimizer.update(grads, state["opt"], state["params"])
+    params = optax.apply_updates(state["params"], updates)
+    outputs |= {
+      "grad_norm": optax.tree.norm(grads),
+      "flip_ratio": flip_ratio(state["params"], params, network.latent),
+    }
+    first = (state["bad_step"] < 0) & ~jnp.isfinite(loss)
+    new = {
+      "params": params,
+      "rest": rest,
+      "opt": opt,
+      "step": state["step"] + 1,
+      "bad_step": jnp.where(first, state["step"], state["bad_step"]),
+    }
+    return new, metrics.merge(
+      task.train_metrics.single_from_model_output(**outputs)
+    )
+
+  return step
+
+
+def make_eval_step(network: Network, task: Any) -> Callable[..., Any]:
+  """`(state, metrics, batch) -> metrics`, jitted; the deployed network."""
+
+  @functools.partial(jax.jit, donate_argnums=1)
+  def step(state, metrics, batch):
+    outputs = task.evaluate(network.merge(state), batch)
+    return metrics.merge(task.eval_metrics.single_from_model_output(**outputs))
+
+  return step
+
+
+def make_event(network: Network, name: str) -> Callable[[State, Any], State]:
+  """`(state, batch) -> state`, jitted: a loop event.
+
+  Every binarizer that knows the name takes part; an event registered under it
+  (`(model, batch) -> None`, in place) comes after them.
+  """
+  extra = None
+  if name in registry.registered("event"):
+    extra = registry.get("event", name)
+
+  @jax.jit
+  def event(state, batch):
+    model = network.merge(state)
+    models.fire(model, name)
+    if extra is not None:
+      extra(model, batch)
+    _, params, rest = nnx.split(model, nnx.Param, ...)
+    return {
+      **state,
+      "params": nnx.to_pure_dict(params),
+      "rest": nnx.to_pure_dict(rest),
+    }
+
+  return event
+
+
+def flip_ratio(before: Any, after: Any, latent: Any) -> jax.Array:
+  """Share of latent weights whose sign changed; 0 without latent weights."""
+  pairs = zip(*(jax.tree.leaves(t) for t in (before, after, latent)))
+  flips, count = jnp.zeros(()), 0
+  for old, new, is_latent in pairs:
+    if is_latent:
+      flips += jnp.sum((old >= 0) != (new >= 0), dtype=jnp.float32)
+      count += old.size
+  return flips / max(count, 1)

@@ -1,0 +1,146 @@
+"""Where metrics go: JSON lines, TensorBoard, a progress bar or plain lines.
+
+Writers have the signatures of clu's `MetricWriter`; clu's own need TensorFlow.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from etils import epath
+from rich import console as rich_console
+from rich import progress as rich_progress
+
+
+class JsonlWriter:
+  """One JSON object a line in `metrics.jsonl`, written through at once."""
+
+  def __init__(self, workdir: epath.Path):
+    self._file = open(workdir / "metrics.jsonl", "a", buffering=1)  # noqa: SIM115
+
+  def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+    line = {"step": step} | {k: float(v) for k, v in scalars.items()}
+    self._file.write(json.dumps(line) + "\n")
+
+  def flush(self) -> None:
+    self._file.flush()
+
+  def close(self) -> None:
+    self._file.close()
+
+
+class TensorBoardWriter:
+  """TensorBoard event files, by tensorboardX (extra `tensorboard`)."""
+
+  def __init__(self, workdir: epath.Path):
+    try:
+      import tensorboardX
+    except ImportError as error:
+      raise ValueError(
+        "`config.tensorboard=True` needs the extra: pip install"
+        " 'bnnjax[tensorboard]'."
+      ) from error
+    self._writer = tensorboardX.SummaryWriter(str(workdir / "tensorboard"))
+
+  def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+    for name, value in scalars.items():
+      self._writer.add_scalar(name, float(value), step)
+
+  def flush(self) -> None:
+    self._writer.flush()
+
+  def close(self) -> None:
+    self._writer.close()
+
+
+class Writers:
+  """Writes to all of them; on processes other than the first, to none."""
+
+  def __init__(self, workdir: epath.Path, *, tensorboard: bool, active: bool):
+    self._all = []
+    if active and tensorboard:
+      self._all.append(TensorBoardWriter(workdir))
+    if active:
+      self._all.append(JsonlWriter(workdir))
+
+  def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+    for writer in self._all:
+      writer.write_scalars(step, scalars)
+
+  def flush(self) -> None:
+    for writer in self._all:
+      writer.flush()
+
+  def close(self) -> None:
+    for writer in self._all:
+      writer.close()
+
+
+class Display:
+  """Tells a person how the run goes: a bar in a terminal, else plain lines.
+
+  Args:
+    steps: of the run.
+    start: step that it starts (or goes on) from.
+    active: False on processes other than the first.
+  """
+
+  EVERY = 30.0  # seconds between plain lines, evaluations apart
+
+  def __init__(self, steps: int, start: int = 0, *, active: bool = True):
+    self._steps, self._start, self._active = steps, start, active
+    self._began = self._last = time.monotonic()
+    self._bar = None
+    if active and sys.stdout.isatty():
+      self._bar = rich_progress.Progress(
+        "{task.description}",
+        rich_progress.BarColumn(bar_width=24),
+        rich_progress.MofNCompleteColumn(),
+        "{task.fields[text]}",
+        rich_progress.TimeRemainingColumn(),
+        console=rich_console.Console(),
+      )
+      self._task = self._bar.add_task(
+        "train", total=steps, completed=start, text=""
+      )
+      self._bar.start()
+
+  def update(self, step: int, scalars: Mapping[str, Any], rate: float) -> None:
+    """Shows the metrics of an interval that ended before `step`."""
+    text = f"{_text(scalars)}  {rate:,.0f} images/s"
+    if self._bar is not None:
+      self._bar.update(self._task, completed=step, text=text)
+    elif time.monotonic() - self._last > self.EVERY:
+      self.line(f"step {step}/{self._steps}  {text}  {self._left(step)}")
+
+  def line(self, text: str) -> None:
+    """Prints a line that stays."""
+    self._last = time.monotonic()
+    if self._bar is not None:
+      self._bar.console.print(text, highlight=False)
+    elif self._active:
+      print(text, flush=True)
+
+  def evaluated(self, step: int, epoch: float, scalars: Mapping[str, Any]):
+    """Prints the result of an evaluation."""
+    self.line(
+      f"epoch {epoch:5.2f}  step {step}/{self._steps}  {_text(scalars)}"
+      f"  {self._left(step)}"
+    )
+
+  def close(self) -> None:
+    if self._bar is not None:
+      self._bar.stop()
+
+  def _left(self, step: int) -> str:
+    done = step - self._start
+    if not done or step >= self._steps:
+      return f"{time.monotonic() - self._began:.0f} s"
+    seconds = (time.monotonic() - self._began) / done * (self._steps - step)
+    return f"{seconds:.0f} s left"
+
+
+def _text(scalars: Mapping[str, Any]) -> str:
+  return "  ".join(f"{k} {float(v):.4g}" for k, v in scalars.items())

@@ -1,0 +1,93 @@
+r"""Time of a binary train step over that of its float twin.
+
+  python experiments/benchmarks/train_step.py
+
+Both sides run in one process, in alternation; printed are medians, quartiles
+and their ratio, for the default model at batch 128.
+"""
+
+import argparse
+import json
+import time
+
+import jax
+import numpy as np
+
+import bnnjax.methods  # noqa: F401 (registers them)
+from bnnjax import cli, tasks
+from bnnjax.report import record
+from bnnjax.train import optim, setup, state, step
+
+CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
+
+
+def make_step(config, batch_size):
+  """A closure that runs one training step and waits for it."""
+  network, task = setup.network_of(config), tasks.build(config.task)
+  optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.latent)
+  train_step = step.make_train_step(
+    network, optimizer, task, steps=100, epochs=1.0
+  )
+  rng = np.random.default_rng(0)
+  batch = {
+    "image": rng.normal(size=(batch_size, *config.data.shape)).astype(
+      "float32"
+    ),
+    "label": rng.integers(0, config.data.num_classes, batch_size),
+  }
+  batch = jax.device_put(batch)
+  carry = [
+    state.make_state(network, optimizer, 0),
+    task.train_metrics.empty(),
+  ]
+
+  def run():
+    carry[:] = train_step(*carry, batch, None)
+    jax.block_until_ready(carry[0])
+
+  return run
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--batch", type=int, default=128)
+  parser.add_argument("--rounds", type=int, default=40)
+  parser.add_argument("--json", help="append the measurement to this file")
+  args = parser.parse_args()
+  sides = {
+    "binary": make_step(cli.read_config(CONFIG), args.batch),
+    "float": make_step(cli.read_config(f"{CONFIG}:float"), args.batch),
+  }
+  times = {name: [] for name in sides}
+  for turn in range(args.rounds + 3):
+    for name, run in sides.items():
+      began = time.perf_counter()
+      run()
+      if turn >= 3:  # compilation, allocation, donation have settled
+        times[name].append(time.perf_counter() - began)
+  ratios = np.array(times["binary"]) / np.array(times["float"])
+  for name, seconds in times.items():
+    low, middle, high = np.percentile(seconds, [25, 50, 75]) * 1e3
+    print(
+      f"{name:7} {middle:7.1f} ms a step (quartiles {low:.1f} to {high:.1f})"
+    )
+  low, middle, high = np.percentile(ratios, [25, 50, 75])
+  print(
+    f"binary / float {middle:.3f} (quartiles {low:.3f} to {high:.3f}, batch"
+    f" {args.batch}, {args.rounds} rounds, {record.device()})"
+  )
+  if args.json:
+    with open(args.json, "a") as file:
+      line = {
+        "benchmark": "train_step",
+        "ratio": {"median": middle, "quartiles": [low, high]},
+        "batch": args.batch,
+        "rounds": args.rounds,
+        "device": record.device(),
+        "versions": record.versions(),
+      }
+      file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,309 @@
+"""Whole runs on fake images: resume, events, stages, distillation, errors."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from bnnjax.core import registry
+from bnnjax.report import record as record_lib
+from bnnjax.train import config as config_lib
+from bnnjax.train import loop, setup
+from bnnjax.train.checkpoint import Checkpoints
+
+
+def tiny(**model):
+  """Eight steps of a small MLP."""
+  config = config_lib.base()
+  config.data.update(shape=(4, 4, 1), num_classes=3)
+  config_lib.make_smoke(config)
+  config.data.augment = ()
+  config.steps = 8
+  config.eval_every = 1.0  # 4 steps
+  config.log_every = 2
+  config.optim.lr = 0.03
+  config.model = {"name": "mlp", "hidden": (8, 8), **model}
+  return config
+
+
+def lines(workdir):
+  return [
+    json.loads(x)
+    for x in (workdir / "metrics.jsonl").read_text().split("\n")[:-1]
+  ]
+
+
+def variables(config, workdir):
+  _, state, _ = setup.restore(config_lib.resolve(config), workdir, "last")
+  return {"params": state["params"], "rest": state["rest"]}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  """A run that nothing disturbed."""
+  workdir = tmp_path_factory.mktemp("finished") / "run"
+  return workdir, loop.train(tiny(), workdir, name="tiny-seed=0")
+
+
+def test_metrics_and_record(finished):
+  workdir, result = finished
+  written = lines(workdir)
+  train = [x for x in written if "train_loss" in x]
+  assert [x["step"] for x in train] == [2, 4, 6, 8]
+  assert all(x["train_grad_norm"] > 0 for x in train)
+  assert any(x["train_flip_ratio"] > 0 for x in train)
+  assert [x["step"] for x in written if "eval_accuracy" in x] == [4, 8]
+  (record,) = record_lib.read(result.record)
+  assert record["metrics"]["accuracy"] == result.metrics["accuracy"]
+  assert record["cost"]["macs"]["w1a1"] == 8 * 8
+  assert record["seed"] == 0
+  assert record["config"]["model"]["hidden"] == [8, 8]
+
+
+def test_loss_goes_down(finished):
+  written = [x["train_loss"] for x in lines(finished[0]) if "train_loss" in x]
+  assert written[-1] < written[0]
+
+
+def test_evaluate_reads_the_checkpoint(finished):
+  workdir, result = finished
+  got = loop.evaluate(workdir)
+  np.testing.assert_allclose(got["loss"], result.metrics["loss"], rtol=1e-5)
+  assert got["accuracy"] == result.metrics["accuracy"]
+
+
+def test_finished_run_is_not_trained_again(finished, capsys):
+  workdir, result = finished
+  again = loop.train(tiny(), workdir)
+  assert again.resumed
+  assert again.metrics == result.metrics
+  assert len(list(record_lib.read(result.record))) == 1
+
+
+def test_killed_run_goes_on_as_if_it_had_never_stopped(
+  finished, tmp_path, monkeypatch
+):
+  def killed(self, state):
+    if int(state["step"]) == 6:
+      raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(loop.Run, "_check_finite", killed)
+    with pytest.raises(KeyboardInterrupt):
+      loop.train(tiny(), tmp_path / "run")
+  result = loop.train(tiny(), tmp_path / "run")
+  assert not result.resumed
+  assert result.metrics == finished[1].metrics
+  want, got = (
+    variables(tiny(), finished[0]),
+    variables(tiny(), tmp_path / "run"),
+  )
+  jax.tree.map(np.testing.assert_array_equal, want, got)
+
+
+def test_tagged_and_untagged_runs_are_bit_identical(tmp_path):
+  """The same numbers, from the same program (see also core/bits_test.py)."""
+  results = []
+  for tag in (True, False):
+    config = tiny()
+    config.model = {
+      "name": "pokebnn",
+      "stages": ((8, 1),),
+      "stem_features": 8,
+      "init_features": 4,
+      "patch": 1,
+      "expansion": 1,
+      "quant_start": 1,
+      "tag": tag,
+    }
+    config.steps = 2
+    config.data.augment = ("flip",)
+    config.events = ((1, "freeze_bounds"),)
+    workdir = tmp_path / str(tag)
+    result = loop.train(config, workdir)
+    results.append((result.metrics, variables(config, workdir)))
+  assert results[0][0] == results[1][0]
+  jax.tree.map(np.testing.assert_array_equal, results[0][1], results[1][1])
+
+
+def test_stages_hand_the_network_on(tmp_path):
+  """Activations first, then weights; the second stage starts anew."""
+  config = tiny()
+  config.stages = (
+    {"until": 4, "model": {"weight": None}},
+    {"until": 1.0, "restart": True},
+  )
+  seen = []
+  original = loop.Run._enter
+
+  def enter(self, stage, state):
+    old = jax.tree.map(np.asarray, state["params"])
+    new = original(self, stage, state)
+    seen.append((old, jax.tree.map(np.asarray, new)))
+    return new
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(loop.Run, "_enter", enter)
+    loop.train(config, tmp_path / "run")
+  ((before, after),) = seen
+  jax.tree.map(np.testing.assert_array_equal, before, after["params"])
+  assert int(after["step"]) == 4
+  assert {int(x) for x in jax.tree.leaves(after["opt"]) if x.ndim == 0} == {0}
+
+
+def test_distillation_follows_the_teacher(finished, tmp_path):
+  config = tiny(weight=None, act=None)
+  config.task.distill = {"teacher": str(finished[0])}
+  result = loop.train(config, tmp_path / "student")
+  assert np.isfinite(result.metrics["loss"])
+  other = tiny()
+  other.data.update(shape=(5, 5, 1))
+  other.data.options.shape = (5, 5, 1)
+  other.task.distill = {"teacher": str(finished[0])}
+  with pytest.raises(
+    ValueError, match=r"Teacher and student differ in `data.shape`"
+  ):
+    loop.train(other, tmp_path / "other")
+  assert not (tmp_path / "other").exists()
+
+
+def test_non_finite_loss_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+  @registry.register("event", "poison")
+  def poison(model, batch):
+    del batch
+    model.head.bias[...] = model.head.bias[...] * np.nan
+
+  config = tiny()
+  config.events = ((5, "poison"),)
+  try:
+    with pytest.raises(
+      loop.NonFiniteLossError,
+      match=r"not finite at step 5 of 8.*is kept.*`optim.lr`",
+    ):
+      loop.train(config, tmp_path / "run")
+  finally:
+    registry._TABLES["event"].pop("poison")
+  assert Checkpoints(tmp_path / "run", create=False).latest("last") == 4
+  assert not (tmp_path / "run" / "record.jsonl").exists()
+
+
+POKE = {
+  "name": "pokebnn",
+  "stages": ((8, 1),),
+  "stem_features": 8,
+  "init_features": 4,
+  "patch": 1,
+}
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"model": {**POKE, "weight": "stee"}}, r"Unknown estimator 'stee'. Did you mean 'ste'"),
+    ({"model": {**POKE, "act": "ste|chanel_l1"}}, "Did you mean 'channel_l1'"),
+    ({"model": {**POKE, "width": 1.3}}, r"Illegal width 1.3.*Nearest legal widths"),
+    ({"model": {**POKE, "widht": 1}}, "Unknown argument of model 'pokebnn' 'widht'. Did you mean 'width'"),
+    ({"model": {"name": "pokebn"}}, "Unknown model 'pokebn'. Did you mean 'pokebnn'"),
+    ({"model": POKE}, "needs the event 'freeze_bounds'"),
+    (
+      {"model": POKE, "events": ((8, "freeze_bounds"),)},
+      r"ends after 8 steps, before event 'freeze_bounds' at 8",
+    ),
+    (
+      {"model": {**POKE, "quant_start": 50}, "events": ((1, "freeze_bounds"),)},
+      r"before `model.quant_start` at 50",
+    ),
+    ({"events": ((0.5, "freeze_bound"),)}, r"Unknown event 'freeze_bound'"),
+    ({"task": {"name": "classification", "label_smothing": 0.1}}, "Did you mean 'label_smoothing'"),
+    ({"optim.name": "adamm"}, "Unknown optimizer 'adamm'. Did you mean 'adam"),
+    ({"optim.schedule": "cosin"}, "Did you mean 'cosine'"),
+    ({"optim.options": {"beta": 1}}, "`optim.options` of adam.*beta"),
+    ({"data.shape": (4, 4)}, r"`data.shape` is \(4, 4\), but images .* \(4, 4, 1\)"),
+    ({"data.shape": (4, 4, 3)}, r"`data.shape` is \(4, 4, 3\), but images"),
+    ({"data.num_classes": 7}, "`data.num_classes` is 7, but 'fake' has 3"),
+    ({"data.name": "fashion_mnist_min"}, "Did you mean 'fashion_mnist_mini'"),
+    ({"data.batch_size": 0}, "'data.batch_size' must be above 0, got 0"),
+    ({"stages": ({"until": 0.5},)}, "The last stage ends at step 4"),
+    ({"stages": ({"until": 0.5}, {"until": 3})}, "must increase: 3 is step 3"),
+    ({"stages": ({"untill": 0.5},)}, "Unknown stage field 'untill'. Did you mean 'until'"),
+    ({"dat": 3}, "Unknown config field 'dat'. Did you mean 'data'"),
+  ],
+)  # fmt: skip
+def test_bad_config_is_refused_before_a_file_is_touched(
+  tmp_path, changes, message
+):
+  config = tiny().to_dict()
+  for path, value in changes.items():
+    *parents, leaf = path.split(".")
+    node = config
+    for parent in parents:
+      node = node[parent]
+    node[leaf] = value
+  with pytest.raises(ValueError, match=message):
+    loop.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_workdir_of_another_config(finished):
+  config = tiny()
+  config.optim.lr = 0.5
+  with pytest.raises(
+    ValueError,
+    match=r"run of another config: `optim.lr` is 0.03 there and 0.5 here",
+  ):
+    loop.train(config, finished[0])
+
+
+def test_workdir_that_cannot_be_written(tmp_path):
+  (tmp_path / "file").write_text("")
+  with pytest.raises(ValueError, match=r"cannot be written.*--workdir"):
+    loop.train(tiny(), tmp_path / "file" / "run")
+  with pytest.raises(ValueError, match="is a file"):
+    loop.train(tiny(), tmp_path / "file")
+
+
+def test_missing_data_set_says_how_to_get_it(tmp_path):
+  config = tiny()
+  config.data.name = "tfds:cifar10"
+  config.data.options = {"data_dir": str(tmp_path)}
+  with pytest.raises(FileNotFoundError, match="tfds build cifar10"):
+    loop.train(config, tmp_path / "run")
+
+
+MULTI_DEVICE = """
+import sys
+from tests.train.loop_test import tiny
+from bnnjax.train import loop
+config = tiny()
+config.steps = 2
+result = loop.train(config, sys.argv[1])
+print(result.metrics)
+config.data.batch_size = 15
+try:
+  loop.train(config, sys.argv[1] + "x")
+except ValueError as error:
+  print(error)
+"""
+
+
+def test_several_devices_share_a_batch(tmp_path):
+  """Same result as on one device; a batch that does not divide is refused."""
+  config = tiny()
+  config.steps = 2
+  one = loop.train(config, tmp_path / "one").metrics
+  env = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+  done = subprocess.run(
+    [sys.executable, "-c", MULTI_DEVICE, str(tmp_path / "four")],
+    env={**env, "JAX_PLATFORMS": "cpu"},
+    capture_output=True,
+    text=True,
+    check=True,
+    timeout=300,
+  ).stdout
+  metrics = eval(done.splitlines()[-2])
+  np.testing.assert_allclose(metrics["loss"], one["loss"], rtol=1e-4)
+  assert "`data.batch_size` must be a multiple of the 4 devices, got 15" in done
