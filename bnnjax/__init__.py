@@ -28,7 +28,6 @@ _NAMES = {
   "registered": "bnnjax.core.registry",
   "sign": "bnnjax.core.estimator",
   "tag": "bnnjax.core.bits",
-  "train": "bnnjax.train.loop",
   "unpack_signs": "bnnjax.core.packing",
 }
 __all__ = sorted(_NAMES)

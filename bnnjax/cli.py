@@ -17,6 +17,7 @@ examples:
   bnnjax cost --config=configs/imagenet_pokebnn.py:width=1.0 --json
   bnnjax list estimator
 """
+RUNS = "runs"  # where runs go unless --workdir says otherwise
 KINDS = (
   "method", "estimator", "scale", "transform", "output", "model", "task",
   "source", "augment",
@@ -224,7 +225,7 @@ def _sweep(args, rest) -> int:
       f"[{number}/{len(configs)}] {name}{' (done)' if name in done else ''}"
     )
     if name not in done:
-      loop.train(config, f"runs/{file.stem}/{name}", name=name, record=path)
+      loop.train(config, f"{RUNS}/{file.stem}/{name}", name=name, record=path)
   print(f"records: {path}")
   return 0
 
@@ -254,7 +255,7 @@ def _train(args, rest) -> int:
     jax.distributed.initialize()
   name = config_name(args.config)
   config = read_config(args.config, rest)
-  workdir = args.workdir or f"runs/{name}"
+  workdir = args.workdir or f"{RUNS}/{name}"
   result = loop.train(config, workdir, name=name, record=args.record)
   if result.resumed:
     print("This run was finished before; delete its workdir to train again.")

@@ -38,6 +38,7 @@ def get_config(arg: str = ""):
   )
   if arg.smoke:
     config_lib.make_smoke(config)
-    config.model.update(stages=((8, 1), (16, 1)), stem_features=16)
-    config.model.init_features = 8
+    config.model.update(
+      width=1.0, stages=((8, 1),), stem_features=8, init_features=4
+    )
   return config.lock()

@@ -91,7 +91,8 @@ class Display:
 
   def __init__(self, steps: int, start: int = 0, *, active: bool = True):
     self._steps, self._start, self._active = steps, start, active
-    self._began = self._last = time.monotonic()
+    self._opened = self._began = self._last = time.monotonic()
+    self._warm = False
     self._bar = None
     if active and sys.stdout.isatty():
       self._bar = rich_progress.Progress(
@@ -109,6 +110,8 @@ class Display:
 
   def update(self, step: int, scalars: Mapping[str, Any], rate: float) -> None:
     """Shows the metrics of an interval that ended before `step`."""
+    if not self._warm:  # what compiled until now says nothing of the rest
+      self._warm, self._start, self._began = True, step, time.monotonic()
     text = f"{_text(scalars)}  {rate:,.0f} images/s"
     if self._bar is not None:
       self._bar.update(self._task, completed=step, text=text)
@@ -137,7 +140,7 @@ class Display:
   def _left(self, step: int) -> str:
     done = step - self._start
     if not done or step >= self._steps:
-      return f"{time.monotonic() - self._began:.0f} s"
+      return f"{time.monotonic() - self._opened:.0f} s"
     seconds = (time.monotonic() - self._began) / done * (self._steps - step)
     return f"{seconds:.0f} s left"
 

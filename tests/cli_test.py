@@ -1,0 +1,144 @@
+"""The command line: what a person types, and what they read."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bnnjax import cli
+from tests import golden_cases
+
+MINI = "configs/fashion_mnist_mini_pokebnn.py"
+
+
+def run(capsys, *arguments):
+  status = cli.main(arguments)
+  out, err = capsys.readouterr()
+  return status, out, err
+
+
+def test_train_then_eval(capsys, tmp_path):
+  workdir, record = tmp_path / "run", tmp_path / "records.jsonl"
+  status, out, _ = run(
+    capsys, "train", f"--config={MINI}:smoke", f"--workdir={workdir}",
+    f"--record={record}", "--config.optim.lr=2e-3",
+  )  # fmt: skip
+  assert status == 0
+  for label in ("test accuracy", "ACE", "BOPs", "weight bytes", "checkpoint"):
+    assert label in out
+  assert f"{workdir}/checkpoints/last" in out
+  assert json.loads(record.read_text())["config"]["optim"]["lr"] == 2e-3
+  accuracy = out.split("test accuracy  ")[1].split()[0]
+  for kind in ("last", "best"):
+    status, out, _ = run(
+      capsys, "eval", f"--workdir={workdir}", f"--checkpoint={kind}"
+    )
+    assert status == 0
+    if kind == "last":
+      assert f"{accuracy}" in out
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("width", ["0.5", "1.0", "1.5", "2.0"])
+def test_cost_of_pokebnn(capsys, width):
+  """No weight is allocated: the counted network exists only as shapes."""
+  entries = json.loads((golden_cases.FOLDER / "cost_golden.json").read_text())
+  found = [e for e in entries["entries"] if e["id"] == f"pokebnn-{width}x"]
+  if not found:
+    pytest.skip("the replaced folder has other widths")
+  want = found[0]["expected"]
+  status, out, _ = run(
+    capsys,
+    "cost",
+    f"--config=configs/imagenet_pokebnn.py:width={width}",
+    "--json",
+  )
+  got = json.loads(out)
+  assert status == 0
+  assert got["macs"] == want["macs_by_bits"]
+  assert got["conv_ace"] == want["conv_ace"]
+  assert got["dense_ace"] == want["dense_ace"]
+  assert got["ace"] == want["total_ace"]
+
+
+def test_cost_tables(capsys):
+  for flags in ((), ("--csv",), ("--by=bits",), ("--by=scope",)):
+    status, out, _ = run(capsys, "cost", f"--config={MINI}:smoke", *flags)
+    assert status == 0
+    assert "MACs" in out
+
+
+def test_list(capsys):
+  status, out, _ = run(capsys, "list")
+  assert status == 0
+  for name in (
+    "ste",
+    "half_shift",
+    "channel_l1",
+    "pokebnn",
+    "fashion_mnist_mini",
+  ):
+    assert f"  {name} " in out
+  assert run(capsys, "list", "estimator")[1].startswith("estimator:\n")
+
+
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    (["train", "--config=configs/nothing.py"], "no config file 'configs/nothing.py'"),
+    (["train", f"--config={MINI[:-4]}.py"], f"Did you mean '{MINI}'"),
+    (["train", f"--config={MINI}:smok"], "Did you mean 'smoke'"),
+    (["train", f"--config={MINI}:width=x"], "expected `width=float`"),
+    (["train", f"--config={MINI}", "--config.optim.lrr=1"], "Did you mean 'config.optim.lr'"),
+    (["train", f"--config={MINI}", "--config.optim.lr=x"], "could not convert"),
+    (["train", f"--config={MINI}", "--foo=1"], "Unknown argument --foo"),
+    (["cost", "--config=configs/imagenet_pokebnn.py:width=1.4"], "Nearest legal widths: 1.0, 1.25"),
+    (["train", "--config=configs/cifar10_pokebnn.py"], "tfds build cifar10"),
+    (["eval", "--workdir=/nothing"], "/nothing holds no run"),
+    (["list", "estimators"], "Did you mean 'estimator'"),
+    (["sweep", "experiments/nothing.py"], "No experiment experiments/nothing.py"),
+  ],
+)  # fmt: skip
+def test_mistakes_get_one_paragraph(capsys, tmp_path, arguments, message):
+  if arguments[0] == "train":
+    arguments = [*arguments, f"--workdir={tmp_path / 'run'}"]
+  status, out, err = run(capsys, *arguments)
+  assert status == 2
+  assert message in " ".join(err.split())
+  assert "Traceback" not in err
+  assert not out
+  assert not (tmp_path / "run").exists()
+
+
+def test_help_helps(capsys):
+  for arguments in (["--help"], ["train", "--help"]):
+    with pytest.raises(SystemExit, match="0"):
+      cli.main(arguments)
+    out = capsys.readouterr().out
+    assert "bnnjax train --config=" in out
+
+
+def test_import_is_light_and_free_of_tensorflow():
+  code = (
+    "import sys, bnnjax; assert 'jax' not in sys.modules;"
+    "bnnjax.Linear, bnnjax.count, bnnjax.build;"
+    "assert 'tensorflow' not in sys.modules"
+  )
+  subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_sweep_skips_what_is_done(capsys, tmp_path, monkeypatch):
+  experiment = tmp_path / "two.py"
+  experiment.write_text(
+    f"def sweep():\n  yield '{MINI}:smoke'\n  yield '{MINI}:smoke,float'\n"
+  )
+  monkeypatch.setattr(cli, "RUNS", str(tmp_path / "runs"))
+  status, out, _ = run(capsys, "sweep", str(experiment))
+  assert status == 0
+  assert "[2/2]" in out
+  assert "(done)" not in out
+  status, out, _ = run(capsys, "sweep", str(experiment))
+  assert out.count("(done)") == 2
+  lines = (tmp_path / "results" / "two.jsonl").read_text().splitlines()
+  assert len(lines) == 2

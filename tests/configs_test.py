@@ -1,0 +1,33 @@
+"""Every config trains in smoke mode and says what it is."""
+
+import pathlib
+
+import pytest
+
+from bnnjax import cli
+from bnnjax.train import loop, setup
+
+ROOT = pathlib.Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_smoke(path, tmp_path):
+  config = cli.read_config(f"{path}:smoke")
+  result = loop.train(config, tmp_path / "run")
+  assert 0 <= result.metrics["accuracy"] <= 1
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_full_config_is_complete(path):
+  config = cli.read_config(str(path))
+  report = setup.cost_of(config)
+  assert report.ace > 0
+  doc = path.read_text()
+  assert "bnnjax train --config=configs/" + path.name in doc
+  assert "Measured:" in doc or "Not run here" in doc
+
+
+def test_teacher_argument_reaches_the_task():
+  config = cli.read_config("configs/imagenet_pokebnn.py:teacher=runs/t")
+  assert config.task.distill.teacher == "runs/t"

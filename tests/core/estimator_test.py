@@ -1,0 +1,74 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bnnjax.core import registry
+from bnnjax.core.estimator import estimator, sign
+
+
+@pytest.fixture
+def triangle():
+  @estimator()
+  def triangle(x, *, width=1.0):
+    """A triangular surrogate."""
+    return jnp.maximum(0, 1 - jnp.abs(x) / width)
+
+  yield triangle
+  registry._TABLES["estimator"].pop("triangle")
+
+
+def test_slope_form(triangle):
+  x = jnp.array([-2.0, -0.5, 0.0, 1.0])
+  y, vjp = jax.vjp(lambda x: triangle(x, width=2.0), x)
+  np.testing.assert_array_equal(y, [-1, -1, 1, 1])
+  np.testing.assert_allclose(vjp(jnp.full(4, 2.0))[0], [0, 1.5, 2, 1])
+  assert registry.get("estimator", "triangle") is triangle
+
+
+def test_scale_is_applied_forward_and_left_out_backward(triangle):
+  x = jnp.array([0.5, -0.5])
+  y, vjp = jax.vjp(lambda x: triangle(x, scale=3.0), x)
+  np.testing.assert_array_equal(y, [3, -3])
+  np.testing.assert_allclose(vjp(jnp.ones(2))[0], [0.5, 0.5])
+
+
+def test_unknown_hyper_parameter(triangle):
+  with pytest.raises(
+    ValueError, match="estimator 'triangle' 'widht'. Did you mean 'width'"
+  ):
+    triangle(jnp.ones(1), widht=1.0)
+
+
+def test_hyper_parameter_without_a_default():
+  with pytest.raises(
+    TypeError, match=r"'width' of estimator 'bad' needs a default"
+  ):
+
+    @estimator()
+    def bad(x, *, width):
+      return x
+
+
+def test_full_rule():
+  @estimator(full_rule=True)
+  def squared(x, scale, dy, *, factor=2.0):
+    """dx = factor * scale * dy^2."""
+    return factor * scale * dy**2
+
+  try:
+    grad = jax.grad(lambda x: (3 * squared(x, scale=0.5)).sum())(jnp.ones(2))
+    np.testing.assert_allclose(grad, [9, 9])
+  finally:
+    registry._TABLES["estimator"].pop("squared")
+
+
+@pytest.mark.parametrize(("at_zero", "want"), [(1, 1), (0, 0), (-1, -1)])
+def test_value_at_zero(at_zero, want):
+  got = sign(jnp.array([0.0, -0.0, -1.0, 1.0]), at_zero)
+  np.testing.assert_array_equal(got, [want, want, -1, 1])
+
+
+def test_value_at_zero_is_one_of_three():
+  with pytest.raises(ValueError, match=r"must be \+1, -1 or 0, got 2"):
+    sign(jnp.zeros(1), 2)

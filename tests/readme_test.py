@@ -1,0 +1,28 @@
+"""The README shows what is true today."""
+
+import pathlib
+import re
+
+from bnnjax import cli
+from bnnjax.report import tables
+
+ROOT = pathlib.Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+
+
+def test_tables_are_fresh():
+  assert tables.refresh(TEXT, ROOT) == TEXT, "run `bnnjax report`"
+
+
+def test_api_example_runs():
+  (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+  assert len([x for x in code.splitlines() if x.strip()]) <= 30
+  exec(compile(code, "README.md", "exec"), {})
+
+
+def test_commands_exist():
+  commands = re.findall(r"^bnnjax (\w+)", TEXT, re.M)
+  known = cli._parser()._subparsers._group_actions[0].choices
+  assert commands
+  assert set(commands) <= set(known)
+  assert "python3 dev.py test" in (ROOT / ".ci" / "run").read_text()

@@ -1,0 +1,87 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bnnjax.train import config as config_lib
+from bnnjax.train import optim
+
+PARAMS = {
+  "kernel": jnp.full((2, 2), 0.9),
+  "head": jnp.full((2, 2), 0.9),
+  "bias": jnp.full((2,), 0.9),
+}
+LATENT = {"kernel": True, "head": False, "bias": False}
+ZEROS = {k: jnp.zeros_like(v) for k, v in PARAMS.items()}
+
+
+def settings(**changes):
+  base = config_lib.base().optim.to_dict()
+  return {**base, "name": "sgd", "lr": 1.0, "schedule": "constant", **changes}
+
+
+def step(grads=ZEROS, **changes):
+  optimizer = optim.make_optimizer(settings(**changes), 10, LATENT)
+  updates, _ = optimizer.update(grads, optimizer.init(PARAMS), PARAMS)
+  return {k: float(np.ravel(PARAMS[k] + updates[k])[0]) for k in PARAMS}
+
+
+def test_decay_leaves_vectors_alone():
+  np.testing.assert_allclose(
+    list(step(weight_decay=0.1).values()), [0.81, 0.81, 0.9], rtol=1e-6
+  )
+
+
+def test_latent_weights_need_not_decay():
+  got = step(weight_decay=0.1, decay_latent=False)
+  np.testing.assert_allclose(list(got.values()), [0.9, 0.81, 0.9], rtol=1e-6)
+
+
+def test_decoupled_decay():
+  got = step(name="adamw", weight_decay=0.1, decay_latent=False)
+  np.testing.assert_allclose(list(got.values()), [0.9, 0.81, 0.9], rtol=1e-6)
+
+
+def test_only_latent_weights_are_clipped():
+  grads = {k: -jnp.ones_like(v) for k, v in PARAMS.items()}
+  got = step(grads, latent_clip=1.25)
+  np.testing.assert_allclose(list(got.values()), [1.25, 1.9, 1.9], rtol=1e-6)
+
+
+def test_latent_weights_can_have_their_own_settings():
+  grads = {k: jnp.ones_like(v) for k, v in PARAMS.items()}
+  got = step(grads, latent={"lr": 0.1})
+  np.testing.assert_allclose(list(got.values()), [0.8, -0.1, -0.1], atol=1e-6)
+  got = step(grads, latent={"name": "adam", "lr": 0.1}, weight_decay=0.0)
+  np.testing.assert_allclose(list(got.values()), [0.8, -0.1, -0.1], atol=1e-5)
+
+
+def test_schedules():
+  make = lambda **kw: optim.make_schedule(settings(lr=2.0, **kw), 100)  # noqa: E731
+  ramp = make(schedule="cosine", warmup=0.1)
+  np.testing.assert_allclose(
+    [ramp(0), ramp(5), ramp(10), ramp(55), ramp(100)],
+    [0, 1, 2, 1, 0],
+    atol=1e-6,
+  )
+  line = make(schedule="linear", decay_until=50, end_lr=1.0)
+  np.testing.assert_allclose(
+    [line(0), line(25), line(50), line(99)], [2, 1.5, 1, 1]
+  )
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"name": "sdg"}, "Unknown optimizer 'sdg'. Did you mean 'sgd'"),
+    ({"schedule": "liner"}, "Did you mean 'linear'"),
+    (
+      {"warmup": 0.6, "decay_until": 0.5},
+      r"warmup` \(6 steps\) must end before",
+    ),
+    ({"latent": {"rl": 1}}, "field of `optim.latent` 'rl'"),
+    ({"options": {"momentun": 0.9}}, "`optim.options` of sgd.*momentun"),
+  ],
+)
+def test_errors(changes, message):
+  with pytest.raises(ValueError, match=message):
+    step(**changes)
