@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
       sub.add_argument(
         "--config",
         metavar="FILE[:ARG,...]",
-        required=True,
+        required=name == "train",
         help="config file and its arguments; --config.FIELD=VALUE overrides a"
         " field (the file's docstring names arguments, `bnnjax.train.config`"
         " the fields)",
@@ -114,8 +114,33 @@ def _parser() -> argparse.ArgumentParser:
   cost = command(
     "cost",
     _cost,
-    "Count the deployed network of a config; needs no data.",
+    "Count the deployed network of a config, or any function; needs no data.",
     True,
+  )
+  cost.add_argument(
+    "function",
+    nargs="?",
+    metavar="MODULE:FUNCTION",
+    help="code that is not ours: a function, or a module object, to be traced",
+  )
+  cost.add_argument(
+    "--shape",
+    action="append",
+    default=[],
+    metavar="N,H,W,C[:DTYPE]",
+    help="shape of an argument of the function; once for each",
+  )
+  cost.add_argument(
+    "--params",
+    default="",
+    metavar="I,J",
+    help="which arguments of the function are parameters, e.g. 0,2",
+  )
+  cost.add_argument(
+    "--compare",
+    nargs=2,
+    metavar=("A", "B"),
+    help="two configs side by side, B as a ratio of A",
   )
   form = cost.add_mutually_exclusive_group()
   form.add_argument("--json", action="store_true", help="print JSON")
@@ -142,91 +167,11 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
-def read_config(spec: str, overrides: Sequence[str] = ()) -> Any:
-  """Loads `file.py:args` and applies `--config.field=value` overrides.
-
-  Raises:
-    ValueError: no such file, unknown argument or field (with the nearest name),
-      a value of another type.
-  """
-  import runpy
-  from pathlib import Path
-
-  from absl import flags
-  from ml_collections import config_flags
-
-  from bnnjax.train import config as config_lib
-
-  path, _, arg = spec.partition(":")
-  if not Path(path).is_file():
-    near = [str(p) for p in Path(path).parent.glob("*.py")]
-    raise ValueError(
-      f"There is no config file {path!r}.{registry.nearest(path, near)}"
-    )
-  made = runpy.run_path(path)
-  if "get_config" not in made:
-    raise ValueError(f"{path} has no function `get_config(arg)`.")
-  values = flags.FlagValues()
-  config = made["get_config"](arg)
-  for override in overrides:
-    name = override.lstrip("-").partition("=")[0]
-    if name.startswith("config.") and name not in (known := _fields(config)):
-      raise registry.unknown("config field", name, known)
-  argv = ["bnnjax", *overrides]
-  config_flags.DEFINE_config_dict(
-    "config", config, flag_values=values, sys_argv=argv
-  )
-  try:
-    values(argv)
-  except flags.UnrecognizedFlagError as error:
-    raise ValueError(f"Unknown argument --{error.flagname}.") from None
-  except flags.Error as error:
-    raise ValueError(str(error)) from None
-  return config_lib.resolve(values.config)
-
-
-def _fields(config: Any, path: str = "config") -> list[str]:
-  """Dotted names of all fields of a config."""
-  names = []
-  for key, value in config.items():
-    names.append(f"{path}.{key}")
-    if hasattr(value, "items"):
-      names += _fields(value, names[-1])
-  return names
-
-
-def config_name(spec: str) -> str:
-  """`configs/x.py:smoke,width=0.5` as `x-smoke-width=0.5`."""
-  path, _, arg = spec.partition(":")
-  stem = path.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")
-  return "-".join([stem, *filter(None, arg.split(","))])
-
-
 def _sweep(args, rest) -> int:
-  import runpy
-  from pathlib import Path
-
   import bnnjax.methods  # noqa: F401 (registers them)
-  from bnnjax.report import record as record_lib
-  from bnnjax.train import loop
+  from bnnjax.train import sweep
 
-  file = Path(args.experiment)
-  if not file.exists():
-    raise FileNotFoundError(f"No experiment {file}.")
-  made = runpy.run_path(str(file))
-  if "sweep" not in made:
-    raise ValueError(f"{file} has no function `sweep()`.")
-  path = Path(args.record or file.parent / "results" / f"{file.stem}.jsonl")
-  done = {r["name"] for r in record_lib.read(path)} if path.exists() else set()
-  specs = list(made["sweep"]())
-  configs = {config_name(s): read_config(s) for s in specs}  # errors come first
-  for number, (name, config) in enumerate(configs.items(), 1):
-    print(
-      f"[{number}/{len(configs)}] {name}{' (done)' if name in done else ''}"
-    )
-    if name not in done:
-      loop.train(config, f"{RUNS}/{file.stem}/{name}", name=name, record=path)
-  print(f"records: {path}")
+  print(f"records: {sweep.run(args.experiment, args.record, RUNS)}")
   return 0
 
 
@@ -249,12 +194,12 @@ def _train(args, rest) -> int:
   import jax
 
   import bnnjax.methods  # noqa: F401 (registers them)
-  from bnnjax.train import loop
+  from bnnjax.train import config_file, loop
 
   if args.distributed:
     jax.distributed.initialize()
-  name = config_name(args.config)
-  config = read_config(args.config, rest)
+  name = config_file.name_of(args.config)
+  config = config_file.read(args.config, rest)
   workdir = args.workdir or f"{RUNS}/{name}"
   result = loop.train(config, workdir, name=name, record=args.record)
   if result.resumed:
@@ -289,15 +234,34 @@ def _eval(args, rest) -> int:
 def _cost(args, rest) -> int:
   import json
 
-  import bnnjax.methods  # noqa: F401 (registers them)
-  from bnnjax.train import setup
-
-  report = setup.cost_of(read_config(args.config, rest))
-  if args.json:
+  reports = _counted(args, rest)
+  report = reports[0]
+  if args.compare:
+    compared = report.compare(reports[1])
+    print(json.dumps(compared.to_json(), indent=2) if args.json else compared)
+  elif args.json:
     print(json.dumps(report.to_json(), indent=2))
   else:
     print(report.table("csv" if args.csv else "rich", by=args.by))
   return 0
+
+
+def _counted(args, rest) -> list[Any]:
+  """The reports that a `cost` command asks for."""
+  import bnnjax.methods  # noqa: F401 (registers them)
+  from bnnjax.cost import target
+  from bnnjax.train import config_file, setup
+
+  given = [n for n in ("config", "function", "compare") if getattr(args, n)]
+  if len(given) != 1:
+    raise ValueError(
+      "Give one of --config=FILE, --compare A B or MODULE:FUNCTION with"
+      f" --shape; got {' and '.join(given) or 'none'}."
+    )
+  if args.function:
+    return [target.count(args.function, args.shape, args.params)]
+  specs = args.compare or [args.config]
+  return [setup.cost_of(config_file.read(spec, rest)) for spec in specs]
 
 
 def _list(args, rest) -> int:

@@ -69,6 +69,26 @@ def test_cost_tables(capsys):
     assert "MACs" in out
 
 
+def test_cost_of_code_that_is_not_ours(capsys):
+  """`jax.numpy:dot`: [3, 8] x [8, 5], the second a parameter."""
+  status, out, _ = run(
+    capsys, "cost", "jax.numpy:dot", "--shape=3,8", "--shape=8,5", "--params=1",
+    "--json",
+  )  # fmt: skip
+  assert status == 0
+  got = json.loads(out)
+  assert got["macs"] == {"w32a32": 3 * 8 * 5}
+  assert got["ace"] == 256 * 3 * 8 * 5
+
+
+def test_cost_compares_two_configs(capsys):
+  status, out, _ = run(
+    capsys, "cost", "--compare", f"{MINI}:smoke", f"{MINI}:smoke,float"
+  )
+  assert status == 0
+  assert "ACE" in out
+
+
 def test_list(capsys):
   status, out, _ = run(capsys, "list")
   assert status == 0
@@ -95,6 +115,12 @@ def test_list(capsys):
     (["train", f"--config={MINI}", "--foo=1"], "Unknown argument --foo"),
     (["cost", "--config=configs/imagenet_pokebnn.py:width=1.4"], "Nearest legal widths: 1.0, 1.25"),
     (["train", "--config=configs/cifar10_pokebnn.py"], "tfds build cifar10"),
+    (["cost"], "Give one of --config=FILE, --compare A B or MODULE:FUNCTION"),
+    (["cost", "jax.numpy"], "Write 'jax.numpy' as package.module:function"),
+    (["cost", "jax.numpyy:dot", "--shape=1"], "Cannot import 'jax.numpyy'"),
+    (["cost", "jax.numpy:dott", "--shape=1"], "Did you mean 'dot'"),
+    (["cost", "jax.numpy:dot"], "Give the shapes of jax.numpy:dot's arguments"),
+    (["cost", "jax.numpy:dot", "--shape=3x4"], "written 1,224,224,3 or 1,128:int32"),
     (["eval", "--workdir=/nothing"], "/nothing holds no run"),
     (["list", "estimators"], "Did you mean 'estimator'"),
     (["sweep", "experiments/nothing.py"], "No experiment experiments/nothing.py"),

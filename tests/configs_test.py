@@ -4,8 +4,7 @@ import pathlib
 
 import pytest
 
-from bnnjax import cli
-from bnnjax.train import loop, setup
+from bnnjax.train import config_file, loop, setup
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -13,14 +12,14 @@ CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_smoke(path, tmp_path):
-  config = cli.read_config(f"{path}:smoke")
+  config = config_file.read(f"{path}:smoke")
   result = loop.train(config, tmp_path / "run")
   assert 0 <= result.metrics["accuracy"] <= 1
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_full_config_is_complete(path):
-  config = cli.read_config(str(path))
+  config = config_file.read(str(path))
   report = setup.cost_of(config)
   assert report.ace > 0
   doc = path.read_text()
@@ -29,5 +28,5 @@ def test_full_config_is_complete(path):
 
 
 def test_teacher_argument_reaches_the_task():
-  config = cli.read_config("configs/imagenet_pokebnn.py:teacher=runs/t")
+  config = config_file.read("configs/imagenet_pokebnn.py:teacher=runs/t")
   assert config.task.distill.teacher == "runs/t"

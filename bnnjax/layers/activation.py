@@ -31,7 +31,7 @@ class DPReLU(nnx.Module):
 
   def __call__(self, x: jax.Array) -> jax.Array:
     """`[..., features] -> [..., features]`."""
-    dtype = self.dtype or x.dtype
-    u = x - self.bias_x[...]
-    slope = jnp.where(u >= 0, self.pos_slope[...], self.neg_slope[...])
-    return (slope * u - self.bias_y[...]).astype(dtype)
+    with jax.named_scope("dprelu"):
+      u = x - self.bias_x[...]
+      slope = jnp.where(u >= 0, self.pos_slope[...], self.neg_slope[...])
+      return (slope * u - self.bias_y[...]).astype(self.dtype or x.dtype)

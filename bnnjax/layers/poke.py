@@ -16,6 +16,7 @@ from bnnjax.core import binarizer
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers.activation import DPReLU
+from bnnjax.layers.blocks import BatchNorm
 from bnnjax.layers.linear import Conv, Spec
 
 REDUCTION = 8  # squeeze-and-excite; the released code ignores its `se_ratio`
@@ -81,7 +82,7 @@ class PokeBits:
 
 def batch_norm(features: int, bits: PokeBits, rngs: nnx.Rngs, scale=1.0):
   """Batch normalization with the paper's constants."""
-  return nnx.BatchNorm(
+  return BatchNorm(
     features,
     momentum=0.9,
     epsilon=1e-5,
@@ -112,9 +113,10 @@ def reshape_add(r: jax.Array, y: jax.Array, *, tile: bool = False) -> jax.Array:
   """
   have, want = r.shape[-1], y.shape[-1]
   if have > want:
-    group = have // want
-    r = r[..., : want * group].reshape(*r.shape[:-1], want, group)
-    r = jnp.mean(r, axis=-1)
+    with jax.named_scope("reshape_add/shrink"):
+      group = have // want
+      r = r[..., : want * group].reshape(*r.shape[:-1], want, group)
+      r = jnp.mean(r, axis=-1)
   elif tile and have < want:
     if want % have:
       raise ValueError(
@@ -124,13 +126,15 @@ def reshape_add(r: jax.Array, y: jax.Array, *, tile: bool = False) -> jax.Array:
   elif have < want:
     r = jnp.pad(r, ((0, 0), (0, 0), (0, 0), (0, want - have)))
   if r.shape != y.shape:
-    r = nnx.avg_pool(r, (3, 3), strides=(2, 2), padding="SAME")
+    with jax.named_scope("reshape_add/pool"):
+      r = nnx.avg_pool(r, (3, 3), strides=(2, 2), padding="SAME")
   if r.shape != y.shape:
     raise ValueError(
       f"Reshape-Add reaches the same size or half of it: got shortcut {r.shape}"
       f" for {y.shape}."
     )
-  return y + r
+  with jax.named_scope("reshape_add/block" if tile else "reshape_add/local"):
+    return y + r
 
 
 class SqueezeExcite(nnx.Module):
@@ -171,9 +175,14 @@ class SqueezeExcite(nnx.Module):
 
   def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
     """`[N, H, W, in_features] -> [N, 1, 1, out_features]`."""
-    s = jnp.mean(x, axis=(1, 2), keepdims=True)
-    s = nnx.relu(self.squeeze(s, mode))
-    return jnp.clip(self.excite(s, mode) + 3, 0, 6) / 6
+    with jax.named_scope("se/pool"):
+      s = jnp.mean(x, axis=(1, 2), keepdims=True)
+    s = self.squeeze(s, mode)
+    with jax.named_scope("se/relu"):
+      s = nnx.relu(s)
+    s = self.excite(s, mode)
+    with jax.named_scope("se/relu6"):
+      return jnp.clip(s + 3, 0, 6) / 6
 
 
 class PokeConv(nnx.Module):
@@ -226,13 +235,14 @@ class PokeConv(nnx.Module):
     long_shortcut: jax.Array | None = None,
   ) -> jax.Array:
     """`[N, H, W, in_features] -> [N, H / strides, W / strides, out_features]`."""
-    average = not mode.train
-    y = self.norm(self.conv(x, mode), use_running_average=average)
+    y = self.norm(self.conv(x, mode), mode)
     y = reshape_add(x, y)
     if long_shortcut is not None:
       y = reshape_add(long_shortcut, y, tile=True)
-    y = self.dprelu(y) * self.se(x, mode)
-    return self.out_norm(y, use_running_average=average)
+    y, gates = self.dprelu(y), self.se(x, mode)
+    with jax.named_scope("se/scale"):
+      y = y * gates
+    return self.out_norm(y, mode)
 
 
 class PokeInit(nnx.Module):
@@ -284,8 +294,6 @@ class PokeInit(nnx.Module):
 
   def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
     """`[N, H, W, C] -> [N, H / patch, W / patch, out_features]`."""
-    average = not mode.train
-    x = self.norm(self.conv(x, mode), use_running_average=average)
-    x = self.dprelu(x)
-    x = self.group_norm(self.group_conv(x, mode), use_running_average=average)
+    x = self.dprelu(self.norm(self.conv(x, mode), mode))
+    x = self.group_norm(self.group_conv(x, mode), mode)
     return self.group_dprelu(x)

@@ -146,7 +146,9 @@ class PokeBNN(nnx.Module):
     x = self.stem(x, mode)
     for block in self.blocks:
       x = block(x, mode)
-    return self.head(jnp.mean(x, axis=(1, 2)), mode)
+    with jax.named_scope("global_pool"):
+      x = jnp.mean(x, axis=(1, 2))
+    return self.head(x, mode)
 
 
 def _plan(

@@ -14,9 +14,9 @@ import jax
 import numpy as np
 
 import bnnjax.methods  # noqa: F401 (registers them)
-from bnnjax import cli, tasks
+from bnnjax import tasks
 from bnnjax.report import record
-from bnnjax.train import optim, setup, state, step
+from bnnjax.train import config_file, optim, setup, state, step
 
 CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 
@@ -55,8 +55,8 @@ def main():
   parser.add_argument("--json", help="append the measurement to this file")
   args = parser.parse_args()
   sides = {
-    "binary": make_step(cli.read_config(CONFIG), args.batch),
-    "float": make_step(cli.read_config(f"{CONFIG}:float"), args.batch),
+    "binary": make_step(config_file.read(CONFIG), args.batch),
+    "float": make_step(config_file.read(f"{CONFIG}:float"), args.batch),
   }
   times = {name: [] for name in sides}
   for turn in range(args.rounds + 3):

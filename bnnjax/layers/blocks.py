@@ -1,0 +1,254 @@
+"""Building blocks that convolutional networks share.
+
+A `Unit` is one convolution with what a paper puts before and after it, in the
+paper's order; `bnnjax.layers.residual` joins units. A network is a list of
+these.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from bnnjax.core import binarizer, registry
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers.linear import Conv, Linear, Spec
+from bnnjax.layers.pool import BlurPool, Pool
+from bnnjax.layers.react import LearnedShift, PReLU, RPReLU
+
+
+@dataclasses.dataclass(frozen=True)
+class Body:
+  """What the layers of a network have in common.
+
+  Attributes:
+    weight, act: binarizers of kernels and inputs.
+    dtype: of the computation.
+    momentum, epsilon: of batch normalization.
+  """
+
+  weight: Spec = "ste"
+  act: Spec = "ste"
+  dtype: Any = None
+  momentum: float = 0.9
+  epsilon: float = 1e-5
+
+  def with_operands(self, weight: Spec, act: Spec) -> "Body":
+    """The same with other binarizers; `None, None` is float."""
+    return dataclasses.replace(self, weight=weight, act=act)
+
+  @property
+  def takes_signs(self) -> bool:
+    """Whether inputs become {-1, +1}: a sign after ReLU would be constant."""
+    act = binarizer.parse(self.act, "act")
+    return act is not None and -1 in (act.estimator.alphabet or ())
+
+
+class BatchNorm(nnx.BatchNorm):
+  """Batch normalization that reads from the mode which statistics to use."""
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[..., features] -> [..., features]`."""
+    with jax.named_scope("batch_norm"):
+      return super().__call__(x, use_running_average=not mode.train)
+
+
+class Function(nnx.Module):
+  """An elementwise function as a layer.
+
+  Args:
+    function: e.g. `jax.nn.relu`.
+  """
+
+  def __init__(self, function: Callable[[jax.Array], jax.Array]):
+    self.function = function
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """Any shape."""
+    del mode
+    return self.function(x)
+
+
+class Gate(nnx.Module):
+  """Channel factors computed from the input of a convolution.
+
+  Training Binary Neural Networks with Real-to-Binary Convolutions, Martinez et
+  al., ICLR 2020, sec. 4.3: `sigmoid(W2 relu(W1 mean(x)))`, float.
+
+  Args:
+    in_features, out_features: channels before and after the convolution.
+    reduction: hidden features are `in_features / reduction`.
+    dtype: of the computation.
+    rngs: random numbers.
+  """
+
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    *,
+    reduction: int = 8,
+    dtype: Any = None,
+    rngs: nnx.Rngs,
+  ):
+    if in_features < reduction:
+      raise ValueError(
+        f"A gate divides its channels by {reduction}: got only {in_features}."
+      )
+    hidden = in_features // reduction
+    self.reduce = Linear(
+      in_features, hidden, use_bias=False, dtype=dtype, rngs=rngs
+    )
+    self.expand = Linear(
+      hidden, out_features, use_bias=False, dtype=dtype, rngs=rngs
+    )
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[N, H, W, in_features] -> [N, 1, 1, out_features]`."""
+    z = jnp.mean(x, axis=(1, 2), keepdims=True)
+    return jax.nn.sigmoid(self.expand(jax.nn.relu(self.reduce(z, mode)), mode))
+
+
+ACTIVATIONS: dict[str, Callable[[int], nnx.Module]] = {
+  "identity": lambda features: Function(identity),
+  "relu": lambda features: Function(jax.nn.relu),
+  "relu6": lambda features: Function(jax.nn.relu6),
+  "hardtanh": lambda features: Function(jax.nn.hard_tanh),
+  "prelu": PReLU,
+  "rprelu": RPReLU,
+}
+
+
+def identity(x):
+  return x
+
+
+def activation(name: str, features: int) -> nnx.Module:
+  """An activation layer by name.
+
+  Raises:
+    ValueError: unknown name.
+  """
+  if name not in ACTIVATIONS:
+    raise registry.unknown("activation", name, ACTIVATIONS)
+  return ACTIVATIONS[name](features)
+
+
+STEPS = (
+  "conv",
+  "norm",
+  "gate",
+  "shift",
+  "max_pool",
+  "avg_pool",
+  "blur",
+  *ACTIVATIONS,
+)
+
+
+class Unit(nnx.Module):
+  """One convolution and its surroundings, in the order given.
+
+  `Unit("conv norm", ...)` is Bi-Real Net's, `"norm conv"` BinaryDenseNet's,
+  `"conv relu norm"` QuickNet's, `"shift conv norm"` ReActNet's,
+  `"norm conv gate prelu"` Real-to-Binary's.
+
+  Args:
+    order: words of `STEPS`; a gate multiplies by what it makes of the input of
+      the convolution.
+    in_features, out_features: channels.
+    kernel: window, one number for both axes.
+    body: binarizers, dtype and norm.
+    strides, groups, dilation, padding, pad_value: of the convolution.
+    pool: window and stride of a pool.
+    pool_padding: `"SAME"` or `"VALID"`.
+    norm: further keywords of the batch norms.
+    rngs: random numbers.
+
+  Raises:
+    ValueError: an unknown word in `order`.
+  """
+
+  def __init__(
+    self,
+    order: str,
+    in_features: int,
+    out_features: int,
+    kernel: int = 3,
+    *,
+    body: Body,
+    strides: int = 1,
+    groups: int = 1,
+    dilation: int = 1,
+    padding: str = "SAME",
+    pad_value: int = 0,
+    pool: tuple[int, int] = (2, 2),
+    pool_padding: str = "SAME",
+    norm: Mapping[str, Any] | None = None,
+    rngs: nnx.Rngs,
+  ):
+    def conv():
+      return Conv(
+        in_features,
+        out_features,
+        (kernel, kernel),
+        strides=strides,
+        groups=groups,
+        dilation=dilation,
+        padding=padding,
+        pad_value=pad_value,
+        weight=body.weight,
+        act=body.act,
+        dtype=body.dtype,
+        use_bias=False,
+        rngs=rngs,
+      )
+
+    def batch_norm(features):
+      return BatchNorm(
+        features,
+        momentum=body.momentum,
+        epsilon=body.epsilon,
+        dtype=body.dtype,
+        rngs=rngs,
+        **(norm or {}),
+      )
+
+    names, features = [], in_features
+    for step in order.split():
+      if step == "conv":
+        layer, features = conv(), out_features
+      elif step == "norm":
+        layer = batch_norm(features)
+      elif step == "gate":
+        layer = Gate(in_features, out_features, dtype=body.dtype, rngs=rngs)
+      elif step == "shift":
+        layer = LearnedShift(features)
+      elif step in ("max_pool", "avg_pool"):
+        layer = Pool(step.removesuffix("_pool"), *pool, pool_padding)
+      elif step == "blur":
+        layer = BlurPool(features)
+      elif step in ACTIVATIONS:
+        layer = activation(step, features)
+      else:
+        raise registry.unknown("step of a unit", step, STEPS)
+      again = sum(n.partition("_again")[0] == step for n in names)
+      names.append(f"{step}_again{again}" if again else step)
+      setattr(self, names[-1], layer)
+    self.steps = tuple(names)
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[N, H, W, in_features] -> [N, H', W', out_features]`."""
+    entering = x
+    for step in self.steps:
+      layer = getattr(self, step)
+      if step == "gate":
+        x = x * layer(entering, mode)
+        continue
+      if step == "conv":
+        entering = x
+      x = layer(x, mode)
+    return x

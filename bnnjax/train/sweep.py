@@ -1,0 +1,44 @@
+"""Trains every config that an experiment file yields."""
+
+import runpy
+from pathlib import Path
+
+from bnnjax.report import record as record_lib
+from bnnjax.train import config_file, loop
+
+
+def run(experiment: str, record: str | None = None, runs: str = "runs") -> Path:
+  """Runs `sweep()` of a file; what is on record already is left out.
+
+  Args:
+    experiment: Python file whose `sweep()` yields config specs.
+    record: file of the records; `results/NAME.jsonl` beside the experiment if
+      none.
+    runs: folder of the workdirs.
+
+  Returns:
+    The file of the records.
+
+  Raises:
+    ValueError: no `sweep()`, or a config that is refused, before the first run.
+    FileNotFoundError: no such file.
+  """
+  file = Path(experiment)
+  if not file.exists():
+    raise FileNotFoundError(f"No experiment {file}.")
+  made = runpy.run_path(str(file))
+  if "sweep" not in made:
+    raise ValueError(f"{file} has no function `sweep()`.")
+  path = Path(record or file.parent / "results" / f"{file.stem}.jsonl")
+  done = {r["name"] for r in record_lib.read(path)} if path.exists() else set()
+  configs = {
+    config_file.name_of(spec): config_file.read(spec)
+    for spec in made["sweep"]()
+  }
+  for number, (name, config) in enumerate(configs.items(), 1):
+    print(
+      f"[{number}/{len(configs)}] {name}{' (done)' if name in done else ''}"
+    )
+    if name not in done:
+      loop.train(config, f"{runs}/{file.stem}/{name}", name=name, record=path)
+  return path
