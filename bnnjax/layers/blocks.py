@@ -20,6 +20,15 @@ from bnnjax.layers.pool import BlurPool, Pool
 from bnnjax.layers.react import LearnedShift, PReLU, RPReLU
 
 
+class BatchNorm(nnx.BatchNorm):
+  """Batch normalization that reads from the mode which statistics to use."""
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[..., features] -> [..., features]`."""
+    with jax.named_scope("batch_norm"):
+      return super().__call__(x, use_running_average=not mode.train)
+
+
 @dataclasses.dataclass(frozen=True)
 class Body:
   """What the layers of a network have in common.
@@ -46,14 +55,30 @@ class Body:
     act = binarizer.parse(self.act, "act")
     return act is not None and -1 in (act.estimator.alphabet or ())
 
+  def conv(
+    self, in_features: int, out_features: int, window, **options: Any
+  ) -> Conv:
+    """A convolution without bias; `options` as of `Conv`."""
+    return Conv(
+      in_features,
+      out_features,
+      window,
+      weight=self.weight,
+      act=self.act,
+      dtype=self.dtype,
+      use_bias=False,
+      **options,
+    )
 
-class BatchNorm(nnx.BatchNorm):
-  """Batch normalization that reads from the mode which statistics to use."""
-
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
-    """`[..., features] -> [..., features]`."""
-    with jax.named_scope("batch_norm"):
-      return super().__call__(x, use_running_average=not mode.train)
+  def batch_norm(self, features: int, **options: Any) -> BatchNorm:
+    """A batch norm; `options` as of `nnx.BatchNorm`."""
+    return BatchNorm(
+      features,
+      momentum=self.momentum,
+      epsilon=self.epsilon,
+      dtype=self.dtype,
+      **options,
+    )
 
 
 class Function(nnx.Module):
@@ -190,39 +215,23 @@ class Unit(nnx.Module):
     norm: Mapping[str, Any] | None = None,
     rngs: nnx.Rngs,
   ):
-    def conv():
-      return Conv(
-        in_features,
-        out_features,
-        (kernel, kernel),
-        strides=strides,
-        groups=groups,
-        dilation=dilation,
-        padding=padding,
-        pad_value=pad_value,
-        weight=body.weight,
-        act=body.act,
-        dtype=body.dtype,
-        use_bias=False,
-        rngs=rngs,
-      )
-
-    def batch_norm(features):
-      return BatchNorm(
-        features,
-        momentum=body.momentum,
-        epsilon=body.epsilon,
-        dtype=body.dtype,
-        rngs=rngs,
-        **(norm or {}),
-      )
-
-    names, features = [], in_features
+    convolution = {
+      "strides": strides,
+      "groups": groups,
+      "dilation": dilation,
+      "padding": padding,
+      "pad_value": pad_value,
+    }
+    steps, features = [], in_features
     for step in order.split():
       if step == "conv":
-        layer, features = conv(), out_features
+        window = (kernel, kernel)
+        layer = body.conv(
+          in_features, out_features, window, rngs=rngs, **convolution
+        )
+        features = out_features
       elif step == "norm":
-        layer = batch_norm(features)
+        layer = body.batch_norm(features, rngs=rngs, **(norm or {}))
       elif step == "gate":
         layer = Gate(in_features, out_features, dtype=body.dtype, rngs=rngs)
       elif step == "shift":
@@ -235,16 +244,17 @@ class Unit(nnx.Module):
         layer = activation(step, features)
       else:
         raise registry.unknown("step of a unit", step, STEPS)
-      again = sum(n.partition("_again")[0] == step for n in names)
-      names.append(f"{step}_again{again}" if again else step)
-      setattr(self, names[-1], layer)
-    self.steps = tuple(names)
+      steps.append(step)
+      setattr(self, _attribute(steps), layer)
+    self.steps = tuple(
+      (step, _attribute(steps[: i + 1])) for i, step in enumerate(steps)
+    )
 
   def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
     """`[N, H, W, in_features] -> [N, H', W', out_features]`."""
     entering = x
-    for step in self.steps:
-      layer = getattr(self, step)
+    for step, name in self.steps:
+      layer = getattr(self, name)
       if step == "gate":
         x = x * layer(entering, mode)
         continue
@@ -252,3 +262,9 @@ class Unit(nnx.Module):
         entering = x
       x = layer(x, mode)
     return x
+
+
+def _attribute(steps: list[str]) -> str:
+  """Name of the last step's layer: `norm`, and `norm_2` for a second one."""
+  times = steps.count(steps[-1])
+  return steps[-1] if times == 1 else f"{steps[-1]}_{times}"

@@ -4,15 +4,29 @@ A model is an `nnx.Module` called as `model(x, mode)`.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 from flax import nnx
 
 from bnnjax import methods  # noqa: F401 (registers every preset)
 from bnnjax.core import registry
 from bnnjax.layers.binarize import Binarize
-from bnnjax.models import mlp, pokebnn  # noqa: F401 (registers them)
+from bnnjax.models import (  # noqa: F401 (registers them)
+  alexnet,
+  bert,
+  densenet,
+  meliusnet,
+  mlp,
+  mobilenet,
+  pokebnn,
+  quicknet,
+  reactnet,
+  resnet,
+  vgg,
+  vit,
+)
 
 
 def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
@@ -25,8 +39,7 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
       models that take them.
 
   Returns:
-    The model. Call it under `nnx.eval_shape` for shapes without arrays, or
-    under `jax.jit` for large ones.
+    The model. Call it under `jax.jit` for large ones, and see `abstract`.
 
   Raises:
     ValueError: unknown model, or an argument that it does not take (with the
@@ -46,6 +59,33 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
       )
   fixed = {k: v for k, v in fixed.items() if k in known}
   return model(**{**fixed, **arguments}, rngs=rngs)
+
+
+class _OneKey(nnx.RngStream):
+  """Gives the same key every time: enough where only shapes are wanted.
+
+  The counter of a real stream becomes a tracer under `nnx.eval_shape`, and
+  every step of it searches the whole program made so far: seconds for a
+  network of 64 layers.
+  """
+
+  def __call__(self) -> jax.Array:
+    return self.key[...]
+
+
+def abstract(build: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
+  """A module with shapes for arrays: nothing is allocated or drawn.
+
+  Args:
+    build: makes the module, e.g. `lambda rngs: models.build(config, rngs=rngs)`.
+  """
+
+  def make():
+    rngs = nnx.Rngs(0)
+    rngs.default = _OneKey(jax.random.key(0), tag="default")
+    return build(rngs)
+
+  return nnx.eval_shape(make)
 
 
 def required_events(model: nnx.Module) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from bnnjax import models
 from bnnjax.layers.binarize import LatentWeight
 
 State = dict[str, Any]
@@ -40,7 +41,7 @@ class Network:
   @classmethod
   def of(cls, build: Callable[[nnx.Rngs], nnx.Module]) -> "Network":
     """Reads the structure without allocating an array."""
-    abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    abstract = models.abstract(build)
     graphdef, params, _ = nnx.split(abstract, nnx.Param, ...)
     latent = jax.tree.map(
       lambda v: isinstance(v, LatentWeight),

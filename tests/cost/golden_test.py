@@ -1,11 +1,13 @@
 """Counts that other people published, from `cost_golden.json`.
 
 Entries are found by family in the folder `BNNJAX_GOLDEN` (else tests/golden),
-and every shape and width comes from the entry. A family is one function here:
-entry -> {field of "expected": what we count}. Fields that the entry's `agrees`
-map marks false are contradictions in the source and are not compared.
+and every shape and width comes from the entry. A family is one function, of a
+single operation here, of a model in `golden_families`. A field that the entry's
+`agrees` map marks false is a contradiction in the source: we count what its own
+arithmetic says, and not what was published.
 """
 
+import collections
 import functools
 import json
 import math
@@ -19,6 +21,7 @@ from jax import lax
 
 from bnnjax.core.bits import tag
 from bnnjax.cost import count, energy
+from tests.cost import golden_families, golden_models
 
 FOLDER = pathlib.Path(
   os.environ.get("BNNJAX_GOLDEN")
@@ -43,14 +46,20 @@ def conv_report(config):
   groups = config.get("groups", 1)
   kernel = (*config["kernel"], inputs[-1] // groups, outputs[-1])
   letters = spatial.upper()
+
+  def per_axis(name):
+    value = config.get(name, 1)
+    return [value] * len(spatial) if isinstance(value, int) else value
+
   numbers = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
 
   def layer(x, k):
     y = lax.conv_general_dilated(
       tag(x, config["a_bits"], role="act"),
       tag(k, config["w_bits"], role="weight"),
-      config.get("stride", [1] * len(spatial)),
+      per_axis("stride"),
       config.get("padding", "SAME"),
+      rhs_dilation=per_axis("dilation"),
       dimension_numbers=numbers,
       feature_group_count=groups,
     )
@@ -119,37 +128,89 @@ def energy_45nm(entry):
   return {"energy_pJ": energy(muls, adds, table)}
 
 
-FAMILIES = {
+OPERATIONS = {
   "single-layer": single_layer,
   "bops-uniq": bops_uniq,
   "energy-45nm": energy_45nm,
 }
-CASES = [e for e in entries() if e["family"] in FAMILIES]
+CASES = entries()
 
 
 @functools.cache
 def counted(index):
-  """What we count for an entry, once for all its fields."""
+  """Report (models only) and fields of an entry, once for all its fields."""
   entry = CASES[index]
-  return FAMILIES[entry["family"]](entry)
+  family = entry["family"]
+  if family in OPERATIONS:
+    return None, OPERATIONS[family](entry)
+  report, fields = golden_families.MODELS[family](entry)
+  return report, {**golden_models.common(report), **fields}
+
+
+def cases(has):
+  return [pytest.param(i, id=e["id"]) for i, e in enumerate(CASES) if has(e)]
 
 
 def fields():
-  """`(index of entry, field)` of everything that has to agree."""
+  """`(index of entry, field, what it has to be)` of everything that agrees."""
   for i, entry in enumerate(CASES):
-    contradicted = entry.get("agrees", {})
-    for field in entry["expected"]:
-      if contradicted.get(field, True):
+    agrees, own = entry.get("agrees", {}), entry.get("own_arithmetic", {})
+    want = {k: v for k, v in entry["expected"].items() if agrees.get(k, True)}
+    for field, value in own.items():
+      want.setdefault(field.removeprefix("own_"), value)
+    for field, value in want.items():
+      yield pytest.param(i, field, value, id=f"{entry['id']}-{field}")
+
+
+def contradictions():
+  """`(index of entry, field)` of what a source counts differently."""
+  for i, entry in enumerate(CASES):
+    for field, agrees in entry.get("agrees", {}).items():
+      if not agrees:
         yield pytest.param(i, field, id=f"{entry['id']}-{field}")
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize(("index", "field"), list(fields()))
-def test_golden(index, field):
-  entry = CASES[index]
-  want, got = entry["expected"][field], counted(index)[field]
+def test_every_family_is_known():
+  known = {*OPERATIONS, *golden_families.MODELS}
+  assert CASES
+  assert {e["family"] for e in CASES} <= known
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(("index", "field", "want"), list(fields()))
+def test_golden(index, field, want):
+  got = counted(index)[1][field]
   if isinstance(want, float):
-    tolerance = entry.get("tolerance_rel", 1e-12)
+    tolerance = CASES[index].get("tolerance_rel", 1e-12)
     assert math.isclose(got, want, rel_tol=tolerance)
   else:
     assert got == want
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(("index", "field"), list(contradictions()))
+def test_contradiction(index, field):
+  """The published number is not what its network costs."""
+  assert counted(index)[1][field] != CASES[index]["expected"][field]
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("index", cases(lambda e: "layers" in e))
+def test_layers(index):
+  """The same layers, whatever their names and order."""
+  entry, (report, _) = CASES[index], counted(index)
+  row = {
+    "w_bits": lambda r: r.w_bits,
+    "a_bits": lambda r: r.a_bits,
+    "weights": lambda r: r.elements,
+    "macs": lambda r: r.macs,
+    "ace": lambda r: r.ace,
+  }
+  columns = [c for c in entry["layer_columns"] if c in row]
+  at = [entry["layer_columns"].index(c) for c in columns]
+  want = collections.Counter(tuple(x[i] for i in at) for x in entry["layers"])
+  got = collections.Counter(
+    tuple(row[c](r) for c in columns) for r in report.rows
+  )
+  assert got == want

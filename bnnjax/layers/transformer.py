@@ -1,0 +1,112 @@
+"""The encoder block of transformers, norms before or after the branches."""
+
+import dataclasses
+from typing import Any
+
+import jax
+from flax import nnx
+
+from bnnjax.core import registry
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers.attention import Attention
+from bnnjax.layers.linear import Linear, Spec
+
+NORMS = ("pre", "post")
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+  """What the blocks of an encoder have in common.
+
+  Attributes:
+    features, heads, hidden: width, attention heads, features of the MLP.
+    weight, act: binarizers of all linear layers.
+    query, key, value, probs: see `Attention`.
+    norm: `"pre"` (ViT) or `"post"` (BERT).
+    epsilon: of layer normalization.
+    dtype: of the computation.
+  """
+
+  features: int
+  heads: int
+  hidden: int
+  weight: Spec = None
+  act: Spec = None
+  query: Spec = None
+  key: Spec = None
+  value: Spec = None
+  probs: Spec = None
+  norm: str = "pre"
+  epsilon: float = 1e-6
+  dtype: Any = None
+
+  def layer_norm(self, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """A layer normalization of the features."""
+    return nnx.LayerNorm(
+      self.features, epsilon=self.epsilon, dtype=self.dtype, rngs=rngs
+    )
+
+  def linear(self, before: int, after: int, rngs: nnx.Rngs) -> Linear:
+    """A linear layer with the binarizers of the body."""
+    return Linear(
+      before,
+      after,
+      weight=self.weight,
+      act=self.act,
+      dtype=self.dtype,
+      rngs=rngs,
+    )
+
+
+class EncoderBlock(nnx.Module):
+  """Attention and MLP (exact GELU), each with a shortcut and a norm.
+
+  Pre-norm: `x + branch(norm(x))`; post-norm: `norm(x + branch(x))`.
+
+  Args:
+    encoder: sizes and binarizers.
+    rngs: random numbers.
+
+  Raises:
+    ValueError: unknown norm position; heads that do not divide the features.
+  """
+
+  def __init__(self, encoder: Encoder, *, rngs: nnx.Rngs):
+    e = encoder
+    if e.norm not in NORMS:
+      raise registry.unknown("norm position", e.norm, NORMS)
+    self.attention = Attention(
+      e.features,
+      e.heads,
+      weight=e.weight,
+      act=e.act,
+      query=e.query,
+      key=e.key,
+      value=e.value,
+      probs=e.probs,
+      dtype=e.dtype,
+      rngs=rngs,
+    )
+    self.attention_norm = e.layer_norm(rngs)
+    self.expand = e.linear(e.features, e.hidden, rngs)
+    self.reduce = e.linear(e.hidden, e.features, rngs)
+    self.mlp_norm = e.layer_norm(rngs)
+    self.norm = e.norm
+
+  def __call__(
+    self,
+    x: jax.Array,
+    mode: Mode = DEPLOYED,
+    *,
+    mask: jax.Array | None = None,
+  ) -> jax.Array:
+    """`[B, T, features] -> [B, T, features]`; `mask` as in `Attention`."""
+    if self.norm == "pre":
+      x = x + self.attention(self.attention_norm(x), mode, mask=mask)
+      return x + self._mlp(self.mlp_norm(x), mode)
+    x = self.attention_norm(x + self.attention(x, mode, mask=mask))
+    return self.mlp_norm(x + self._mlp(x, mode))
+
+  def _mlp(self, x, mode):
+    y = jax.nn.gelu(self.expand(x, mode), approximate=False)
+    return self.reduce(y, mode)

@@ -1,0 +1,206 @@
+"""BERT encoders.
+
+BERT, Devlin et al., NAACL 2019, arXiv:1810.04805; the small sizes are those of
+Turc et al. 2019, arXiv:1908.08962.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from bnnjax.core import registry
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.quantized import Quantized
+from bnnjax.layers.binarize import Binarize, LatentWeight
+from bnnjax.layers.linear import Linear, Spec
+from bnnjax.layers.transformer import Encoder, EncoderBlock
+from bnnjax.models.classifier import pick
+
+INIT = nnx.initializers.truncated_normal(0.02)
+HEAD_FEATURES = 64  # of one attention head, in every published size
+
+
+class Plan(NamedTuple):
+  """Width and number of blocks; the MLP is four times as wide."""
+
+  features: int
+  blocks: int
+
+
+VARIANTS = {
+  "tiny": Plan(128, 2),
+  "mini": Plan(256, 4),
+  "small": Plan(512, 4),
+  "medium": Plan(512, 8),
+  "base": Plan(768, 12),
+  "large": Plan(1024, 24),
+}
+
+
+class Embedding(nnx.Module):
+  """Rows of a table that may be low-bit.
+
+  Args:
+    entries, features: shape of the table.
+    weight: binarizer of the table.
+    dtype: of the result.
+    rngs: random numbers.
+  """
+
+  def __init__(
+    self,
+    entries: int,
+    features: int,
+    *,
+    weight: Spec = None,
+    dtype: Any = None,
+    rngs: nnx.Rngs,
+  ):
+    table = INIT(rngs.params(), (entries, features))
+    kind = nnx.Param if weight in (None, "float") else LatentWeight
+    self.table = kind(table)
+    self.weight = Binarize(weight, "weight", table)
+    self.dtype = dtype
+
+  def __call__(self, ids: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[...] -> [..., features]`."""
+    table = self.table[...]
+    table = self.weight(table.astype(self.dtype or table.dtype), mode)
+    if isinstance(table, Quantized):
+      table = table.dequantize()
+    return table[ids]
+
+
+@registry.register("model", "bert")
+class BERT(nnx.Module):
+  """Embeddings, post-norm encoder blocks, pooler, and a head on request.
+
+  Position and token-type embeddings, norms, biases and head are float.
+
+  Args:
+    num_classes: outputs; `None` gives the pooled features.
+    vocab: entries of the word embedding.
+    max_len: longest sequence.
+    types: token types.
+    variant: "tiny", "mini", "small", "medium", "base" or "large".
+    features, blocks, heads, hidden: sizes; by default the variant's, heads of
+      64 features, and an MLP four times as wide.
+    weight, act: binarizers of all linear layers of the blocks.
+    query, key, value, probs: binarizers inside attention, see `Attention`.
+    embedding: binarizer of the word embedding.
+    pooler_weight, pooler_act: binarizers of the pooler.
+    dtype: of the computation.
+    rngs: random numbers.
+
+  Raises:
+    ValueError: an unknown variant; heads that do not divide the features.
+  """
+
+  def __init__(
+    self,
+    num_classes: int | None = None,
+    vocab: int = 30522,
+    *,
+    max_len: int = 512,
+    types: int = 2,
+    variant: str = "base",
+    features: int | None = None,
+    blocks: int | None = None,
+    heads: int | None = None,
+    hidden: int | None = None,
+    weight: Spec = "ste|channel_l1",
+    act: Spec = "ste",
+    query: Spec = None,
+    key: Spec = None,
+    value: Spec = None,
+    probs: Spec = None,
+    embedding: Spec = None,
+    pooler_weight: Spec = None,
+    pooler_act: Spec = None,
+    dtype: Any = None,
+    rngs: nnx.Rngs,
+  ):
+    plan = pick("BERT variant", variant, VARIANTS)
+    size = features or plan.features
+    encoder = Encoder(
+      size,
+      heads or max(1, size // HEAD_FEATURES),
+      hidden or 4 * size,
+      weight=weight,
+      act=act,
+      query=query,
+      key=key,
+      value=value,
+      probs=probs,
+      norm="post",
+      epsilon=1e-12,
+      dtype=dtype,
+    )
+
+    def table(entries, spec=None):
+      return Embedding(entries, size, weight=spec, dtype=dtype, rngs=rngs)
+
+    self.word = table(vocab, embedding)
+    self.position, self.type = table(max_len), table(types)
+    self.norm = encoder.layer_norm(rngs)
+    self.blocks = nnx.List(
+      EncoderBlock(encoder, rngs=rngs) for _ in range(blocks or plan.blocks)
+    )
+    pooler = {"weight": pooler_weight, "act": pooler_act, "dtype": dtype}
+    self.pooler = Linear(size, size, rngs=rngs, **pooler)
+    self.head = (
+      Linear(size, num_classes, dtype=dtype, rngs=rngs) if num_classes else None
+    )
+    self.max_len = max_len
+
+  def encode(
+    self,
+    tokens: jax.Array,
+    mode: Mode = DEPLOYED,
+    *,
+    types: jax.Array | None = None,
+    mask: jax.Array | None = None,
+  ) -> jax.Array:
+    """Features of every token.
+
+    Args:
+      tokens: int `[B, T]`.
+      mode: on whose behalf.
+      types: int `[B, T]`, zeros by default.
+      mask: bool `[B, T]`, True for tokens, False for padding.
+
+    Returns:
+      `[B, T, features]`.
+
+    Raises:
+      ValueError: a sequence longer than `max_len`.
+    """
+    length = tokens.shape[-1]
+    if length > self.max_len:
+      raise ValueError(
+        f"A sequence of {length} tokens is longer than `max_len` ="
+        f" {self.max_len}."
+      )
+    types = jnp.zeros_like(tokens) if types is None else types
+    x = self.word(tokens, mode) + self.type(types, mode)
+    x = self.norm(x + self.position(jnp.arange(length), mode))
+    if mask is not None:
+      mask = mask[:, None, None, :]
+    for block in self.blocks:
+      x = block(x, mode, mask=mask)
+    return x
+
+  def __call__(
+    self,
+    tokens: jax.Array,
+    mode: Mode = DEPLOYED,
+    *,
+    types: jax.Array | None = None,
+    mask: jax.Array | None = None,
+  ) -> jax.Array:
+    """`[B, T] -> [B, num_classes]`, or `[B, features]` without a head."""
+    x = self.encode(tokens, mode, types=types, mask=mask)
+    pooled = jnp.tanh(self.pooler(x[:, 0], mode))
+    return pooled if self.head is None else self.head(pooled, mode)

@@ -1,0 +1,102 @@
+"""What convolutional classifiers share: layers in sequence, a head."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from bnnjax.core import registry
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers.blocks import Body
+from bnnjax.layers.linear import Linear
+
+SMALL_IMAGE = 50  # below this height, larq/zoo takes the small stem
+
+
+class ImageClassifier(nnx.Module):
+  """Layers in sequence, then mean over the map (or flattening) and a head.
+
+  Args:
+    stem, blocks: layers `(x, mode) -> x`.
+    features: inputs of the head; `None`: no head, the blocks give the outputs.
+    num_classes: outputs.
+    body: binarizers and dtype of the head.
+    flatten: the head sees every pixel instead of the mean.
+    head_bias: whether the head has a bias.
+    rngs: random numbers.
+  """
+
+  def __init__(
+    self,
+    stem: Sequence[nnx.Module],
+    blocks: Sequence[nnx.Module],
+    features: int | None,
+    num_classes: int,
+    *,
+    body: Body,
+    flatten: bool = False,
+    head_bias: bool = True,
+    rngs: nnx.Rngs,
+  ):
+    self.stem = nnx.List(stem)
+    self.blocks = nnx.List(blocks)
+    self.flatten = flatten
+    self.head = (
+      None
+      if features is None
+      else Linear(
+        features,
+        num_classes,
+        weight=body.weight,
+        act=body.act,
+        dtype=body.dtype,
+        use_bias=head_bias,
+        rngs=rngs,
+      )
+    )
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[N, H, W, C] -> [N, num_classes]`."""
+    for layer in (*self.stem, *self.blocks):
+      x = layer(x, mode)
+    if self.flatten:
+      x = jnp.reshape(x, (x.shape[0], -1))
+    else:
+      with jax.named_scope("global_pool"):
+        x = jnp.mean(x, axis=(1, 2))
+    return x if self.head is None else self.head(x, mode)
+
+
+def scaled(features: int, width: float) -> int:
+  """Channels times the width, rounded down.
+
+  Raises:
+    ValueError: nothing is left.
+  """
+  if int(features * width) < 1:
+    raise ValueError(f"Width {width} leaves nothing of {features} channels.")
+  return int(features * width)
+
+
+def is_small(stem: str | None, image_shape: Sequence[int]) -> bool:
+  """Whether the stem is `"small"`; `None` decides by the height of the image.
+
+  Raises:
+    ValueError: neither `"imagenet"` nor `"small"`.
+  """
+  if stem not in (None, "imagenet", "small"):
+    raise registry.unknown("stem", stem, ("imagenet", "small"))
+  return image_shape[0] < SMALL_IMAGE if stem is None else stem == "small"
+
+
+def pick(what: str, name: Any, table: dict[str, Any]) -> Any:
+  """`table[str(name)]`.
+
+  Raises:
+    ValueError: unknown name; the message holds the nearest one.
+  """
+  if str(name) not in table:
+    raise registry.unknown(what, name, table)
+  return table[str(name)]

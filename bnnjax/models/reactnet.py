@@ -1,0 +1,178 @@
+"""ReActNet in its MobileNet form (the ResNet form is `ResNet(layout="react")`).
+
+ReActNet: Towards Precise Binary Neural Network with Generalized Activation
+Functions, Liu et al., ECCV 2020, arXiv:2003.03488, sec. 4.1; the released code
+is followed.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from bnnjax.core import registry
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers.blocks import Body, Unit, activation
+from bnnjax.layers.linear import Spec
+from bnnjax.layers.react import LearnedShift
+from bnnjax.layers.residual import Residual, shortcut
+from bnnjax.models.classifier import ImageClassifier, is_small, pick, scaled
+from bnnjax.models.image import check_image_shape
+from bnnjax.models.mobilenet import STEM_FEATURES, V1
+
+# Groups of the widening 1x1 convolutions where these are float. The paper says
+# "group convolutions in the downsampling layers" (B) and "real-valued" ones (C);
+# four groups and one give its operation counts.
+VARIANTS: dict[str, int | None] = {"A": None, "B": 4, "C": 1}
+
+
+class Widen(nnx.Module):
+  """Twice the channels: two 1x1 convolutions of one input, side by side.
+
+  `activation([norm(conv1(u)) + x, norm(conv2(u)) + x])`, `u = x + bias`. Each
+  half has its own identity shortcut, so that nothing real-valued is needed.
+
+  Args:
+    features: channels of the input.
+    groups: `None` for binary convolutions, else the groups of float ones.
+    body: binarizers, dtype and norm.
+    rngs: random numbers.
+  """
+
+  def __init__(
+    self, features: int, *, groups: int | None, body: Body, rngs: nnx.Rngs
+  ):
+    if groups:
+      body = body.with_operands(None, None)
+    self.shift = LearnedShift(features)
+    self.halves = nnx.List(
+      Unit(
+        "conv norm",
+        features,
+        features,
+        1,
+        groups=groups or 1,
+        body=body,
+        rngs=rngs,
+      )
+      for _ in range(2)
+    )
+    self.activation = activation("rprelu", 2 * features)
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[N, H, W, features] -> [N, H, W, 2 features]`."""
+    u = self.shift(x, mode)
+    y = jnp.concatenate([h(u, mode) + x for h in self.halves], axis=-1)
+    return self.activation(y, mode)
+
+
+@registry.register("model", "reactnet")
+class ReActNet(ImageClassifier):
+  """MobileNet-V1 with full 3x3 convolutions, every convolution with a shortcut.
+
+  A block is `3x3, 1x1`, each `rprelu(norm(conv(sign(x + bias))) + shortcut)`;
+  where the map shrinks the shortcut is an average pool, where the channels
+  double the 1x1 convolution is a `Widen`.
+
+  Args:
+    num_classes: outputs.
+    image_shape: `[H, W, C]`.
+    variant: "A" (all binary), "B" or "C" (widening 1x1 convolutions float, in
+      four groups or one).
+    width: multiplies all features.
+    stem: `"imagenet"` (stride 2) or `"small"` (stride 1, and the first two
+      halvings are left out); by default `"small"` below a height of 50.
+    weight, act: binarizers of the body.
+    edge_weight, edge_act: binarizers of the first convolution and of the head.
+    dtype: of the computation.
+    rngs: random numbers.
+
+  Raises:
+    ValueError: an unknown variant or stem.
+  """
+
+  def __init__(
+    self,
+    num_classes: int = 1000,
+    image_shape: Sequence[int] = (224, 224, 3),
+    *,
+    variant: str = "A",
+    width: float = 1.0,
+    stem: str | None = None,
+    weight: Spec = "ste",
+    act: Spec = "ste",
+    edge_weight: Spec = None,
+    edge_act: Spec = None,
+    dtype: Any = None,
+    rngs: nnx.Rngs,
+  ):
+    check_image_shape(image_shape)
+    groups = pick("ReActNet variant", variant, VARIANTS)
+    small = is_small(stem, image_shape)
+    body = Body(weight, act, dtype)
+    edge = body.with_operands(edge_weight, edge_act)
+    first = scaled(STEM_FEATURES, width)
+    super().__init__(
+      [
+        Unit(
+          "conv norm",
+          image_shape[-1],
+          first,
+          strides=1 if small else 2,
+          body=edge,
+          rngs=rngs,
+        )
+      ],
+      _blocks(first, width, small, groups, body, rngs),
+      scaled(V1[-1][0], width),
+      num_classes,
+      body=edge,
+      rngs=rngs,
+    )
+
+
+def _blocks(
+  before: int,
+  width: float,
+  small: bool,
+  groups: int | None,
+  body: Body,
+  rngs: nnx.Rngs,
+) -> Iterator[nnx.Module]:
+  """Two layers for every line of MobileNet-V1's plan."""
+  halvings = 0
+  for features, strides in V1:
+    halvings += strides == 2
+    if small and halvings <= 2:
+      strides = 1
+    features = scaled(features, width)
+    yield _binary(before, 3, strides, body, rngs)
+    if features == before:
+      yield _binary(before, 1, 1, body, rngs)
+    elif features == 2 * before:
+      yield Widen(before, groups=groups, body=body, rngs=rngs)
+    else:
+      raise ValueError(
+        f"Width {width} turns {before} channels into {features}, which is not"
+        " twice as many; use a width that gives whole numbers of channels."
+      )
+    before = features
+
+
+def _binary(features, kernel, strides, body, rngs) -> Residual:
+  """A convolution that keeps the channels, with shift, shortcut, RPReLU."""
+  unit = Unit(
+    "shift conv norm",
+    features,
+    features,
+    kernel,
+    strides=strides,
+    body=body,
+    rngs=rngs,
+  )
+  around = shortcut(
+    "pool_conv", features, features, strides, body=body, rngs=rngs
+  )
+  return Residual([unit], around, activation("rprelu", features))

@@ -1,0 +1,267 @@
+"""ResNets, float or low-bit, with the layouts that binary papers made of them.
+
+Deep Residual Learning for Image Recognition, He et al., CVPR 2016,
+arXiv:1512.03385. A layout says what is done differently; see `LAYOUTS`.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from flax import nnx
+
+from bnnjax.core import registry
+from bnnjax.layers.blocks import Body, Unit, activation
+from bnnjax.layers.linear import Spec
+from bnnjax.layers.residual import Residual, shortcut
+from bnnjax.models.classifier import ImageClassifier, is_small, pick, scaled
+from bnnjax.models.image import check_image_shape
+
+
+class Plan(NamedTuple):
+  """Depth and width of a ResNet: `blocks` and `features` of each stage."""
+
+  blocks: tuple[int, ...]
+  features: tuple[int, ...]
+  bottleneck: bool = False
+
+  @property
+  def expansion(self) -> int:
+    """Channels after a block, in units of its features."""
+    return 4 if self.bottleneck else 1
+
+
+_WIDE = (64, 128, 256, 512)
+VARIANTS = {
+  "18": Plan((2, 2, 2, 2), _WIDE),
+  "34": Plan((3, 4, 6, 3), _WIDE),
+  "50": Plan((3, 4, 6, 3), _WIDE, bottleneck=True),
+  "101": Plan((3, 4, 23, 3), _WIDE, bottleneck=True),
+  "20": Plan((3, 3, 3), (16, 32, 64)),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+  """Where a paper puts shortcuts, norms and activations.
+
+  Attributes:
+    unit: order of a convolution of the body, see `Unit`.
+    per_conv: a shortcut around every convolution instead of every block.
+    shortcut: kind where the shape changes, see `bnnjax.layers.residual`.
+    projection: the 1x1 convolution of a shortcut is `"float"`, or has the
+      binarizers of the `"body"`.
+    activation: after every sum, and between the convolutions of a block;
+      `None` is ReLU, and nothing where the input of the next convolution is
+      {-1, +1}: the sign is the non-linearity, and constant after a ReLU.
+    stem: order of the stem.
+    tail: activation in front of the head.
+  """
+
+  unit: str = "conv norm"
+  per_conv: bool = True
+  shortcut: str = "pool_conv"
+  projection: str = "float"
+  activation: str | None = "identity"
+  stem: str = "conv norm max_pool"
+  tail: str = "identity"
+
+
+LAYOUTS = {
+  # He et al.; with binary weights the network of BNN and XNOR-Net, whose
+  # shortcut convolutions are binary too.
+  "plain": Layout(
+    per_conv=False, shortcut="conv", projection="body", activation=None
+  ),
+  # Bi-Real Net, Liu et al., ECCV 2018, arXiv:1808.00278.
+  "bireal": Layout(),
+  # ResNet-E, Bethge et al. 2019, arXiv:1906.08637.
+  "resnet_e": Layout(stem="conv norm relu max_pool norm", tail="relu"),
+  # The ResNet of ReActNet, Liu et al., ECCV 2020, arXiv:2003.03488.
+  "react": Layout(unit="shift conv norm", activation="rprelu"),
+  # Real-to-Binary, Martinez et al., ICLR 2020, as larq/zoo has it (which takes
+  # PReLU in the stem, where its comment says ReLU).
+  "real_to_binary": Layout(
+    unit="norm conv gate prelu", stem="conv norm prelu max_pool"
+  ),
+}
+VERSIONS = ("v1", "v1.5")
+PROJECTIONS = ("float", "body")
+
+
+@registry.register("model", "resnet")
+class ResNet(ImageClassifier):
+  """A residual network, by default ResNet-18 with a binary body.
+
+  Float: `weight=None, act=None`. BNN or XNOR-Net: the default. Bi-Real-18:
+  `layout="bireal"`; BinaryResNetE-18: `layout="resnet_e"`. OpenVINO's
+  resnet50-binary-0001: `variant="50", projection="float"`.
+
+  Args:
+    num_classes: outputs.
+    image_shape: `[H, W, C]`.
+    variant: "18", "34", "50", "101", or "20" (CIFAR-10: 16 to 64 features).
+    layout: a key of `LAYOUTS`.
+    width: multiplies the features of all stages and of the stem.
+    stem: `"imagenet"` (7x7 stride 2, 3x3 pool stride 2) or `"small"` (3x3);
+      by default `"small"` below a height of 50.
+    version: a bottleneck's stride is on its first 1x1 (`"v1"`, the paper, HAWQ)
+      or on its 3x3 (`"v1.5"`, AQT, OpenVINO).
+    shortcut, projection, activation: override those of the layout.
+    weight, act: binarizers of the body.
+    edge_weight, edge_act: binarizers of the first convolution and of the head.
+    dtype: of the computation.
+    rngs: random numbers.
+
+  Raises:
+    ValueError: an unknown variant, layout or option, or a shortcut around every
+      convolution of a bottleneck.
+  """
+
+  def __init__(
+    self,
+    num_classes: int = 1000,
+    image_shape: Sequence[int] = (224, 224, 3),
+    *,
+    variant: str = "18",
+    layout: str = "plain",
+    width: float = 1.0,
+    stem: str | None = None,
+    version: str = "v1.5",
+    shortcut: str | None = None,
+    projection: str | None = None,
+    activation: str | None = None,
+    weight: Spec = "ste",
+    act: Spec = "ste",
+    edge_weight: Spec = None,
+    edge_act: Spec = None,
+    dtype: Any = None,
+    rngs: nnx.Rngs,
+  ):
+    check_image_shape(image_shape)
+    plan = pick("ResNet variant", variant, VARIANTS)
+    given = {
+      "shortcut": shortcut,
+      "projection": projection,
+      "activation": activation,
+    }
+    chosen = dataclasses.replace(
+      pick("ResNet layout", layout, LAYOUTS),
+      **{k: v for k, v in given.items() if v is not None},
+    )
+    body = Body(weight, act, dtype)
+    _check(plan, chosen, version, variant)
+    if chosen.activation is None:
+      chosen = dataclasses.replace(
+        chosen, activation="identity" if body.takes_signs else "relu"
+      )
+    plan = plan._replace(features=[scaled(f, width) for f in plan.features])
+    edge = body.with_operands(edge_weight, edge_act)
+    super().__init__(
+      [
+        _stem(
+          image_shape[-1],
+          plan.features[0],
+          chosen,
+          is_small(stem, image_shape),
+          edge,
+          rngs,
+        )
+      ],
+      _blocks(plan, chosen, version, body, rngs),
+      plan.expansion * plan.features[-1],
+      num_classes,
+      body=edge,
+      rngs=rngs,
+    )
+
+
+def _check(plan: Plan, layout: Layout, version: str, variant: str) -> None:
+  """Raises `ValueError` for options that do not go together."""
+  if version not in VERSIONS:
+    raise registry.unknown("ResNet version", version, VERSIONS)
+  if layout.projection not in PROJECTIONS:
+    raise registry.unknown("projection", layout.projection, PROJECTIONS)
+  if plan.bottleneck and layout.per_conv:
+    raise ValueError(
+      f"ResNet-{variant} has bottlenecks, whose convolutions change the number"
+      " of channels: a layout with a shortcut around every convolution needs"
+      " variant '18', '20' or '34'."
+    )
+
+
+def _stem(image_channels, features, layout: Layout, small, edge: Body, rngs):
+  """First convolution with its surroundings; the small one has no pool."""
+  order = layout.stem
+  if layout.activation == "relu" and "relu" not in order:
+    order = order.replace("norm", "norm relu", 1)
+  if small:
+    order = order.replace(" max_pool", "")
+  return Unit(
+    order,
+    image_channels,
+    features,
+    3 if small else 7,
+    strides=1 if small else 2,
+    pool=(3, 2),
+    body=edge,
+    rngs=rngs,
+  )
+
+
+def _convolutions(plan: Plan, features: int, strides: int, version: str):
+  """`(out_features, kernel, stride)` of each convolution of a block."""
+  if not plan.bottleneck:
+    return [(features, 3, strides), (features, 3, 1)]
+  first, second = (strides, 1) if version == "v1" else (1, strides)
+  return [
+    (features, 1, first),
+    (features, 3, second),
+    (plan.expansion * features, 1, 1),
+  ]
+
+
+def _blocks(
+  plan: Plan, layout: Layout, version: str, body: Body, rngs: nnx.Rngs
+) -> Iterator[nnx.Module]:
+  """The residual blocks of all stages, and the tail."""
+  before = plan.features[0]
+  for stage, (features, blocks) in enumerate(zip(plan.features, plan.blocks)):
+    for block in range(blocks):
+      strides = 2 if stage and not block else 1
+      convolutions = _convolutions(plan, features, strides, version)
+      groups = (
+        [[c] for c in convolutions] if layout.per_conv else [convolutions]
+      )
+      for group in groups:
+        yield _residual(before, group, layout, body, rngs)
+        before = group[-1][0]
+  yield activation(layout.tail, before)
+
+
+def _residual(before, convolutions, layout: Layout, body: Body, rngs):
+  """One shortcut around one or more convolutions."""
+  units, inside, total = [], before, 1
+  for i, (features, kernel, strides) in enumerate(convolutions):
+    last = i == len(convolutions) - 1
+    order = layout.unit if last else f"{layout.unit} {layout.activation}"
+    units.append(
+      Unit(
+        order,
+        inside,
+        features,
+        kernel,
+        strides=strides,
+        body=body,
+        rngs=rngs,
+      )
+    )
+    inside, total = features, total * strides
+  around = body
+  if layout.projection == "float":
+    around = body.with_operands(None, None)
+  return Residual(
+    units,
+    shortcut(layout.shortcut, before, inside, total, body=around, rngs=rngs),
+    activation(layout.activation, inside),
+  )
