@@ -5,6 +5,7 @@ hyper-parameter comes from the file, so another folder of the same kind passes
 the same tests.
 """
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -16,6 +17,10 @@ import pytest
 FOLDER = pathlib.Path(
   os.environ.get("BNNJAX_GOLDEN") or pathlib.Path(__file__).parent / "golden"
 )
+
+
+# File -> names of the cases that some test runs; see `unclaimed`.
+CLAIMED: dict[str, set[str]] = collections.defaultdict(set)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,27 +57,47 @@ class Case:
     return default
 
 
-def load(file: str, stems: str | tuple[str, ...] = "") -> list[Case]:
-  """Cases of a file whose names start with one of `stems`."""
+def _cases(file: str, separator: str = "/") -> list[Case]:
   cases: dict[str, tuple[dict, dict]] = {}
   with np.load(FOLDER / file) as arrays:
     for key in arrays.files:
-      name, _, field = key.partition("/")
+      name, _, field = key.rpartition(separator)
       plain, hyper = cases.setdefault(name, ({}, {}))
       if match := re.match(r"hp[_.](.*)", field):
         hyper[match.group(1)] = float(arrays[key].ravel()[0])
       else:
         plain[field] = arrays[key]
-  found = [Case(n, *c) for n, c in cases.items() if n.startswith(stems)]
+  return [Case(n, *c) for n, c in cases.items()]
+
+
+def load(
+  file: str, stems: str | tuple[str, ...] = "", separator: str = "/"
+) -> list[Case]:
+  """Cases of a file whose names start with one of `stems`."""
+  found = [c for c in _cases(file, separator) if c.name.startswith(stems)]
   assert found, f"{FOLDER / file} holds no case named {stems}*"
+  CLAIMED[file] |= {c.name for c in found}
   return found
 
 
-def parametrize(file: str, stems: str | tuple[str, ...] = ""):
-  """Runs a test once a case; the test takes `case` and is marked golden."""
+def unclaimed(file: str, separator: str = "/") -> set[str]:
+  """Names of the cases of a file that no test has asked for so far."""
+  return {c.name for c in _cases(file, separator)} - CLAIMED[file]
+
+
+def parametrize(
+  file: str, stems: str | tuple[str, ...] = "", separator: str = "/"
+):
+  """Runs a test once a case; the test takes `case` and is marked golden.
+
+  Args:
+    file: name in the folder.
+    stems: how the names of the cases start.
+    separator: between the name of a case and that of an array.
+  """
 
   def mark(test):
-    cases = [pytest.param(c, id=c.name) for c in load(file, stems)]
+    cases = [pytest.param(c, id=c.name) for c in load(file, stems, separator)]
     return pytest.mark.golden(pytest.mark.parametrize("case", cases)(test))
 
   return mark

@@ -1,11 +1,13 @@
 """Layers recorded from PyTorch (NCHW, OIHW), run as ours (NHWC, HWIO)."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bnnjax.core.progress import DEPLOYED
+from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers.linear import Conv, Linear
 from tests import golden_cases
 
@@ -20,6 +22,34 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 def kernel(w: np.ndarray) -> np.ndarray:
   """`[O, I, *window] -> [*window, I, O]`, `[O, I] -> [I, O]`."""
   return np.moveaxis(w, (0, 1), (-1, -2))
+
+
+def without(case: golden_cases.Case, *names: str) -> golden_cases.Case:
+  """The case without some of its arrays."""
+  arrays = {k: v for k, v in case.arrays.items() if k not in names}
+  return dataclasses.replace(case, arrays=arrays)
+
+
+def flat_shape(flat: np.ndarray, out: int, inside: int) -> tuple[int, ...]:
+  """`[out, inside, k, k]` of a square kernel that is stored as one column."""
+  k = round((flat.size / (out * inside)) ** 0.5)
+  assert flat.size == out * inside * k * k
+  return (out, inside, k, k)
+
+
+def sign_hp(case: golden_cases.Case, **hp) -> str:
+  """Arguments of an estimator: `at_zero=0` where zeros were planted."""
+  if case.has_zeros:
+    hp["at_zero"] = 0
+  return ", ".join(f"{k}={v!r}" for k, v in hp.items())
+
+
+def check_elementwise(case, function, tolerance: float = 1e-5) -> None:
+  """Compares `function(x)` and its gradient with `y` and `dx`."""
+  y, vjp = jax.vjp(function, jnp.asarray(case["x"]))
+  golden_cases.check(y, case["y"], 1e-6, "y")
+  dx = vjp(jnp.asarray(case["gy"], y.dtype))[0]
+  golden_cases.check(dx, case["dx"], tolerance, "dx")
 
 
 def make(case: golden_cases.Case, weight, act, **options):
@@ -48,19 +78,25 @@ def make(case: golden_cases.Case, weight, act, **options):
   return layer
 
 
-def check(case: golden_cases.Case, layer, mode=DEPLOYED, tolerance=TOLERANCE):
-  """Compares forward, input, kernel and bias gradient."""
-  spatial = case["x"].ndim > 2 and case["w"].ndim > 2
-  turn = channels_last if spatial else np.asarray
+def gradients(layer, x, gy, mode=DEPLOYED):
+  """`(y, gradients of the parameters as a pure dict, dx)` of a layer."""
   graphdef, params, rest = nnx.split(layer, nnx.Param, ...)
   params, rest = nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
 
-  def apply(params, x):
-    return nnx.merge(graphdef, params, rest)(x, mode)
+  @jax.jit
+  def run(params, x, gy):
+    apply = lambda params, x: nnx.merge(graphdef, params, rest)(x, mode)  # noqa: E731
+    y, vjp = jax.vjp(apply, params, x)
+    return y, *vjp(gy.astype(y.dtype))
 
-  x = jnp.asarray(turn(case["x"]))
-  y, vjp = jax.vjp(apply, params, x)
-  dparams, dx = vjp(jnp.asarray(turn(case["gy"]), y.dtype))
+  return run(params, jnp.asarray(x), jnp.asarray(gy))
+
+
+def check(case: golden_cases.Case, layer, mode=DEPLOYED, tolerance=TOLERANCE):
+  """Compares forward, input, kernel and bias gradient; returns the others."""
+  spatial = case["x"].ndim > 2 and case["w"].ndim > 2
+  turn = channels_last if spatial else np.asarray
+  y, dparams, dx = gradients(layer, turn(case["x"]), turn(case["gy"]), mode)
   golden_cases.check(y, turn(case["y"]), tolerance, "y")
   golden_cases.check(dx, turn(case["dx"]), tolerance, "dx")
   dw = dparams["kernel"]
@@ -68,3 +104,40 @@ def check(case: golden_cases.Case, layer, mode=DEPLOYED, tolerance=TOLERANCE):
   if "db" in case and case.get("b") is not None:
     golden_cases.check(dparams["bias"], case["db"], tolerance, "db")
   return dparams
+
+
+def check_block(case: golden_cases.Case, module, names, tolerance=5e-4):
+  """Compares a block in training mode, given where its parameters are.
+
+  Args:
+    case: spatial `x`, `gy`, `y`, `dx`; `NAME` and `dNAME` for each parameter.
+    module: called with `(x, mode)`.
+    names: name in the case -> (variable path, shape of a flat kernel or None).
+  """
+
+  def ours(array, flat):
+    array = array if flat is None else array.reshape(flat)
+    return kernel(array) if array.ndim == 4 and array.shape[0] > 1 else array
+
+  for name, (path, flat) in names.items():
+    variable = module
+    for part in path.split("."):
+      variable = (
+        variable[part]
+        if isinstance(variable, dict)
+        else getattr(variable, part)
+      )
+    value = jnp.asarray(ours(case[name], flat))
+    variable[...] = value.reshape(variable.shape)
+  x, gy = channels_last(case["x"]), channels_last(case["gy"])
+  y, dparams, dx = gradients(module, x, gy, Mode.training())
+  golden_cases.check(y, channels_last(case["y"]), tolerance, "y")
+  golden_cases.check(dx, channels_last(case["dx"]), tolerance, "dx")
+  for name, (path, flat) in names.items():
+    got = dparams
+    for part in path.split("."):
+      got = got[int(part) if part.isdigit() else part]
+    want = ours(case[f"d{name}"], flat).reshape(got.shape)
+    golden_cases.check(got, want, tolerance, f"d{name}")
+  left = {k for k in case.arrays if k[0] == "d" and k != "dx"}
+  assert left == {f"d{name}" for name in names}, "gradients not compared"

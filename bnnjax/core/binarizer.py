@@ -1,12 +1,11 @@
 """A binarizer: transform, estimator and scale, told apart by a short string.
 
 [transform(k=v) > ] estimator(k=v) [ | scale(k=v)]      or a method's name
+
+A value may be a schedule: "ede(t=geometric(start=0.1, end=10.0))".
 """
 
-import ast
 import dataclasses
-import re
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -14,13 +13,14 @@ import jax.numpy as jnp
 
 from bnnjax.core import bits as bits_lib
 from bnnjax.core import registry, uniform  # noqa: F401 (registers the grids)
-from bnnjax.core.estimator import Estimator
+from bnnjax.core import spec as spec_lib
+from bnnjax.core.estimator import FLOAT, Estimator
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.core.scale import GRADIENTS, Scale, Variables
+from bnnjax.core.schedule import resolve
 from bnnjax.core.transform import Transform
 
-_PART = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*$", re.S)
 ROLES = bits_lib.ROLES
 
 
@@ -32,7 +32,8 @@ class Binarizer:
     estimator: alphabet and backward rule.
     scale: float factor of the values; `None` is 1.
     transform: applied to the latent tensor first, and differentiated.
-    estimator_hp, scale_hp, transform_hp: their hyper-parameters, as pairs.
+    estimator_hp, scale_hp, transform_hp: their hyper-parameters, as pairs; a
+      value may be `Annealed`.
     gradient: how the scale takes part in the backward pass: `"none"` (detached,
       does not touch dx: XNOR-Net, Bi-Real, ReActNet, PokeBNN), `"multiply"`
       (detached, multiplies dx: larq's magnitude-aware sign) or `"full"`
@@ -64,18 +65,24 @@ class Binarizer:
       (self.scale, self.scale_hp),
       (self.transform, self.transform_hp),
     ):
-      for key, _ in hp:
-        if key not in part.defaults:
-          kind = type(part).__name__.lower()
-          raise registry.unknown(
-            f"hyper-parameter of {kind} {part.name!r}", key, part.defaults
-          )
+      if hp:
+        kind = type(part).__name__.lower()
+        registry.check_hyper(kind, part, dict(hp))
     if self.gradient is not None and self.gradient not in GRADIENTS:
       raise registry.unknown("scale gradient", self.gradient, GRADIENTS)
     if self.measure not in ("latent", "transformed"):
       raise registry.unknown("measure", self.measure, ("latent", "transformed"))
+    if self.is_float and self.scale is not None:
+      raise ValueError(
+        f"A float tensor takes no scale, got {self.scale.name!r}."
+      )
     if self.role not in ROLES:
       raise registry.unknown("role", self.role, ROLES)
+
+  @property
+  def is_float(self) -> bool:
+    """Whether values stay float (Weight Standardization alone)."""
+    return self.estimator is FLOAT
 
   @property
   def kind(self) -> bits_lib.BitTag:
@@ -88,16 +95,41 @@ class Binarizer:
       self.estimator.width(hp), self.estimator.alphabet, group=group
     )
 
-  def init(self, x) -> tuple[Variables, Variables]:
+  def init(
+    self, x, key: jax.Array | None = None
+  ) -> tuple[Variables, Variables]:
     """Parameters and statistics for a tensor.
 
     Args:
       x: the latent weight, or a `jax.ShapeDtypeStruct` for an activation (only
         its rank and its last axis are read).
+      key: for parameters that start at random; by default `jax.random.key(0)`.
     """
-    if self.scale is None or self.scale.init is None:
-      return {}, {}
-    return self.scale.init(x, **dict(self.scale_hp))
+    params, stats = {}, {}
+    part = self.transform
+    if part is not None:
+      hp = resolve(self.transform_hp, DEPLOYED)
+      if part.init is not None:
+        params, stats = part.init(x, **hp)
+      abstract = isinstance(x, jax.ShapeDtypeStruct)
+      if self.measure == "transformed" and not abstract:
+        x, _ = part.apply(x, params, stats, DEPLOYED, **hp)
+    if self.scale is not None and self.scale.init is not None:
+      got = self.scale.init(x, **resolve(self.scale_hp, DEPLOYED))
+      params, stats = _joined(params, got[0]), _joined(stats, got[1])
+    if self.estimator.init is not None:
+      hp = self.estimator.hyper(**resolve(self.estimator_hp, DEPLOYED))
+      key = jax.random.key(0) if key is None else key
+      params = _joined(params, self.estimator.init(x, key, **hp))
+    return params, stats
+
+  def passing(self, x) -> frozenset[str]:
+    """Names of the parameters that the deployed network does not have."""
+    if self.estimator.init is None or not self.estimator.training_only:
+      return frozenset()
+    hp = self.estimator.hyper(**resolve(self.estimator_hp, DEPLOYED))
+    init = lambda key: self.estimator.init(x, key, **hp)  # noqa: E731
+    return frozenset(jax.eval_shape(init, jax.random.key(0)))
 
   def apply(
     self,
@@ -117,17 +149,24 @@ class Binarizer:
     Returns:
       The low-bit tensor and the new statistics.
     """
-    hp = dict(self.estimator_hp)
-    latent, x = x, self._transformed(x)
+    params, stats = params or {}, dict(stats or {})
+    latent = x
+    if self.transform is not None:
+      hp = resolve(self.transform_hp, mode)
+      x, stats = self.transform.apply(x, params, stats, mode, **hp)
+    if self.is_float:
+      return Quantized((Term(x),), surrogate=x), stats
+    hp = resolve(self.estimator_hp, mode)
+    own = {} if mode.deployed and self.estimator.training_only else params
     seen = latent if self.measure == "latent" else x
-    scale, stats, ready = self._measured(seen, params or {}, stats or {}, mode)
+    scale, stats, ready = self._measured(seen, params, stats, mode, hp)
     kind = self.kind
     full = scale
     if scale is not None and kind.group > 1:
       full = jnp.repeat(scale, kind.group, axis=-2)
     factor = 1.0 if full is None else full
-    value = self.estimator.value(x, factor, **hp)
-    surrogate = self._surrogate(x, factor, hp)
+    value = self.estimator.value(x, factor, own, **hp)
+    surrogate = self._surrogate(x, factor, own, hp)
     on = self._on(mode, ready)
     if on is not True:
       value = jnp.where(on, value, jax.lax.stop_gradient(x))
@@ -144,22 +183,18 @@ class Binarizer:
     """Dequantized `x`, for binarizers without parameters or statistics."""
     return self.apply(x, *self.init(x), mode)[0].dequantize()
 
-  def _transformed(self, x):
-    if self.transform is None:
-      return x
-    return self.transform(x, **dict(self.transform_hp))
-
-  def _measured(self, x, params, stats, mode):
+  def _measured(self, x, params, stats, mode, hp):
     """Scale of the grid (or `None`), new statistics, readiness."""
     measure = 1.0
     ready = True
     if self.scale is not None:
       if self._gradient != "full":
         x = jax.lax.stop_gradient(x)
-      got = self.scale.measure(x, params, stats, mode, **dict(self.scale_hp))
+      scale_hp = resolve(self.scale_hp, mode)
+      got = self.scale.measure(x, params, stats, mode, **scale_hp)
       measure, stats, ready = got.scale, got.stats, got.ready
     if self.estimator.step is not None:
-      hp = self.estimator.hyper(**dict(self.estimator_hp))
+      hp = self.estimator.hyper(**hp)
       hp.pop("at_zero", None)
       measure = self.estimator.step(jnp.asarray(measure), **hp)
     elif self.scale is None:
@@ -172,13 +207,14 @@ class Binarizer:
       return self.gradient
     return "none" if self.scale is None else self.scale.gradient
 
-  def _surrogate(self, x, factor, hp):
+  def _surrogate(self, x, factor, params, hp):
     """The dequantized tensor with the method's backward rule."""
     if self._gradient == "none":
-      return self.estimator(x, scale=factor, **hp)
+      return self.estimator(x, scale=factor, params=params, **hp)
     if self._gradient == "multiply":
       factor = jax.lax.stop_gradient(factor)
-    return (self.estimator(x, **hp) * factor).astype(x.dtype)
+    y = self.estimator(x, params=params, **hp)
+    return (y * factor).astype(x.dtype)
 
   def _on(self, mode: Mode, ready):
     """Whether the tensor is quantized: `True`, or a traced bool."""
@@ -200,7 +236,7 @@ def parse(spec: "str | Binarizer | None", role: str, **options: Any):
   Args:
     spec: `"ste"`, `"ste(clip=1.25)|channel_l1"`, `"center > ste | tensor_l1"`, a
       method's name (its preset for this role), or a `Binarizer`; `None` and
-      `"float"` mean no binarization.
+      `"float"` mean no binarization, `"standardize > float"` a transform alone.
     role: `"weight"` or `"act"`.
     **options: fields of the `Binarizer` (`gradient`, `measure`, `start`, `tag`)
       that override the preset's.
@@ -231,47 +267,22 @@ def parse(spec: "str | Binarizer | None", role: str, **options: Any):
       return None
   head, _, scale = spec.partition("|")
   transform, _, estimator = head.rpartition(">")
-  parts = {}
+  parts: dict[str, Any] = {}
+  if estimator.strip() == "float":
+    parts["estimator"], estimator = FLOAT, ""
   for kind, text in (
     ("transform", transform),
     ("estimator", estimator),
     ("scale", scale),
   ):
     if text.strip():
-      parts[kind], parts[f"{kind}_hp"] = _part(kind, text, spec)
+      also = registry.registered("method") if kind == "estimator" else ()
+      parts[kind], parts[f"{kind}_hp"] = spec_lib.part(kind, text, spec, also)
   if "estimator" not in parts:
     raise ValueError(f"Spec {spec!r} names no estimator.")
   return Binarizer(role=role, **parts, **options)
 
 
-def _part(kind: str, text: str, spec: str):
-  """`name(k=v, ...)` as a registered object and pairs."""
-  match = _PART.match(text)
-  if not match:
-    raise ValueError(
-      f"Cannot read {text.strip()!r} in spec {spec!r}. A spec is"
-      " '[transform(k=v) > ] estimator(k=v) [ | scale(k=v)]'."
-    )
-  name, arguments = match.groups()
-  known = registry.registered(kind)
-  if kind == "estimator":
-    known = sorted({*known, *registry.registered("method")})
-  if name not in registry.registered(kind):
-    raise registry.unknown(kind, name, known)
-  return registry.get(kind, name), tuple(_keywords(arguments, spec).items())
-
-
-def _keywords(arguments: str | None, spec: str) -> Mapping[str, Any]:
-  """Literal keyword arguments of a spec part."""
-  if not arguments or not arguments.strip():
-    return {}
-  try:
-    call = ast.parse(f"f({arguments})", mode="eval").body
-    if call.args or any(k.arg is None for k in call.keywords):
-      raise ValueError("positional argument")
-    return {k.arg: ast.literal_eval(k.value) for k in call.keywords}
-  except (SyntaxError, ValueError) as error:
-    raise ValueError(
-      f"Cannot read the arguments {arguments!r} in spec {spec!r}: they are"
-      " keyword=literal, e.g. 'ste(clip=1.25)'."
-    ) from error
+def _joined(old: Variables, new: Variables) -> Variables:
+  assert not old.keys() & new.keys(), f"Two variables {old.keys() & new.keys()}"
+  return {**old, **new}

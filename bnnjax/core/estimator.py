@@ -6,10 +6,12 @@ tensor `value * scale`. Two forms exist:
 
 * an elementwise slope `g(x)`: backward `dy * g(x)`; the decorator `estimator`
   builds it, with the sign in front unless `forward=` says otherwise;
-* a full rule `rule(x, scale, dy, **hp) -> dx` for the few that need more.
+* a full rule `rule(x, scale, dy, **hp) -> dx` for the few that need more; with
+  trained parameters it is `rule(x, scale, dy, params, **hp) -> (dx, dparams)`.
 
-Both run through one `jax.custom_vjp`. Floating-point hyper-parameters are
-operands of it, so an annealed one may be traced and never retraces.
+Both run through one `jax.custom_vjp`. Parameters and floating-point
+hyper-parameters are operands of it, so an annealed one may be traced and never
+retraces.
 """
 
 import dataclasses
@@ -51,6 +53,9 @@ def sign(x: jax.Array, at_zero: int = 1) -> jax.Array:
   raise ValueError(f"`at_zero` must be +1, -1 or 0, got {at_zero!r}.")
 
 
+Parameters = dict[str, jax.Array]
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimator:
   """Forward values and backward rule of one binarization.
@@ -60,10 +65,13 @@ class Estimator:
     alphabet: values of the forward pass; `None` for a grid of `bits` bits.
     slope: `g(x, [scale], **hp)`, same shape as `x`; or `None` with `rule`.
     rule: `(x, scale, dy, **hp) -> dx`; or `None` with `slope`.
-    forward: `(x, [scale], **hp) -> value`; `None` for the sign.
+    forward: `(x, [params], *, [scale], [hp]) -> value`, given what it names;
+      `None` for the sign.
     bits: width of the values, an int or a function of the hyper-parameters.
     step: `(measure, **hp) -> scale`, what the scale's measurement means for
       this grid (the bound of an int4 grid is 7 steps); `None`: the scale itself.
+    init: `(x, key, **hp) -> params`, trained parameters; `x` may be abstract.
+    training_only: whether the deployed network leaves the parameters out.
     defaults: hyper-parameters and their defaults (those of the paper).
   """
 
@@ -74,6 +82,8 @@ class Estimator:
   forward: Callable[..., jax.Array] | None = None
   bits: int | Callable[..., int] = 1
   step: Callable[..., jax.Array] | None = None
+  init: Callable[..., Parameters] | None = None
+  training_only: bool = False
   defaults: Mapping[str, Any] = dataclasses.field(
     default_factory=dict, hash=False
   )
@@ -85,32 +95,44 @@ class Estimator:
     Raises:
       ValueError: a name that this estimator does not have.
     """
-    for key in given:
-      if key not in self.defaults:
-        raise registry.unknown(
-          f"hyper-parameter of estimator {self.name!r}", key, self.defaults
-        )
+    registry.check_hyper("estimator", self, given)
     return {**self.defaults, **given}
 
   def width(self, hp: Mapping[str, Any]) -> int:
     """Bits of a value."""
     return self.bits(**hp) if callable(self.bits) else self.bits
 
-  def value(self, x: jax.Array, scale: jax.Array | float = 1.0, **hp: Any):
+  def value(
+    self,
+    x: jax.Array,
+    scale: jax.Array | float = 1.0,
+    params: Parameters | None = None,
+    **hp,
+  ):
     """Forward values of `x` for a grid with this scale, without gradient."""
-    x, hp = jax.lax.stop_gradient(x), self.hyper(**hp)
-    at_zero = hp.pop("at_zero", 1)
+    x, params = jax.lax.stop_gradient((x, params or {}))
+    hp = self.hyper(**hp)
     if self.forward is None:
-      return sign(x, at_zero)
-    return _call(self.forward, hp, x, scale=scale)
+      return sign(x, hp["at_zero"])
+    wanted = inspect.signature(self.forward).parameters
+    hp = {k: v for k, v in hp.items() if k in wanted}
+    return _call(self.forward, hp, x, scale, params).astype(x.dtype)
 
-  def __call__(self, x: jax.Array, *, scale: jax.Array | float = 1.0, **hp):
+  def __call__(
+    self,
+    x: jax.Array,
+    *,
+    scale: jax.Array | float = 1.0,
+    params: Parameters | None = None,
+    **hp,
+  ):
     """Dequantized tensor `value * scale` with the surrogate gradient.
 
     Args:
       x: latent tensor `[...]`.
       scale: factor of the values, broadcast against `x`. It gets no gradient
         and does not touch that of `x`.
+      params: what `init` gave, trained since.
       **hp: hyper-parameters of this estimator.
 
     Returns:
@@ -122,37 +144,46 @@ class Estimator:
     hp = self.hyper(**hp)
     traced = {k: v for k, v in hp.items() if isinstance(v, (float, jax.Array))}
     static = tuple((k, v) for k, v in hp.items() if k not in traced)
-    return _surrogate(self, static, x, jax.lax.stop_gradient(scale), traced)
+    scale = jax.lax.stop_gradient(scale)
+    return _surrogate(self, static, x, scale, traced, params or {})
 
 
-def _call(function, hp, *args, scale):
-  """Calls a formula; the scale is handed over only where it is asked for."""
-  if "scale" in inspect.signature(function).parameters:
-    hp = {**hp, "scale": scale}
-  return function(*args, **hp)
+def _call(function, hp, x, scale, params):
+  """Calls a formula; scale and parameters only go where they are asked for."""
+  wanted = inspect.signature(function).parameters
+  own = {"scale": scale, "params": params}
+  return function(x, **{k: v for k, v in own.items() if k in wanted}, **hp)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _surrogate(est: Estimator, static, x, scale, traced):
-  value = est.value(x, scale, **dict(static), **traced)
+def _surrogate(est: Estimator, static, x, scale, traced, params):
+  value = est.value(x, scale, params, **dict(static), **traced)
   return (value * scale).astype(x.dtype)
 
 
-def _surrogate_fwd(est, static, x, scale, traced):
-  return _surrogate(est, static, x, scale, traced), (x, scale, traced)
+def _surrogate_fwd(est, static, x, scale, traced, params):
+  y = _surrogate(est, static, x, scale, traced, params)
+  return y, (x, scale, traced, params)
 
 
 def _surrogate_bwd(est, static, residuals, dy):
-  x, scale, traced = residuals
+  x, scale, traced, params = residuals
   hp = {k: v for k, v in (*static, *traced.items()) if k != "at_zero"}
-  if est.rule is not None:
+  dparams = None
+  if est.rule is None:
+    dx = dy * _call(est.slope, hp, x, scale, params)
+  elif est.init is None:
     dx = est.rule(x, scale, dy, **hp)
   else:
-    dx = dy * _call(est.slope, hp, x, scale=scale)
-  return dx.astype(x.dtype), None, None
+    dx, dparams = est.rule(x, scale, dy, params, **hp)
+  return dx.astype(x.dtype), None, None, dparams
 
 
 _surrogate.defvjp(_surrogate_fwd, _surrogate_bwd)
+
+
+# The identity: what a transform alone makes of a float tensor.
+FLOAT = Estimator("float", None, lambda x: jnp.ones_like(x), bits=32)
 
 
 def estimator(
@@ -162,18 +193,24 @@ def estimator(
   forward: Callable[..., jax.Array] | None = None,
   step: Callable[..., jax.Array] | None = None,
   full_rule: bool = False,
+  init: Callable[..., Parameters] | None = None,
+  training_only: bool = False,
 ) -> Callable[[Callable[..., jax.Array]], Estimator]:
   """Turns a surrogate derivative into a registered estimator.
 
   The decorated function is `slope(x, *, hp=default, ...)`, and takes `scale` if
-  it needs it; with `full_rule` it is `rule(x, scale, dy, *, hp=default, ...)`.
+  it needs it; with `full_rule` it is `rule(x, scale, dy, *, hp=default, ...)`,
+  with `init` moreover `rule(x, scale, dy, params, *, hp=default, ...)`.
 
   Args:
     alphabet: forward values; `None` for a whole `bits`-bit grid.
     bits: width of the values, or a function of the hyper-parameters.
-    forward: the values, `None` for the sign (which then takes `at_zero=`).
+    forward: the values, `None` for the sign (which takes `at_zero=`; another
+      function does if it names that keyword).
     step: turns what a scale measures into the step of the grid.
     full_rule: the function is the whole backward rule.
+    init: `(x, key, **hp) -> params`, the trained parameters of a full rule.
+    training_only: whether the deployed network leaves the parameters out.
 
   Example:
     >>> @estimator()
@@ -196,7 +233,7 @@ def estimator(
           f"Hyper-parameter {name!r} of estimator {function.__name__!r} needs a"
           " default (the paper's value)."
         )
-    if forward is None:
+    if forward is None or "at_zero" in inspect.signature(forward).parameters:
       defaults["at_zero"] = 1
     made = Estimator(
       name=function.__name__,
@@ -206,6 +243,8 @@ def estimator(
       forward=forward,
       bits=bits,
       step=step,
+      init=init,
+      training_only=training_only,
       defaults=defaults,
       __doc__=function.__doc__,
     )

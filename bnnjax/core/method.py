@@ -23,6 +23,9 @@ class Method:
     paper: title, authors, year.
     arxiv: identifier.
     weight, act: presets of the two operands; a spec string is enough.
+    output: scale of a layer's output, see `bnnjax.layers.output`.
+    grad: quantizer of a layer's gradients, see `bnnjax.core.gradient`.
+    projection: what happens to latent weights after each update, by name.
     blocks: names of layers that the paper defines, e.g. `"PokeConv"`.
   """
 
@@ -31,6 +34,9 @@ class Method:
   arxiv: str
   weight: "Preset | str | None" = None
   act: "Preset | str | None" = None
+  output: str | None = None
+  grad: str | None = None
+  projection: str | None = None
   blocks: tuple[str, ...] = ()
 
   def __post_init__(self):

@@ -33,6 +33,18 @@ def unknown(what: str, name: str, options: Iterable[str]) -> ValueError:
   )
 
 
+def check_hyper(kind: str, thing: Any, given: Iterable[str]) -> None:
+  """Checks hyper-parameters against `thing.defaults`.
+
+  Raises:
+    ValueError: a name that it does not have.
+  """
+  for key in given:
+    if key not in thing.defaults:
+      what = f"hyper-parameter of {kind} {thing.name!r}"
+      raise unknown(what, key, thing.defaults)
+
+
 def register(kind: str, name: str) -> Callable[[T], T]:
   """Decorator that files an object under `kind` and `name`.
 

@@ -105,7 +105,10 @@ def scale(
 
 def _magnitude(x: jax.Array, how: str, axes: tuple[int, ...], pow2: bool):
   """Mean or maximum of |x| over `axes`, optionally rounded to 2^k."""
-  x = jnp.abs(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
+  x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+  # The derivative of |x| at 0 is then 0, the middle of its subgradients, where
+  # that of `jnp.abs` is 1.
+  x = x * jax.lax.stop_gradient(jnp.sign(x))
   reduce = {"l1": jnp.mean, "max": jnp.max}[how]
   s = reduce(x, axis=axes, keepdims=True)
   if pow2:
@@ -151,6 +154,22 @@ def channel_l1(x, *, pow2=False):
 def channel_max(x, *, pow2=False):
   """Largest magnitude of each output channel; `pow2`: next 2^k above."""
   return _magnitude(x, "max", _all(x)[:-1], pow2)
+
+
+@scale()
+def token_l1(x, *, pow2=False):
+  """Mean magnitude over the features, one scale a token (XNOR-Net, linear)."""
+  return _magnitude(x, "l1", (x.ndim - 1,), pow2)
+
+
+@scale()
+def example_l1(x, *, pow2=False):
+  """Mean magnitude of each example, all axes but the first.
+
+  The activation scale of XNOR-Net (1603.05279, eq. 10) averaged over pixels, as
+  BiBench has it: it leaves the convolution as a factor.
+  """
+  return _magnitude(x, "l1", _all(x)[1:], pow2)
 
 
 def _group_magnitude(x, how, size, pow2):

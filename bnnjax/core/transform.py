@@ -1,11 +1,13 @@
 """Transforms of the latent tensor before it is binarized.
 
-A transform is a plain differentiable function of the tensor; `channel` means
-the last axis (output channels of a kernel, features of an activation).
+A transform is a differentiable function of the tensor and, for some, of trained
+parameters; `channel` means the last axis (output channels of a kernel, features
+of an activation).
 """
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,37 +15,161 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core import registry
+from bnnjax.core.progress import DEPLOYED, Mode
+
+Variables = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
-  """A registered transform and its hyper-parameters' defaults."""
+  """A registered transform.
+
+  Attributes:
+    name: as registered.
+    function: `(x, params, stats, mode, **hp) -> (x, stats)`.
+    init: `(x, **hp) -> (params, stats)`; `x` may be abstract.
+    defaults: hyper-parameters and their defaults.
+  """
 
   name: str
-  function: Callable[..., jax.Array]
-  defaults: Mapping[str, Any] = dataclasses.field(hash=False)
+  function: Callable[..., tuple[jax.Array, Variables]]
+  init: Callable[..., tuple[Variables, Variables]] | None = None
+  defaults: Mapping[str, Any] = dataclasses.field(
+    default_factory=dict, hash=False
+  )
   __doc__: str | None = dataclasses.field(default=None, hash=False)
 
+  def apply(
+    self,
+    x: jax.Array,
+    params: Variables | None = None,
+    stats: Variables | None = None,
+    mode: Mode = DEPLOYED,
+    **hp: Any,
+  ) -> tuple[jax.Array, Variables]:
+    """The transformed tensor, dtype of `x`, and new statistics."""
+    y, stats = self.function(x, params or {}, stats or {}, mode, **hp)
+    return y.astype(x.dtype), stats
+
   def __call__(self, x: jax.Array, **hp: Any) -> jax.Array:
-    return self.function(x, **hp)
+    """The transformed tensor, for transforms without parameters."""
+    return self.apply(x, **hp)[0]
 
 
-def transform(function: Callable[..., jax.Array]) -> Transform:
-  """Registers `function(x, *, hp=default)` as a transform."""
-  made = Transform(
-    function.__name__,
-    function,
-    {
-      p.name: p.default
-      for p in inspect.signature(function).parameters.values()
-      if p.kind is p.KEYWORD_ONLY
-    },
-    function.__doc__,
-  )
-  return registry.register("transform", made.name)(made)
+def transform(
+  function: Callable[..., Any] | None = None,
+  *,
+  init: Callable[..., tuple[Variables, Variables]] | None = None,
+) -> Any:
+  """Registers a transform.
+
+  The decorated function is `f(x, *, hp=default)` returning the tensor, or, with
+  `init`, `f(x, params, stats, mode, *, hp=default)` returning the tensor and the
+  new statistics.
+  """
+
+  def make(function):
+    def plain(x, params, stats, mode, **hp):
+      del params, mode
+      return function(x, **hp), stats
+
+    made = Transform(
+      function.__name__,
+      plain if init is None else function,
+      init,
+      {
+        p.name: p.default
+        for p in inspect.signature(function).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+      },
+      function.__doc__,
+    )
+    return registry.register("transform", made.name)(made)
+
+  return make if function is None else make(function)
+
+
+def no_variables(x, **_) -> tuple[Variables, Variables]:
+  """`init` of a transform that has no variables but asks for the mode."""
+  del x
+  return {}, {}
 
 
 @transform
 def center(x: jax.Array) -> jax.Array:
   """Subtracts the mean of each output channel; zero-mean signs hold most bits."""
   return x - jnp.mean(x, axis=tuple(range(x.ndim - 1)), keepdims=True)
+
+
+@transform
+def standardize(
+  x: jax.Array, *, gain: float = 1.0, eps: float = 1e-5
+) -> jax.Array:
+  """Zero mean and standard deviation `gain` for each output channel.
+
+  `gain (x - mean) / sqrt(var + eps)` with the unbiased variance; everything is
+  differentiated. Weight Standardization (1903.10520) with the defaults, IR-Net
+  (1909.10788) without `eps`, ReCU (2103.12369) with `gain = sqrt(8)`. A constant
+  channel gives zeros and finite gradients.
+
+  Args:
+    x: latent weights `[..., C]`, output channels last.
+    gain: factor of the result.
+    eps: added to the variance, inside the root.
+  """
+  u = center(x.astype(_wide(x)))
+  axes = tuple(range(x.ndim - 1))
+  return gain * u * jax.lax.rsqrt(_variance(u, axes) + eps)
+
+
+def _unit_std(x, mode, axes, eps):
+  if not mode.train:
+    return x
+  x = x.astype(_wide(x))
+  u = x - jnp.mean(x, axes, keepdims=True)
+  return x * jax.lax.rsqrt(_variance(u, axes) + eps)
+
+
+@transform(init=no_variables)
+def example_std(x, params, stats, mode, *, eps=1e-5):
+  """Divides each example by its standard deviation, in training only.
+
+  `x / sqrt(var + eps)`, unbiased variance over all axes but the first, mean
+  kept, differentiated (activations of ReCU, 2103.12369, and BiPer, 2404.01278).
+  The sign does not change, so that the deployed network leaves it out.
+  """
+  del params
+  return _unit_std(x, mode, tuple(range(1, x.ndim)), eps), stats
+
+
+@transform(init=no_variables)
+def token_std(x, params, stats, mode, *, eps=1e-5):
+  """As `example_std`, over the features alone (linear layers of BiBench)."""
+  del params
+  return _unit_std(x, mode, (x.ndim - 1,), eps), stats
+
+
+def _wide(x):
+  return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def _variance(u, axes):
+  """Unbiased variance of what is centred already."""
+  count = math.prod(u.shape[axis] for axis in axes)
+  return jnp.sum(jnp.square(u), axes, keepdims=True) / max(count - 1, 1)
+
+
+def _shift_init(x, **_):
+  shape = (1,) * (len(x.shape) - 1) + (x.shape[-1],)
+  return {"shift": jnp.zeros(shape, jnp.float32)}, {}
+
+
+@transform(init=_shift_init)
+def shift(x, params, stats, mode):
+  """Adds a trained number to each channel, 0 at the start.
+
+  In front of a sign this is RSign (ReActNet, 2003.03488, eq. 4), whose threshold
+  is `-shift`.
+  """
+  del mode
+  return x + params["shift"], stats

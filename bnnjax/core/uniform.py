@@ -21,9 +21,16 @@ def _levels(bits):
   return 2 ** (bits - 1) - 1
 
 
-def _width(*, bits):
-  if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 8:
-    raise ValueError(f"A uniform grid has 2 to 8 bits, got {bits!r}.")
+def width(*, bits, lowest=2):
+  """`bits`, checked to be `lowest` to 8.
+
+  Raises:
+    ValueError: it is not.
+  """
+  if isinstance(bits, bool) or not isinstance(bits, int):
+    raise ValueError(f"The width of a grid is an int, got {bits!r}.")
+  if not lowest <= bits <= 8:
+    raise ValueError(f"This grid has {lowest} to 8 bits, got {bits!r}.")
   return bits
 
 
@@ -34,7 +41,7 @@ def _round_symmetric(x, *, scale, bits):
 
 @estimator(
   alphabet=None,
-  bits=_width,
+  bits=width,
   forward=_round_symmetric,
   step=lambda bound, *, bits: (bound + EPS) / _levels(bits),
 )
@@ -59,7 +66,7 @@ def _round_unsigned(x, *, scale, bits):
 
 @estimator(
   alphabet=None,
-  bits=_width,
+  bits=width,
   forward=_round_unsigned,
   step=lambda bound, *, bits: (bound + EPS) / 2**bits,
 )

@@ -22,8 +22,16 @@ class BinarizerParam(nnx.Param):
   """A trained parameter of a binarizer: scale, threshold, bound."""
 
 
+class TrainingParam(BinarizerParam):
+  """A trained parameter that the deployed network does not have (FDA-BNN)."""
+
+
 class BinarizerStat(nnx.Variable):
   """A statistic of a binarizer: running bounds and the like."""
+
+
+class GradientRng(nnx.Variable):
+  """Key data of a layer's gradient quantizer; training only, never updated."""
 
 
 class Binarize(nnx.Module):
@@ -33,6 +41,7 @@ class Binarize(nnx.Module):
     spec: spec string, `Binarizer`, or `None`.
     role: `"weight"` or `"act"`.
     like: the latent weight, or a `jax.ShapeDtypeStruct` for an activation.
+    rngs: for parameters that start at random; `params` is used, only then.
     **options: fields of the binarizer, see `bnnjax.core.binarizer.parse`.
   """
 
@@ -41,11 +50,19 @@ class Binarize(nnx.Module):
     spec: "str | Binarizer | None",
     role: str,
     like: "jax.Array | jax.ShapeDtypeStruct",
+    rngs: nnx.Rngs | None = None,
     **options: Any,
   ):
-    self.binarizer = binarizer_lib.parse(spec, role, **options)
-    params, stats = self.binarizer.init(like) if self.binarizer else ({}, {})
-    self.params = nnx.Dict({k: BinarizerParam(v) for k, v in params.items()})
+    made = self.binarizer = binarizer_lib.parse(spec, role, **options)
+    params, stats, passing = {}, {}, frozenset()
+    if made is not None:
+      passing = made.passing(like)
+      random = made.estimator.init is not None and rngs is not None
+      params, stats = made.init(like, rngs.params() if random else None)
+    kinds = {k: TrainingParam for k in passing}
+    self.params = nnx.Dict(
+      {k: kinds.get(k, BinarizerParam)(v) for k, v in params.items()}
+    )
     self.stats = nnx.Dict({k: BinarizerStat(v) for k, v in stats.items()})
 
   def __call__(

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from bnnjax.core import contract, registry
+from bnnjax.core import contract, gradient, registry
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers import output as output_lib
-from bnnjax.layers.binarize import Binarize, LatentWeight
+from bnnjax.layers.binarize import Binarize, GradientRng, LatentWeight
 
 Spec = str | Binarizer | None
 PAD_VALUES = (0, -1, 1)
@@ -26,7 +26,9 @@ class Options(TypedDict, total=False):
   Attributes:
     weight, act: binarizers of kernel and input: a spec string, a `Binarizer`
       or `None` (default) for float.
-    output: name of a scale of the output, see `bnnjax.layers.output`.
+    output: scale of the output, see `bnnjax.layers.output`.
+    grad: quantizer of the gradient of the output, in training only; see
+      `bnnjax.core.gradient`.
     use_bias: whether a bias is added (default).
     dtype: of the computation; by default that of input and kernel.
     param_dtype: of the stored parameters, float32 by default.
@@ -37,6 +39,7 @@ class Options(TypedDict, total=False):
   weight: Spec
   act: Spec
   output: str | None
+  grad: str | None
   use_bias: bool
   dtype: Any
   param_dtype: Any
@@ -56,6 +59,8 @@ class _Contraction(nnx.Module):
     weight: Spec = None,
     act: Spec = None,
     output: str | None = None,
+    grad: str | None = None,
+    geometry: output_lib.Geometry | None = None,
     use_bias: bool = True,
     dtype: Any = None,
     param_dtype: Any = jnp.float32,
@@ -70,19 +75,23 @@ class _Contraction(nnx.Module):
           f"`{name}_features` must be an int >= 1, got {count!r}."
         )
     kernel = kernel_init(rngs.params(), shape, param_dtype)
-    kind = nnx.Param if weight in (None, "float") else LatentWeight
-    self.kernel = kind(kernel)
-    self.weight = Binarize(weight, "weight", kernel)
+    self.weight = Binarize(weight, "weight", kernel, rngs)
+    made = self.weight.binarizer
+    is_float = made is None or made.is_float
+    self.kernel = nnx.Param(kernel) if is_float else LatentWeight(kernel)
     like = jax.ShapeDtypeStruct(
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
-    self.act = Binarize(act, "act", like)
+    self.act = Binarize(act, "act", like, rngs)
     self.bias = (
       nnx.Param(bias_init(rngs.params(), (features[1],), param_dtype))
       if use_bias
       else None
     )
-    self.output = output_lib.parse(output, features[1])
+    self.output = output_lib.parse(output, features[1], geometry)
+    self.grad = gradient.parse(grad)
+    if self.grad is not None:
+      self.grad_key = GradientRng(jax.random.key_data(rngs.params()))
     self.in_features, self.out_features = features
     self.dtype, self.precision = dtype, precision
 
@@ -97,9 +106,14 @@ class _Contraction(nnx.Module):
 
   def _finish(self, y, x, mode):
     if self.output is not None:
-      y = (y * self.output(x, mode)).astype(y.dtype)
+      y = (y * self.output(x, y, mode)).astype(y.dtype)
     if self.bias is not None:
       y = y + self.bias[...].astype(y.dtype)
+    if self.grad is not None and mode.train:
+      key = jax.random.wrap_key_data(self.grad_key[...])
+      if mode.progress is not None:
+        key = jax.random.fold_in(key, mode.progress.step)
+      y = self.grad(y, key)
     return y
 
   def _check(self, x, ndim: int | None):
@@ -202,16 +216,20 @@ class Conv(_Contraction):
         f"`groups` must divide input and output features: got groups={groups},"
         f" {in_features} -> {out_features}."
       )
-    super().__init__(
-      (*window, in_features // groups, out_features),
-      (in_features, out_features),
-      rngs=rngs,
-      **options,
-    )
     self.window, self.groups = window, groups
     self.strides = _per_axis("strides", strides, window)
     self.dilation = _per_axis("dilation", dilation, window)
     self.padding = _padding(padding, window)
+    geometry = output_lib.Geometry(
+      window, self.strides, self.padding, self.dilation
+    )
+    super().__init__(
+      (*window, in_features // groups, out_features),
+      (in_features, out_features),
+      geometry=geometry,
+      rngs=rngs,
+      **options,
+    )
     self.pad_value = pad_value
     alphabet = self.act.binarizer and self.act.binarizer.estimator.alphabet
     if pad_value not in PAD_VALUES:

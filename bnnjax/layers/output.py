@@ -1,12 +1,32 @@
 """Scales that belong to a layer's output rather than to an operand."""
 
+import dataclasses
+import inspect
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 
-from bnnjax.core import registry
+from bnnjax.core import registry, spec
 from bnnjax.core.progress import Mode
 from bnnjax.layers.binarize import BinarizerParam
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+  """What a convolution does to the spatial axes.
+
+  Attributes:
+    window, strides, dilation: one number a spatial axis.
+    padding: `"SAME"`, `"VALID"` or pairs.
+  """
+
+  window: tuple[int, ...] = ()
+  strides: tuple[int, ...] = ()
+  padding: str | tuple[tuple[int, int], ...] = ()
+  dilation: tuple[int, ...] = ()
 
 
 @registry.register("output", "channel")
@@ -17,19 +37,103 @@ class ChannelScale(nnx.Module):
   `alpha [out_features]`.
   """
 
-  def __init__(self, features: int):
+  def __init__(self, features: int, geometry: Geometry):
+    del geometry
     self.scale = BinarizerParam(jnp.ones((features,), jnp.float32))
 
-  def __call__(self, x: jax.Array, mode: Mode) -> jax.Array:
-    """The factor, broadcast against the output."""
-    del x, mode
+  def __call__(self, x: jax.Array, y: jax.Array, mode: Mode) -> jax.Array:
+    """The factor of the output `y` of the input `x`."""
+    del x, y, mode
     return self.scale[...]
 
 
-def parse(name: str | None, features: int):
-  """Builds the output scale of a layer; `None` for none.
+@registry.register("output", "rank1")
+class RankOneScale(nnx.Module):
+  """Trained factors of channels and of positions along each spatial axis.
+
+  XNOR-Net++ (1909.13863), eq. 6, case 4:
+  `Gamma[h, w, c] = alpha[c] beta[h] gamma[w]`, ones at the start. A layer without
+  spatial axes has `alpha` alone.
+
+  Args:
+    size: positions of an axis; a smaller map uses the first ones.
+  """
+
+  def __init__(self, features: int, geometry: Geometry, *, size: int = 64):
+    self.scale = BinarizerParam(jnp.ones((features,), jnp.float32))
+    self.positions = nnx.List(
+      BinarizerParam(jnp.ones((size,), jnp.float32)) for _ in geometry.window
+    )
+
+  def __call__(self, x: jax.Array, y: jax.Array, mode: Mode) -> jax.Array:
+    """The factor of the output `y [N, *spatial, features]`."""
+    del x, mode
+    factor = self.scale[...]
+    for axis, position in enumerate(self.positions, start=1):
+      size, have = y.shape[axis], position.shape[0]
+      if size > have:
+        raise ValueError(
+          f"The output scale 'rank1' has {have} positions, got a map of {size}:"
+          f" give `rank1(size={size})`."
+        )
+      shape = [1] * y.ndim
+      shape[axis] = size
+      factor = factor * position[...][:size].reshape(shape)
+    return factor
+
+
+@registry.register("output", "spatial_l1")
+class SpatialL1(nnx.Module):
+  """XNOR-Net's map `K` of input magnitudes (1603.05279, sec. 3.2, eq. 11).
+
+  `K = box(mean_c |x|)`: mean over channels, then over the window of each output
+  position, padding counted as zeros. Not differentiated. Without spatial axes:
+  the mean magnitude of each token.
+  """
+
+  def __init__(self, features: int, geometry: Geometry):
+    del features
+    self.geometry = geometry
+
+  def __call__(self, x: jax.Array, y: jax.Array, mode: Mode) -> jax.Array:
+    """The factor of the output, `[..., 1]`."""
+    del y, mode
+    a = jnp.mean(jnp.abs(lax.stop_gradient(x)), axis=-1, keepdims=True)
+    geometry = self.geometry
+    if not geometry.window:
+      return a
+    padding = geometry.padding
+    if not isinstance(padding, str):
+      padding = ((0, 0), *padding, (0, 0))
+    total = lax.reduce_window(
+      a,
+      jnp.zeros((), a.dtype),
+      lax.add,
+      (1, *geometry.window, 1),
+      (1, *geometry.strides, 1),
+      padding,
+      window_dilation=(1, *geometry.dilation, 1),
+    )
+    return total / math.prod(geometry.window)
+
+
+def parse(
+  text: str | None, features: int, geometry: Geometry | None = None
+) -> nnx.Module | None:
+  """Builds the output scale of a layer from `"name(k=v)"`; `None` for none.
 
   Raises:
-    ValueError: unknown name.
+    ValueError: unknown name or hyper-parameter, or bad syntax.
   """
-  return None if name is None else registry.get("output", name)(features)
+  if text is None:
+    return None
+  made, pairs = spec.part("output", text, text)
+  known = [
+    p.name
+    for p in inspect.signature(made.__init__).parameters.values()
+    if p.kind is p.KEYWORD_ONLY
+  ]
+  for key, _ in pairs:
+    if key not in known:
+      raise registry.unknown(f"hyper-parameter of output {text!r}", key, known)
+  return made(features, geometry or Geometry(), **dict(pairs))

@@ -1,0 +1,142 @@
+"""Schedules: hyper-parameters that follow the progress of a run.
+
+A spec may give a schedule where an estimator or a transform takes a number:
+`"ede(t=geometric(start=0.1, end=10.0))"`. Training evaluates it at the current
+`Progress` (traced, so that nothing is compiled twice); the deployed network
+uses its end. `f` below is the fraction of the run, 0 to 1.
+"""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from bnnjax.core import registry
+from bnnjax.core.progress import Mode, Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+  """A registered schedule and its hyper-parameters' defaults."""
+
+  name: str
+  function: Callable[..., jax.Array]
+  defaults: Mapping[str, Any] = dataclasses.field(hash=False)
+  __doc__: str | None = dataclasses.field(default=None, hash=False)
+
+  def __call__(self, progress: Progress, **hp: Any) -> jax.Array:
+    return self.function(progress, **hp)
+
+
+@dataclasses.dataclass(frozen=True)
+class Annealed:
+  """A schedule with its hyper-parameters, in the place of a number."""
+
+  schedule: Schedule
+  hp: tuple[tuple[str, Any], ...] = ()
+
+  def __post_init__(self):
+    registry.check_hyper("schedule", self.schedule, dict(self.hp))
+
+  def at(self, mode: Mode) -> "jax.Array | float":
+    """The value for this mode: an array in training, a float when deployed.
+
+    Raises:
+      ValueError: training without a progress.
+    """
+    if mode.deployed:
+      return _end(self)
+    if mode.progress is None:
+      raise ValueError(
+        f"A hyper-parameter follows the schedule {self.schedule.name!r}:"
+        " training needs `Mode.training(progress)`."
+      )
+    value = self.schedule(mode.progress, **dict(self.hp))
+    return jnp.asarray(value, jnp.float32)
+
+
+@functools.cache
+def _end(annealed: Annealed) -> float:
+  with jax.ensure_compile_time_eval():
+    return float(annealed.schedule(Progress.at(1, 1, 1.0), **dict(annealed.hp)))
+
+
+def resolve(
+  hp: Mapping[str, Any] | tuple[tuple[str, Any], ...], mode: Mode
+) -> dict[str, Any]:
+  """Hyper-parameters with each schedule replaced by its value."""
+  return {
+    k: v.at(mode) if isinstance(v, Annealed) else v for k, v in dict(hp).items()
+  }
+
+
+def schedule(function: Callable[..., jax.Array]) -> Schedule:
+  """Registers `function(progress, *, hp=default)` as a schedule."""
+  made = Schedule(
+    function.__name__,
+    function,
+    {
+      p.name: p.default
+      for p in inspect.signature(function).parameters.values()
+      if p.kind is p.KEYWORD_ONLY
+    },
+    function.__doc__,
+  )
+  return registry.register("schedule", made.name)(made)
+
+
+@schedule
+def linear(progress, *, start=0.0, end=1.0):
+  """`start + f (end - start)`."""
+  return start + progress.fraction * (end - start)
+
+
+@schedule
+def geometric(progress, *, start=0.1, end=10.0):
+  """`start (end / start)^f`, a straight line in the logarithm."""
+  return start * (end / start) ** progress.fraction
+
+
+@schedule
+def exponential(progress, *, start=0.0, end=1.0):
+  """`start + (end - start) (exp(f) - 1) / (exp(1) - 1)`."""
+  return start + (end - start) * jnp.expm1(progress.fraction) / jnp.expm1(1.0)
+
+
+@schedule
+def cosine(progress, *, start=1.0, end=0.0, ahead=0.0):
+  """`end + (start - end) (1 + cos(pi f)) / 2`, flat at both ends.
+
+  Args:
+    ahead: epochs by which the schedule runs ahead of the progress, so that its
+      end is reached before the last epoch (released codes count epochs so).
+  """
+  f = jnp.minimum((progress.epoch + ahead) / progress.epochs, 1.0)
+  return end + (start - end) * (1 + jnp.cos(jnp.pi * f)) / 2
+
+
+@schedule
+def quarter_cosine(progress, *, start=0.0, end=1.0):
+  """`start + (end - start) (1 - cos(pi f / 2))`, flat at the start only."""
+  f = progress.fraction
+  return start + (end - start) * (1 - jnp.cos(jnp.pi / 2 * f))
+
+
+@schedule
+def staircase(progress, *, start=0, end=1):
+  """`start + floor(f (end - start))`: whole numbers, equal stretches."""
+  span = end - start
+  return start + (span * progress.step) // progress.steps
+
+
+@schedule
+def switch(progress, *, at=0.5, before=0.0, after=1.0):
+  """`before`, and `after` from the time `at` on (fraction or step).
+
+  With `at=1.0` the second value belongs to the deployed network alone.
+  """
+  return jnp.where(progress.reached(at), after, before)

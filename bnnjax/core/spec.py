@@ -1,0 +1,79 @@
+"""Reading the parts of a spec string: `name(key=literal, ...)`."""
+
+import ast
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from bnnjax.core import registry
+from bnnjax.core.schedule import Annealed
+
+_PART = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*$", re.S)
+
+
+def part(
+  kind: str, text: str, spec: str, also: Sequence[str] = ()
+) -> tuple[Any, tuple[tuple[str, Any], ...]]:
+  """Reads `name(k=v, ...)`.
+
+  Args:
+    kind: of the registry.
+    text: the part.
+    spec: the whole spec, for messages.
+    also: names that an error offers besides those of `kind`.
+
+  Returns:
+    The registered object and its hyper-parameters as pairs; a value is a
+    literal, or a schedule such as `linear(start=0.0, end=1.0)`.
+
+  Raises:
+    ValueError: unknown name, or bad syntax.
+  """
+  match = _PART.match(text)
+  if not match:
+    raise ValueError(
+      f"Cannot read {text.strip()!r} in spec {spec!r}. A spec is"
+      " '[transform(k=v) > ] estimator(k=v) [ | scale(k=v)]'."
+    )
+  name, arguments = match.groups()
+  if name not in registry.registered(kind):
+    raise registry.unknown(kind, name, {*registry.registered(kind), *also})
+  return registry.get(kind, name), _keywords(arguments, spec)
+
+
+def _keywords(arguments: str | None, spec: str) -> tuple[tuple[str, Any], ...]:
+  if not arguments or not arguments.strip():
+    return ()
+  try:
+    call = ast.parse(f"f({arguments})", mode="eval").body
+    return _pairs(call, lambda value: _value(value, spec))
+  except (SyntaxError, ValueError) as error:
+    if isinstance(error, _Named):
+      raise
+    raise ValueError(
+      f"Cannot read the arguments {arguments!r} in spec {spec!r}: they are"
+      " keyword=literal, e.g. 'ste(clip=1.25)', or keyword=schedule, e.g."
+      " 'reste(o=linear(start=1.0, end=3.0))'."
+    ) from error
+
+
+class _Named(ValueError):
+  """An error whose message says enough."""
+
+
+def _pairs(call: ast.expr, read) -> tuple[tuple[str, Any], ...]:
+  if not isinstance(call, ast.Call) or call.args:
+    raise ValueError("positional argument")
+  if any(k.arg is None for k in call.keywords):
+    raise ValueError("unpacking")
+  return tuple((k.arg, read(k.value)) for k in call.keywords)
+
+
+def _value(node: ast.expr, spec: str) -> Any:
+  if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+    return ast.literal_eval(node)
+  pairs = _pairs(node, ast.literal_eval)
+  try:
+    return Annealed(registry.get("schedule", node.func.id), pairs)
+  except ValueError as error:
+    raise _Named(f"{error} (in spec {spec!r})") from error

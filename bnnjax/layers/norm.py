@@ -1,0 +1,100 @@
+"""Normalization layers, channels last."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from bnnjax.core import registry
+from bnnjax.core.progress import DEPLOYED, Mode
+
+STATISTICS = ("batch", "estimate")
+
+
+class BatchChannelNorm(nnx.Module):
+  """Batch normalization, then a normalization of groups of channels.
+
+  Rethinking Normalization and Elimination Singularity in Neural Networks, Qiao
+  et al. 2019, arXiv:1911.09738. The second step standardizes each example over
+  positions and the channels of a group (biased variance) and has one factor and
+  one offset *a group*, unlike group normalization.
+
+  With `statistics="estimate"` (micro-batches) the first step uses running
+  estimates in training too, moved by `speed` first and not differentiated:
+  `m' = (1 - s) m + s mean(x)`, `v' = (1 - s) v + s mean((x - m)^2)`.
+
+  Args:
+    features: channels, the last axis.
+    groups: of consecutive channels; 32 in the released code.
+    statistics: `"batch"` or `"estimate"`.
+    momentum: share of the old value in the running statistics (`"batch"`).
+    speed: `s` above (`"estimate"`); 0 freezes.
+    epsilon: added to variances, inside the root.
+
+  Raises:
+    ValueError: unknown statistics, or groups that do not divide the channels.
+  """
+
+  def __init__(
+    self,
+    features: int,
+    *,
+    groups: int = 32,
+    statistics: str = "batch",
+    momentum: float = 0.9,
+    speed: float = 0.1,
+    epsilon: float = 1e-5,
+  ):
+    if statistics not in STATISTICS:
+      raise registry.unknown("statistics", statistics, STATISTICS)
+    if features % groups:
+      raise ValueError(
+        f"`groups` must divide the channels: got {groups} for {features}."
+      )
+    self.scale = nnx.Param(jnp.ones((features,)))
+    self.bias = nnx.Param(jnp.zeros((features,)))
+    self.group_scale = nnx.Param(jnp.ones((groups,)))
+    self.group_bias = nnx.Param(jnp.zeros((groups,)))
+    self.mean = nnx.BatchStat(jnp.zeros((features,)))
+    self.var = nnx.BatchStat(jnp.ones((features,)))
+    self.groups, self.statistics = groups, statistics
+    self.momentum, self.speed, self.epsilon = momentum, speed, epsilon
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[N, ..., features] -> [N, ..., features]`."""
+    with jax.named_scope("batch_channel_norm"):
+      wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+      mean, var = self._statistics(wide, mode)
+      y = (wide - mean) * lax.rsqrt(var + self.epsilon)
+      y = self._channel_norm(y * self.scale[...] + self.bias[...])
+      return y.astype(x.dtype)
+
+  def _statistics(self, x, mode: Mode):
+    """Mean and variance that the first step uses; updates the running ones."""
+    mean, var = self.mean[...], self.var[...]
+    if not mode.train:
+      return mean, var
+    axes = tuple(range(x.ndim - 1))
+    if self.statistics == "estimate":
+      x, s = lax.stop_gradient(x), self.speed
+      spread = jnp.mean(jnp.square(x - mean), axes)
+      mean = (1 - s) * mean + s * jnp.mean(x, axes)
+      var = (1 - s) * var + s * spread
+      self.mean[...], self.var[...] = mean, var
+      return mean, var
+    now, spread = jnp.mean(x, axes), jnp.var(x, axes)
+    count = x.size // x.shape[-1]
+    unbiased = spread * (count / max(count - 1, 1))
+    keep = self.momentum
+    self.mean[...] = keep * mean + (1 - keep) * lax.stop_gradient(now)
+    self.var[...] = keep * var + (1 - keep) * lax.stop_gradient(unbiased)
+    return now, spread
+
+  def _channel_norm(self, y):
+    grouped = y.reshape(*y.shape[:-1], self.groups, -1)
+    axes = (*range(1, y.ndim - 1), y.ndim)  # positions, channels of a group
+    mean = jnp.mean(grouped, axes, keepdims=True)
+    var = jnp.var(grouped, axes, keepdims=True)
+    z = (grouped - mean) * lax.rsqrt(var + self.epsilon)
+    scale, bias = self.group_scale[...][:, None], self.group_bias[...][:, None]
+    return (scale * z + bias).reshape(y.shape)

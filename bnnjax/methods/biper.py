@@ -1,0 +1,63 @@
+"""BiPer: the sign of a sine of the latent weight.
+
+BiPer: Binary Neural Networks using a Periodic Function, Vargas et al., CVPR
+2024, arXiv:2404.01278. The first stage trains with the sine itself, the second
+with its sign; the preset changes after two thirds of the run (600 of 900
+epochs). Output scale and activations are ReCU's. A latent weight beyond
+`pi / freq` wraps around.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from bnnjax.core.estimator import estimator, sign
+from bnnjax.core.method import method
+
+
+def _wave(x, freq):
+  # bfloat16 cannot hold a phase of a few turns.
+  return freq * x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _periodic(x, *, freq, stage, at_zero):
+  v = jnp.sin(_wave(x, freq))
+  return jnp.where(stage < 2, v, sign(v, at_zero))
+
+
+@estimator(forward=_periodic)
+def biper(x, *, freq=20.0, stage=2.0):
+  """Sign of a sine, with the sine as surrogate (eq. 4 to 7).
+
+  Forward: `sign(sin(freq x))`, in stage 1 `sin(freq x)`. Backward, both stages:
+  `dx = dy freq cos(freq x)`.
+
+  Args:
+    x: latent weights `[...]`.
+    freq: angular frequency.
+    stage: 1 or 2.
+  """
+  del stage
+  return freq * jnp.cos(_wave(x, freq))
+
+
+def sine_penalty(w: jax.Array, *, freq: float = 20.0, tau: float = 0.037):
+  """`tau mean(sin(freq w)^2)`, the regularizer of the CIFAR scripts, off here.
+
+  It pulls the sine to 0, away from its signs, although the paper speaks of
+  lowering the quantization error. The scripts use tau 0.037, then 0.0468.
+
+  Args:
+    w: latent weights of a layer; sum over layers.
+  """
+  return tau * jnp.mean(jnp.square(jnp.sin(freq * w)))
+
+
+method(
+  "biper",
+  paper="BiPer, Vargas et al., CVPR 2024",
+  arxiv="2404.01278",
+  weight=(
+    "biper(stage=switch(at=0.6667, before=1.0, after=2.0))|learned(init=1.0)"
+  ),
+  act="example_std > approx_sign",
+)

@@ -1,0 +1,46 @@
+"""IR-Net: standardized weights and an estimator that sharpens over the run.
+
+Forward and Backward Information Retention for Accurate Binary Neural Networks,
+Qin et al., CVPR 2020, arXiv:1909.10788. Weights: `s sign(w^)` with `w^`
+standardized per output channel and `s` the power of two nearest to `mean |w^|`
+(Libra-PB, eq. 6 and 7); the scale multiplies the gradient, mean and deviation
+are differentiated. The variance gets 1e-12 where the code has nothing, so that
+a constant channel stays finite.
+"""
+
+import jax.numpy as jnp
+
+from bnnjax.core.estimator import estimator
+from bnnjax.core.method import Preset, method
+
+# Tmin = 0.1 in the paper and the VGG trainer; the ResNet-20 trainer has 0.001.
+_T = "t=geometric(start=0.1, end=10.0)"
+
+
+@estimator()
+def ede(x, *, t=10.0, k=None):
+  """Sign with an annealed tanh (error decay estimator, eq. 10).
+
+  Forward: `sign(x)`. Backward: `dx = dy k t (1 - tanh(t x)^2)`. In training
+  `t(f) = Tmin (Tmax / Tmin)^f`.
+
+  Args:
+    x: latent tensor `[...]`.
+    t: steepness.
+    k: factor; `None` is `max(1 / t, 1)`, which keeps the peak at 1 while t < 1.
+  """
+  if k is None:
+    k = jnp.maximum(1 / t, 1)
+  return k * t * (1 - jnp.square(jnp.tanh(t * x)))
+
+
+method(
+  "irnet",
+  paper="IR-Net, Qin et al., CVPR 2020",
+  arxiv="1909.10788",
+  weight=Preset(
+    f"standardize(eps=1e-12) > ede({_T})|channel_l1(pow2=True)",
+    (("gradient", "multiply"),),
+  ),
+  act=f"ede({_T})",
+)

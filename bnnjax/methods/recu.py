@@ -1,0 +1,52 @@
+"""ReCU: weights standardized, their tails clamped, so that dead ones revive.
+
+ReCU: Reviving the Dead Weights in Binary Neural Networks, Xu et al., ICCV 2021,
+arXiv:2103.12369. The released code is followed: one clamp a layer, not one a
+filter. The output scale is trained, which is a scale of the weights with the
+full gradient (the authors draw it from U[0, 1); ours starts at 1). Activations
+are divided by the deviation of their example, in training only.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from bnnjax.core.method import method
+from bnnjax.core.transform import standardize, transform
+
+
+@transform
+def recu(x: jax.Array, *, tau: float = 0.99) -> jax.Array:
+  """Standardizes each output channel and clamps the tails (eq. 4 and 14).
+
+  Forward: `clip(w1, -Q, Q)` with `w1 = sqrt(8) (w - mean) / sqrt(var + 1e-5)`
+  and `Q = -mean|w1| log(2 - 2 tau)`, the quantile `tau` of a Laplace
+  distribution. Backward: 1 where `|w1| <= Q`, else 0, then through mean and
+  deviation; nothing through `Q`. The sign never changes: only the gradient
+  does. In training `tau` grows from 0.85 to 0.99.
+
+  Args:
+    x: latent weights `[..., C]`, output channels last.
+    tau: quantile, above 0.5; from 1 on nothing is clamped.
+  """
+  x = standardize(x, gain=math.sqrt(8.0), eps=1e-5)
+  fixed = jax.lax.stop_gradient(x)
+  # Without the inner `where` a constant layer would give 0 * inf.
+  tail = jnp.where(tau < 1, 2 - 2 * tau, 1.0)
+  bound = -jnp.mean(jnp.abs(fixed)) * jnp.log(tail)
+  bound = jnp.where(tau < 1, bound, jnp.inf)
+  clamped = jnp.clip(fixed, -bound, bound)
+  return jnp.where(jnp.abs(fixed) <= bound, x, clamped)
+
+
+method(
+  "recu",
+  paper="ReCU, Xu et al., ICCV 2021",
+  arxiv="2103.12369",
+  weight=(
+    "recu(tau=exponential(start=0.85, end=0.99))"
+    " > ste(clip=None)|learned(init=1.0)"
+  ),
+  act="example_std > approx_sign",
+)

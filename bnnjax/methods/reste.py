@@ -1,0 +1,44 @@
+"""ReSTE: a power function between the identity and the sign.
+
+Estimator Meets Equilibrium Perspective: A Rectified Straight Through Estimator
+for Binary Neural Networks Training, Wu et al., ICCV 2023, arXiv:2308.06689. One
+scale a layer, differentiated. The released code is followed in the constants
+`t` and `m`. The paper's indicators are in `bnnjax.core.diagnostics`.
+"""
+
+import jax.numpy as jnp
+
+from bnnjax.core.estimator import estimator
+from bnnjax.core.method import Preset, method
+
+_O = "o=quarter_cosine(start=1.0, end=3.0)"
+
+
+@estimator()
+def reste(x, *, o=3.0, t=1.5, m=0.1):
+  """Sign with the derivative of `sign(x) |x|^(1/o)`, rectified (eq. 6 and 7).
+
+  Forward: `sign(x)`. Backward, with `r = |x|`: `dx = dy m^(1/o - 1)` where
+  `r <= m` (a secant, as the derivative is infinite at 0), `dy r^(1/o - 1) / o`
+  where `m < r <= t`, else 0. In training `o` grows from 1 to 3.
+
+  Args:
+    x: latent tensor `[...]`.
+    o: power; 1 is the clipped identity.
+    t: half-width of the window.
+    m: half-width of the secant.
+  """
+  r = jnp.abs(x)
+  power = 1 / o - 1
+  # Both branches are finite: a power of r itself is infinite at 0.
+  slope = jnp.maximum(r, m) ** power / jnp.where(r <= m, 1, o)
+  return jnp.where(r <= t, slope, 0)
+
+
+method(
+  "reste",
+  paper="ReSTE, Wu et al., ICCV 2023",
+  arxiv="2308.06689",
+  weight=Preset(f"reste({_O})|tensor_l1", (("gradient", "full"),)),
+  act=f"reste({_O})",
+)

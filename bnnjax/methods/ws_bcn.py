@@ -1,0 +1,19 @@
+"""Weight Standardization and Batch-Channel Normalization.
+
+Micro-Batch Training with Batch-Channel Normalization and Weight
+Standardization, Qiao et al. 2019, arXiv:1903.10520. Made for float networks:
+the transform `standardize` (alone: `"standardize > float"`) and the layer
+`BatchChannelNorm`. The preset binarizes what it standardizes, which is Libra-PB
+of IR-Net without its scale.
+"""
+
+from bnnjax.core.method import method
+
+method(
+  "ws_bcn",
+  paper="Weight Standardization and BCN, Qiao et al. 2019",
+  arxiv="1903.10520",
+  weight="standardize > ste",
+  act="ste",
+  blocks=("BatchChannelNorm",),
+)

@@ -1,0 +1,19 @@
+"""XNOR-Net++: trained factors of the output instead of measured ones.
+
+XNOR-Net++: Improved Binary Neural Networks, Bulat & Tzimiropoulos, BMVC 2019,
+arXiv:1909.13863. The factors are the layer option `output=`: `"rank1"` is the
+paper's case 4 (channel, row and column), `"channel"` its case 1; they are
+differentiated, and the gradients of both operands contain them. Linear layers
+of BiBench use `ste(strict=True)`.
+"""
+
+from bnnjax.core.method import method
+
+method(
+  "xnor_net_pp",
+  paper="XNOR-Net++, Bulat & Tzimiropoulos, BMVC 2019",
+  arxiv="1909.13863",
+  weight="ste",
+  act="ste",
+  output="rank1",
+)
