@@ -33,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
       f"unknown argument {rest[0]!r}; see `bnnjax {args.command} -h`"
     )
   if args.debug:
-    return args.run(args, rest)
+    return _run(args, rest)
   try:
-    return args.run(args, rest)
+    return _run(args, rest)
   except (
     ValueError,
     TypeError,
@@ -55,6 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
       file=sys.stderr,
     )
     return 130
+
+
+def _run(args, rest) -> int:
+  """Registers all names, then runs the command."""
+  import runpy
+
+  import bnnjax.methods  # noqa: F401 (registers them)
+
+  for file in args.load:
+    runpy.run_path(file)
+  return args.run(args, rest)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,6 +96,13 @@ def _parser() -> argparse.ArgumentParser:
         " field (the file's docstring names arguments, `bnnjax.train.config`"
         " the fields)",
       )
+    sub.add_argument(
+      "--load",
+      action="append",
+      default=[],
+      metavar="FILE",
+      help="run a Python file first, for the estimators and methods it registers",
+    )
     sub.add_argument(
       "--debug", action="store_true", help="show the traceback of an error"
     )
@@ -162,27 +180,37 @@ def _parser() -> argparse.ArgumentParser:
   report.add_argument(
     "--check", action="store_true", help="only say whether it is up to date"
   )
+  new = command("new", _new, "Write the two skeleton files of a new method.")
+  new.add_argument("method", help="its name, e.g. my_sign")
+  new.add_argument("--arxiv", required=True, help="identifier of the paper")
   names = command("list", _list, "List what configs can name.")
   names.add_argument("kind", nargs="?", help=f"one of {', '.join(KINDS)}")
   return parser
 
 
 def _sweep(args, rest) -> int:
-  import bnnjax.methods  # noqa: F401 (registers them)
   from bnnjax.train import sweep
 
   print(f"records: {sweep.run(args.experiment, args.record, RUNS)}")
   return 0
 
 
+def _new(args, rest) -> int:
+  from bnnjax import skeleton
+
+  for path in skeleton.write(args.method, args.arxiv):
+    print(path)
+  return 0
+
+
 def _report(args, rest) -> int:
   from pathlib import Path
 
-  from bnnjax.report import tables
+  from bnnjax.report import methods, tables
 
   file = Path(args.file)
   old = file.read_text()
-  new = tables.refresh(old, file.parent)
+  new = methods.refresh(tables.refresh(old, file.parent))
   if args.check:
     print(f"{file} is {'up to date' if old == new else 'stale'}")
     return int(old != new)
@@ -193,7 +221,6 @@ def _report(args, rest) -> int:
 def _train(args, rest) -> int:
   import jax
 
-  import bnnjax.methods  # noqa: F401 (registers them)
   from bnnjax.train import config_file, loop
 
   if args.distributed:
@@ -223,7 +250,6 @@ def _train(args, rest) -> int:
 
 
 def _eval(args, rest) -> int:
-  import bnnjax.methods  # noqa: F401 (registers them)
   from bnnjax.train import loop
 
   for key, value in loop.evaluate(args.workdir, args.checkpoint).items():
@@ -248,7 +274,6 @@ def _cost(args, rest) -> int:
 
 def _counted(args, rest) -> list[Any]:
   """The reports that a `cost` command asks for."""
-  import bnnjax.methods  # noqa: F401 (registers them)
   from bnnjax.cost import target
   from bnnjax.train import config_file, setup
 
@@ -265,7 +290,6 @@ def _counted(args, rest) -> list[Any]:
 
 
 def _list(args, rest) -> int:
-  import bnnjax.methods  # noqa: F401 (registers them)
   from bnnjax import data, models, tasks  # noqa: F401 (register theirs)
 
   if args.kind is not None and args.kind not in KINDS:

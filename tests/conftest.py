@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import runpy
 
 import jax
 import pytest
@@ -14,6 +15,20 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_compilation_cache_dir", os.fspath(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def pytest_addoption(parser):
+  parser.addoption(
+    "--load",
+    action="append",
+    default=[],
+    help="run a Python file first: the suites then cover what it registers",
+  )
+
+
+def pytest_configure(config):
+  for file in config.getoption("--load"):
+    runpy.run_path(file)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pathlib
 import re
 
 from bnnjax import cli
-from bnnjax.report import tables
+from bnnjax.report import methods, tables
 
 ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -12,6 +12,13 @@ TEXT = (ROOT / "README.md").read_text()
 
 def test_tables_are_fresh():
   assert tables.refresh(TEXT, ROOT) == TEXT, "run `bnnjax report`"
+
+
+def test_method_table_is_fresh():
+  text = (ROOT / "bnnjax" / "methods" / "README.md").read_text()
+  assert methods.refresh(text) == text, (
+    "run `bnnjax report bnnjax/methods/README.md`"
+  )
 
 
 def test_api_example_runs():

@@ -67,6 +67,8 @@ def base() -> ConfigDict:
     "weight_decay": 0.0,
     "decay_latent": True,
     "latent_clip": 0.0,
+    "projection": "",
+    "bop": {"gamma": 1e-4, "threshold": 1e-8},
     "grad_clip": 0.0,
     "latent": {},
   }

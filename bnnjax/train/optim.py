@@ -13,11 +13,15 @@ Fields of `config.optim`:
     signs flip; PokeBNN does it, most others do not.
   latent_clip: latent weights are projected to `[-c, c]` after each update; 0 is
     off.
+  projection: latent weights pass through this registered function after each
+    update, e.g. `center_clamp` (XNOR-Net); empty is off.
+  bop: `gamma` and `threshold` of the rule for binary weights without a latent
+    one (`method=bop`), see `bnnjax.train.bop`.
   grad_clip: global norm; 0 is off.
   latent: fields of this list that differ for latent weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -101,7 +105,11 @@ def make_optimizer(
   else:
     chain.append(_one(shared, steps, latent))
   if optim["latent_clip"]:
-    chain.append(clip_latent(optim["latent_clip"], latent))
+    bound = optim["latent_clip"]
+    chain.append(project_latent(lambda w: jnp.clip(w, -bound, bound), latent))
+  if optim["projection"]:
+    project = registry.get("projection", optim["projection"])
+    chain.append(project_latent(project, latent))
   return optax.chain(*chain)
 
 
@@ -136,8 +144,10 @@ def _one(optim, steps, latent) -> optax.GradientTransformation:
   return optax.chain(optax.add_decayed_weights(decay, decays), rule)
 
 
-def clip_latent(bound: float, latent: Any) -> optax.GradientTransformation:
-  """Projects latent weights to `[-bound, bound]` after the update.
+def project_latent(
+  project: Callable[[jax.Array], jax.Array], latent: Any
+) -> optax.GradientTransformation:
+  """Replaces latent weights by `project(weights)` after the update.
 
   Outside a clipped estimator's window the gradient is 0: a latent weight that
   left it would never flip again.
@@ -145,15 +155,13 @@ def clip_latent(bound: float, latent: Any) -> optax.GradientTransformation:
 
   def update(updates, state, params):
     if params is None:
-      raise ValueError("`clip_latent` needs the parameters.")
-    clipped = jax.tree.map(
-      lambda u, p, is_latent: (
-        jnp.clip(p + u, -bound, bound) - p if is_latent else u
-      ),
+      raise ValueError("`project_latent` needs the parameters.")
+    projected = jax.tree.map(
+      lambda u, p, is_latent: project(p + u) - p if is_latent else u,
       updates,
       params,
       latent,
     )
-    return clipped, state
+    return projected, state
 
   return optax.GradientTransformation(lambda _: optax.EmptyState(), update)

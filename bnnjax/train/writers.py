@@ -139,8 +139,10 @@ class Display:
 
   def _left(self, step: int) -> str:
     done = step - self._start
-    if not done or step >= self._steps:
+    if step >= self._steps:
       return f"{time.monotonic() - self._opened:.0f} s"
+    if not done:
+      return ""
     seconds = (time.monotonic() - self._began) / done * (self._steps - step)
     return f"{seconds:.0f} s left"
 

@@ -47,6 +47,16 @@ def test_only_latent_weights_are_clipped():
   np.testing.assert_allclose(list(got.values()), [1.25, 1.9, 1.9], rtol=1e-6)
 
 
+def test_latent_weights_can_be_projected():
+  """XNOR-Net centres them over their inputs and clamps them."""
+  params = dict(PARAMS, kernel=jnp.array([[3.0, 0.25], [0.5, -0.25]]))
+  rule = optim.make_optimizer(settings(projection="center_clamp"), 10, LATENT)
+  updates, _ = rule.update(ZEROS, rule.init(params), params)
+  got = params["kernel"] + updates["kernel"]
+  np.testing.assert_allclose(got, [[1.0, 0.25], [-1.0, -0.25]], rtol=1e-6)
+  assert float(np.abs(updates["head"]).max()) == 0
+
+
 def test_latent_weights_can_have_their_own_settings():
   grads = {k: jnp.ones_like(v) for k, v in PARAMS.items()}
   got = step(grads, latent={"lr": 0.1})
@@ -78,6 +88,7 @@ def test_schedules():
       {"warmup": 0.6, "decay_until": 0.5},
       r"warmup` \(6 steps\) must end before",
     ),
+    ({"projection": "centre_clamp"}, "Did you mean 'center_clamp'"),
     ({"latent": {"rl": 1}}, "field of `optim.latent` 'rl'"),
     ({"options": {"momentun": 0.9}}, "`optim.options` of sgd.*momentun"),
   ],

@@ -1,0 +1,80 @@
+"""What the registry knows, for people: the method table, estimator curves."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import bnnjax.methods  # noqa: F401 (registers them)
+from bnnjax.core import registry
+from bnnjax.core.binarizer import parse
+from bnnjax.core.progress import Mode, Progress
+
+MARKER = re.compile(r"<!-- methods -->\n.*?<!-- /methods -->\n", re.S)
+POINTS = np.linspace(-2.5, 2.5, 101)
+
+
+def formula(name: str) -> str:
+  """The sentences of an estimator's docstring that say forward and backward."""
+  text = registry.get("estimator", name).__doc__ or ""
+  found = re.search(r"(Forward.*?)(\n\s*\n|$)", text, re.S)
+  return " ".join(found.group(1).split()) if found else ""
+
+
+def method_table() -> str:
+  """A markdown table: a row for each method, its presets and formula."""
+  rows = [
+    "| method | paper | weights | activations | estimator |",
+    "|---|---|---|---|---|",
+  ]
+  for name in registry.registered("method"):
+    method = registry.get("method", name)
+    names = {}
+    for role in ("weight", "act"):
+      made = parse(name, role)
+      if made is not None and not getattr(made, "is_float", False):
+        names[made.estimator.name] = None
+    formulas = " ".join(f"`{n}`: {formula(n)}" for n in names)
+    cells = (
+      f"`{name}`",
+      f"{method.paper}, arXiv:{method.arxiv}",
+      f"`{method.weight.spec}`" if method.weight.spec else "float",
+      f"`{method.act.spec}`" if method.act.spec else "float",
+      formulas,
+    )
+    rows.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
+  return "\n".join(rows) + "\n"
+
+
+def refresh(text: str) -> str:
+  """Regenerates the table between `<!-- methods -->` markers."""
+  table = f"<!-- methods -->\n{method_table()}<!-- /methods -->\n"
+  return MARKER.sub(lambda _: table, text)
+
+
+def curves() -> dict[str, dict[str, list[float]]]:
+  """Forward values and surrogate gradient of every estimator on `POINTS`.
+
+  Estimators that look at a whole tensor are drawn on these points as theirs,
+  annealed ones at the end of the run.
+  """
+  mode = Mode(Progress.at(1, 1, 1.0), train=False, deployed=True)
+  drawn = {}
+  for name in registry.registered("estimator"):
+    if name == "float":
+      continue
+    made = parse(name, "act")
+    x = jnp.asarray(POINTS, jnp.float32)[:, None]
+    params, stats = made.init(x)
+
+    def apply(x, made=made, params=params, stats=stats):
+      return made.apply(x, params, stats, mode)[0].dequantize()
+
+    y, vjp = jax.vjp(apply, x)
+    (slope,) = vjp(jnp.ones_like(y))
+    drawn[name] = {
+      "forward": np.asarray(y[:, 0], float).round(5).tolist(),
+      "surrogate": np.asarray(slope[:, 0], float).round(5).tolist(),
+    }
+  return drawn

@@ -1,0 +1,92 @@
+"""The two files of a new method, as `bnnjax new` writes them."""
+
+import re
+from pathlib import Path
+
+from bnnjax.core import registry
+
+METHOD = '''"""TODO: what the paper does, in one line.
+
+TODO: Title, Authors, Year, arXiv:{arxiv}, eq. N.
+"""
+
+import jax.numpy as jnp
+
+from bnnjax.core.estimator import estimator
+from bnnjax.core.method import method
+
+
+@estimator()
+def {name}(x, *, width=1.0):
+  """TODO: one-line summary.
+
+  Forward: `sign(x)`, sign(0) = +1.
+  Backward: `dx = dy max(0, 1 - |x| / width)`.
+
+  Args:
+    x: latent tensor `[...]`.
+    width: half-width of the surrogate.
+  """
+  return jnp.maximum(0, 1 - jnp.abs(x) / width)
+
+
+method(
+  "{name}",
+  paper="TODO: Title, Authors, Year",
+  arxiv="{arxiv}",
+  weight="{name}|channel_l1",
+  act="{name}",
+)
+'''
+TEST = '''"""TODO: {name} against its authors' code, or by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bnnjax.core import registry
+
+
+def test_surrogate_by_hand():
+  {name} = registry.get("estimator", "{name}")
+  x = jnp.array([-2.0, -0.5, 0.0, 0.5])
+  y, vjp = jax.vjp({name}, x)
+  np.testing.assert_array_equal(y, [-1, -1, 1, 1])
+  np.testing.assert_allclose(vjp(jnp.ones(4))[0], [0, 0.5, 1, 0.5])
+'''
+
+
+def write(name: str, arxiv: str, root: str | Path = ".") -> list[Path]:
+  """Writes `bnnjax/methods/NAME.py` and `tests/methods/NAME_test.py`.
+
+  Outside a clone of bnnjax the two land in the current folder; declare the
+  first as an entry point in the group `bnnjax.methods`, or `--load` it.
+
+  Raises:
+    ValueError: not a name, one that is taken, not an arXiv identifier, or a
+      file that exists.
+  """
+  if not name.isidentifier() or name != name.lower():
+    raise ValueError(
+      f"A method is named like a Python module, e.g. my_sign; got {name!r}."
+    )
+  if not re.fullmatch(r"\d{4}\.\d{4,5}", arxiv):
+    raise ValueError(
+      f"An arXiv identifier reads like 2112.00133, got {arxiv!r}."
+    )
+  for kind in ("method", "estimator"):
+    if name in registry.registered(kind):
+      raise ValueError(f"There is a {kind} {name!r} already.")
+  root = Path(root)
+  inside = (root / "bnnjax" / "methods").is_dir()
+  files = {
+    root / ("bnnjax/methods" if inside else "") / f"{name}.py": METHOD,
+    root / ("tests/methods" if inside else "") / f"{name}_test.py": TEST,
+  }
+  for path in files:
+    if path.exists():
+      raise ValueError(f"{path} exists already.")
+  for path, text in files.items():
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.format(name=name, arxiv=arxiv))
+  return list(files)

@@ -1,0 +1,45 @@
+r"""ResNet-20 with any registered method, on Fashion-MNIST: the ablation's config.
+
+  bnnjax train --config=configs/fashion_mnist_resnet.py:method=bireal
+
+Arguments: `:method=NAME` (`bnnjax list method`, an estimator's spec, or
+`float`), `:full` (all 60,000 images; else the embedded 10,000), `:smoke` (fake
+images, seconds), `:seed=0`. One network (a shortcut around every convolution),
+one optimizer and one budget for all methods: what differs is the binarizer.
+Not run here yet: experiments/ablation.py.
+"""
+
+from bnnjax.train import config as config_lib
+
+SIZE = 14  # images are halved: an ablation of all methods fits on two cores
+
+
+def get_config(arg: str = ""):
+  arg = config_lib.parse_arg(
+    arg, method="bireal", full=False, smoke=False, seed=0
+  )
+  config = config_lib.base()
+  config.seed = arg.seed
+  config.epochs = 20.0
+  config.data.update(
+    name="fashion_mnist" if arg.full else "fashion_mnist_mini",
+    shape=(SIZE, SIZE, 1),
+    num_classes=10,
+    augment=(f"resize({SIZE})", "flip"),
+    eval_augment=(f"resize({SIZE})",),
+  )
+  config.model = {
+    "name": "resnet",
+    "variant": "20",
+    "layout": "bireal",
+    "stem": "small",
+    "weight": arg.method,
+    "act": arg.method,
+  }
+  config.optim.update(lr=5e-3, schedule="cosine", warmup=0.05)
+  config.eval_every = 2.0
+  if arg.smoke:
+    config_lib.make_smoke(config)
+    config.data.augment = ("flip",)
+    config.model.width = 0.5
+  return config.lock()
