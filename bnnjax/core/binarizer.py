@@ -45,6 +45,8 @@ class Binarizer:
     role: `"weight"` or `"act"`.
     tag: whether values carry their bit-width for the cost counter. Off, nothing
       changes but the count.
+    latent: whether a float weight stands behind the binary one. Without, the
+      weight itself is in {-1, +1} and flipped by its optimizer (Bop).
   """
 
   estimator: Estimator
@@ -58,6 +60,7 @@ class Binarizer:
   start: float | int = 0
   role: str = "weight"
   tag: bool = True
+  latent: bool = True
 
   def __post_init__(self):
     self.kind  # noqa: B018 (checks the estimator's hyper-parameters)

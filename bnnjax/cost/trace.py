@@ -90,7 +90,7 @@ def _module_leaves(state: Any, prefix: str):
     inner = jax.tree_util.tree_flatten_with_path(variable)[0]
     for more, leaf in inner:
       extra = [_key(k) for k in more if _key(k) not in ("value", "raw_value")]
-      if "Param" in kinds:
+      if "Param" in kinds and "TrainingParam" not in kinds:
         yield leaf, _stored(names + extra, leaf, True)
       elif _BN_MARK in kinds:
         yield leaf, _stored(names + extra, leaf, False)

@@ -18,6 +18,10 @@ class LatentWeight(nnx.Param):
   """
 
 
+class BinaryWeight(LatentWeight):
+  """A weight in {-1, +1} without a latent one; the optimizer Bop flips it."""
+
+
 class BinarizerParam(nnx.Param):
   """A trained parameter of a binarizer: scale, threshold, bound."""
 

@@ -10,10 +10,16 @@ from jax import lax
 
 from bnnjax.core import contract, gradient, registry
 from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.estimator import sign
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers import output as output_lib
-from bnnjax.layers.binarize import Binarize, GradientRng, LatentWeight
+from bnnjax.layers.binarize import (
+  Binarize,
+  BinaryWeight,
+  GradientRng,
+  LatentWeight,
+)
 
 Spec = str | Binarizer | None
 PAD_VALUES = (0, -1, 1)
@@ -25,7 +31,8 @@ class Options(TypedDict, total=False):
 
   Attributes:
     weight, act: binarizers of kernel and input: a spec string, a `Binarizer`
-      or `None` (default) for float.
+      or `None` (default) for float. A method's name as `weight` also brings
+      that method's `output` and `grad`.
     output: scale of the output, see `bnnjax.layers.output`.
     grad: quantizer of the gradient of the output, in training only; see
       `bnnjax.core.gradient`.
@@ -74,11 +81,13 @@ class _Contraction(nnx.Module):
         raise ValueError(
           f"`{name}_features` must be an int >= 1, got {count!r}."
         )
+    if isinstance(weight, str) and weight in registry.registered("method"):
+      # A method's name means all of it: what it does to the output, too.
+      method = registry.get("method", weight)
+      output, grad = output or method.output, grad or method.grad
     kernel = kernel_init(rngs.params(), shape, param_dtype)
     self.weight = Binarize(weight, "weight", kernel, rngs)
-    made = self.weight.binarizer
-    is_float = made is None or made.is_float
-    self.kernel = nnx.Param(kernel) if is_float else LatentWeight(kernel)
+    self.kernel = _kernel(kernel, self.weight.binarizer)
     like = jax.ShapeDtypeStruct(
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
@@ -264,6 +273,13 @@ class Conv(_Contraction):
       return self.padding
     reach = [(k - 1) * d + 1 for k, d in zip(self.window, self.dilation)]
     return lax.padtype_to_pads(spatial, reach, self.strides, self.padding)
+
+
+def _kernel(kernel: jax.Array, made: Binarizer | None) -> nnx.Param:
+  """The kernel as the variable type that its binarizer asks for."""
+  if made is None or made.is_float:
+    return nnx.Param(kernel)
+  return LatentWeight(kernel) if made.latent else BinaryWeight(sign(kernel))
 
 
 def _per_axis(name, value, window) -> tuple[int, ...]:

@@ -101,8 +101,8 @@ class ReActNet(ImageClassifier):
     variant: str = "A",
     width: float = 1.0,
     stem: str | None = None,
-    weight: Spec = "ste",
-    act: Spec = "ste",
+    weight: Spec = "reactnet",
+    act: Spec = "approx_sign",  # the blocks hold the shift already
     edge_weight: Spec = None,
     edge_act: Spec = None,
     dtype: Any = None,

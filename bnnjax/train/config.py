@@ -32,6 +32,7 @@ def base() -> ConfigDict:
     events: `((when, name), ...)`, fired between steps.
     eval_every: epochs between evaluations (and checkpoints).
     log_every: steps between log lines.
+    diagnostics: steps between lines of `diagnostics.jsonl`; 0 is off.
     tensorboard: also write TensorBoard files (extra `tensorboard`).
 
   A time is a fraction of the run (float) or a step (int).
@@ -76,6 +77,7 @@ def base() -> ConfigDict:
   config.events = ()
   config.eval_every = 1.0
   config.log_every = 20
+  config.diagnostics = 0
   config.tensorboard = False
   return config
 

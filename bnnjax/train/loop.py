@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from bnnjax import data, models, tasks
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import setup, step, writers
+from bnnjax.train import diagnostics, setup, step, writers
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.setup import Stage
@@ -162,6 +162,12 @@ class Run:
       teacher=self.teacher,
     )
     eval_step = step.make_eval_step(stage.network, self.task)
+    diagnose = diagnostics.make_diagnose(
+      stage.network, self.task, steps=self.steps, epochs=self.epochs
+    )
+    watch = diagnostics.Diagnostics(
+      self.workdir, config.diagnostics, diagnose, state["params"]
+    )
     every = max(1, round(config.eval_every * self.steps_per_epoch))
     metrics = self.task.train_metrics.empty()
     began, clock, since = time.monotonic(), time.monotonic(), step_now
@@ -170,6 +176,7 @@ class Run:
       state = self._fire(stage, state, batch, step_now)
       state, metrics = train_step(state, metrics, batch, self.teacher_state)
       step_now += 1
+      watch.step(step_now, state, batch)
       evaluates = step_now % every == 0 or step_now == self.steps
       if (
         step_now % config.log_every == 0 or evaluates or step_now == stage.stop

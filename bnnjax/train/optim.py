@@ -8,7 +8,8 @@ Fields of `config.optim`:
   warmup: time until the peak is reached, linearly from 0.
   decay_until: time at which `end_lr` is reached; constant after it.
   weight_decay: for adamw decoupled; else added to the gradient (the derivative
-    of `wd/2 ||p||^2`). Only tensors of more than one axis.
+    of `wd/2 ||p||^2`). Only tensors of more than one axis, and no scale or
+    threshold of a binarizer.
   decay_latent: whether latent weights decay too. Decay pulls them to 0, where
     signs flip; PokeBNN does it, most others do not.
   latent_clip: latent weights are projected to `[-c, c]` after each update; 0 is
@@ -30,6 +31,7 @@ import optax
 
 from bnnjax.core import registry
 from bnnjax.core.progress import to_step
+from bnnjax.train.bop import bop
 
 SCHEDULES = ("cosine", "linear", "constant")
 OPTIMIZERS = (
@@ -70,50 +72,48 @@ def make_schedule(optim: Mapping[str, Any], steps: int) -> optax.Schedule:
 
 
 def make_optimizer(
-  optim: Mapping[str, Any], steps: int, latent: Any
+  optim: Mapping[str, Any], steps: int, kinds: Any
 ) -> optax.GradientTransformation:
   """The optimizer of a run.
 
   Args:
     optim: `config.optim`, see the head of this file.
     steps: of the run.
-    latent: tree of bools like the parameters, True for latent weights.
+    kinds: tree of labels like the parameters, see `state.Network.kinds`.
 
   Raises:
     ValueError: unknown optimizer or schedule, or an option that it does not
       take.
   """
-  shared = {k: v for k, v in optim.items() if k != "latent"}
+  shared = {k: v for k, v in optim.items() if k not in ("latent", "bop")}
   own = dict(optim["latent"])
   for key in own:
     if key not in shared:
       raise registry.unknown("field of `optim.latent`", key, shared)
+  rules = {
+    "float": _one(shared, steps, kinds),
+    "latent": _one({**shared, **own}, steps, kinds),
+    "binary": bop(**optim["bop"]),
+  }
+  present = set(jax.tree.leaves(kinds))
   chain = []
   if optim["grad_clip"]:
     chain.append(optax.clip_by_global_norm(optim["grad_clip"]))
-  if own:
-    labels = jax.tree.map(lambda x: "latent" if x else "other", latent)
-    chain.append(
-      optax.multi_transform(
-        {
-          "other": _one(shared, steps, latent),
-          "latent": _one({**shared, **own}, steps, latent),
-        },
-        labels,
-      )
-    )
+  if own or "binary" in present:
+    labels = jax.tree.map(lambda k: "float" if k == "binarizer" else k, kinds)
+    chain.append(optax.multi_transform(rules, labels))
   else:
-    chain.append(_one(shared, steps, latent))
+    chain.append(rules["float"])
   if optim["latent_clip"]:
     bound = optim["latent_clip"]
-    chain.append(project_latent(lambda w: jnp.clip(w, -bound, bound), latent))
+    chain.append(project_latent(lambda w: jnp.clip(w, -bound, bound), kinds))
   if optim["projection"]:
     project = registry.get("projection", optim["projection"])
-    chain.append(project_latent(project, latent))
+    chain.append(project_latent(project, kinds))
   return optax.chain(*chain)
 
 
-def _one(optim, steps, latent) -> optax.GradientTransformation:
+def _one(optim, steps, kinds) -> optax.GradientTransformation:
   name, decay = optim["name"], optim["weight_decay"]
   if name not in OPTIMIZERS:
     raise registry.unknown("optimizer", name, OPTIMIZERS)
@@ -121,11 +121,12 @@ def _one(optim, steps, latent) -> optax.GradientTransformation:
   def decays(params):
     # Inside multi_transform the tree holds placeholders for the other part.
     return jax.tree.map(
-      lambda p, is_latent: (
-        getattr(p, "ndim", 0) > 1 and (optim["decay_latent"] or not is_latent)
+      lambda p, kind: (
+        getattr(p, "ndim", 0) > 1
+        and (kind == "float" or (kind == "latent" and optim["decay_latent"]))
       ),
       params,
-      latent,
+      kinds,
       is_leaf=lambda x: isinstance(x, optax.MaskedNode),
     )
 
@@ -145,7 +146,7 @@ def _one(optim, steps, latent) -> optax.GradientTransformation:
 
 
 def project_latent(
-  project: Callable[[jax.Array], jax.Array], latent: Any
+  project: Callable[[jax.Array], jax.Array], kinds: Any
 ) -> optax.GradientTransformation:
   """Replaces latent weights by `project(weights)` after the update.
 
@@ -157,10 +158,10 @@ def project_latent(
     if params is None:
       raise ValueError("`project_latent` needs the parameters.")
     projected = jax.tree.map(
-      lambda u, p, is_latent: project(p + u) - p if is_latent else u,
+      lambda u, p, kind: project(p + u) - p if kind == "latent" else u,
       updates,
       params,
-      latent,
+      kinds,
     )
     return projected, state
 

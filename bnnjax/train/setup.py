@@ -80,7 +80,7 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
     # A schedule that restarts spans its own stage, another the whole run.
     span = (stop if restart else steps) - began
     optimizer = optim.make_optimizer(
-      config.optim.to_dict(), span, network.latent
+      config.optim.to_dict(), span, network.kinds
     )
     stages.append(Stage(start, stop, network, optimizer, fresh))
     start = stop
@@ -114,7 +114,7 @@ def restore(config: ConfigDict, workdir: epath.PathLike, kind: str):
   overrides = config.stages[-1].get("model", {}) if config.stages else {}
   network = network_of(config, overrides)
   optimizer = optim.make_optimizer(
-    config.optim.to_dict(), max(config.steps, 100), network.latent
+    config.optim.to_dict(), max(config.steps, 100), network.kinds
   )
   checkpoints = Checkpoints(workdir, create=False)
   try:

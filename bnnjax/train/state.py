@@ -17,7 +17,7 @@ import optax
 from flax import nnx
 
 from bnnjax import models
-from bnnjax.layers.binarize import LatentWeight
+from bnnjax.layers.binarize import BinarizerParam, BinaryWeight, LatentWeight
 
 State = dict[str, Any]
 
@@ -28,13 +28,14 @@ class Network:
 
   Attributes:
     graphdef: what `nnx.split` gives.
-    latent: tree like the parameters, True for latent weights.
+    kinds: tree like the parameters: `"latent"`, `"binary"` (weights without a
+      latent one), `"binarizer"` (scales, thresholds) or `"float"`.
     abstract: the module with shapes for arrays.
     build: makes the module from `nnx.Rngs`.
   """
 
   graphdef: Any
-  latent: Any
+  kinds: Any
   abstract: nnx.Module
   build: Callable[[nnx.Rngs], nnx.Module]
 
@@ -43,12 +44,10 @@ class Network:
     """Reads the structure without allocating an array."""
     abstract = models.abstract(build)
     graphdef, params, _ = nnx.split(abstract, nnx.Param, ...)
-    latent = jax.tree.map(
-      lambda v: isinstance(v, LatentWeight),
-      params,
-      is_leaf=lambda v: isinstance(v, nnx.Variable),
+    kinds = jax.tree.map(
+      _kind, params, is_leaf=lambda v: isinstance(v, nnx.Variable)
     )
-    return cls(graphdef, nnx.to_pure_dict(latent), abstract, build)
+    return cls(graphdef, nnx.to_pure_dict(kinds), abstract, build)
 
   def variables(self, seed: int) -> tuple[Any, Any]:
     """Initial `params` and `rest`, made under jit."""
@@ -63,6 +62,19 @@ class Network:
   def merge(self, state: State) -> nnx.Module:
     """The module with the arrays of `state`."""
     return nnx.merge(self.graphdef, state["params"], state["rest"])
+
+
+KINDS = (
+  (BinaryWeight, "binary"),
+  (LatentWeight, "latent"),
+  (BinarizerParam, "binarizer"),
+  (nnx.Param, "float"),
+)
+
+
+def _kind(variable: nnx.Variable) -> str:
+  """The label by which optimizers and metrics choose."""
+  return next(name for type_, name in KINDS if isinstance(variable, type_))
 
 
 def make_state(

@@ -48,7 +48,7 @@ def make_train_step(
     params = optax.apply_updates(state["params"], updates)
     outputs |= {
       "grad_norm": optax.tree.norm(grads),
-      "flip_ratio": flip_ratio(state["params"], params, network.latent),
+      "flip_ratio": flip_ratio(state["params"], params, network.kinds),
     }
     first = (state["bad_step"] < 0) & ~jnp.isfinite(loss)
     new = {
@@ -102,12 +102,12 @@ def make_event(network: Network, name: str) -> Callable[[State, Any], State]:
   return event
 
 
-def flip_ratio(before: Any, after: Any, latent: Any) -> jax.Array:
-  """Share of latent weights whose sign changed; 0 without latent weights."""
-  pairs = zip(*(jax.tree.leaves(t) for t in (before, after, latent)))
+def flip_ratio(before: Any, after: Any, kinds: Any) -> jax.Array:
+  """Share of binarized weights whose sign changed; 0 without any."""
+  pairs = zip(*(jax.tree.leaves(t) for t in (before, after, kinds)))
   flips, count = jnp.zeros(()), 0
-  for old, new, is_latent in pairs:
-    if is_latent:
+  for old, new, kind in pairs:
+    if kind in ("latent", "binary"):
       flips += jnp.sum((old >= 0) != (new >= 0), dtype=jnp.float32)
       count += old.size
   return flips / max(count, 1)

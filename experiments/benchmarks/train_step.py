@@ -24,7 +24,7 @@ CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 def make_step(config, batch_size):
   """A closure that runs one training step and waits for it."""
   network, task = setup.network_of(config), tasks.build(config.task)
-  optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.latent)
+  optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
   train_step = step.make_train_step(
     network, optimizer, task, steps=100, epochs=1.0
   )

@@ -66,7 +66,7 @@ def test_body_is_latent_and_the_rest_is_not():
   assert all(path.endswith("kernel") for path in latent)
   assert {p for p in kinds if p.endswith("kernel")} == latent
   float_network = setup.network_of(config_file.read(f"{CONFIG}:float"))
-  assert not any(jax.tree.leaves(float_network.latent))
+  assert set(jax.tree.leaves(float_network.kinds)) == {"float"}
 
 
 def test_bfloat16_keeps_parameters_in_float32():

@@ -10,7 +10,7 @@ PARAMS = {
   "head": jnp.full((2, 2), 0.9),
   "bias": jnp.full((2,), 0.9),
 }
-LATENT = {"kernel": True, "head": False, "bias": False}
+KINDS = {"kernel": "latent", "head": "float", "bias": "float"}
 ZEROS = {k: jnp.zeros_like(v) for k, v in PARAMS.items()}
 
 
@@ -20,7 +20,7 @@ def settings(**changes):
 
 
 def step(grads=ZEROS, **changes):
-  optimizer = optim.make_optimizer(settings(**changes), 10, LATENT)
+  optimizer = optim.make_optimizer(settings(**changes), 10, KINDS)
   updates, _ = optimizer.update(grads, optimizer.init(PARAMS), PARAMS)
   return {k: float(np.ravel(PARAMS[k] + updates[k])[0]) for k in PARAMS}
 
@@ -47,10 +47,30 @@ def test_only_latent_weights_are_clipped():
   np.testing.assert_allclose(list(got.values()), [1.25, 1.9, 1.9], rtol=1e-6)
 
 
+def test_scales_of_binarizers_do_not_decay():
+  kinds = dict(KINDS, head="binarizer")
+  rule = optim.make_optimizer(settings(weight_decay=0.1), 10, kinds)
+  updates, _ = rule.update(ZEROS, rule.init(PARAMS), PARAMS)
+  assert float(np.abs(updates["head"]).max()) == 0
+  assert float(np.abs(updates["kernel"]).max()) > 0
+
+
+def test_binary_weights_are_flipped_by_bop():
+  kinds = dict(KINDS, kernel="binary")
+  params = dict(PARAMS, kernel=jnp.array([[1.0, -1.0], [1.0, -1.0]]))
+  grads = dict(ZEROS, kernel=jnp.array([[1.0, 1.0], [-1.0, -1.0]]))
+  rule = optim.make_optimizer(
+    settings(bop={"gamma": 1.0, "threshold": 0.5}), 10, kinds
+  )
+  updates, _ = rule.update(grads, rule.init(params), params)
+  got = params["kernel"] + updates["kernel"]
+  np.testing.assert_array_equal(got, [[-1, -1], [1, 1]])
+
+
 def test_latent_weights_can_be_projected():
   """XNOR-Net centres them over their inputs and clamps them."""
   params = dict(PARAMS, kernel=jnp.array([[3.0, 0.25], [0.5, -0.25]]))
-  rule = optim.make_optimizer(settings(projection="center_clamp"), 10, LATENT)
+  rule = optim.make_optimizer(settings(projection="center_clamp"), 10, KINDS)
   updates, _ = rule.update(ZEROS, rule.init(params), params)
   got = params["kernel"] + updates["kernel"]
   np.testing.assert_allclose(got, [[1.0, 0.25], [-1.0, -0.25]], rtol=1e-6)

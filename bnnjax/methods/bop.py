@@ -1,0 +1,17 @@
+"""Bop: binary weights without latent ones, flipped by their optimizer.
+
+Latent Weights Do Not Exist: Rethinking Binarized Neural Network Optimization,
+Helwegen et al., NeurIPS 2019, arXiv:1906.02107. The flipping rule is
+`bnnjax.train.bop`; the weight passes its gradient on as it is, activations
+have the clipped straight-through sign of their experiments.
+"""
+
+from bnnjax.core.method import Preset, method
+
+method(
+  "bop",
+  paper="Bop, Helwegen et al., NeurIPS 2019",
+  arxiv="1906.02107",
+  weight=Preset("ste(clip=None)", (("latent", False),)),
+  act="ste",
+)

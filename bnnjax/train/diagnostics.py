@@ -1,0 +1,109 @@
+"""What one looks at while a binary network trains, logged at an interval.
+
+Off by default; `config.diagnostics = N` writes a line to `diagnostics.jsonl`
+every N steps.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from etils import epath
+from flax import nnx
+
+from bnnjax.core import diagnostics as measures
+from bnnjax.core.progress import Mode, Progress
+from bnnjax.train.state import Network, State
+
+BINS = 20  # of the latent weights' histogram, over [-1, 1] times the largest
+
+
+def binarized(params: Any, kinds: Any) -> dict[str, jax.Array]:
+  """Latent and binary weights by their dotted path."""
+  flat = nnx.traversals.flatten_mapping(params)
+  labels = nnx.traversals.flatten_mapping(kinds)
+  return {
+    ".".join(map(str, path)): leaf
+    for path, leaf in flat.items()
+    if labels[path] in ("latent", "binary")
+  }
+
+
+def make_diagnose(
+  network: Network, task: Any, *, steps: int, epochs: float
+) -> Callable[[State, Any, Any], dict[str, Any]]:
+  """`(state, params of the last time, batch) -> measures`, jitted.
+
+  Per layer: `flips` since the last time, `balance` (mean sign; its spread over
+  the output channels), `histogram` of the latent weights with its `edge`. Over
+  all layers: ReSTE's `estimating_error` at o = 1 and `gradient_stability`.
+  """
+
+  @jax.jit
+  def diagnose(state, before, batch):
+    mode = Mode.training(Progress.at(state["step"], steps, epochs))
+
+    def loss(params):
+      model = network.merge({"params": params, "rest": state["rest"]})
+      return task.loss(model, batch, mode)[0]
+
+    weights = binarized(state["params"], network.kinds)
+    old = binarized(before, network.kinds)
+    grads = binarized(jax.grad(loss)(state["params"]), network.kinds)
+    layers = {}
+    for name, w in weights.items():
+      balance = measures.sign_balance(w)
+      edge = jnp.max(jnp.abs(w))
+      layers[name] = {
+        "flips": measures.flip_ratio(old[name], w),
+        "balance": jnp.mean(balance),
+        "balance_spread": jnp.std(balance),
+        "histogram": jnp.histogram(w, BINS, (-edge, edge))[0],
+        "edge": edge,
+      }
+    return {
+      "estimating_error": measures.estimating_error(weights, 1.0),
+      "gradient_stability": measures.gradient_stability(grads),
+      "layers": layers,
+    }
+
+  return diagnose
+
+
+class Diagnostics:
+  """Measures every `every` steps of a stage; 0 is off.
+
+  Args:
+    workdir: of the run.
+    every: steps between two lines.
+    diagnose: see `make_diagnose`.
+    params: before the first step.
+  """
+
+  def __init__(
+    self,
+    workdir: epath.Path,
+    every: int,
+    diagnose: Callable[..., Any],
+    params: Any,
+  ):
+    self._every, self._diagnose = every, diagnose
+    self._file = workdir / "diagnostics.jsonl"
+    self._before = self._copy(params) if every else None
+
+  def step(self, number: int, state: State, batch: Any) -> None:
+    """After optimizer step `number`."""
+    if not self._every or number % self._every:
+      return
+    got = jax.device_get(self._diagnose(state, self._before, batch))
+    self._before = self._copy(state["params"])
+    line = {"step": number} | jax.tree.map(lambda x: x.tolist(), got)
+    with self._file.open("a") as file:
+      file.write(json.dumps(line) + "\n")
+
+  @staticmethod
+  def _copy(params):
+    # The train step donates its state: what is kept has to be a copy.
+    return jax.tree.map(jnp.copy, params)
