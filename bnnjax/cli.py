@@ -1,32 +1,19 @@
-"""`bnnjax train | eval | cost | list`: dispatch only."""
+"""`bnnjax train | eval | cost | sweep | report | new | list`: dispatch only."""
 
-import argparse
 import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from bnnjax import arguments
 from bnnjax.core import registry
 
-EXAMPLES = """\
-examples:
-  bnnjax train --config=configs/fashion_mnist_mini_pokebnn.py
-  bnnjax train --config=configs/fashion_mnist_mini_pokebnn.py:smoke \\
-      --config.optim.lr=1e-3 --workdir=runs/trial
-  bnnjax eval --workdir=runs/trial --checkpoint=best
-  bnnjax cost --config=configs/imagenet_pokebnn.py:width=1.0 --json
-  bnnjax list estimator
-"""
 RUNS = "runs"  # where runs go unless --workdir says otherwise
-KINDS = (
-  "method", "estimator", "scale", "transform", "output", "model", "task",
-  "source", "augment",
-)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs one command; user errors are one paragraph on stderr and exit 2."""
-  parser = _parser()
+  parser = arguments.parser()
   args, rest = parser.parse_known_args(argv)
   if rest and not getattr(args, "takes_config", False):
     parser.error(
@@ -65,127 +52,7 @@ def _run(args, rest) -> int:
 
   for file in args.load:
     runpy.run_path(file)
-  return args.run(args, rest)
-
-
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog="bnnjax",
-    description="Binary neural networks in JAX: train, evaluate, count.",
-    epilog=EXAMPLES,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-    allow_abbrev=False,
-  )
-  commands = parser.add_subparsers(dest="command", required=True)
-
-  def command(name, run, help_, config=False):
-    sub = commands.add_parser(
-      name,
-      help=help_,
-      description=help_,
-      epilog=EXAMPLES,
-      formatter_class=argparse.RawDescriptionHelpFormatter,
-      allow_abbrev=False,
-    )
-    if config:
-      sub.add_argument(
-        "--config",
-        metavar="FILE[:ARG,...]",
-        required=name == "train",
-        help="config file and its arguments; --config.FIELD=VALUE overrides a"
-        " field (the file's docstring names arguments, `bnnjax.train.config`"
-        " the fields)",
-      )
-    sub.add_argument(
-      "--load",
-      action="append",
-      default=[],
-      metavar="FILE",
-      help="run a Python file first, for the estimators and methods it registers",
-    )
-    sub.add_argument(
-      "--debug", action="store_true", help="show the traceback of an error"
-    )
-    sub.set_defaults(run=run, takes_config=config)
-    return sub
-
-  train = command("train", _train, "Train, evaluate and record one run.", True)
-  train.add_argument(
-    "--workdir",
-    help="folder of the run (default: runs/CONFIG); a stopped run goes on there",
-  )
-  train.add_argument(
-    "--record",
-    help="file that the run's record is appended to (default:"
-    " WORKDIR/record.jsonl)",
-  )
-  train.add_argument(
-    "--distributed",
-    action="store_true",
-    help="call jax.distributed.initialize() first (several hosts)",
-  )
-  evaluate = command("eval", _eval, "Evaluate the checkpoint of a run.")
-  evaluate.add_argument("--workdir", required=True, help="folder of the run")
-  evaluate.add_argument(
-    "--checkpoint", choices=("last", "best"), default="last", help="which one"
-  )
-  cost = command(
-    "cost",
-    _cost,
-    "Count the deployed network of a config, or any function; needs no data.",
-    True,
-  )
-  cost.add_argument(
-    "function",
-    nargs="?",
-    metavar="MODULE:FUNCTION",
-    help="code that is not ours: a function, or a module object, to be traced",
-  )
-  cost.add_argument(
-    "--shape",
-    action="append",
-    default=[],
-    metavar="N,H,W,C[:DTYPE]",
-    help="shape of an argument of the function; once for each",
-  )
-  cost.add_argument(
-    "--params",
-    default="",
-    metavar="I,J",
-    help="which arguments of the function are parameters, e.g. 0,2",
-  )
-  cost.add_argument(
-    "--compare",
-    nargs=2,
-    metavar=("A", "B"),
-    help="two configs side by side, B as a ratio of A",
-  )
-  form = cost.add_mutually_exclusive_group()
-  form.add_argument("--json", action="store_true", help="print JSON")
-  form.add_argument("--csv", action="store_true", help="print CSV")
-  cost.add_argument(
-    "--by", choices=("layer", "scope", "bits"), default="layer", help="rows"
-  )
-  sweep = command(
-    "sweep", _sweep, "Train every config that an experiment yields."
-  )
-  sweep.add_argument("experiment", help="Python file with a function sweep()")
-  sweep.add_argument(
-    "--record", help="records (default: experiments/results/NAME.jsonl)"
-  )
-  report = command(
-    "report", _report, "Regenerate the tables of a markdown file from records."
-  )
-  report.add_argument("file", nargs="?", default="README.md")
-  report.add_argument(
-    "--check", action="store_true", help="only say whether it is up to date"
-  )
-  new = command("new", _new, "Write the two skeleton files of a new method.")
-  new.add_argument("method", help="its name, e.g. my_sign")
-  new.add_argument("--arxiv", required=True, help="identifier of the paper")
-  names = command("list", _list, "List what configs can name.")
-  names.add_argument("kind", nargs="?", help=f"one of {', '.join(KINDS)}")
-  return parser
+  return COMMANDS[args.command](args, rest)
 
 
 def _sweep(args, rest) -> int:
@@ -292,9 +159,9 @@ def _counted(args, rest) -> list[Any]:
 def _list(args, rest) -> int:
   from bnnjax import data, models, tasks  # noqa: F401 (register theirs)
 
-  if args.kind is not None and args.kind not in KINDS:
-    raise registry.unknown("kind", args.kind, KINDS)
-  for kind in (args.kind,) if args.kind else KINDS:
+  if args.kind is not None and args.kind not in arguments.KINDS:
+    raise registry.unknown("kind", args.kind, arguments.KINDS)
+  for kind in (args.kind,) if args.kind else arguments.KINDS:
     print(f"{kind}:")
     for name in registry.registered(kind):
       thing = registry.get(kind, name)
@@ -304,6 +171,16 @@ def _list(args, rest) -> int:
       )
   return 0
 
+
+COMMANDS = {
+  "train": _train,
+  "eval": _eval,
+  "cost": _cost,
+  "sweep": _sweep,
+  "report": _report,
+  "new": _new,
+  "list": _list,
+}
 
 if __name__ == "__main__":
   sys.exit(main())

@@ -33,6 +33,7 @@ def get_config(arg: str = ""):
     "variant": "20",
     "layout": "bireal",
     "stem": "small",
+    "activation": "prelu",  # without one, the float network is a linear map
     "weight": arg.method,
     "act": arg.method,
   }

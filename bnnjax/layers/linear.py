@@ -12,7 +12,7 @@ from bnnjax.core import contract, gradient, registry
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.estimator import sign
 from bnnjax.core.progress import DEPLOYED, Mode
-from bnnjax.core.quantized import Quantized, Term
+from bnnjax.layers import geometry as geometry_lib
 from bnnjax.layers import output as output_lib
 from bnnjax.layers.binarize import (
   Binarize,
@@ -67,7 +67,7 @@ class _Contraction(nnx.Module):
     act: Spec = None,
     output: str | None = None,
     grad: str | None = None,
-    geometry: output_lib.Geometry | None = None,
+    geometry: geometry_lib.Geometry | None = None,
     use_bias: bool = True,
     dtype: Any = None,
     param_dtype: Any = jnp.float32,
@@ -226,10 +226,10 @@ class Conv(_Contraction):
         f" {in_features} -> {out_features}."
       )
     self.window, self.groups = window, groups
-    self.strides = _per_axis("strides", strides, window)
-    self.dilation = _per_axis("dilation", dilation, window)
-    self.padding = _padding(padding, window)
-    geometry = output_lib.Geometry(
+    self.strides = geometry_lib.per_axis("strides", strides, window)
+    self.dilation = geometry_lib.per_axis("dilation", dilation, window)
+    self.padding = geometry_lib.read_padding(padding, window)
+    geometry = geometry_lib.Geometry(
       window, self.strides, self.padding, self.dilation
     )
     super().__init__(
@@ -255,7 +255,10 @@ class Conv(_Contraction):
     a, w = self._operands(x, mode)
     padding = self.padding
     if self.pad_value:
-      a, padding = _pad(a, self._pads(x.shape[1:-1]), self.pad_value), "VALID"
+      a, padding = (
+        geometry_lib.pad(a, self._pads(x.shape[1:-1]), self.pad_value),
+        "VALID",
+      )
     y = contract.conv(
       a,
       w,
@@ -280,50 +283,3 @@ def _kernel(kernel: jax.Array, made: Binarizer | None) -> nnx.Param:
   if made is None or made.is_float:
     return nnx.Param(kernel)
   return LatentWeight(kernel) if made.latent else BinaryWeight(sign(kernel))
-
-
-def _per_axis(name, value, window) -> tuple[int, ...]:
-  value = (value,) * len(window) if isinstance(value, int) else tuple(value)
-  if len(value) != len(window) or min(value) < 1:
-    raise ValueError(
-      f"`{name}` must be an int >= 1, or one for each of {len(window)} spatial"
-      f" axes, got {value}."
-    )
-  return value
-
-
-def _padding(padding, window):
-  if isinstance(padding, int):
-    return ((padding, padding),) * len(window)
-  if isinstance(padding, str):
-    if padding not in ("SAME", "VALID"):
-      raise registry.unknown("padding", padding, ("SAME", "VALID"))
-    return padding
-  pairs = tuple(tuple(p) for p in padding)
-  if len(pairs) != len(window) or any(len(p) != 2 for p in pairs):
-    raise ValueError(
-      f"`padding` needs a (low, high) pair for each of {len(window)} spatial"
-      f" axes, got {padding!r}."
-    )
-  return pairs
-
-
-def _pad(x: "jax.Array | Quantized", pairs, value: int):
-  """Pads the spatial axes of the low-bit values (or of a float map)."""
-  widths = ((0, 0), *pairs, (0, 0))
-
-  def pad(array, constant):
-    return jnp.pad(array, widths, constant_values=constant)
-
-  if not isinstance(x, Quantized):
-    return pad(x, value)
-  terms = tuple(
-    Term(
-      pad(t.value, value),
-      t.scale,
-      None if t.mask is None else pad(t.mask, 1),
-      t.kind,
-    )
-    for t in x.terms
-  )
-  return Quantized(terms, x.shift, pad(x.surrogate, 0))

@@ -1,6 +1,5 @@
 """Scales that belong to a layer's output rather than to an operand."""
 
-import dataclasses
 import inspect
 import math
 
@@ -12,21 +11,7 @@ from jax import lax
 from bnnjax.core import registry, spec
 from bnnjax.core.progress import Mode
 from bnnjax.layers.binarize import BinarizerParam
-
-
-@dataclasses.dataclass(frozen=True)
-class Geometry:
-  """What a convolution does to the spatial axes.
-
-  Attributes:
-    window, strides, dilation: one number a spatial axis.
-    padding: `"SAME"`, `"VALID"` or pairs.
-  """
-
-  window: tuple[int, ...] = ()
-  strides: tuple[int, ...] = ()
-  padding: str | tuple[tuple[int, int], ...] = ()
-  dilation: tuple[int, ...] = ()
+from bnnjax.layers.geometry import Geometry
 
 
 @registry.register("output", "channel")

@@ -20,7 +20,7 @@ def base() -> ConfigDict:
   Fields:
     seed: of initialisation, data order and augmentation.
     epochs: passes over the training split; `steps` overrides it.
-    data: name (see `bnnjax list sources`), image `shape`, `num_classes`, global
+    data: name (see `bnnjax list source`), image `shape`, `num_classes`, global
       `batch_size`, `augment` and `eval_augment`, splits, `options` of the
       source, reading `threads` and `workers`.
     model: `name` and arguments of the model.

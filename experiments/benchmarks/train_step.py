@@ -48,6 +48,30 @@ def make_step(config, batch_size):
   return run
 
 
+def timed(sides: dict, rounds: int) -> dict[str, np.ndarray]:
+  """Seconds of every side in every round, the sides in alternation."""
+  times = {name: [] for name in sides}
+  for turn in range(rounds + 3):
+    for name, run in sides.items():
+      began = time.perf_counter()
+      run()
+      if turn >= 3:  # compilation, allocation, donation have settled
+        times[name].append(time.perf_counter() - began)
+  return {name: np.array(seconds) for name, seconds in times.items()}
+
+
+def record_line(benchmark: str, args: argparse.Namespace) -> dict:
+  """What a measurement says of itself."""
+  return {
+    "benchmark": benchmark,
+    "batch": args.batch,
+    "rounds": args.rounds,
+    "device": record.device(),
+    "commit": record.git_commit(),
+    "versions": record.versions(),
+  }
+
+
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--batch", type=int, default=128)
@@ -58,34 +82,22 @@ def main():
     "binary": make_step(config_file.read(CONFIG), args.batch),
     "float": make_step(config_file.read(f"{CONFIG}:float"), args.batch),
   }
-  times = {name: [] for name in sides}
-  for turn in range(args.rounds + 3):
-    for name, run in sides.items():
-      began = time.perf_counter()
-      run()
-      if turn >= 3:  # compilation, allocation, donation have settled
-        times[name].append(time.perf_counter() - began)
-  ratios = np.array(times["binary"]) / np.array(times["float"])
+  times = timed(sides, args.rounds)
   for name, seconds in times.items():
     low, middle, high = np.percentile(seconds, [25, 50, 75]) * 1e3
     print(
       f"{name:7} {middle:7.1f} ms a step (quartiles {low:.1f} to {high:.1f})"
     )
+  ratios = times["binary"] / times["float"]
   low, middle, high = np.percentile(ratios, [25, 50, 75])
   print(
     f"binary / float {middle:.3f} (quartiles {low:.3f} to {high:.3f}, batch"
     f" {args.batch}, {args.rounds} rounds, {record.device()})"
   )
   if args.json:
+    ratio = {"median": middle, "quartiles": [low, high]}
     with open(args.json, "a") as file:
-      line = {
-        "benchmark": "train_step",
-        "ratio": {"median": middle, "quartiles": [low, high]},
-        "batch": args.batch,
-        "rounds": args.rounds,
-        "device": record.device(),
-        "versions": record.versions(),
-      }
+      line = record_line("train_step", args) | {"ratio": ratio}
       file.write(json.dumps(line) + "\n")
 
 
