@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   except (
     ValueError,
     TypeError,
-    FileNotFoundError,
+    OSError,
     ImportError,
     FloatingPointError,
   ) as e:
@@ -117,9 +117,9 @@ def _train(args, rest) -> int:
 
 
 def _eval(args, rest) -> int:
-  from bnnjax.train import loop
+  from bnnjax.train import evaluate
 
-  for key, value in loop.evaluate(args.workdir, args.checkpoint).items():
+  for key, value in evaluate.evaluate(args.workdir, args.checkpoint).items():
     print(f"{key:>13}  {value:.4f}")
   return 0
 

@@ -9,6 +9,7 @@ one optimizer and one budget for all methods: what differs is the binarizer.
 Not run here yet: experiments/ablation.py.
 """
 
+from bnnjax.core import registry
 from bnnjax.train import config as config_lib
 
 SIZE = 14  # images are halved: an ablation of all methods fits on two cores
@@ -37,6 +38,9 @@ def get_config(arg: str = ""):
     "weight": arg.method,
     "act": arg.method,
   }
+  if arg.method in registry.registered("method"):
+    method = registry.get("method", arg.method)
+    config.optim.projection = method.projection or ""
   config.optim.update(lr=5e-3, schedule="cosine", warmup=0.05)
   config.eval_every = 2.0
   if arg.smoke:

@@ -36,6 +36,25 @@ def test_new_method_passes_the_contract_suite(tmp_path):
   assert passed >= 12, done.stdout
 
 
+def test_new_method_joins_the_ablation(tmp_path):
+  """Registering is enough: the sweep yields a run of it for every seed."""
+  method, _ = skeleton.write("my_sign", "2401.00001", tmp_path)
+  code = (
+    "import runpy, bnnjax.methods;"
+    f"runpy.run_path({str(method)!r});"
+    "specs = runpy.run_path('experiments/ablation.py')['sweep']();"
+    "print(sum('method=my_sign,' in s for s in specs))"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", code],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert done.stdout.strip() == "3"
+
+
 def test_inside_a_clone_the_files_go_to_their_rooms(tmp_path):
   (tmp_path / "bnnjax" / "methods").mkdir(parents=True)
   files = skeleton.write("my_sign", "2401.00001", tmp_path)

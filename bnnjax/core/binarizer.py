@@ -36,8 +36,8 @@ class Binarizer:
       value may be `Annealed`.
     gradient: how the scale takes part in the backward pass: `"none"` (detached,
       does not touch dx: XNOR-Net, Bi-Real, ReActNet, PokeBNN), `"multiply"`
-      (detached, multiplies dx: larq's magnitude-aware sign) or `"full"`
-      (differentiated: learned scales, ReSTE). `None` takes the scale's default.
+      (detached, multiplies dx: larq) or `"full"` (differentiated: learned
+      scales, ReSTE). `None` takes the scale's default.
     measure: the scale sees the `"latent"` or the `"transformed"` tensor.
     start: when training starts to quantize: a fraction of the run (float) or a
       step (int). Tags describe the network after it; the deployed network is
@@ -47,6 +47,8 @@ class Binarizer:
       changes but the count.
     latent: whether a float weight stands behind the binary one. Without, the
       weight itself is in {-1, +1} and flipped by its optimizer (Bop).
+    output, grad: what the method of a weight binarizer does to the output of
+      its layer and to the gradient of that; see `bnnjax.core.method`.
   """
 
   estimator: Estimator
@@ -61,6 +63,8 @@ class Binarizer:
   role: str = "weight"
   tag: bool = True
   latent: bool = True
+  output: str | None = None
+  grad: str | None = None
 
   def __post_init__(self):
     self.kind  # noqa: B018 (checks the estimator's hyper-parameters)
@@ -78,6 +82,12 @@ class Binarizer:
     if self.is_float and self.scale is not None:
       raise ValueError(
         f"A float tensor takes no scale, got {self.scale.name!r}."
+      )
+    if self.estimator.step is not None and self._gradient != "none":
+      raise ValueError(
+        f"The grid of estimator {self.estimator.name!r} depends on its scale,"
+        f" which takes part in no gradient; got gradient={self._gradient!r}"
+        + (f" of scale {self.scale.name!r}." if self.scale else ".")
       )
     if self.role not in ROLES:
       raise registry.unknown("role", self.role, ROLES)
@@ -264,8 +274,11 @@ def parse(spec: "str | Binarizer | None", role: str, **options: Any):
       f"A {role} binarizer is a spec string, a Binarizer or None, got {spec!r}."
     )
   if spec.strip() in registry.registered("method"):
-    preset = getattr(registry.get("method", spec.strip()), role)
+    method = registry.get("method", spec.strip())
+    preset = getattr(method, role)
     spec, options = preset.spec, {**dict(preset.options), **options}
+    if role == "weight":
+      options = {"output": method.output, "grad": method.grad, **options}
     if spec is None:
       return None
   head, _, scale = spec.partition("|")

@@ -37,7 +37,7 @@ def dot(
     precision: as in `jax.lax.dot_general`.
 
   Returns:
-    `[..., O]`, dtype of `a`.
+    `[..., O]`, dtype of `a` (of two float operands: their common one).
   """
   return contract(Dot(precision), a, w)
 
@@ -63,7 +63,7 @@ def conv(
     precision: as in `jax.lax.conv_general_dilated`.
 
   Returns:
-    `[N, *spatial', O]`, dtype of `a`.
+    `[N, *spatial', O]`, dtype as for `dot`.
   """
   ones = (1,) * (len(a.shape) - 2)
   if not isinstance(padding, str):

@@ -50,6 +50,8 @@ class Progress:
 def to_step(when: float | int, steps):
   """The step that a time means: an int is a step, a float a fraction of a run.
 
+  A whole float above 1 is a step, too: configs turn 120 into 120.0.
+
   Example:
     >>> to_step(0.0625, 800), to_step(7500, 124_800)
     (50, 7500)
@@ -59,7 +61,9 @@ def to_step(when: float | int, steps):
   """
   if isinstance(when, bool) or not isinstance(when, (int, float)):
     raise TypeError(f"A time is an int (step) or a float, got {when!r}.")
-  if when < 0 or (isinstance(when, float) and when > 1):
+  if isinstance(when, float) and when > 1 and when.is_integer():
+    when = int(when)
+  if not when >= 0 or (isinstance(when, float) and when > 1):
     raise ValueError(
       f"A time is a step >= 0 or a fraction of the run in [0, 1], got {when}."
     )

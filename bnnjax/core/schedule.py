@@ -139,4 +139,6 @@ def switch(progress, *, at=0.5, before=0.0, after=1.0):
 
   With `at=1.0` the second value belongs to the deployed network alone.
   """
-  return jnp.where(progress.reached(at), after, before)
+  # The end of a run lies after every step, whatever its length.
+  done = progress.step >= progress.steps
+  return jnp.where(progress.reached(at) | done, after, before)

@@ -59,6 +59,12 @@ def pad(x: "jax.Array | Quantized", pairs, value: int):
 
   if not isinstance(x, Quantized):
     return wider(x, value)
+  for term in x.terms:
+    if term.scale is not None and any(n > 1 for n in term.scale.shape[1:-1]):
+      raise ValueError(
+        "A `pad_value` other than 0 needs a scale that is the same at all"
+        f" positions: got scale {term.scale.shape}."
+      )
   terms = tuple(
     Term(
       wider(t.value, value),

@@ -81,13 +81,12 @@ class _Contraction(nnx.Module):
         raise ValueError(
           f"`{name}_features` must be an int >= 1, got {count!r}."
         )
-    if isinstance(weight, str) and weight in registry.registered("method"):
-      # A method's name means all of it: what it does to the output, too.
-      method = registry.get("method", weight)
-      output, grad = output or method.output, grad or method.grad
     kernel = kernel_init(rngs.params(), shape, param_dtype)
     self.weight = Binarize(weight, "weight", kernel, rngs)
-    self.kernel = _kernel(kernel, self.weight.binarizer)
+    made = self.weight.binarizer
+    self.kernel = _kernel(kernel, made)
+    if made is not None:
+      output, grad = output or made.output, grad or made.grad
     like = jax.ShapeDtypeStruct(
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )

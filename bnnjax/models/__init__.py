@@ -88,6 +88,11 @@ def abstract(build: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
   return nnx.eval_shape(make)
 
 
+def draws(model: nnx.Module) -> bool:
+  """Whether a module keeps random numbers to draw from, as dropout does."""
+  return any(isinstance(m, nnx.RngStream) for _, m in nnx.iter_graph(model))
+
+
 def required_events(model: nnx.Module) -> tuple[str, ...]:
   """Names of the loop events that the model's binarizers cannot do without."""
   found = {

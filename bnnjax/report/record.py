@@ -36,7 +36,9 @@ class Record:
     metrics: final evaluation (the deployed network after the last step), and
       `best_*` of the best checkpoint.
     cost: of the deployed network for one example, see `bnnjax.cost`.
-    wall_seconds: of training, all sessions of a resumed run together.
+    wall_seconds: of training and evaluation, all sessions of a resumed run
+      together.
+    id: of the run.
   """
 
   name: str
@@ -45,11 +47,12 @@ class Record:
   metrics: Mapping[str, float]
   cost: Mapping[str, Any]
   wall_seconds: float
+  id: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex[:12])
 
   def to_json(self) -> dict[str, Any]:
     """The record with id, commit, versions and device."""
     return {
-      "id": uuid.uuid4().hex[:12],
+      "id": self.id,
       "name": self.name,
       "config": self.config,
       "seed": self.seed,
@@ -83,6 +86,19 @@ def append(path: epath.PathLike, record: Mapping[str, Any]) -> None:
     os.close(handle)
 
 
+def check_appendable(path: epath.PathLike) -> None:
+  """Raises `ValueError` unless records can be appended to `path`."""
+  path = os.path.abspath(os.fspath(path))
+  folder = os.path.dirname(path)
+  while not os.path.exists(folder):
+    folder = os.path.dirname(folder)
+  target = path if os.path.exists(path) else folder
+  if os.path.isdir(path) or not os.path.isdir(folder):
+    raise ValueError(f"The record {path} cannot be written: not a file there.")
+  if not os.access(target, os.W_OK):
+    raise ValueError(f"The record {path} cannot be written: no permission.")
+
+
 def read(path: epath.PathLike) -> Iterator[dict[str, Any]]:
   """The records of a file.
 
@@ -100,6 +116,12 @@ def read(path: epath.PathLike) -> Iterator[dict[str, Any]]:
     yield record
 
 
+def ids(path: epath.PathLike) -> set[str]:
+  """Ids of the runs on record; none where there is no file."""
+  path = epath.Path(path)
+  return {r["id"] for r in read(path)} if path.exists() else set()
+
+
 def git_commit() -> str | None:
   """Commit of the code that runs, `-dirty` with local changes; or `None`."""
   root = epath.Path(__file__).parent
@@ -113,6 +135,8 @@ def git_commit() -> str | None:
     ).stdout.strip()
 
   try:
+    # Installed into somebody's repository, this file is not tracked there.
+    git("ls-files", "--error-unmatch", os.path.basename(__file__))
     dirty = git("status", "--porcelain", "--untracked-files=no")
     return git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
   except (OSError, subprocess.CalledProcessError):

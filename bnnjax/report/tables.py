@@ -1,5 +1,6 @@
 """Tables of records: mean and spread over seeds, beside the cost."""
 
+import json
 import re
 import statistics
 from collections.abc import Iterable, Mapping
@@ -13,11 +14,23 @@ MARKER = re.compile(r"<!-- results: (\S+) -->\n.*?<!-- /results -->\n", re.S)
 
 
 def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
-  """Records by name, those that differ only in the seed together."""
+  """Records by name, those that differ only in the seed together.
+
+  Runs of one name whose configs differ in more (an override on the command
+  line) are told apart by a number.
+  """
+  configs: dict[str, list[str]] = {}
   groups: dict[str, list[dict]] = {}
   for record in records:
     name = re.sub(r"-seed=\d+", "", record["name"])
-    groups.setdefault(name, []).append(dict(record))
+    config = {k: v for k, v in record["config"].items() if k != "seed"}
+    text = json.dumps(config, sort_keys=True)
+    seen = configs.setdefault(name, [])
+    if text not in seen:
+      seen.append(text)
+    number = seen.index(text)
+    key = name if not number else f"{name} ({number + 1})"
+    groups.setdefault(key, []).append(dict(record))
   return groups
 
 

@@ -115,7 +115,8 @@ class Classification:
     loss = optax.softmax_cross_entropy(logits, smooth)
     if teacher is not None:
       t = self.temperature
-      soft = jax.nn.softmax(teacher(batch["image"], DEPLOYED) / t)
+      hints = teacher(batch["image"], DEPLOYED).astype(jnp.float32)
+      soft = jax.nn.softmax(hints / t)
       hint = t**2 * soft_cross_entropy(logits / t, soft)
       loss = (1 - self.weight) * loss + self.weight * hint
     correct = jnp.argmax(logits, -1) == batch["label"]

@@ -55,6 +55,22 @@ class Checkpoints:
       force=True,
     )
 
+  def info(self, kind: str) -> dict[str, Any]:
+    """What was measured when the checkpoint was made.
+
+    Raises:
+      ValueError: there is no such checkpoint.
+    """
+    step = self._step(kind)
+    parts = ocp.args.Composite(info=ocp.args.JsonRestore())
+    return self._managers[kind].restore(step, args=parts)["info"]
+
+  def _step(self, kind: str) -> int:
+    step = self.latest(kind)
+    if step is None:
+      raise ValueError(f"No {kind!r} checkpoint under {self.root}.")
+    return step
+
   def restore(
     self, kind: str, state: Any, data: Any = None
   ) -> tuple[Any, dict[str, Any]]:
@@ -71,9 +87,7 @@ class Checkpoints:
     Raises:
       ValueError: there is no such checkpoint.
     """
-    step = self.latest(kind)
-    if step is None:
-      raise ValueError(f"No {kind!r} checkpoint under {self.root}.")
+    step = self._step(kind)
     parts = {
       "state": ocp.args.StandardRestore(jax.tree.map(_abstract, state)),
       "info": ocp.args.JsonRestore(),

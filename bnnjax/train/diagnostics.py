@@ -16,6 +16,7 @@ from flax import nnx
 from bnnjax.core import diagnostics as measures
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.train.state import Network, State
+from bnnjax.train.writers import truncate
 
 BINS = 20  # of the latent weights' histogram, over [-1, 1] times the largest
 
@@ -32,9 +33,14 @@ def binarized(params: Any, kinds: Any) -> dict[str, jax.Array]:
 
 
 def make_diagnose(
-  network: Network, task: Any, *, steps: int, epochs: float
-) -> Callable[[State, Any, Any], dict[str, Any]]:
-  """`(state, params of the last time, batch) -> measures`, jitted.
+  network: Network,
+  task: Any,
+  *,
+  steps: int,
+  epochs: float,
+  teacher: Network | None = None,
+) -> Callable[..., dict[str, Any]]:
+  """`(state, params of the last time, batch, teacher_state) -> measures`.
 
   Per layer: `flips` since the last time, `balance` (mean sign; its spread over
   the output channels), `histogram` of the latent weights with its `edge`. Over
@@ -42,12 +48,13 @@ def make_diagnose(
   """
 
   @jax.jit
-  def diagnose(state, before, batch):
+  def diagnose(state, before, batch, teacher_state):
+    guide = teacher and teacher.merge(teacher_state)
     mode = Mode.training(Progress.at(state["step"], steps, epochs))
 
     def loss(params):
       model = network.merge({"params": params, "rest": state["rest"]})
-      return task.loss(model, batch, mode)[0]
+      return task.loss(model, batch, mode, guide)[0]
 
     weights = binarized(state["params"], network.kinds)
     old = binarized(before, network.kinds)
@@ -80,6 +87,9 @@ class Diagnostics:
     every: steps between two lines.
     diagnose: see `make_diagnose`.
     params: before the first step.
+    start: step that the run goes on from; later lines go.
+    active: False on processes other than the first, which compute but do not
+      write.
   """
 
   def __init__(
@@ -88,17 +98,28 @@ class Diagnostics:
     every: int,
     diagnose: Callable[..., Any],
     params: Any,
+    *,
+    start: int = 0,
+    active: bool = True,
   ):
-    self._every, self._diagnose = every, diagnose
+    self._every, self._diagnose, self._active = every, diagnose, active
     self._file = workdir / "diagnostics.jsonl"
+    if every and active:
+      truncate(self._file, start)
     self._before = self._copy(params) if every else None
 
-  def step(self, number: int, state: State, batch: Any) -> None:
+  def step(
+    self, number: int, state: State, batch: Any, teacher_state: Any = None
+  ) -> None:
     """After optimizer step `number`."""
     if not self._every or number % self._every:
       return
-    got = jax.device_get(self._diagnose(state, self._before, batch))
+    got = jax.device_get(
+      self._diagnose(state, self._before, batch, teacher_state)
+    )
     self._before = self._copy(state["params"])
+    if not self._active:
+      return
     line = {"step": number} | jax.tree.map(lambda x: x.tolist(), got)
     with self._file.open("a") as file:
       file.write(json.dumps(line) + "\n")

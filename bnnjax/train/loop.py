@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import uuid
 from typing import Any
 
 import jax
@@ -100,8 +101,10 @@ class Run:
     )
     self.eval_batches = setup.make_eval_batches(config, self.eval_source)
     self.first = jax.process_index() == 0
+    self.record = epath.Path(record or epath.Path(workdir) / "record.jsonl")
+    if record:
+      record_lib.check_appendable(record)
     self.workdir = workdir_lib.claim(workdir, config)
-    self.record = epath.Path(record or self.workdir / "record.jsonl")
     self.name = name
 
   def run(self) -> Result:
@@ -110,14 +113,17 @@ class Run:
     state, info = self._start(checkpoints)
     begun = int(state["step"])
     out = writers.Writers(
-      self.workdir, tensorboard=self.config.tensorboard, active=self.first
+      self.workdir,
+      tensorboard=self.config.tensorboard,
+      active=self.first,
+      start=begun,
     )
     display = writers.Display(self.steps, begun, active=self.first)
     if begun:
       display.line(f"going on from step {begun}/{self.steps}")
     try:
       for stage in self.stages:
-        if stage.stop > begun or stage is self.stages[-1]:
+        if stage.stop > begun:
           state, info = self._run_stage(
             stage, state, info, checkpoints, out, display
           )
@@ -125,7 +131,7 @@ class Run:
       display.close()
       out.close()
       checkpoints.close()
-    if begun < self.steps and self.first:
+    if self.first:
       self._record(info)
     return Result(
       info["eval"],
@@ -138,78 +144,72 @@ class Run:
   def _start(self, checkpoints: Checkpoints) -> tuple[State, dict[str, Any]]:
     """The first state, or that of the last checkpoint."""
     done = checkpoints.latest("last") or 0
-    stage = next(s for s in self.stages if done <= s.stop)
+    stage = setup.stage_at(self.stages, done)
     state = jax.device_put(
       make_state(stage.network, stage.optimizer, self.config.seed),
       self.replicated,
     )
-    info = {"eval": {}, "best": {}, "seconds": 0.0}
+    info = {
+      "id": uuid.uuid4().hex[:12],
+      "steps": self.steps,
+      "eval": {},
+      "best": {},
+      "seconds": 0.0,
+    }
     if done:
       state, info = checkpoints.restore("last", state, self.iterator)
+      # A kill between the two saves may have left the better one unsaved.
+      self._save_best(checkpoints, stage, done, state, info)
     return state, info
 
   def _run_stage(self, stage, state, info, checkpoints, out, display):
     """Steps, events, evaluations and checkpoints of one stage."""
     if int(state["step"]) == stage.start and stage.start:
       state = self._enter(stage, state)
-    config, step_now = self.config, int(state["step"])
+    config, now = self.config, int(state["step"])
+    shared = {
+      "steps": self.steps,
+      "epochs": self.epochs,
+      "teacher": self.teacher,
+    }
     train_step = step.make_train_step(
-      stage.network,
-      stage.optimizer,
-      self.task,
-      steps=self.steps,
-      epochs=self.epochs,
-      teacher=self.teacher,
+      stage.network, stage.optimizer, self.task, **shared
     )
     eval_step = step.make_eval_step(stage.network, self.task)
-    diagnose = diagnostics.make_diagnose(
-      stage.network, self.task, steps=self.steps, epochs=self.epochs
-    )
     watch = diagnostics.Diagnostics(
-      self.workdir, config.diagnostics, diagnose, state["params"]
+      self.workdir,
+      config.diagnostics,
+      diagnostics.make_diagnose(stage.network, self.task, **shared),
+      state["params"],
+      start=now,
+      active=self.first,
     )
     every = max(1, round(config.eval_every * self.steps_per_epoch))
     metrics = self.task.train_metrics.empty()
-    began, clock, since = time.monotonic(), time.monotonic(), step_now
-    while step_now < stage.stop:
+    began = clock = time.monotonic()
+    since = now
+    while now < stage.stop:
       batch = self._put(next(self.iterator))
-      state = self._fire(stage, state, batch, step_now)
+      state = self._fire(stage, state, batch, now)
       state, metrics = train_step(state, metrics, batch, self.teacher_state)
-      step_now += 1
-      watch.step(step_now, state, batch)
-      evaluates = step_now % every == 0 or step_now == self.steps
-      if (
-        step_now % config.log_every == 0 or evaluates or step_now == stage.stop
-      ):
-        scalars = {k: float(v) for k, v in metrics.compute().items()}
+      now += 1
+      watch.step(now, state, batch, self.teacher_state)
+      evaluates = now % every == 0 or now == stage.stop
+      if now % config.log_every == 0 or evaluates:
         self._check_finite(state)
-        rate = (step_now - since) * config.data.batch_size
-        rate /= time.monotonic() - clock
-        out.write_scalars(
-          step_now,
-          {f"train_{k}": v for k, v in scalars.items()}
-          | {"images_per_s": rate},
-        )
-        display.update(
-          step_now, {k: scalars[k] for k in ("loss", "accuracy")}, rate
-        )
+        scalars = {k: float(v) for k, v in metrics.compute().items()}
         metrics = self.task.train_metrics.empty()
-      if evaluates or step_now == stage.stop:
-        seconds = info["seconds"] + time.monotonic() - began
-        began = time.monotonic()
-        info = self._evaluate(eval_step, state, info) | {"seconds": seconds}
-        out.write_scalars(
-          step_now, {f"eval_{k}": v for k, v in info["eval"].items()}
-        )
-        display.evaluated(
-          step_now,
-          step_now / self.steps_per_epoch,
-          {"train loss": scalars["loss"]}
-          | {f"test {k}": v for k, v in info["eval"].items()},
-        )
-        self._save(checkpoints, step_now, state, info)
-      if step_now % config.log_every == 0 or evaluates:
-        clock, since = time.monotonic(), step_now
+        rate = (now - since) * config.data.batch_size
+        rate /= time.monotonic() - clock
+        self._log(out, display, now, scalars, rate)
+        if evaluates:
+          info = self._evaluate(eval_step, state, info)
+          info["seconds"] += time.monotonic() - began
+          began = time.monotonic()
+          self._report(out, display, now, scalars, info)
+          checkpoints.save("last", now, state, self.iterator, info)
+          self._save_best(checkpoints, stage, now, state, info)
+        clock, since = time.monotonic(), now
     return state, info
 
   def _enter(self, stage: Stage, state: State) -> State:
@@ -218,11 +218,7 @@ class Run:
       make_state(stage.network, stage.optimizer, self.config.seed),
       self.replicated,
     )
-    same = jax.tree.structure(new["opt"]) == jax.tree.structure(state["opt"])
-    moved = carry_over(state, new)
-    if not stage.fresh and same:
-      moved["opt"] = state["opt"]
-    return moved
+    return carry_over(state, new, fresh=stage.fresh)
 
   def _fire(self, stage, state, batch, step_now):
     """The events whose time has come."""
@@ -245,26 +241,54 @@ class Run:
         " `optim.warmup` or set `optim.grad_clip`."
       )
 
+  def _log(self, out, display, now, scalars, rate) -> None:
+    """Writes and shows the metrics of an interval."""
+    values = {f"train_{k}": v for k, v in scalars.items()}
+    out.write_scalars(now, values | {"images_per_s": rate})
+    names = self.task.eval_metrics.__annotations__
+    shown = {k: scalars[k] for k in names if k in scalars}
+    display.update(now, shown, rate)
+
   def _evaluate(self, eval_step, state, info) -> dict[str, Any]:
+    """`info` with a new evaluation of the deployed network."""
     metrics = self.task.eval_metrics.empty()
     for batch in self.eval_batches:
       metrics = eval_step(state, metrics, self._put(batch))
-    got = {k: float(v) for k, v in metrics.compute().items()}
-    key = self.task.headline
-    better = not info["best"] or got[key] > info["best"][key]
-    return {**info, "eval": got, "best": got if better else info["best"]}
+    return {**info, "eval": {k: float(v) for k, v in metrics.compute().items()}}
 
-  def _save(self, checkpoints, step_now, state, info) -> None:
-    checkpoints.save("last", step_now, state, self.iterator, info)
-    if info["best"] == info["eval"]:
-      checkpoints.save("best", step_now, state, self.iterator, info)
+  def _report(self, out, display, now, scalars, info) -> None:
+    """Writes and shows an evaluation."""
+    got = info["eval"]
+    out.write_scalars(now, {f"eval_{k}": v for k, v in got.items()})
+    shown = {"train loss": scalars["loss"]}
+    shown |= {f"test {k}": v for k, v in got.items()}
+    display.evaluated(now, now / self.steps_per_epoch, shown)
+
+  def _save_best(self, checkpoints, stage, now, state, info) -> None:
+    """Keeps a checkpoint that is better than the one kept.
+
+    Only in the last stage: the networks of earlier ones are others.
+    """
+    if stage is not self.stages[-1] or not info["eval"]:
+      return
+    key, best = self.task.headline, {}
+    if checkpoints.latest("best") is not None:
+      best = checkpoints.info("best")["eval"]
+    if not best or info["eval"][key] > best[key]:
+      checkpoints.save("best", now, state, self.iterator, info)
+      best = info["eval"]
+    info["best"] = best
 
   def _record(self, info) -> None:
+    """Appends the record, unless this run is on record already."""
+    if info["id"] in record_lib.ids(self.record):
+      return
     metrics = dict(info["eval"])
     metrics |= {f"best_{k}": v for k, v in info["best"].items()}
     record_lib.append(
       self.record,
       record_lib.Record(
+        id=info["id"],
         name=self.name,
         config=workdir_lib.to_json(self.config),
         seed=self.config.seed,
@@ -273,21 +297,3 @@ class Run:
         wall_seconds=info["seconds"],
       ).to_json(),
     )
-
-
-def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
-  """Evaluates the deployed network of a finished or running run.
-
-  Args:
-    workdir: of the run.
-    kind: `"last"` or `"best"` checkpoint.
-  """
-  config = workdir_lib.read_config(workdir)
-  network, state, _ = setup.restore(config, workdir, kind)
-  task = tasks.build(config.task)
-  eval_step = step.make_eval_step(network, task)
-  _, source = setup.load_data(config)
-  metrics = task.eval_metrics.empty()
-  for batch in setup.make_eval_batches(config, source):
-    metrics = eval_step(state, metrics, batch)
-  return {k: float(v) for k, v in metrics.compute().items()}

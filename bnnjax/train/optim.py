@@ -52,6 +52,8 @@ def make_schedule(optim: Mapping[str, Any], steps: int) -> optax.Schedule:
   """
   if optim["schedule"] not in SCHEDULES:
     raise registry.unknown("schedule", optim["schedule"], SCHEDULES)
+  if not 0 < optim["lr"] < float("inf"):
+    raise ValueError(f"`optim.lr` must be above 0, got {optim['lr']}.")
   warmup = to_step(optim["warmup"], steps)
   until = to_step(optim["decay_until"], steps)
   if not warmup < until:

@@ -4,6 +4,7 @@ Everything is checked here, before anything is compiled or written.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ from bnnjax.core.progress import to_step
 from bnnjax.train import optim
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
-from bnnjax.train.state import Network, make_state
+from bnnjax.train.state import Network, State, make_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,24 +107,34 @@ def load_teacher(config: ConfigDict, workdir: str) -> tuple[Network, Any]:
         f"Teacher and student differ in `data.{field}`: {their} and {mine}."
       )
   network, state, _ = restore(theirs, workdir, "last")
-  return network, {k: state[k] for k in ("params", "rest")}
+  variables = {k: state[k] for k in ("params", "rest")}
+  _, replicated = shardings(config.data)
+  return network, jax.device_put(variables, replicated)
 
 
-def restore(config: ConfigDict, workdir: epath.PathLike, kind: str):
-  """Network, state and info of a checkpoint."""
-  overrides = config.stages[-1].get("model", {}) if config.stages else {}
-  network = network_of(config, overrides)
-  optimizer = optim.make_optimizer(
-    config.optim.to_dict(), max(config.steps, 100), network.kinds
-  )
+def stage_at(stages: Sequence[Stage], step: int) -> Stage:
+  """The stage whose network a checkpoint of that step holds."""
+  return next(s for s in stages if step <= s.stop)
+
+
+def restore(
+  config: ConfigDict, workdir: epath.PathLike, kind: str
+) -> tuple[Network, State, dict[str, Any]]:
+  """Network, state and info of a checkpoint.
+
+  Raises:
+    ValueError: there is no such checkpoint.
+  """
   checkpoints = Checkpoints(workdir, create=False)
   try:
+    info = checkpoints.info(kind)
+    stage = stage_at(plan(config, info["steps"]), checkpoints.latest(kind))
     state, info = checkpoints.restore(
-      kind, make_state(network, optimizer, config.seed)
+      kind, make_state(stage.network, stage.optimizer, config.seed)
     )
   finally:
     checkpoints.close()
-  return network, state, info
+  return stage.network, state, info
 
 
 def load_data(config: ConfigDict):

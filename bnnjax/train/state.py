@@ -3,7 +3,7 @@
     {"params": ..., "rest": ..., "opt": ..., "step": int32, "bad_step": int32}
 
 `params` are all `nnx.Param`s, `rest` the other variables (batch statistics,
-binarizer statistics), `bad_step` the first step whose loss was not finite, -1
+binarizer statistics), `bad_step` the first step whose loss or gradient was not finite, -1
 for none.
 """
 
@@ -43,7 +43,10 @@ class Network:
   def of(cls, build: Callable[[nnx.Rngs], nnx.Module]) -> "Network":
     """Reads the structure without allocating an array."""
     abstract = models.abstract(build)
-    graphdef, params, _ = nnx.split(abstract, nnx.Param, ...)
+    module = abstract
+    if models.draws(abstract):  # dropout: its stream has to be a real one
+      module = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    graphdef, params, _ = nnx.split(module, nnx.Param, ...)
     kinds = jax.tree.map(
       _kind, params, is_leaf=lambda v: isinstance(v, nnx.Variable)
     )
@@ -91,16 +94,22 @@ def make_state(
   }
 
 
-def carry_over(old: State, new: State) -> State:
-  """`new` with the variables that `old` has under the same path and shape.
+def carry_over(old: State, new: State, *, fresh: bool) -> State:
+  """`new` with the arrays that `old` has under the same path and shape.
 
   How a network passes from one stage of a run to the next; what only the new
   stage has (a scale, say) keeps its initial value.
+
+  Args:
+    old, new: states of the two stages.
+    fresh: the optimizer starts anew.
   """
+  parts = ("params", "rest") if fresh else ("params", "rest", "opt")
   kept = {
     jax.tree_util.keystr(path): leaf
-    for part in ("params", "rest")
-    for path, leaf in jax.tree_util.tree_leaves_with_path({part: old[part]})
+    for path, leaf in jax.tree_util.tree_leaves_with_path(
+      {part: old[part] for part in parts}
+    )
   }
 
   def take(path, leaf):
@@ -108,6 +117,6 @@ def carry_over(old: State, new: State) -> State:
     return leaf if mine is None or mine.shape != leaf.shape else mine
 
   moved = jax.tree_util.tree_map_with_path(
-    take, {"params": new["params"], "rest": new["rest"]}
+    take, {part: new[part] for part in parts}
   )
   return {**new, **moved, "step": old["step"], "bad_step": old["bad_step"]}

@@ -26,8 +26,8 @@ def make_train_step(
 ) -> Callable[..., tuple[State, Any]]:
   """`(state, metrics, batch, teacher_state) -> (state, metrics)`, jitted.
 
-  State and metrics are donated. The parameters of a step whose loss is not
-  finite are not good any more; `bad_step` remembers the first one.
+  State and metrics are donated. The parameters after a step whose loss or
+  gradient is not finite are not good any more; `bad_step` remembers the first.
   """
 
   @functools.partial(jax.jit, donate_argnums=(0, 1))
@@ -44,13 +44,15 @@ def make_train_step(
     (loss, (rest, outputs)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
       state["params"]
     )
+    norm = optax.tree.norm(grads)
     updates, opt = optimizer.update(grads, state["opt"], state["params"])
     params = optax.apply_updates(state["params"], updates)
     outputs |= {
-      "grad_norm": optax.tree.norm(grads),
+      "grad_norm": norm,
       "flip_ratio": flip_ratio(state["params"], params, network.kinds),
     }
-    first = (state["bad_step"] < 0) & ~jnp.isfinite(loss)
+    finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+    first = (state["bad_step"] < 0) & ~finite
     new = {
       "params": params,
       "rest": rest,

@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any
 
+import jax
 from etils import epath
 from ml_collections import ConfigDict
 
@@ -25,7 +26,7 @@ def claim(workdir: epath.PathLike, config: ConfigDict) -> epath.Path:
   path = epath.Path(workdir)
   stored = path / "config.json"
   if stored.exists():
-    theirs, ours = json.loads(stored.read_text()), to_json(config)
+    theirs, ours = _read(stored), to_json(config)
     if theirs != ours:
       raise ValueError(
         f"The workdir {path} holds a run of another config: {_first_difference(theirs, ours)}."
@@ -38,7 +39,10 @@ def claim(workdir: epath.PathLike, config: ConfigDict) -> epath.Path:
     path.mkdir(parents=True, exist_ok=True)
     if not os.access(path, os.W_OK):
       raise PermissionError("no permission to write")
-    stored.write_text(json.dumps(to_json(config), indent=2) + "\n")
+    if jax.process_index() == 0:
+      draft = path / "config.json.new"
+      draft.write_text(json.dumps(to_json(config), indent=2) + "\n")
+      draft.rename(stored)
   except OSError as error:
     raise ValueError(
       f"The workdir {path} cannot be written ({error}). Choose another one with"
@@ -56,7 +60,17 @@ def read_config(workdir: epath.PathLike) -> ConfigDict:
   stored = epath.Path(workdir) / "config.json"
   if not stored.exists():
     raise ValueError(f"{workdir} holds no run: {stored} does not exist.")
-  return config_lib.resolve(_tuples(json.loads(stored.read_text())))
+  return config_lib.resolve(_tuples(_read(stored)))
+
+
+def _read(stored: epath.Path) -> dict[str, Any]:
+  try:
+    return json.loads(stored.read_text())
+  except json.JSONDecodeError as error:
+    raise ValueError(
+      f"{stored} is not a config ({error}): the folder is no run of bnnjax, or"
+      " it was damaged. Choose another --workdir."
+    ) from error
 
 
 def _tuples(value):

@@ -15,9 +15,16 @@ from rich import progress as rich_progress
 
 
 class JsonlWriter:
-  """One JSON object a line in `metrics.jsonl`, written through at once."""
+  """One JSON object a line in `metrics.jsonl`, written through at once.
 
-  def __init__(self, workdir: epath.Path):
+  Args:
+    workdir: of the run.
+    start: step that the run goes on from; later lines, of a session that was
+      killed after its last checkpoint, go.
+  """
+
+  def __init__(self, workdir: epath.Path, start: int = 0):
+    truncate(workdir / "metrics.jsonl", start)
     self._file = open(workdir / "metrics.jsonl", "a", buffering=1)  # noqa: SIM115
 
   def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -29,6 +36,18 @@ class JsonlWriter:
 
   def close(self) -> None:
     self._file.close()
+
+
+def truncate(file: epath.Path, step: int) -> None:
+  """Drops the JSON lines of later steps."""
+  if not file.exists():
+    return
+  lines = file.read_text().splitlines(keepends=True)
+  kept = [
+    x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step
+  ]
+  if kept != lines:
+    file.write_text("".join(kept))
 
 
 class TensorBoardWriter:
@@ -58,12 +77,19 @@ class TensorBoardWriter:
 class Writers:
   """Writes to all of them; on processes other than the first, to none."""
 
-  def __init__(self, workdir: epath.Path, *, tensorboard: bool, active: bool):
+  def __init__(
+    self,
+    workdir: epath.Path,
+    *,
+    tensorboard: bool,
+    active: bool,
+    start: int = 0,
+  ):
     self._all = []
     if active and tensorboard:
       self._all.append(TensorBoardWriter(workdir))
     if active:
-      self._all.append(JsonlWriter(workdir))
+      self._all.append(JsonlWriter(workdir, start))
 
   def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
     for writer in self._all:

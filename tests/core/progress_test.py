@@ -12,6 +12,7 @@ def test_times_are_fractions_or_steps():
   assert to_step(7500 / 124_800, 124_800) == 7500
   assert to_step(1, 10) == 1
   assert to_step(1.0, 10) == 10
+  assert to_step(120.0, 1000) == 120  # what a config makes of 120
   assert int(to_step(0.25, jnp.asarray(10))) == round(2.5)
 
 

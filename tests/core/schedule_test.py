@@ -79,3 +79,11 @@ def test_any_number_of_a_spec_may_follow_the_run():
 def test_errors(spec, message):
   with pytest.raises(ValueError, match=message):
     parse(spec, "weight")
+
+
+def test_switch_at_a_step_is_deployed_at_its_end():
+  """The end of a run lies after every step, however the time is given."""
+  for at in (0.5, 500):
+    made = parse(f"ste(clip=switch(at={at}, before=1.0, after=3.0))", "act")
+    x = jnp.array([2.0])
+    assert jax.grad(lambda x, m=made: m(x).sum())(x) == 1

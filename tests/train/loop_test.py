@@ -6,14 +6,17 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import loop, setup
+from bnnjax.train import evaluate, loop, setup
 from bnnjax.train.checkpoint import Checkpoints
+from bnnjax.train.state import Network
 
 
 def tiny(**model):
@@ -71,7 +74,7 @@ def test_loss_goes_down(finished):
 
 def test_evaluate_reads_the_checkpoint(finished):
   workdir, result = finished
-  got = loop.evaluate(workdir)
+  got = evaluate.evaluate(workdir)
   np.testing.assert_allclose(got["loss"], result.metrics["loss"], rtol=1e-5)
   assert got["accuracy"] == result.metrics["accuracy"]
 
@@ -103,6 +106,111 @@ def test_killed_run_goes_on_as_if_it_had_never_stopped(
     variables(tiny(), tmp_path / "run"),
   )
   jax.tree.map(np.testing.assert_array_equal, want, got)
+
+
+def test_a_run_killed_before_its_record_is_recorded(tmp_path, monkeypatch):
+  def killed(self, info):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(loop.Run, "_record", killed)
+    with pytest.raises(KeyboardInterrupt):
+      loop.train(tiny(), tmp_path / "run")
+  result = loop.train(tiny(), tmp_path / "run")
+  assert result.resumed
+  assert len(list(record_lib.read(result.record))) == 1
+
+
+def test_best_survives_a_kill_between_the_two_saves(tmp_path, monkeypatch):
+  def killed(*_):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(loop.Run, "_save_best", killed)
+    with pytest.raises(KeyboardInterrupt):
+      loop.train(tiny(), tmp_path / "run")
+  result = loop.train(tiny(), tmp_path / "run")
+  (record,) = record_lib.read(result.record)
+  best = evaluate.evaluate(tmp_path / "run", "best")
+  np.testing.assert_allclose(
+    best["accuracy"], record["metrics"]["best_accuracy"]
+  )
+
+
+def test_best_belongs_to_the_last_stage(tmp_path):
+  """A float first stage may be better; it is not the network that is meant."""
+  config = tiny()
+  config.steps, config.eval_every = 8, 0.5
+  config.stages = (
+    {"until": 6, "model": {"weight": None, "act": None}},
+    {"until": 1.0},
+  )
+  result = loop.train(config, tmp_path / "run")
+  (record,) = record_lib.read(result.record)
+  assert Checkpoints(tmp_path / "run", create=False).latest("best") == 8
+  best = evaluate.evaluate(tmp_path / "run", "best")
+  assert best["accuracy"] == record["metrics"]["best_accuracy"]
+
+
+def test_stage_without_restart_keeps_the_schedule(tmp_path):
+  """Also where its optimizer has other parts than the one before."""
+  config = tiny()
+  config.optim.latent = {"lr": 0.01}
+  config.stages = ({"until": 4, "model": {"weight": None}}, {"until": 1.0})
+  loop.train(config, tmp_path / "run")
+  _, state, _ = setup.restore(
+    config_lib.resolve(config), tmp_path / "run", "last"
+  )
+  paths = jax.tree_util.tree_leaves_with_path(state["opt"])
+  counts = {int(x) for p, x in paths if "count" in jax.tree_util.keystr(p)}
+  assert counts == {8}
+
+
+def test_gradient_that_is_not_finite_stops_too(tmp_path):
+  """The loss may still be finite: sqrt at 0."""
+
+  @registry.register("event", "flatten")
+  def flatten(model, batch):
+    del batch
+    model.norms[0].scale[...] = model.norms[0].scale[...] * 0
+    model.norms[0].bias[...] = model.norms[0].bias[...] * 0
+
+  config = tiny(hidden=(8,), weight=None, act=None)
+  config.events = ((5, "flatten"),)
+  original = setup.network_of
+
+  def with_root(config, overrides=()):
+    network = original(config, overrides)
+
+    def build(rngs):
+      model = network.build(rngs)
+      model.head = RootHead(model.head)
+      return model
+
+    class RootHead(nnx.Module):
+      def __init__(self, head):
+        self.head = head
+
+      def __call__(self, x, mode):
+        return self.head(jnp.sqrt(jnp.abs(x)), mode)
+
+    return Network.of(build)
+
+  try:
+    with pytest.MonkeyPatch.context() as patch:
+      patch.setattr(setup, "network_of", with_root)
+      with pytest.raises(loop.NonFiniteLossError, match="step 5 of 8"):
+        loop.train(config, tmp_path / "run")
+  finally:
+    registry._TABLES["event"].pop("flatten")
+  assert Checkpoints(tmp_path / "run", create=False).latest("last") == 4
+
+
+def test_record_that_cannot_be_written_is_refused_first(tmp_path):
+  (tmp_path / "file").write_text("")
+  with pytest.raises(ValueError, match="record .* cannot be written"):
+    loop.train(tiny(), tmp_path / "run", record=tmp_path / "file" / "r.jsonl")
+  assert not (tmp_path / "run").exists()
 
 
 def test_tagged_and_untagged_runs_are_bit_identical(tmp_path):
@@ -281,6 +389,10 @@ from bnnjax.train import loop
 config = tiny()
 config.steps = 2
 result = loop.train(config, sys.argv[1])
+student = tiny()
+student.steps = 1
+student.task.distill = {"teacher": sys.argv[1]}
+loop.train(student, sys.argv[1] + "student")
 print(result.metrics)
 config.data.batch_size = 15
 try:
