@@ -150,6 +150,10 @@ def _counted(args, rest) -> list[Any]:
       "Give one of --config=FILE, --compare A B or MODULE:FUNCTION with"
       f" --shape; got {' and '.join(given) or 'none'}."
     )
+  if args.function and rest:
+    raise ValueError(f"Unknown argument {rest[0]}.")
+  if (args.shape or args.params) and not args.function:
+    raise ValueError("--shape and --params belong to MODULE:FUNCTION.")
   if args.function:
     return [target.count(args.function, args.shape, args.params)]
   specs = args.compare or [args.config]
@@ -167,7 +171,7 @@ def _list(args, rest) -> int:
       thing = registry.get(kind, name)
       text = getattr(thing, "paper", None) or thing.__doc__ or ""
       print(
-        f"  {name:22}{text.strip().splitlines()[0] if text.strip() else ''}"
+        f"  {name:28}{text.strip().splitlines()[0] if text.strip() else ''}"
       )
   return 0
 

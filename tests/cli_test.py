@@ -81,6 +81,20 @@ def test_cost_of_code_that_is_not_ours(capsys):
   assert got["ace"] == 256 * 3 * 8 * 5
 
 
+def test_arguments_that_the_config_leaves_out_can_be_given(capsys):
+  """Ablating an estimator needs no file: model arguments are open."""
+  for act, name in (("ste", "w1a1"), ("symmetric(bits=4)|tensor_max", "w1a4")):
+    status, out, _ = run(
+      capsys,
+      "cost",
+      f"--config={MINI}:smoke",
+      "--json",
+      f"--config.model.act={act}",
+    )
+    assert status == 0
+    assert name in json.loads(out)["macs"]
+
+
 def test_cost_compares_two_configs(capsys):
   status, out, _ = run(
     capsys, "cost", "--compare", f"{MINI}:smoke", f"{MINI}:smoke,float"
@@ -115,6 +129,12 @@ def test_list(capsys):
     (["train", f"--config={MINI}", "--foo=1"], "Unknown argument --foo"),
     (["cost", "--config=configs/imagenet_pokebnn.py:width=1.4"], "Nearest legal widths: 1.0, 1.25"),
     (["train", "--config=configs/cifar10_pokebnn.py"], "tfds build cifar10"),
+    (["cost", "jax.numpy:dot", "--shape=-2,4"], "written 1,224,224,3"),
+    (["cost", "jax.numpy:dot", "--shape=2", "--params=x"], "--params is written 0,2"),
+    (["cost", f"--config={MINI}", "--shape=2"], "belong to MODULE:FUNCTION"),
+    (["cost", "jax.numpy:dot", "--shape=2", "--foo"], "Unknown argument --foo"),
+    (["train", "--config=README.md"], "README.md does not run: SyntaxError"),
+    (["train", f"--config={MINI}", "--config.model.weigth=ste"], "Did you mean 'weight'"),
     (["cost"], "Give one of --config=FILE, --compare A B or MODULE:FUNCTION"),
     (["cost", "jax.numpy"], "Write 'jax.numpy' as package.module:function"),
     (["cost", "jax.numpyy:dot", "--shape=1"], "Cannot import 'jax.numpyy'"),

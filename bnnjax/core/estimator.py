@@ -187,6 +187,8 @@ FLOAT = Estimator("float", None, lambda x: jnp.ones_like(x), bits=32)
 
 
 def estimator(
+  function: Callable[..., jax.Array] | None = None,
+  /,
   *,
   alphabet: tuple[int, ...] | None = SIGN,
   bits: int | Callable[..., int] = 1,
@@ -222,6 +224,16 @@ def estimator(
 
   def make(function):
     signature = inspect.signature(function)
+    free = [
+      p.name
+      for p in signature.parameters.values()
+      if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
+    if not free or (len(free) > 1 and not full_rule):
+      raise TypeError(
+        f"Estimator {function.__name__!r} takes the tensor, and"
+        f" hyper-parameters after a `*`; got the arguments {signature}."
+      )
     defaults = {
       p.name: p.default
       for p in signature.parameters.values()
@@ -250,4 +262,4 @@ def estimator(
     )
     return registry.register("estimator", made.name)(made)
 
-  return make
+  return make if function is None else make(function)

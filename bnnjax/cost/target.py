@@ -24,7 +24,7 @@ def count(name: str, shapes: Sequence[str], params: str = "") -> Report:
     ValueError: no such module, function, or shape; what to write instead.
   """
   module, _, attribute = name.partition(":")
-  if not attribute:
+  if not attribute or not module:
     raise ValueError(f"Write {name!r} as package.module:function.")
   if "" not in sys.path:
     sys.path.insert(0, "")
@@ -38,7 +38,10 @@ def count(name: str, shapes: Sequence[str], params: str = "") -> Report:
   arguments = [shape(text) for text in shapes]
   if not arguments:
     raise ValueError(f"Give the shapes of {name}'s arguments with --shape.")
-  numbers = tuple(int(n) for n in params.split(",") if n.strip())
+  try:
+    numbers = tuple(int(n) for n in params.split(",")) if params else ()
+  except ValueError as error:
+    raise ValueError(f"--params is written 0,2, got {params!r}.") from error
   return count_function(getattr(found, attribute), *arguments, params=numbers)
 
 
@@ -50,10 +53,10 @@ def shape(text: str) -> jax.ShapeDtypeStruct:
   """
   sizes, _, dtype = text.partition(":")
   try:
-    return jax.ShapeDtypeStruct(
-      tuple(int(n) for n in sizes.split(",") if n.strip()),
-      jnp.dtype(dtype or "float32"),
-    )
+    axes = tuple(int(n) for n in sizes.split(",")) if sizes else ()
+    if min(axes, default=1) < 1:
+      raise ValueError("sizes are 1 or more")
+    return jax.ShapeDtypeStruct(axes, jnp.dtype(dtype or "float32"))
   except (TypeError, ValueError) as error:
     raise ValueError(
       f"A shape is written 1,224,224,3 or 1,128:int32, got {text!r}."

@@ -219,6 +219,11 @@ class Conv(_Contraction):
         f" {kernel_size}."
       )
     window = tuple(kernel_size)
+    if not window or min(window) < 1 or groups < 1:
+      raise ValueError(
+        f"`kernel_size` and `groups` must be at least 1, got {window} and"
+        f" {groups}."
+      )
     if in_features % groups or out_features % groups:
       raise ValueError(
         f"`groups` must divide input and output features: got groups={groups},"

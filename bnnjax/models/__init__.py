@@ -53,6 +53,11 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
     if p.name not in ("self", "rngs")
   ]
   for key in arguments:
+    if key in fixed:
+      raise ValueError(
+        f"`model.{key}` is decided by the data (`data.{key.removeprefix('image_')}`);"
+        " leave it out of the model's config."
+      )
     if key not in known:
       raise registry.unknown(
         f"argument of model {config['name']!r}", key, known

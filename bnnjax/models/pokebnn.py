@@ -160,6 +160,11 @@ def _plan(
     ValueError: a width with a fraction of a channel, or one that breaks the
       tiled shortcut.
   """
+  if not stages or any(len(s) != 2 or min(s) < 1 for s in stages):
+    raise ValueError(
+      "`stages` is a sequence of (features, blocks), all at least 1, got"
+      f" {stages!r}."
+    )
   plan, before = [], stem_features
   for stage, (features, blocks) in enumerate(stages):
     scaled = features * width

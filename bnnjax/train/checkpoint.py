@@ -63,7 +63,18 @@ class Checkpoints:
     """
     step = self._step(kind)
     parts = ocp.args.Composite(info=ocp.args.JsonRestore())
-    return self._managers[kind].restore(step, args=parts)["info"]
+    return self._read(kind, step, parts)["info"]
+
+  def _read(self, kind: str, step: int, parts: ocp.args.Composite):
+    try:
+      return self._managers[kind].restore(step, args=parts)
+    except Exception as error:  # orbax and tensorstore raise whatever
+      raise ValueError(
+        f"The checkpoint {self.root / kind / str(step)} cannot be read"
+        f" ({type(error).__name__}). It is damaged, or of another version:"
+        " delete the workdir to start over, or evaluate the other one with"
+        " --checkpoint."
+      ) from error
 
   def _step(self, kind: str) -> int:
     step = self.latest(kind)
@@ -94,7 +105,7 @@ class Checkpoints:
     }
     if data is not None:
       parts["data"] = grain.checkpoint.CheckpointRestore(data)
-    got = self._managers[kind].restore(step, args=ocp.args.Composite(**parts))
+    got = self._read(kind, step, ocp.args.Composite(**parts))
     return got["state"], got["info"]
 
   def close(self) -> None:

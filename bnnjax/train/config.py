@@ -4,6 +4,7 @@ A config file starts from `base()`, changes fields and returns it locked; a
 typo in the file or on the command line is answered with the nearest name.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -116,18 +117,43 @@ def _merge(defaults: ConfigDict, given: Mapping[str, Any], path: str) -> None:
         defaults[key] = value
 
 
+POSITIVE = (
+  "epochs", "eval_every", "log_every", "data.batch_size",
+  "data.eval_batch_size", "data.num_classes", "optim.lr",
+)  # fmt: skip
+
+
+def _check_types(config: ConfigDict, defaults: ConfigDict, path: str = ""):
+  """Every field has the type of its default; numbers are finite, not negative."""
+  for key, default in defaults.items():
+    name, value = f"{path}{key}", config[key]
+    if name in OPEN:
+      continue
+    if isinstance(default, ConfigDict):
+      _check_types(value, default, f"{name}.")
+      continue
+    wanted = {float: (int, float), tuple: (tuple, list)}.get(
+      type(default), type(default)
+    )
+    if name in ("data.augment", "data.eval_augment"):
+      wanted = (tuple, list, str)
+    wrong_bool = isinstance(value, bool) and not isinstance(default, bool)
+    if not isinstance(value, wanted) or wrong_bool:
+      raise ValueError(
+        f"Config field {name!r} must be a {type(default).__name__}, got"
+        f" {value!r}."
+      )
+    if isinstance(value, (int, float)):
+      least = "above 0" if name in POSITIVE else "0 or above"
+      fits = value > 0 if name in POSITIVE else value >= 0
+      if not fits or not math.isfinite(value):
+        raise ValueError(
+          f"Config field {name!r} must be {least} and finite, got {value!r}."
+        )
+
+
 def _check(config: ConfigDict) -> None:
-  positive = {
-    "epochs": config.epochs,
-    "eval_every": config.eval_every,
-    "log_every": config.log_every,
-    "data.batch_size": config.data.batch_size,
-    "data.eval_batch_size": config.data.eval_batch_size,
-    "data.num_classes": config.data.num_classes,
-  }
-  for name, value in positive.items():
-    if not isinstance(value, (int, float)) or value <= 0:
-      raise ValueError(f"Config field {name!r} must be above 0, got {value!r}.")
+  _check_types(config, base())
   for name, (kind, value) in {
     "model.name": ("model", config.model.name),
     "task.name": ("task", config.task.name),
@@ -136,6 +162,8 @@ def _check(config: ConfigDict) -> None:
       raise ValueError(f"Config field {name!r} is not set.")
     registry.get(kind, value)
   for stage in config.stages:
+    if not isinstance(stage, Mapping):
+      raise ValueError(f"A stage is a dict with `until`, got {stage!r}.")
     for key in stage:
       if key not in STAGE_FIELDS:
         raise registry.unknown("stage field", key, STAGE_FIELDS)
@@ -160,7 +188,7 @@ def check_times(config: ConfigDict, steps: int, required: tuple[str, ...]):
   """
   events = []
   for entry in config.events:
-    if len(entry) != 2:
+    if not isinstance(entry, (tuple, list)) or len(entry) != 2:
       raise ValueError(f"An event is (when, name), got {entry!r}.")
     when, name = entry
     known = {*registry.registered("event"), *required}

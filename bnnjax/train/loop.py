@@ -1,6 +1,7 @@
 """The training loop: from a config to a trained, evaluated, recorded network."""
 
 import dataclasses
+import math
 import time
 import uuid
 from typing import Any
@@ -254,7 +255,13 @@ class Run:
     metrics = self.task.eval_metrics.empty()
     for batch in self.eval_batches:
       metrics = eval_step(state, metrics, self._put(batch))
-    return {**info, "eval": {k: float(v) for k, v in metrics.compute().items()}}
+    got = {k: float(v) for k, v in metrics.compute().items()}
+    if not all(map(math.isfinite, got.values())):
+      raise NonFiniteLossError(
+        f"The evaluation at step {int(state['step'])} is not finite ({got})."
+        f" The last good checkpoint under {self.workdir} is kept."
+      )
+    return {**info, "eval": got}
 
   def _report(self, out, display, now, scalars, info) -> None:
     """Writes and shows an evaluation."""

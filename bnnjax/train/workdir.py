@@ -65,8 +65,11 @@ def read_config(workdir: epath.PathLike) -> ConfigDict:
 
 def _read(stored: epath.Path) -> dict[str, Any]:
   try:
-    return json.loads(stored.read_text())
-  except json.JSONDecodeError as error:
+    found = json.loads(stored.read_text())
+    if not isinstance(found, dict):
+      raise ValueError("not an object")
+    return found
+  except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are
     raise ValueError(
       f"{stored} is not a config ({error}): the folder is no run of bnnjax, or"
       " it was damaged. Choose another --workdir."

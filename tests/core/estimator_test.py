@@ -50,6 +50,25 @@ def test_hyper_parameter_without_a_default():
       return x
 
 
+def test_decorator_without_parentheses():
+  @estimator
+  def bare(x):
+    return jnp.ones_like(x)
+
+  try:
+    assert registry.get("estimator", "bare") is bare
+  finally:
+    registry._TABLES["estimator"].pop("bare")
+
+
+def test_signature_that_cannot_be_meant():
+  for wrong in (lambda: 1, lambda x, width=1.0: x):
+    with pytest.raises(
+      TypeError, match=r"takes the tensor, and hyper-parameters"
+    ):
+      estimator(wrong)
+
+
 def test_full_rule():
   @estimator(full_rule=True)
   def squared(x, scale, dy, *, factor=2.0):

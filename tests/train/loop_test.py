@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -334,10 +335,22 @@ POKE = {
     ({"data.shape": (4, 4, 3)}, r"`data.shape` is \(4, 4, 3\), but images"),
     ({"data.num_classes": 7}, "`data.num_classes` is 7, but 'fake' has 3"),
     ({"data.name": "fashion_mnist_min"}, "Did you mean 'fashion_mnist_mini'"),
-    ({"data.batch_size": 0}, "'data.batch_size' must be above 0, got 0"),
+    ({"data.batch_size": 0}, "'data.batch_size' must be above 0 and finite, got 0"),
     ({"stages": ({"until": 0.5},)}, "The last stage ends at step 4"),
     ({"stages": ({"until": 0.5}, {"until": 3})}, "must increase: 3 is step 3"),
     ({"stages": ({"untill": 0.5},)}, "Unknown stage field 'untill'. Did you mean 'until'"),
+    ({"model": {**POKE, "num_classes": 7}}, "decided by the data"),
+    ({"model": {**POKE, "stages": ()}}, r"sequence of \(features, blocks\)"),
+    ({"optim.lr": -1.0}, "'optim.lr' must be above 0 and finite, got -1.0"),
+    ({"optim.weight_decay": "x"}, "'optim.weight_decay' must be a float, got 'x'"),
+    ({"optim.grad_clip": float("nan")}, "must be 0 or above and finite, got nan"),
+    ({"eval_every": float("nan")}, "must be above 0 and finite, got nan"),
+    ({"log_every": 1.5}, "'log_every' must be a int, got 1.5"),
+    ({"seed": -1}, "'seed' must be 0 or above"),
+    ({"data.name": 3}, "'data.name' must be a str, got 3"),
+    ({"events": 3}, "'events' must be a tuple, got 3"),
+    ({"events": (3,)}, r"An event is \(when, name\), got 3"),
+    ({"stages": (3,)}, "A stage is a dict with `until`, got 3"),
     ({"dat": 3}, "Unknown config field 'dat'. Did you mean 'data'"),
   ],
 )  # fmt: skip
@@ -364,6 +377,28 @@ def test_workdir_of_another_config(finished):
     match=r"run of another config: `optim.lr` is 0.03 there and 0.5 here",
   ):
     loop.train(config, finished[0])
+
+
+def test_workdir_with_a_damaged_config(tmp_path):
+  for text in ("", "{", "[1]"):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config.json is not a config"):
+      loop.train(tiny(), tmp_path)
+    with pytest.raises(ValueError, match=r"config.json is not a config"):
+      evaluate.evaluate(tmp_path)
+
+
+def test_damaged_checkpoint(finished, tmp_path):
+  shutil.copytree(finished[0], tmp_path / "run")
+  for file in (tmp_path / "run" / "checkpoints" / "last").rglob("*"):
+    if file.is_file() and "state" in file.parts:
+      file.write_bytes(b"x")
+  for use in (
+    lambda: evaluate.evaluate(tmp_path / "run"),
+    lambda: loop.train(tiny(), tmp_path / "run"),
+  ):
+    with pytest.raises(ValueError, match=r"last/8 cannot be read.*start over"):
+      use()
 
 
 def test_workdir_that_cannot_be_written(tmp_path):
