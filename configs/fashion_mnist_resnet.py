@@ -46,5 +46,5 @@ def get_config(arg: str = ""):
   if arg.smoke:
     config_lib.make_smoke(config)
     config.data.augment = ("flip",)
-    config.model.update(variant="20", width=0.5)
+    config.model.update(variant="8", width=0.5)
   return config.lock()

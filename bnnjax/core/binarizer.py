@@ -40,15 +40,12 @@ class Binarizer:
       scales, ReSTE). `None` takes the scale's default.
     measure: the scale sees the `"latent"` or the `"transformed"` tensor.
     start: when training starts to quantize: a fraction of the run (float) or a
-      step (int). Tags describe the network after it; the deployed network is
-      always quantized.
+      step (int); tags describe the network after it.
     role: `"weight"` or `"act"`.
-    tag: whether values carry their bit-width for the cost counter. Off, nothing
-      changes but the count.
-    latent: whether a float weight stands behind the binary one. Without, the
-      weight itself is in {-1, +1} and flipped by its optimizer (Bop).
-    output, grad: what the method of a weight binarizer does to the output of
-      its layer and to the gradient of that; see `bnnjax.core.method`.
+    tag: whether values carry their bit-width; it changes nothing but the count.
+    latent: whether a float weight stands behind the binary one; if not, the
+      optimizer flips it (Bop).
+    output, grad: of the layer that owns a weight binarizer, see `core.method`.
   """
 
   estimator: Estimator

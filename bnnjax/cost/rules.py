@@ -62,15 +62,9 @@ def _multiply_tags(a: BitTag, b: BitTag) -> BitTag:
       sorted({x * y for x, y in itertools.product(a.alphabet, b.alphabet)})
     )
   # Sign times sign is a sign, and neither a sign nor a mask widens a value.
-  small = [
-    t.alphabet is not None and set(t.alphabet) <= {-1, 0, 1} for t in (a, b)
-  ]
-  if a.bits == b.bits == 1:
-    bits = 1
-  elif small[0] or small[1]:
-    bits = b.bits if small[0] else a.bits
-  else:
-    bits = a.bits + b.bits
+  small = any(t.alphabet and set(t.alphabet) <= {-1, 0, 1} for t in (a, b))
+  both = max if small or a.bits == b.bits == 1 else int.__add__
+  bits = both(a.bits, b.bits)
   groups = [g for g in (a.group, b.group) if g]
   if alphabet and len(alphabet) > 2**bits and alphabet != (-1, 0, 1):
     alphabet = None

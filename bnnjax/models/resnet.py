@@ -38,6 +38,7 @@ VARIANTS = {
   "50": Plan((3, 4, 6, 3), _WIDE, bottleneck=True),
   "101": Plan((3, 4, 23, 3), _WIDE, bottleneck=True),
   "20": Plan((3, 3, 3), (16, 32, 64)),
+  "8": Plan((1, 1, 1), (16, 32, 64)),
 }
 
 
@@ -100,7 +101,8 @@ class ResNet(ImageClassifier):
   Args:
     num_classes: outputs.
     image_shape: `[H, W, C]`.
-    variant: "18", "34", "50", "101", or "20" (CIFAR-10: 16 to 64 features).
+    variant: "18", "34", "50", "101", or "20", "8" (CIFAR-10: 16 to
+      64 features).
     layout: a key of `LAYOUTS`.
     width: multiplies the features of all stages and of the stem.
     stem: `"imagenet"` (7x7 stride 2, 3x3 pool stride 2) or `"small"` (3x3);

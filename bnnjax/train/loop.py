@@ -18,6 +18,7 @@ from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.setup import Stage
 from bnnjax.train.state import State, carry_over, make_state
+from bnnjax.train.step import NonFiniteLossError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +38,6 @@ class Result:
   checkpoint: epath.Path
   record: epath.Path
   resumed: bool
-
-
-class NonFiniteLossError(FloatingPointError):
-  """The loss became infinite or NaN; the last good checkpoint is kept."""
 
 
 def train(

@@ -15,6 +15,10 @@ from bnnjax.core.progress import Mode, Progress
 from bnnjax.train.state import Network, State
 
 
+class NonFiniteLossError(FloatingPointError):
+  """The loss became infinite or NaN; the last good checkpoint is kept."""
+
+
 def make_train_step(
   network: Network,
   optimizer: optax.GradientTransformation,

@@ -86,7 +86,8 @@ def test_multiples_of_a_quarter_are_legal(width):
     {"name": "pokebnn", "width": width, "stages": ((64, 1), (128, 1))},
     rngs=nnx.Rngs(0),
   )
-  nnx.eval_shape(build)
+  last = nnx.eval_shape(build).blocks[-1].expand.conv
+  assert last.out_features == 4 * 128 * width
 
 
 @pytest.mark.parametrize("width", [1.4, 0.3, 0.0, -1.0])
