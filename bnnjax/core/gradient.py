@@ -6,7 +6,6 @@ low-bit approximation of it; forward nothing changes.
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,11 +29,7 @@ def gradient(function: Callable[..., jax.Array]) -> GradientQuantizer:
   made = GradientQuantizer(
     function.__name__,
     function,
-    {
-      p.name: p.default
-      for p in inspect.signature(function).parameters.values()
-      if p.kind is p.KEYWORD_ONLY
-    },
+    registry.defaults_of(function),
     function.__doc__,
   )
   return registry.register("grad", made.name)(made)

@@ -6,12 +6,22 @@ it; a typo is answered with the nearest registered name.
 """
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 _TABLES: dict[str, dict[str, Any]] = {}
+
+
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+  """Hyper-parameters of a formula: its keyword-only arguments' defaults."""
+  return {
+    p.name: p.default
+    for p in inspect.signature(function).parameters.values()
+    if p.kind is p.KEYWORD_ONLY
+  }
 
 
 def nearest(name: str, options: Iterable[str]) -> str:

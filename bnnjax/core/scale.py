@@ -9,7 +9,6 @@ into the step of its grid (`Estimator.step`).
 """
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -91,11 +90,7 @@ def scale(
       gradient,
       group,
       events or {},
-      {
-        p.name: p.default
-        for p in inspect.signature(function).parameters.values()
-        if p.kind is p.KEYWORD_ONLY
-      },
+      registry.defaults_of(function),
       function.__doc__,
     )
     return registry.register("scale", made.name)(made)

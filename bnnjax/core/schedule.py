@@ -8,7 +8,6 @@ uses its end. `f` below is the fraction of the run, 0 to 1.
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -79,11 +78,7 @@ def schedule(function: Callable[..., jax.Array]) -> Schedule:
   made = Schedule(
     function.__name__,
     function,
-    {
-      p.name: p.default
-      for p in inspect.signature(function).parameters.values()
-      if p.kind is p.KEYWORD_ONLY
-    },
+    registry.defaults_of(function),
     function.__doc__,
   )
   return registry.register("schedule", made.name)(made)

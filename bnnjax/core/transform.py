@@ -6,7 +6,6 @@ of an activation).
 """
 
 import dataclasses
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -77,11 +76,7 @@ def transform(
       function.__name__,
       plain if init is None else function,
       init,
-      {
-        p.name: p.default
-        for p in inspect.signature(function).parameters.values()
-        if p.kind is p.KEYWORD_ONLY
-      },
+      registry.defaults_of(function),
       function.__doc__,
     )
     return registry.register("transform", made.name)(made)
