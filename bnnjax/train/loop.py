@@ -152,6 +152,7 @@ class Run:
       "steps": self.steps,
       "eval": {},
       "best": {},
+      "flips": 0.0,
       "seconds": 0.0,
     }
     if done:
@@ -183,7 +184,7 @@ class Run:
       active=self.first,
     )
     every = max(1, round(config.eval_every * self.steps_per_epoch))
-    metrics = self.task.train_metrics.empty()
+    metrics = self._empty(self.task.train_metrics)
     began = clock = time.monotonic()
     since = now
     while now < stage.stop:
@@ -196,7 +197,9 @@ class Run:
       if now % config.log_every == 0 or evaluates:
         self._check_finite(state)
         scalars = {k: float(v) for k, v in metrics.compute().items()}
-        metrics = self.task.train_metrics.empty()
+        metrics = self._empty(self.task.train_metrics)
+        flips = info["flips"] + scalars["flip_ratio"] * (now - since)
+        info = {**info, "flips": flips}
         rate = (now - since) * config.data.batch_size
         rate /= time.monotonic() - clock
         self._log(out, display, now, scalars, rate)
@@ -225,6 +228,10 @@ class Run:
         state = step.make_event(stage.network, name)(state, batch)
     return state
 
+  def _empty(self, metrics: Any) -> Any:
+    """No observation yet, placed as a step returns it: one trace serves all."""
+    return jax.device_put(metrics.empty(), self.replicated)
+
   def _put(self, batch):
     return jax.tree.map(
       lambda x: jax.make_array_from_process_local_data(self.sharded, x), batch
@@ -249,7 +256,7 @@ class Run:
 
   def _evaluate(self, eval_step, state, info) -> dict[str, Any]:
     """`info` with a new evaluation of the deployed network."""
-    metrics = self.task.eval_metrics.empty()
+    metrics = self._empty(self.task.eval_metrics)
     for batch in self.eval_batches:
       metrics = eval_step(state, metrics, self._put(batch))
     got = {k: float(v) for k, v in metrics.compute().items()}
@@ -289,6 +296,7 @@ class Run:
       return
     metrics = dict(info["eval"])
     metrics |= {f"best_{k}": v for k, v in info["best"].items()}
+    metrics["flips_per_weight"] = info["flips"]
     record_lib.append(
       self.record,
       record_lib.Record(

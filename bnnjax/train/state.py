@@ -58,7 +58,11 @@ class Network:
     @jax.jit
     def make(key):
       _, params, rest = nnx.split(self.build(nnx.Rngs(key)), nnx.Param, ...)
-      return nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
+      # An array of weak type changes type in the first step: a new trace.
+      return jax.tree.map(
+        lambda x: jax.lax.convert_element_type(x, x.dtype),
+        (nnx.to_pure_dict(params), nnx.to_pure_dict(rest)),
+      )
 
     return make(jax.random.key(seed))
 
