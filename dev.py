@@ -51,7 +51,8 @@ def setup(python=sys.executable, name=".venv") -> pathlib.Path:
     "--quiet",
     "--disable-pip-version-check",
   )
-  check(*pip, "--require-hashes", "-r", LOCK)
+  # The lock is complete; one package of it asks for more than is used of it.
+  check(*pip, "--no-deps", "--require-hashes", "-r", LOCK)
   check(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
   shutil.copy(LOCK, stamp)
   return binary

@@ -24,7 +24,7 @@ _NAMES = {
   "count": "bnnjax.cost",
   "estimator": "bnnjax.core.estimator",
   "pack_signs": "bnnjax.core.packing",
-  "parse": "bnnjax.core.binarizer",
+  "parse": "bnnjax.core.parse",
   "registered": "bnnjax.core.registry",
   "sign": "bnnjax.core.estimator",
   "tag": "bnnjax.core.bits",

@@ -1,23 +1,32 @@
 r"""ResNet-8 with any registered method, on Fashion-MNIST: the ablation's config.
 
   bnnjax train --config=configs/fashion_mnist_resnet.py:method=bireal
+  bnnjax train --config=configs/fashion_mnist_resnet.py:method=reactnet,two_step,teacher=runs/fashion_mnist_resnet-method=float
 
 Arguments: `:method=NAME` (`bnnjax list method`, an estimator's spec, or
-`float`), `:full` (all 60,000 images; else the embedded 10,000), `:smoke` (fake
+`float`), `:two_step` (half the run with float weights, then both operands are
+low-bit), `:teacher=WORKDIR` (a trained run whose soft labels replace the
+labels), `:full` (all 60,000 images; else the embedded 10,000), `:smoke` (fake
 images, seconds), `:seed=0`. One network (a shortcut around every convolution),
 one optimizer and one budget for all methods: what differs is the binarizer.
 Measured: experiments/ablation.md, from experiments/ablation.py.
 """
 
-from bnnjax.core import registry
 from bnnjax.train import config as config_lib
+from bnnjax.train.recipe import use_method
 
 SIZE = 14  # images are halved: an ablation of all methods fits on two cores
 
 
 def get_config(arg: str = ""):
   arg = config_lib.parse_arg(
-    arg, method="bireal", full=False, smoke=False, seed=0
+    arg,
+    method="bireal",
+    two_step=False,
+    teacher="",
+    full=False,
+    smoke=False,
+    seed=0,
   )
   config = config_lib.base()
   config.seed = arg.seed
@@ -35,13 +44,16 @@ def get_config(arg: str = ""):
     "layout": "bireal",
     "stem": "small",
     "activation": "prelu",  # without one, the float network is a linear map
-    "weight": arg.method,
-    "act": arg.method,
   }
-  if arg.method in registry.registered("method"):
-    method = registry.get("method", arg.method)
-    config.optim.projection = method.projection or ""
+  use_method(config, arg.method)
   config.optim.update(lr=5e-3, schedule="cosine", warmup=0.05)
+  if arg.teacher:
+    config.task.distill = {"teacher": arg.teacher}
+  if arg.two_step:
+    config.stages = (
+      {"until": 0.5, "model": {"weight": None}, "restart": True},
+      {"until": 1.0, "restart": True},
+    )
   config.eval_every = 5.0
   if arg.smoke:
     config_lib.make_smoke(config)

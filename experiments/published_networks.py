@@ -48,7 +48,7 @@ def resnet(variant: str, w: int, a: int, edge: int | None = None, **more):
 def bert(w: int, a: int, **sizes) -> dict:
   """BiBERT's choice of tensors; position and type tables stay float."""
   act = spec(a, "act")
-  inside = dict.fromkeys(("query", "key", "value", "probs"), act)
+  inside = {"attention": dict.fromkeys(("query", "key", "value", "probs"), act)}
   outside = operands(w, a, "pooler_") | {"embedding": spec(w, "weight")}
   return {"name": "bert", **operands(w, a), **inside, **outside, **sizes}
 
@@ -135,8 +135,7 @@ def describe(network: str) -> str:
 
 
 def _is_spec(key: str) -> bool:
-  inside = ("query", "key", "value", "probs", "embedding")
-  return key in inside or key.endswith(("weight", "act"))
+  return key in ("attention", "embedding") or key.endswith(("weight", "act"))
 
 
 def _widths(arguments: dict, prefix: str = "") -> str:

@@ -2,11 +2,14 @@
 
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
+from bnnjax import tasks
 from bnnjax.core import registry
-from bnnjax.train import config_file, loop, setup
+from bnnjax.train import config as config_lib
+from bnnjax.train import config_file, loop, optim, setup
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -29,7 +32,9 @@ def test_full_config_is_complete(path):
   assert "Measured:" in doc or "Not run here" in doc
 
 
-@pytest.mark.parametrize("method", ["float", *registry.registered("method")])
+@pytest.mark.parametrize(
+  "method", ["float", *registry.registered("method", family="cnn")]
+)
 def test_every_method_trains_a_resnet(method, tmp_path):
   config = config_file.read(
     f"{ROOT}/configs/fashion_mnist_resnet.py:method={method},smoke"
@@ -38,6 +43,40 @@ def test_every_method_trains_a_resnet(method, tmp_path):
   assert np.isfinite(result.metrics["loss"])
 
 
-def test_teacher_argument_reaches_the_task():
-  config = config_file.read("configs/imagenet_pokebnn.py:teacher=runs/t")
+@pytest.mark.parametrize(
+  "name", ["imagenet_pokebnn", "imagenet_reactnet", "fashion_mnist_resnet"]
+)
+def test_teacher_argument_reaches_the_task(name):
+  config = config_file.read(f"configs/{name}.py:teacher=runs/t")
   assert config.task.distill.teacher == "runs/t"
+  assert tasks.build(config.task).weight == 1  # soft labels only
+
+
+def test_float_teacher_then_distilled_student_in_two_steps(tmp_path):
+  spec = f"{ROOT}/configs/fashion_mnist_resnet.py:smoke"
+  teacher = tmp_path / "teacher"
+  loop.train(config_file.read(f"{spec},method=float"), teacher)
+  config = config_file.read(
+    f"{spec},method=reactnet,two_step,teacher={teacher}"
+  )
+  result = loop.train(config, tmp_path / "student")
+  assert np.isfinite(result.metrics["loss"])
+  assert result.report.macs[1, 1] > 0  # the deployed network is that of step 2
+  first, second = setup.plan(config, config.steps)
+  assert "latent" not in jax.tree.leaves(first.network.kinds)
+  assert "latent" in jax.tree.leaves(second.network.kinds)
+
+
+def test_reactnet_decays_weights_in_the_first_step_only():
+  config = config_file.read(f"{ROOT}/configs/imagenet_reactnet.py")
+  decays = [
+    config_lib.optim_of(config, s)["weight_decay"] for s in config.stages
+  ]
+  assert decays == [1e-5, 0.0]
+  lr = optim.make_schedule(config.optim, 100)
+  np.testing.assert_allclose([lr(0), lr(50), lr(100)], [5e-4, 2.5e-4, 0.0])
+  alone = config_file.read(
+    f"{ROOT}/configs/imagenet_reactnet.py:two_step=false,variant=B"
+  )
+  assert alone.epochs == config.epochs / 2
+  assert not alone.stages

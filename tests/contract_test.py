@@ -14,8 +14,9 @@ import pytest
 from flax import nnx
 
 import bnnjax.methods
-from bnnjax.core import binarizer, bits, registry
+from bnnjax.core import bits, registry
 from bnnjax.core.estimator import SIGN
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.core.schedule import Annealed
 from bnnjax.layers.linear import Linear
@@ -117,7 +118,7 @@ def test_no_retrace_when_a_hyper_parameter_changes(name):
 
 @pytest.mark.parametrize(("method", "role"), PRESETS)
 def test_presets_tag_their_values(method, role):
-  made = binarizer.parse(method, role)
+  made = parse(method, role)
   x = X.reshape(8, -1)
   jaxpr = jax.make_jaxpr(lambda x: made.apply(x, *made.init(x))[0])(x)
   tags = [e for e in jaxpr.eqns if e.primitive is bits.tag_p]
@@ -127,7 +128,7 @@ def test_presets_tag_their_values(method, role):
 
 @pytest.mark.parametrize(("method", "role"), PRESETS)
 def test_presets_hold_their_alphabet_when_deployed(method, role):
-  made = binarizer.parse(method, role)
+  made = parse(method, role)
   if made.kind.alphabet is None:
     pytest.skip("a grid of several bits")
   x = X.reshape(8, -1)
@@ -163,7 +164,7 @@ def training_run(made, x, steps):
 @pytest.mark.parametrize(("method", "role"), PRESETS)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_gradients_follow_the_run_without_a_retrace(method, role, dtype):
-  made = binarizer.parse(method, role)
+  made = parse(method, role)
   x = X.reshape(8, -1).astype(dtype)
   grads, traces = training_run(made, x, (0, 5, 9))
   assert traces == 1
@@ -182,7 +183,7 @@ def ends_late(made):
 
 @pytest.mark.parametrize(("method", "role"), PRESETS)
 def test_annealed_presets_need_a_progress_only_in_training(method, role):
-  made = binarizer.parse(method, role)
+  made = parse(method, role)
   if not annealed(made):
     pytest.skip("no schedule")
   x = X.reshape(8, -1)
@@ -194,8 +195,8 @@ def test_annealed_presets_need_a_progress_only_in_training(method, role):
 @pytest.mark.parametrize(("method", "role"), PRESETS)
 def test_specs_combine(method, role):
   """The estimator of every preset works behind a transform, with a scale."""
-  name = binarizer.parse(method, role).estimator.name
-  made = binarizer.parse(f"center > {name}|channel_l1", role)
+  name = parse(method, role).estimator.name
+  made = parse(f"center > {name}|channel_l1", role)
   x = X[:32].reshape(8, -1)
   y, vjp = jax.vjp(lambda x: made(x), x)
   assert y.shape == x.shape

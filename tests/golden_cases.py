@@ -103,6 +103,26 @@ def parametrize(
   return mark
 
 
+def stem(case: Case) -> str:
+  """The case's name without a trailing index."""
+  return re.sub(r"_\d+$", "", case.name)
+
+
+def arrays(file: str) -> dict[str, np.ndarray]:
+  """All arrays of a file that holds one case."""
+  with np.load(FOLDER / file) as found:
+    return {key: found[key] for key in found.files}
+
+
+def close(got, want, tolerance: float, what: str = "") -> None:
+  """Asserts `max |got - want| <= tolerance max(max |want|, 1e-3)`."""
+  got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
+  assert got.shape == want.shape, f"{what}: shape {got.shape}, not {want.shape}"
+  error = np.max(np.abs(got - want), initial=0)
+  size = max(np.max(np.abs(want), initial=0), 1e-3)
+  assert error <= tolerance * size, f"{what}: off by {error / size:.3g}"
+
+
 def check(got, want, tolerance: float, what: str = "", skip=None) -> None:
   """Asserts `max |got - want| / (1 + |want|) <= tolerance`.
 

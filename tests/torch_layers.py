@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from bnnjax.core import registry
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers.linear import Conv, Linear
 from tests import golden_cases
@@ -141,3 +143,66 @@ def check_block(case: golden_cases.Case, module, names, tolerance=5e-4):
     golden_cases.check(got, want, tolerance, f"d{name}")
   left = {k for k in case.arrays if k[0] == "d" and k != "dx"}
   assert left == {f"d{name}" for name in names}, "gradients not compared"
+
+
+def zero_at_zero(spec, role="act", **options):
+  """The binarizer of a spec with the sign of its source: sign(0) = 0."""
+  made = parse(spec, role, **options)
+  if made is None or "at_zero" not in made.estimator.defaults:
+    return made
+  hp = (*made.estimator_hp, ("at_zero", 0))
+  return dataclasses.replace(made, estimator_hp=hp)
+
+
+def attention_options(name: str, **changed):
+  """A method's arguments of `Attention`, its signs with sign(0) = 0."""
+  given = {**registry.get("method", name).attention, **changed}
+  low = ("query", "key", "value", "probs")
+  return {k: zero_at_zero(v) if k in low else v for k, v in given.items()}
+
+
+def variable(module, path: str):
+  """The variable at a dotted path."""
+  for part in path.split("."):
+    is_item = part.isdigit() or isinstance(module, (dict, nnx.Dict))
+    module = (
+      module[int(part) if part.isdigit() else part]
+      if is_item
+      else getattr(module, part)
+    )
+  return module
+
+
+def ours(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+  """A torch parameter in our layout: matrices transposed, vectors reshaped."""
+  array = array.T if array.ndim == 2 else array
+  return array.reshape(shape)
+
+
+def fill(module, arrays, names: dict[str, str]) -> None:
+  """Sets variables from torch parameters; `names` maps to dotted paths."""
+  for name, path in names.items():
+    found = variable(module, path)
+    found[...] = jnp.asarray(ours(arrays[name], found.shape))
+
+
+def check_gradients(got, arrays, names: dict[str, str], tolerances) -> None:
+  """Compares a pure dict of gradients with torch's.
+
+  Args:
+    got: pure dict.
+    arrays: torch names to gradients.
+    names: torch names to dotted paths.
+    tolerances: of a name.
+  """
+  for name, path in names.items():
+    found = leaf(got, path)
+    want = ours(arrays[name], found.shape)
+    golden_cases.close(found, want, tolerances(name), name)
+
+
+def leaf(tree, path: str):
+  """The leaf of a pure dict at a dotted path."""
+  for part in path.split("."):
+    tree = tree[int(part) if part.isdigit() else part]
+  return tree

@@ -1,9 +1,4 @@
-"""A binarizer: transform, estimator and scale, told apart by a short string.
-
-[transform(k=v) > ] estimator(k=v) [ | scale(k=v)]      or a method's name
-
-A value may be a schedule: "ede(t=geometric(start=0.1, end=10.0))".
-"""
+"""A binarizer: transform, estimator and scale; `bnnjax.core.parse` reads one."""
 
 import dataclasses
 from typing import Any
@@ -12,12 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core import bits as bits_lib
-from bnnjax.core import registry, uniform  # noqa: F401 (registers the grids)
-from bnnjax.core import spec as spec_lib
+from bnnjax.core import registry
 from bnnjax.core.estimator import FLOAT, Estimator
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized, Term
-from bnnjax.core.scale import GRADIENTS, Scale, Variables
+from bnnjax.core.scale import GRADIENTS, Measured, Scale, Variables
 from bnnjax.core.schedule import resolve
 from bnnjax.core.transform import Transform
 
@@ -36,8 +30,9 @@ class Binarizer:
       value may be `Annealed`.
     gradient: how the scale takes part in the backward pass: `"none"` (detached,
       does not touch dx: XNOR-Net, Bi-Real, ReActNet, PokeBNN), `"multiply"`
-      (detached, multiplies dx: larq) or `"full"` (differentiated: learned
-      scales, ReSTE). `None` takes the scale's default.
+      (detached, multiplies dx: larq), `"full"` (differentiated: learned
+      scales, ReSTE) or `"estimator"` (by the estimator's own rule: learned
+      steps). `None` takes the scale's default.
     measure: the scale sees the `"latent"` or the `"transformed"` tensor.
     start: when training starts to quantize: a fraction of the run (float) or a
       step (int); tags describe the network after it.
@@ -79,6 +74,12 @@ class Binarizer:
     if self.is_float and self.scale is not None:
       raise ValueError(
         f"A float tensor takes no scale, got {self.scale.name!r}."
+      )
+    if self._gradient == "estimator" and self.estimator.scale_slope is None:
+      raise ValueError(
+        f"Estimator {self.estimator.name!r} has no rule for its scale's"
+        " gradient: use an estimator that has one (elastic, elastic_cut), or a"
+        " gradient of 'none', 'multiply' or 'full'."
       )
     if self.estimator.step is not None and self._gradient != "none":
       raise ValueError(
@@ -169,7 +170,8 @@ class Binarizer:
     hp = resolve(self.estimator_hp, mode)
     own = {} if mode.deployed and self.estimator.training_only else params
     seen = latent if self.measure == "latent" else x
-    scale, stats, ready = self._measured(seen, params, stats, mode, hp)
+    got = self._measured(seen, params, stats, mode, hp)
+    scale, shift = got.scale, got.shift
     kind = self.kind
     full = scale
     if scale is not None and kind.group > 1:
@@ -177,39 +179,68 @@ class Binarizer:
     factor = 1.0 if full is None else full
     value = self.estimator.value(x, factor, own, **hp)
     surrogate = self._surrogate(x, factor, own, hp)
-    on = self._on(mode, ready)
+    if shift is not None:
+      surrogate = surrogate + shift
+      shift = jax.lax.stop_gradient(shift)
+    on = self._on(mode, got.ready)
     if on is not True:
       value = jnp.where(on, value, jax.lax.stop_gradient(x))
       surrogate = jnp.where(on, surrogate, x)
       scale = None if scale is None else jnp.where(on, scale, 1)
+      shift = None if shift is None else jnp.where(on, shift, 0)
     if self.tag:
       value = bits_lib.tag(value, kind, role=self.role)
     if scale is not None:
       scale = jax.lax.stop_gradient(scale)
     term = Term(value, scale, kind=kind)
-    return Quantized((term,), surrogate=surrogate), stats
+    return Quantized((term,), shift, surrogate), got.stats
+
+  def learn(
+    self,
+    event: str,
+    x: jax.Array,
+    params: Variables,
+    stats: Variables,
+    mode: Mode,
+  ) -> tuple[Variables, Variables]:
+    """Variables set from `x` at a loop event: first steps, learned hashes."""
+    if self.transform is not None:
+      hp = resolve(self.transform_hp, mode)
+      if event in self.transform.learns:
+        learn = self.transform.learns[event]
+        params, stats = learn(x, params, stats, mode, **hp)
+      x, stats = self.transform.apply(x, params, stats, mode, **hp)
+    if self.scale is not None and event in self.scale.learns:
+      hp = resolve(self.scale_hp, mode)
+      learn = self.scale.learns[event]
+      params, stats = learn(x, params, stats, mode, **hp)
+    return params, stats
+
+  @property
+  def learns(self) -> frozenset[str]:
+    """Loop events that `learn` takes part in."""
+    parts = (p for p in (self.transform, self.scale) if p is not None)
+    return frozenset(name for part in parts for name in part.learns)
 
   def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
     """Dequantized `x`, for binarizers without parameters or statistics."""
     return self.apply(x, *self.init(x), mode)[0].dequantize()
 
-  def _measured(self, x, params, stats, mode, hp):
-    """Scale of the grid (or `None`), new statistics, readiness."""
-    measure = 1.0
-    ready = True
+  def _measured(self, x, params, stats, mode, hp) -> Measured:
+    """What the scale says, its measure turned into the scale of the grid."""
+    got = Measured(None, stats)
     if self.scale is not None:
       if self._gradient != "full":
         x = jax.lax.stop_gradient(x)
       scale_hp = resolve(self.scale_hp, mode)
       got = self.scale.measure(x, params, stats, mode, **scale_hp)
-      measure, stats, ready = got.scale, got.stats, got.ready
     if self.estimator.step is not None:
       hp = self.estimator.hyper(**hp)
       hp.pop("at_zero", None)
-      measure = self.estimator.step(jnp.asarray(measure), **hp)
-    elif self.scale is None:
-      measure = None
-    return measure, stats, ready
+      measure = jnp.asarray(1.0 if got.scale is None else got.scale)
+      step = self.estimator.step(measure, **hp)
+      got = dataclasses.replace(got, scale=step)
+    return got
 
   @property
   def _gradient(self) -> str:
@@ -220,6 +251,8 @@ class Binarizer:
   def _surrogate(self, x, factor, params, hp):
     """The dequantized tensor with the method's backward rule."""
     if self._gradient == "none":
+      factor = jax.lax.stop_gradient(factor)
+    if self._gradient in ("none", "estimator"):
       return self.estimator(x, scale=factor, params=params, **hp)
     if self._gradient == "multiply":
       factor = jax.lax.stop_gradient(factor)
@@ -238,62 +271,6 @@ class Binarizer:
     if not self.start:
       return ready
     return mode.progress.reached(self.start) & ready
-
-
-def parse(spec: "str | Binarizer | None", role: str, **options: Any):
-  """Reads a spec string.
-
-  Args:
-    spec: `"ste"`, `"ste(clip=1.25)|channel_l1"`, `"center > ste | tensor_l1"`, a
-      method's name (its preset for this role), or a `Binarizer`; `None` and
-      `"float"` mean no binarization, `"standardize > float"` a transform alone.
-    role: `"weight"` or `"act"`.
-    **options: fields of the `Binarizer` (`gradient`, `measure`, `start`, `tag`)
-      that override the preset's.
-
-  Returns:
-    `Binarizer` or `None`.
-
-  Raises:
-    ValueError: an unknown name, with the nearest one; or bad syntax.
-    TypeError: neither a string nor a binarizer.
-
-  Example:
-    >>> parse("ste|channel_l1", "weight").scale.name
-    'channel_l1'
-  """
-  if spec is None or spec == "float":
-    return None
-  if isinstance(spec, Binarizer):
-    return dataclasses.replace(spec, role=role, **options)
-  if not isinstance(spec, str):
-    raise TypeError(
-      f"A {role} binarizer is a spec string, a Binarizer or None, got {spec!r}."
-    )
-  if spec.strip() in registry.registered("method"):
-    method = registry.get("method", spec.strip())
-    preset = getattr(method, role)
-    spec, options = preset.spec, {**dict(preset.options), **options}
-    if role == "weight":
-      options = {"output": method.output, "grad": method.grad, **options}
-    if spec is None:
-      return None
-  head, _, scale = spec.partition("|")
-  transform, _, estimator = head.rpartition(">")
-  parts: dict[str, Any] = {}
-  if estimator.strip() == "float":
-    parts["estimator"], estimator = FLOAT, ""
-  for kind, text in (
-    ("transform", transform),
-    ("estimator", estimator),
-    ("scale", scale),
-  ):
-    if text.strip():
-      also = registry.registered("method") if kind == "estimator" else ()
-      parts[kind], parts[f"{kind}_hp"] = spec_lib.part(kind, text, spec, also)
-  if "estimator" not in parts:
-    raise ValueError(f"Spec {spec!r} names no estimator.")
-  return Binarizer(role=role, **parts, **options)
 
 
 def _joined(old: Variables, new: Variables) -> Variables:

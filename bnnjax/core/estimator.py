@@ -68,6 +68,9 @@ class Estimator:
     forward: `(x, [params], *, [scale], [hp]) -> value`, given what it names;
       `None` for the sign.
     bits: width of the values, an int or a function of the hyper-parameters.
+    scale_slope: `(x, [scale], [value], **hp)`, the elementwise derivative of
+      the dequantized tensor by the scale, for a learned step with a rule of its
+      own (`Binarizer.gradient="estimator"`); or `None`.
     step: `(measure, **hp) -> scale`, what the scale's measurement means for
       this grid (the bound of an int4 grid is 7 steps); `None`: the scale itself.
     init: `(x, key, **hp) -> params`, trained parameters; `x` may be abstract.
@@ -81,6 +84,7 @@ class Estimator:
   rule: Callable[..., jax.Array] | None = None
   forward: Callable[..., jax.Array] | None = None
   bits: int | Callable[..., int] = 1
+  scale_slope: Callable[..., jax.Array] | None = None
   step: Callable[..., jax.Array] | None = None
   init: Callable[..., Parameters] | None = None
   training_only: bool = False
@@ -130,8 +134,8 @@ class Estimator:
 
     Args:
       x: latent tensor `[...]`.
-      scale: factor of the values, broadcast against `x`. It gets no gradient
-        and does not touch that of `x`.
+      scale: factor of the values, broadcast against `x`. It does not touch the
+        gradient of `x`, and gets one only from `scale_slope`.
       params: what `init` gave, trained since.
       **hp: hyper-parameters of this estimator.
 
@@ -144,14 +148,15 @@ class Estimator:
     hp = self.hyper(**hp)
     traced = {k: v for k, v in hp.items() if isinstance(v, (float, jax.Array))}
     static = tuple((k, v) for k, v in hp.items() if k not in traced)
-    scale = jax.lax.stop_gradient(scale)
+    if self.scale_slope is None:
+      scale = jax.lax.stop_gradient(scale)
     return _surrogate(self, static, x, scale, traced, params or {})
 
 
-def _call(function, hp, x, scale, params):
+def _call(function, hp, x, scale, params, **more):
   """Calls a formula; scale and parameters only go where they are asked for."""
   wanted = inspect.signature(function).parameters
-  own = {"scale": scale, "params": params}
+  own = {"scale": scale, "params": params, **more}
   return function(x, **{k: v for k, v in own.items() if k in wanted}, **hp)
 
 
@@ -169,14 +174,19 @@ def _surrogate_fwd(est, static, x, scale, traced, params):
 def _surrogate_bwd(est, static, residuals, dy):
   x, scale, traced, params = residuals
   hp = {k: v for k, v in (*static, *traced.items()) if k != "at_zero"}
-  dparams = None
+  dparams = dscale = None
   if est.rule is None:
     dx = dy * _call(est.slope, hp, x, scale, params)
   elif est.init is None:
     dx = est.rule(x, scale, dy, **hp)
   else:
     dx, dparams = est.rule(x, scale, dy, params, **hp)
-  return dx.astype(x.dtype), None, None, dparams
+  if est.scale_slope is not None:
+    value = est.value(x, scale, params, **dict(static), **traced)
+    each = dy * _call(est.scale_slope, hp, x, scale, params, value=value)
+    spread = lambda s: jnp.broadcast_to(s, x.shape)  # noqa: E731
+    (dscale,) = jax.linear_transpose(spread, scale)(each.astype(scale.dtype))
+  return dx.astype(x.dtype), dscale, None, dparams
 
 
 _surrogate.defvjp(_surrogate_fwd, _surrogate_bwd)
@@ -193,6 +203,7 @@ def estimator(
   alphabet: tuple[int, ...] | None = SIGN,
   bits: int | Callable[..., int] = 1,
   forward: Callable[..., jax.Array] | None = None,
+  scale_slope: Callable[..., jax.Array] | None = None,
   step: Callable[..., jax.Array] | None = None,
   full_rule: bool = False,
   init: Callable[..., Parameters] | None = None,
@@ -209,6 +220,7 @@ def estimator(
     bits: width of the values, or a function of the hyper-parameters.
     forward: the values, `None` for the sign (which takes `at_zero=`; another
       function does if it names that keyword).
+    scale_slope: derivative by the scale, see `Estimator`.
     step: turns what a scale measures into the step of the grid.
     full_rule: the function is the whole backward rule.
     init: `(x, key, **hp) -> params`, the trained parameters of a full rule.
@@ -254,6 +266,7 @@ def estimator(
       rule=function if full_rule else None,
       forward=forward,
       bits=bits,
+      scale_slope=scale_slope,
       step=step,
       init=init,
       training_only=training_only,

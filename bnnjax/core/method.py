@@ -1,6 +1,7 @@
 """A method: one paper, its presets and its citation."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from bnnjax.core import registry
@@ -27,6 +28,13 @@ class Method:
     grad: quantizer of a layer's gradients, see `bnnjax.core.gradient`.
     projection: what happens to latent weights after each update, by name.
     blocks: names of layers that the paper defines, e.g. `"PokeConv"`.
+    family: networks that the paper binarizes: `"cnn"`, `"transformer"` or
+      `"llm"`; configs and sweeps of one family take its methods.
+    attention: arguments of `bnnjax.layers.attention.Attention` that make the
+      paper's attention: binarizers of queries, keys, values and probabilities,
+      the mixer, the residual.
+    embedding: preset of a word embedding.
+    events: loop events of the recipe, `((when, name), ...)`.
   """
 
   name: str
@@ -38,9 +46,15 @@ class Method:
   grad: str | None = None
   projection: str | None = None
   blocks: tuple[str, ...] = ()
+  family: str = "cnn"
+  attention: Mapping[str, Any] = dataclasses.field(
+    default_factory=dict, hash=False
+  )
+  embedding: "Preset | str | None" = None
+  events: tuple[tuple[float | int, str], ...] = ()
 
   def __post_init__(self):
-    for role in ("weight", "act"):
+    for role in ("weight", "act", "embedding"):
       preset = getattr(self, role)
       if not isinstance(preset, Preset):
         object.__setattr__(self, role, Preset(preset))

@@ -18,8 +18,9 @@ import jax.numpy as jnp
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
 
-GRADIENTS = ("none", "multiply", "full")
+GRADIENTS = ("none", "multiply", "full", "estimator")
 Variables = dict[str, jax.Array]
+Learn = Callable[..., tuple[Variables, Variables]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +31,13 @@ class Measured:
     scale: broadcasts against the tensor (group scales: see `Term`).
     stats: new statistics.
     ready: whether the tensor may be quantized yet; `True` or a traced bool.
+    shift: added to `scale * value`, broadcasts against the tensor; or `None`.
   """
 
   scale: jax.Array
   stats: Variables = dataclasses.field(default_factory=dict)
   ready: jax.Array | bool = True
+  shift: jax.Array | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,9 @@ class Scale:
     init: `(x, **hp) -> (params, stats)`; `x` may be abstract.
     gradient: default of the option of that name (`Binarizer.gradient`).
     group: `(**hp) -> int`, elements of a group along the contracted axis.
-    events: names of the loop events that it cannot do without.
+    events: loop events that change its statistics: `stats -> stats` by name.
+    learns: loop events at which it sets its variables from the tensor:
+      `(x, params, stats, mode, **hp) -> (params, stats)` by name.
     defaults: hyper-parameters and their defaults.
   """
 
@@ -57,6 +62,9 @@ class Scale:
   gradient: str = "none"
   group: Callable[..., int] | None = None
   events: Mapping[str, Callable[[Variables], Variables]] = dataclasses.field(
+    default_factory=dict, hash=False
+  )
+  learns: Mapping[str, Learn] = dataclasses.field(
     default_factory=dict, hash=False
   )
   defaults: Mapping[str, Any] = dataclasses.field(
@@ -71,6 +79,7 @@ def scale(
   gradient: str = "none",
   group: Callable[..., int] | None = None,
   events: Mapping[str, Callable[[Variables], Variables]] | None = None,
+  learns: Mapping[str, Learn] | None = None,
 ) -> Callable[[Callable[..., Any]], Scale]:
   """Registers a scale.
 
@@ -90,6 +99,7 @@ def scale(
       gradient,
       group,
       events or {},
+      learns or {},
       registry.defaults_of(function),
       function.__doc__,
     )
@@ -155,6 +165,12 @@ def channel_max(x, *, pow2=False):
 def token_l1(x, *, pow2=False):
   """Mean magnitude over the features, one scale a token (XNOR-Net, linear)."""
   return _magnitude(x, "l1", (x.ndim - 1,), pow2)
+
+
+@scale()
+def token_max(x, *, pow2=False):
+  """Largest magnitude over the features, one bound a token (BitNet b1.58)."""
+  return _magnitude(x, "max", (x.ndim - 1,), pow2)
 
 
 @scale()

@@ -17,6 +17,7 @@ from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
 
 Variables = dict[str, jax.Array]
+Learn = Callable[..., tuple[Variables, Variables]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +28,17 @@ class Transform:
     name: as registered.
     function: `(x, params, stats, mode, **hp) -> (x, stats)`.
     init: `(x, **hp) -> (params, stats)`; `x` may be abstract.
+    learns: loop events at which it sets its variables from the tensor:
+      `(x, params, stats, mode, **hp) -> (params, stats)` by name.
     defaults: hyper-parameters and their defaults.
   """
 
   name: str
   function: Callable[..., tuple[jax.Array, Variables]]
   init: Callable[..., tuple[Variables, Variables]] | None = None
+  learns: Mapping[str, Learn] = dataclasses.field(
+    default_factory=dict, hash=False
+  )
   defaults: Mapping[str, Any] = dataclasses.field(
     default_factory=dict, hash=False
   )
@@ -59,12 +65,13 @@ def transform(
   function: Callable[..., Any] | None = None,
   *,
   init: Callable[..., tuple[Variables, Variables]] | None = None,
+  learns: Mapping[str, Learn] | None = None,
 ) -> Any:
   """Registers a transform.
 
   The decorated function is `f(x, *, hp=default)` returning the tensor, or, with
   `init`, `f(x, params, stats, mode, *, hp=default)` returning the tensor and the
-  new statistics.
+  new statistics; `learns` as in `Transform`.
   """
 
   def make(function):
@@ -76,6 +83,7 @@ def transform(
       function.__name__,
       plain if init is None else function,
       init,
+      learns or {},
       registry.defaults_of(function),
       function.__doc__,
     )
@@ -90,10 +98,32 @@ def no_variables(x, **_) -> tuple[Variables, Variables]:
   return {}, {}
 
 
+OVER = {
+  "channel": lambda ndim: tuple(range(ndim - 1)),
+  "token": lambda ndim: (ndim - 1,),
+  "tensor": lambda ndim: tuple(range(ndim)),
+}
+
+
 @transform
-def center(x: jax.Array) -> jax.Array:
-  """Subtracts the mean of each output channel; zero-mean signs hold most bits."""
-  return x - jnp.mean(x, axis=tuple(range(x.ndim - 1)), keepdims=True)
+def center(
+  x: jax.Array, *, per: str = "channel", detach: bool = False
+) -> jax.Array:
+  """Subtracts a mean; zero-mean signs hold most bits.
+
+  Args:
+    x: latent tensor `[..., C]`.
+    per: one mean for each `"channel"` (last axis), each `"token"` (row of the
+      last axis, as in an embedding) or the whole `"tensor"`.
+    detach: the mean is not differentiated: `dx = dy` (BiPFT, BitNet).
+
+  Raises:
+    ValueError: unknown `per`.
+  """
+  if per not in OVER:
+    raise registry.unknown("`per` of transform 'center'", per, OVER)
+  mean = jnp.mean(x, axis=OVER[per](x.ndim), keepdims=True)
+  return x - (jax.lax.stop_gradient(mean) if detach else mean)
 
 
 @transform

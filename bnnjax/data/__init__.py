@@ -1,4 +1,4 @@
-"""Images: sources by name, and grain iterators with a saved position.
+"""Images and texts: sources by name, grain iterators with a saved position.
 
   source = data.load("fashion_mnist_mini", "train")
   batches = data.make_train_iterator(
@@ -7,7 +7,8 @@
   batch = next(batches)  # image float32 [B, H, W, C], label int32 [B]
   position = batches.get_state()  # JSON-able; `set_state` continues there
 
-Importing this package imports neither grain, tfds nor scikit-learn.
+A text source such as `wordnet_mini` gives `tokens` int32 `[B, T]` for `image`.
+Importing this package imports neither grain, tfds, tokenizers nor scikit-learn.
 """
 
 from bnnjax.data import (  # noqa: F401 (each registers its sources)
@@ -15,9 +16,10 @@ from bnnjax.data import (  # noqa: F401 (each registers its sources)
   fake,
   fashion_mnist,
   tfds_source,
+  wordnet,
 )
 from bnnjax.data.pipeline import (
-  image_shape,
+  input_shape,
   make_eval_batches,
   make_train_iterator,
   steps_per_epoch,
@@ -28,6 +30,7 @@ from bnnjax.data.sources import (
   DatasetInfo,
   Source,
   load,
+  options_of,
 )
 
 __all__ = [
@@ -35,9 +38,10 @@ __all__ = [
   "DataNotFoundError",
   "DatasetInfo",
   "Source",
-  "image_shape",
+  "input_shape",
   "load",
   "make_eval_batches",
   "make_train_iterator",
+  "options_of",
   "steps_per_epoch",
 ]

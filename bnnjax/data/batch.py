@@ -1,13 +1,14 @@
 """What a pipeline runs per batch: read, augment, normalise; picklable."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from bnnjax.data import augment, sources
 
 Batch = dict[str, np.ndarray]
+Prepare = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +28,21 @@ def normaliser(
   info: sources.DatasetInfo,
   mean: Sequence[float] | None,
   std: Sequence[float] | None,
-) -> Normalise:
-  """Checks mean and std (by default the data set's own) and folds them."""
+) -> Prepare:
+  """Checks mean and std (by default the data set's own) and folds them.
+
+  Tokens pass as they are.
+
+  Raises:
+    ValueError: not one value a channel, a `std` that is not positive, or
+      either given for text.
+  """
+  if info.kind is sources.TEXT:
+    if mean is not None or std is not None:
+      raise ValueError(
+        f"`mean` and `std` are of pixels, but {info.name!r} holds text."
+      )
+    return np.asarray
   mean = info.mean if mean is None else mean
   std = info.std if std is None else std
   channels = info.shape[2]
@@ -52,12 +66,13 @@ class TrainBatch:
 
   source: sources.Source
   augments: tuple[augment.Augment, ...]
-  normalise: Normalise
+  normalise: Prepare
 
   def __call__(self, positions: np.ndarray, rng: np.random.Generator) -> Batch:
-    images, labels = self.source.read(positions)
-    images = augment.apply(self.augments, images, rng)
-    return {"image": self.normalise(images), "label": labels}
+    inputs, labels = self.source.read(positions)
+    inputs = augment.apply(self.augments, inputs, rng)
+    key = self.source.info.kind.key
+    return {key: self.normalise(inputs), "label": labels}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +81,7 @@ class EvalBatch:
 
   source: sources.Source
   augments: tuple[augment.Augment, ...]
-  normalise: Normalise
+  normalise: Prepare
   batch_size: int
   part: slice  # of this process
 
@@ -74,12 +89,12 @@ class EvalBatch:
     start = number * self.batch_size
     positions = np.arange(start, start + self.batch_size)[self.part]
     inside = positions < len(self.source)
-    images, labels = self.source.read(np.where(inside, positions, 0))
+    inputs, labels = self.source.read(np.where(inside, positions, 0))
     # The same draws in every evaluation, should an augmentation make any.
     rng = np.random.default_rng(number)
-    images = augment.apply(self.augments, images, rng)
+    inputs = augment.apply(self.augments, inputs, rng)
     return {
-      "image": self.normalise(images),
+      self.source.info.kind.key: self.normalise(inputs),
       "label": labels,
       "mask": inside.astype(np.float32),
     }

@@ -1,44 +1,36 @@
-"""Images that need no file: learnable noise for smoke runs and tests."""
+"""Learnable noise, images and texts: no file, for smoke runs and tests."""
+
+from typing import Any
 
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import sources
+from bnnjax.data import sources, tokenizer
 
 _SPLITS = ("train", "test")
 
 
 class FakeSource(sources.Source):
-  """Class patterns under noise, made on demand from (seed, split, index).
+  """Examples made on demand from (seed, split, index); labels take turns.
 
-  Pixel = 128 + 40 * (pattern of the class, +-1) + uniform noise in [-64, 64).
-  The patterns depend on the seed alone, so both splits share them, and are
-  blocks of 4x4 pixels, so that convolutions and padded crops can learn them.
+  A subclass draws an input of a class; what marks a class depends on the seed
+  alone, so both splits share it.
   """
 
-  def __init__(
-    self,
-    split: str,
-    shape: tuple[int, int, int],
-    num_classes: int,
-    size: int,
-    seed: int,
-  ):
-    self.info = sources.DatasetInfo(
-      name="fake",
-      shape=shape,
-      num_classes=num_classes,
-      mean=(0.5,) * shape[2],
-      std=(0.25,) * shape[2],
-      splits=dict.fromkeys(_SPLITS, size),
-    )
+  def __init__(self, split: str, size: int, seed: int, **info: Any):
+    if size < 1 or info["num_classes"] < 2:
+      raise ValueError(
+        "A fake data set needs at least 1 example and 2 classes: got"
+        f" size={size}, num_classes={info['num_classes']}."
+      )
+    splits = dict.fromkeys(_SPLITS, size)
+    self.info = sources.DatasetInfo(splits=splits, **info)
     self._size = size
     self._seed = seed, _SPLITS.index(split)
-    height, width, channels = shape
-    coarse = -(-height // 4), -(-width // 4), channels
-    signs = np.random.default_rng(seed).choice((-1, 1), (num_classes, *coarse))
-    blocks = signs.repeat(4, axis=1).repeat(4, axis=2)[:, :height, :width]
-    self._patterns = (128 + 40 * blocks).astype(np.int16)
+
+  def draw(self, label: int, rng: np.random.Generator) -> np.ndarray:
+    """An input of that class."""
+    raise NotImplementedError
 
   def __len__(self) -> int:
     return self._size
@@ -47,11 +39,58 @@ class FakeSource(sources.Source):
     index = range(self._size)[index]  # IndexError, and -1 is the last one
     label = index % self.info.num_classes
     rng = np.random.default_rng((*self._seed, index))
+    return {self.info.kind.key: self.draw(label, rng), "label": label}
+
+
+class FakeImages(FakeSource):
+  """Class patterns under noise.
+
+  Pixel = 128 + 40 * (pattern of the class, +-1) + uniform noise in [-64, 64).
+  The patterns are blocks of 4x4 pixels, so that convolutions and padded crops
+  can learn them.
+  """
+
+  def __init__(self, split: str, size: int, seed: int, **info: Any):
+    super().__init__(split, size, seed, **info)
+    height, width, channels = self.info.shape
+    coarse = -(-height // 4), -(-width // 4), channels
+    signs = np.random.default_rng(seed).choice(
+      (-1, 1), (self.info.num_classes, *coarse)
+    )
+    blocks = signs.repeat(4, axis=1).repeat(4, axis=2)[:, :height, :width]
+    self._patterns = (128 + 40 * blocks).astype(np.int16)
+
+  def draw(self, label, rng):
     noise = rng.integers(-64, 64, self.info.shape, np.int16)
-    return {
-      "image": (self._patterns[label] + noise).astype(np.uint8),
-      "label": label,
-    }
+    return (self._patterns[label] + noise).astype(np.uint8)
+
+
+class FakeText(FakeSource):
+  """`[CLS]`, then between T / 2 and T tokens, half of them of the class.
+
+  A class has `FAVOURITES` tokens of its own choice, the other half of a text is
+  any token that is not special.
+  """
+
+  FAVOURITES = 4
+
+  def __init__(self, split: str, size: int, seed: int, **info: Any):
+    super().__init__(split, size, seed, **info)
+    self._favourites = np.random.default_rng(seed).integers(
+      len(tokenizer.SPECIAL),
+      self.info.vocab,
+      (self.info.num_classes, self.FAVOURITES),
+    )
+
+  def draw(self, label, rng):
+    (longest,) = self.info.shape
+    length = rng.integers(longest // 2, longest) + 1
+    own = rng.choice(self._favourites[label], length)
+    other = rng.integers(len(tokenizer.SPECIAL), self.info.vocab, length)
+    tokens = np.full(longest, tokenizer.PAD, np.int32)
+    tokens[:length] = np.where(rng.random(length) < 0.5, own, other)
+    tokens[0] = tokenizer.SPECIAL.index("[CLS]")
+    return tokens
 
 
 @registry.register("source", "fake")
@@ -76,9 +115,51 @@ def fake(
   shape = tuple(shape)
   if len(shape) != 3 or min(shape) < 1:
     raise ValueError(f"`shape` must be (height, width, channels): got {shape}.")
-  if size < 1 or num_classes < 2:
+  return FakeImages(
+    split,
+    size,
+    seed,
+    name="fake",
+    shape=shape,
+    num_classes=num_classes,
+    mean=(0.5,) * shape[2],
+    std=(0.25,) * shape[2],
+  )
+
+
+@registry.register("source", "fake_text")
+def fake_text(
+  split: str,
+  *,
+  max_len: int = 16,
+  vocab: int = 128,
+  num_classes: int = 10,
+  size: int = 512,
+  seed: int = 0,
+) -> sources.Source:
+  """Learnable fake texts, each class with tokens that it prefers.
+
+  Args:
+    split: "train" or "test".
+    max_len: tokens of a text.
+    vocab: entries of the vocabulary, the special ones included.
+    num_classes: number of labels; they take turns, so classes are balanced.
+    size: number of examples of the split.
+    seed: another seed gives other preferences and other texts.
+  """
+  sources.check_split("fake_text", split, _SPLITS)
+  special = len(tokenizer.SPECIAL)
+  if max_len < 2 or vocab <= special:
     raise ValueError(
-      "A fake data set needs at least 1 example and 2 classes: got"
-      f" size={size}, num_classes={num_classes}."
+      "A fake text needs at least 2 tokens, and more entries than the"
+      f" {special} special ones: got max_len={max_len}, vocab={vocab}."
     )
-  return FakeSource(split, shape, num_classes, size, seed)
+  return FakeText(
+    split,
+    size,
+    seed,
+    name="fake_text",
+    shape=(max_len,),
+    num_classes=num_classes,
+    vocab=vocab,
+  )

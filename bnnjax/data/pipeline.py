@@ -4,9 +4,9 @@ grain shuffles and batches *positions*; images are read, augmented and
 normalised a whole batch at a time in numpy: 10,000 images of 28x28, padded,
 cropped and flipped, take 0.11 s on one core, and 0.47 s image by image.
 
-Batches are dicts of numpy arrays: `image` float32 `[B, H, W, C]`, `label`
-int32 `[B]`, and in evaluation `mask` float32 `[B]`, 0 where the last batch is
-filled up.
+Batches are dicts of numpy arrays: `image` float32 `[B, H, W, C]` or `tokens`
+int32 `[B, T]` (0 after the end of a text), `label` int32 `[B]`, and in
+evaluation `mask` float32 `[B]`, 0 where the last batch is filled up.
 """
 
 import dataclasses
@@ -50,10 +50,10 @@ def make_train_iterator(
   same examples whatever the number of processes.
 
   Args:
-    source: images and labels.
+    source: images or texts, and labels.
     batch_size: of all processes together.
     seed: order and augmentation; 0 <= seed < 2**32.
-    augment: see `augment.parse`, such as `("pad_crop(2)", "flip")`.
+    augment: see `augment.parse`, such as `("pad_crop(2)", "flip")`; of images.
     mean: per channel, of pixels in [0, 1]; by default the data set's own.
     std: per channel, as `mean`.
     num_epochs: None repeats for ever.
@@ -70,7 +70,8 @@ def make_train_iterator(
 
   Raises:
     ValueError: a batch that does not fit the source or the processes, images
-      that are not uint8 `[H, W, C]`, unknown augmentations.
+      that are not uint8 `[H, W, C]`, tokens that are not int32 `[T]`, unknown
+      augmentations, or any for text.
   """
   import grain
 
@@ -79,7 +80,7 @@ def make_train_iterator(
   steps = steps_per_epoch(source, batch_size)
   normalise = batch.normaliser(source.info, mean, std)
   make_batch = batch.TrainBatch(source, augment_lib.parse(augment), normalise)
-  image_shape(source, make_batch.augments)  # bad images: an error here, now
+  input_shape(source, make_batch.augments)  # bad inputs: an error here, now
   positions = (
     grain.MapDataset.range(len(source))
     .shuffle(seed=seed)
@@ -108,11 +109,11 @@ def make_eval_batches(
   """Every example exactly once, in order, in batches of one static shape.
 
   The last batch is filled up with copies of the first example under `mask` 0
-  (a real image, since a metric times 0 must not be NaN). All processes get the
+  (a real one, since a metric times 0 must not be NaN). All processes get the
   same number of batches.
 
   Args:
-    source: images and labels.
+    source: images or texts, and labels.
     batch_size: of all processes together.
     augment: deterministic ones, such as `("resize(256)", "center_crop(224)")`.
     mean: as in `make_train_iterator`.
@@ -128,7 +129,7 @@ def make_eval_batches(
   augments = augment_lib.parse(augment)
   local_batch_size(batch_size, count)
   normalise = batch.normaliser(source.info, mean, std)
-  image_shape(source, augments)
+  input_shape(source, augments)
   make_batch = batch.EvalBatch(
     source, augments, normalise, batch_size, slice(index, None, count)
   )
@@ -182,30 +183,41 @@ def local_batch_size(batch_size: int, process_count: int) -> int:
   return batch_size // process_count
 
 
-def image_shape(source: sources.Source, augment: Any = ()) -> tuple[int, ...]:
-  """Shape `(H, W, C)` of an image that comes out of a pipeline.
+def input_shape(source: sources.Source, augment: Any = ()) -> tuple[int, ...]:
+  """Shape of an input out of a pipeline: `(H, W, C)` of images, `(T,)` of text.
 
   Raises:
-    ValueError: the source's images are not uint8 `[H, W, C]` with as many
-      channels as its info says, or an augmentation does not fit them.
+    ValueError: the source's images are not uint8 `[H, W, C]` or its texts not
+      int32 `[T]`, as its info says, or an augmentation does not fit them.
   """
-  image = np.asarray(source[0]["image"])
   info = source.info
-  if image.dtype != np.uint8 or image.ndim != 3:
+  key, plural, dtype, axes = info.kind
+  first = np.asarray(source[0][key])
+  named = ", ".join(axes)
+  if first.dtype != dtype or first.ndim != len(axes):
     raise ValueError(
-      f"Images must be uint8 (height, width, channels): {info.name!r} gives"
-      f" {image.dtype} {image.shape}."
+      f"{plural.capitalize()} must be {dtype.__name__} ({named}):"
+      f" {info.name!r} gives {first.dtype} {first.shape}."
     )
-  expected = info.shape
-  if any(e not in (None, got) for e, got in zip(expected, image.shape)):
+  if any(e not in (None, got) for e, got in zip(info.shape, first.shape)):
     raise ValueError(
-      f"{info.name!r} gives images of shape {image.shape}, but says that they"
-      f" are {expected} (height, width, channels)."
+      f"{info.name!r} gives {plural} of shape {first.shape}, but says that they"
+      f" are {info.shape} ({named})."
     )
   augments = augment_lib.parse(augment)
+  if info.kind is sources.TEXT:
+    if augments:
+      raise ValueError(
+        f"Augmentations are of images, but {info.name!r} holds text: leave"
+        f" `augment` empty, got {augment!r}."
+      )
+    if not 0 <= first.min() <= first.max() < info.vocab:
+      raise ValueError(
+        f"{info.name!r} gives tokens {first.min()} .. {first.max()}, but says"
+        f" that its vocabulary has {info.vocab} entries, from 0."
+      )
   rng = np.random.default_rng(0)
-  images = augment_lib.apply(augments, image[None], rng)
-  return images.shape[1:]
+  return augment_lib.apply(augments, first[None], rng).shape[1:]
 
 
 def _processes(index: int | None, count: int | None) -> tuple[int, int]:

@@ -1,16 +1,17 @@
-"""Where images come from: one interface, `load`, and splits by name.
+"""Where examples come from: one interface, `load`, and splits by name.
 
 A source is random access: `len(source)`, and `source[i]` gives
-`{"image": uint8 [H, W, C], "label": int}`. Families register a function
-`(split, **options) -> Source` as kind "source"; they live in files of their
-own (`fashion_mnist`, `digits`, `fake`, `tfds_source`).
+`{"image": uint8 [H, W, C], "label": int}`, or `{"tokens": int32 [T], "label":
+int}` for text. Families register a function `(split, **options) -> Source` as
+kind "source"; they live in files of their own (`fashion_mnist`, `digits`,
+`wordnet`, `fake`, `tfds_source`).
 """
 
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,25 +26,53 @@ class DataNotFoundError(FileNotFoundError):
   """A data set is not on this machine; the message says how to get it."""
 
 
+class Kind(NamedTuple):
+  """What the inputs of a data set are.
+
+  Attributes:
+    key: of an example and of a batch.
+    plural: in messages.
+    dtype: of an example, whose axes are `axes`.
+  """
+
+  key: str
+  plural: str
+  dtype: type
+  axes: tuple[str, ...]
+
+
+IMAGES = Kind("image", "images", np.uint8, ("height", "width", "channels"))
+TEXT = Kind("tokens", "tokens", np.int32, ("tokens",))
+
+
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
   """What a model and a pipeline need to know of a data set.
 
   Attributes:
     name: as given to `load`.
-    shape: `(H, W, C)` of an image; H and W are None where they vary.
+    shape: `(H, W, C)` of an image, H and W None where they vary; `(T,)` of a
+      text.
     num_classes: number of labels, which are 0 .. num_classes - 1.
-    mean: per channel, of pixels scaled to [0, 1].
-    std: per channel, of pixels scaled to [0, 1].
+    mean: per channel, of pixels scaled to [0, 1]; empty for text.
+    std: per channel, of pixels scaled to [0, 1]; empty for text.
     splits: number of examples of every split.
+    vocab: entries of the vocabulary, one more than the largest token; 0 for
+      images.
   """
 
   name: str
-  shape: tuple[int | None, int | None, int]
+  shape: tuple[int | None, ...]
   num_classes: int
-  mean: tuple[float, ...]
-  std: tuple[float, ...]
-  splits: Mapping[str, int]
+  mean: tuple[float, ...] = ()
+  std: tuple[float, ...] = ()
+  splits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+  vocab: int = 0
+
+  @property
+  def kind(self) -> Kind:
+    """`TEXT` where there is a vocabulary, else `IMAGES`."""
+    return TEXT if self.vocab else IMAGES
 
 
 class Source:
@@ -71,12 +100,12 @@ class Source:
       indices: positions `[B]`.
 
     Returns:
-      images, uint8 `[B, H, W, C]`, or a list where their sizes differ, and
-      labels, int32 `[B]`.
+      images, uint8 `[B, H, W, C]`, or a list where their sizes differ, or
+      tokens, int32 `[B, T]`; and labels, int32 `[B]`.
     """
     examples = [self[int(i)] for i in indices]
     labels = np.array([e["label"] for e in examples], np.int32)
-    return stack([e["image"] for e in examples]), labels
+    return stack([e[self.info.kind.key] for e in examples]), labels
 
 
 def stack(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
@@ -89,31 +118,33 @@ class ArraySource(Source):
   """A source held in memory.
 
   Args:
-    images: uint8 `[N, H, W, C]`.
+    inputs: images, uint8 `[N, H, W, C]`, or tokens, int32 `[N, T]`.
     labels: `[N]`.
     info: description of the data set.
   """
 
-  def __init__(self, images: np.ndarray, labels: np.ndarray, info: DatasetInfo):
-    if images.ndim != 4 or images.dtype != np.uint8:
+  def __init__(self, inputs: np.ndarray, labels: np.ndarray, info: DatasetInfo):
+    _, plural, dtype, axes = info.kind
+    if inputs.ndim != 1 + len(axes) or inputs.dtype != dtype:
       raise ValueError(
-        "`images` must be uint8 [examples, height, width, channels]: got"
-        f" {images.dtype} {images.shape}."
+        f"`inputs` must be {dtype.__name__} [examples, {', '.join(axes)}]: got"
+        f" {inputs.dtype} {inputs.shape}."
       )
-    if len(images) != len(labels):
-      raise ValueError(f"{len(images)} images, but {len(labels)} labels.")
-    self.images = images
+    if len(inputs) != len(labels):
+      raise ValueError(f"{len(inputs)} {plural}, but {len(labels)} labels.")
+    self.inputs = inputs
     self.labels = np.asarray(labels, np.int32)
     self.info = info
 
   def __len__(self) -> int:
-    return len(self.images)
+    return len(self.inputs)
 
   def __getitem__(self, index: int) -> Example:
-    return {"image": self.images[index], "label": int(self.labels[index])}
+    key, label = self.info.kind.key, int(self.labels[index])
+    return {key: self.inputs[index], "label": label}
 
   def read(self, indices):
-    return self.images[indices], self.labels[indices]
+    return self.inputs[indices], self.labels[indices]
 
 
 class Subset(Source):
@@ -139,7 +170,7 @@ def load(name: str, split: str = "train", **options: Any) -> Source:
 
   Args:
     name: a registered source (`fashion_mnist_mini`, `fashion_mnist`, `digits`,
-      `fake`) or `tfds:<name>`.
+      `wordnet_mini`, `fake` ...) or `tfds:<name>`.
     split: its name, or a part of it: `train[:90%]`, `test[100:200]`.
     **options: of that source, such as `data_dir`.
 
@@ -158,8 +189,11 @@ def load(name: str, split: str = "train", **options: Any) -> Source:
   family, _, dataset = name.partition(":")
   if dataset:
     options["dataset"] = dataset
+  known = options_of(name)
+  for option in options:
+    if option not in known:
+      raise registry.unknown(f"option of source {name!r}", option, known)
   make = registry.get("source", family)
-  _check_options(make, name, options)
   match = _SPLIT.fullmatch(split.replace(" ", ""))
   if not match:
     raise ValueError(
@@ -180,6 +214,16 @@ def load(name: str, split: str = "train", **options: Any) -> Source:
   return Subset(source, start, stop)
 
 
+def options_of(name: str) -> list[str]:
+  """The options that the source of a data set takes.
+
+  Raises:
+    ValueError: unknown name.
+  """
+  make = registry.get("source", name.partition(":")[0])
+  return list(inspect.signature(make).parameters)[1:]
+
+
 def check_split(name: str, split: str, splits: Mapping[str, Any]) -> None:
   """Refuses a split that is not there, with the nearest one."""
   if split not in splits:
@@ -194,12 +238,3 @@ def _position(text: str | None, length: int, default: int) -> int:
   else:
     position = int(text)
   return min(max(position + (length if position < 0 else 0), 0), length)
-
-
-def _check_options(
-  make: Callable[..., Source], name: str, options: Mapping[str, Any]
-) -> None:
-  known = list(inspect.signature(make).parameters)[1:]
-  for option in options:
-    if option not in known:
-      raise registry.unknown(f"option of source {name!r}", option, known)

@@ -1,15 +1,20 @@
-"""Any prepared image classification set of TensorFlow Datasets.
+"""Any prepared classification set of TensorFlow Datasets, of images or texts.
 
 Through `tfds.data_source` alone, which reads array_record (or parquet) files
 and decodes images without importing TensorFlow.
+
+  data.load("tfds:cifar10", "train")
+  data.load("tfds:glue/mnli", "train", text=("premise", "hypothesis"))
 """
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import sources
+from bnnjax.data import sources, tokenizer, wordnet
 
 # Per channel, of pixels in [0, 1]; the values in common use for each set.
 MEAN_STD = {
@@ -21,33 +26,55 @@ MEAN_STD = {
   "svhn_cropped": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
 }
 _FORMATS = ("array_record", "parquet")
+Record = dict[str, Any]
+Inputs = np.ndarray | list[np.ndarray]
 
 
 class TfdsSource(sources.Source):
-  """A random-access tfds data source with an image and a label."""
+  """A random-access tfds data source with a label.
+
+  Args:
+    data: the tfds data source.
+    info: description of the data set.
+    label_key: feature that holds the class.
+    inputs: makes images or tokens `[B, ...]` of records.
+  """
 
   def __init__(
-    self, data: Any, info: sources.DatasetInfo, image_key: str, label_key: str
+    self,
+    data: Any,
+    info: sources.DatasetInfo,
+    label_key: str,
+    inputs: Callable[[list[Record]], Inputs],
   ):
     self.info = info
     self._data = data
-    self._keys = image_key, label_key
+    self._label_key = label_key
+    self._inputs = inputs
 
   def __len__(self) -> int:
     return len(self._data)
 
   def __getitem__(self, index: int) -> sources.Example:
-    return self._example(self._data[index])
-
-  def _example(self, record: dict[str, Any]) -> sources.Example:
-    image, label = (record[key] for key in self._keys)
-    return {"image": image, "label": int(label)}
+    record = self._data[index]
+    key, label = self.info.kind.key, int(record[self._label_key])
+    return {key: self._inputs([record])[0], "label": label}
 
   def read(self, indices):
     records = self._data.__getitems__([int(i) for i in indices])
-    examples = [self._example(record) for record in records]
-    labels = np.array([e["label"] for e in examples], np.int32)
-    return sources.stack([e["image"] for e in examples]), labels
+    labels = np.array([r[self._label_key] for r in records], np.int32)
+    return self._inputs(records), labels
+
+
+def _images(records: list[Record], key: str) -> Inputs:
+  return sources.stack([record[key] for record in records])
+
+
+def _tokens(
+  records: list[Record], keys: Sequence[str], encoder: tokenizer.Tokenizer
+) -> Inputs:
+  texts = [tuple(r[key].decode() for key in keys) for r in records]
+  return encoder.encode([t if len(keys) == 2 else t[0] for t in texts])
 
 
 @registry.register("source", "tfds")
@@ -58,15 +85,24 @@ def tfds(
   data_dir: str | None = None,
   image_key: str = "image",
   label_key: str = "label",
+  text: Sequence[str] = (),
+  vocab_file: str = "",
+  max_len: int = 128,
 ) -> sources.Source:
   """A set of TensorFlow Datasets, written `tfds:<name>` in `load`.
 
   Args:
     split: name of a split of that set.
-    dataset: what follows `tfds:`, such as `cifar10` or `imagenet2012:5.1.0`.
+    dataset: what follows `tfds:`, such as `cifar10`, `imagenet2012:5.1.0` or
+      `glue/sst2`.
     data_dir: where it was prepared, by default ~/tensorflow_datasets.
     image_key: feature that holds the image.
     label_key: feature that holds the class.
+    text: instead of an image: the feature that holds the text, as
+      `("sentence",)`, or the two of a pair, as `("premise", "hypothesis")`.
+    vocab_file: WordPiece vocabulary of the text; by default the embedded one of
+      `wordnet_mini`.
+    max_len: tokens of a text.
   """
   if not dataset:
     raise ValueError("Write the tfds name after a colon, as 'tfds:cifar10'.")
@@ -74,13 +110,31 @@ def tfds(
   name = f"tfds:{dataset}"
   splits = {k: v.num_examples for k, v in builder.info.splits.items()}
   sources.check_split(name, split, splits)
-  shape, classes = _features(builder, name, image_key, label_key)
-  mean, std = MEAN_STD.get(
-    builder.name, ((0.5,) * shape[2], (0.25,) * shape[2])
+  classes = _num_classes(builder, name, label_key)
+  if text:
+    keys = (text,) if isinstance(text, str) else tuple(text)
+    _check_texts(builder, name, keys)
+    file = vocab_file or wordnet.VOCAB_FILE
+    encoder = tokenizer.Tokenizer.from_file(file, max_len)
+    kind = {"shape": (max_len,), "vocab": len(encoder)}
+    inputs = functools.partial(_tokens, keys=keys, encoder=encoder)
+  else:
+    shape = _image_shape(builder, name, image_key)
+    mean, std = MEAN_STD.get(
+      builder.name, ((0.5,) * shape[2], (0.25,) * shape[2])
+    )
+    kind = {"shape": shape, "mean": mean, "std": std}
+    inputs = functools.partial(_images, key=image_key)
+  info = sources.DatasetInfo(
+    name=name, num_classes=classes, splits=splits, **kind
   )
-  info = sources.DatasetInfo(name, shape, classes, mean, std, splits)
   data = builder.as_data_source(split=split)
-  return TfdsSource(data, info, image_key, label_key)
+  if len(data) and int(data[0][label_key]) < 0:
+    raise ValueError(
+      f"The split {split!r} of {name!r} has no labels (-1). Take another of"
+      f" {', '.join(splits)}."
+    )
+  return TfdsSource(data, info, label_key, inputs)
 
 
 def how_to_prepare(dataset: str, data_dir: str | None) -> str:
@@ -126,27 +180,52 @@ def _builder(dataset: str, data_dir: str | None) -> Any:
   return builder
 
 
-def _features(
-  builder: Any, name: str, image_key: str, label_key: str
-) -> tuple[tuple[int | None, int | None, int], int]:
-  """Checks image and label; returns the image's shape and the class count."""
+def _feature(builder: Any, name: str, key: str, option: str) -> Any:
+  """A feature of the data set, which `option` chooses."""
   features = builder.info.features
-  for option, key in (("image_key", image_key), ("label_key", label_key)):
-    if key not in features:
-      raise ValueError(
-        f"{name!r} has no feature {key!r}; it has"
-        f" {', '.join(sorted(features))}. Choose one with `{option}`."
-      )
-  shape = features[image_key].shape
-  if len(shape) != 3 or shape[2] is None:
+  if key not in features:
     raise ValueError(
-      f"Feature {image_key!r} of {name!r} has shape {shape}; an image must be"
-      " (height, width, channels)."
+      f"{name!r} has no feature {key!r}; it has"
+      f" {', '.join(sorted(features))}. Choose one with `{option}`."
     )
-  classes = getattr(features[label_key], "num_classes", None)
+  return features[key]
+
+
+def _num_classes(builder: Any, name: str, key: str) -> int:
+  feature = _feature(builder, name, key, "label_key")
+  classes = getattr(feature, "num_classes", None)
   if not classes:
     raise ValueError(
-      f"Feature {label_key!r} of {name!r} is not a class label."
+      f"Feature {key!r} of {name!r} is not a class label."
       " Choose another with `label_key`."
     )
-  return shape, classes
+  return classes
+
+
+def _image_shape(
+  builder: Any, name: str, key: str
+) -> tuple[int | None, int | None, int]:
+  option = "image_key` (of texts: `text"
+  shape = _feature(builder, name, key, option).shape
+  if len(shape) != 3 or shape[2] is None:
+    raise ValueError(
+      f"Feature {key!r} of {name!r} has shape {shape}; an image must be"
+      " (height, width, channels)."
+    )
+  return shape
+
+
+def _check_texts(builder: Any, name: str, keys: Sequence[str]) -> None:
+  import tensorflow_datasets
+
+  for key in keys:
+    feature = _feature(builder, name, key, "text")
+    if not isinstance(feature, tensorflow_datasets.features.Text):
+      raise ValueError(
+        f"Feature {key!r} of {name!r} is not a text, but"
+        f" {type(feature).__name__}. Choose another with `text`."
+      )
+  if len(keys) > 2:
+    raise ValueError(
+      f"`text` names one feature or the two of a pair: got {', '.join(keys)}."
+    )

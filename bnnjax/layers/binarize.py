@@ -1,11 +1,12 @@
 """Variable types, and the module that owns a binarizer's variables."""
 
+from collections.abc import Container
 from typing import Any
 
 import jax
 from flax import nnx
 
-from bnnjax.core import binarizer as binarizer_lib
+from bnnjax.core import parse as parse_lib
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized
@@ -46,7 +47,7 @@ class Binarize(nnx.Module):
     role: `"weight"` or `"act"`.
     like: the latent weight, or a `jax.ShapeDtypeStruct` for an activation.
     rngs: for parameters that start at random; `params` is used, only then.
-    **options: fields of the binarizer, see `bnnjax.core.binarizer.parse`.
+    **options: fields of the binarizer, see `bnnjax.core.parse.parse`.
   """
 
   def __init__(
@@ -57,7 +58,7 @@ class Binarize(nnx.Module):
     rngs: nnx.Rngs | None = None,
     **options: Any,
   ):
-    made = self.binarizer = binarizer_lib.parse(spec, role, **options)
+    made = self.binarizer = parse_lib.parse(spec, role, **options)
     params, stats, passing = {}, {}, frozenset()
     if made is not None:
       passing = made.passing(like)
@@ -75,26 +76,58 @@ class Binarize(nnx.Module):
     """Quantizes `x`; in training, updates the statistics."""
     if self.binarizer is None:
       return x
-    params = {k: v[...] for k, v in self.params.items()}
-    stats = {k: v[...] for k, v in self.stats.items()}
+    params, stats = _arrays(self.params), _arrays(self.stats)
+    if mode.event in self.binarizer.learns:
+      params, stats = self.binarizer.learn(mode.event, x, params, stats, mode)
+      self._store(params, self.params)
     quantized, stats = self.binarizer.apply(x, params, stats, mode)
     if mode.train:
-      self._store(stats)
+      self._store(stats, self.stats)
     return quantized
 
   @property
   def events(self) -> tuple[str, ...]:
     """Names of the loop events that this binarizer cannot do without."""
-    if self.binarizer is None or self.binarizer.scale is None:
+    if self.binarizer is None:
       return ()
-    return tuple(self.binarizer.scale.events)
+    scale = self.binarizer.scale
+    return (*(scale.events if scale else ()), *self.binarizer.learns)
 
   def on_event(self, name: str) -> None:
-    """Lets the statistics take part in a loop event."""
-    if name in self.events:
-      stats = {k: v[...] for k, v in self.stats.items()}
-      self._store(self.binarizer.scale.events[name](stats))
+    """Lets the statistics take part in a loop event that needs no data."""
+    scale = self.binarizer and self.binarizer.scale
+    if scale and name in scale.events:
+      self._store(scale.events[name](_arrays(self.stats)), self.stats)
 
-  def _store(self, stats):
-    for key, value in stats.items():
-      self.stats[key][...] = value
+  @staticmethod
+  def _store(values, variables):
+    for key, value in values.items():
+      variables[key][...] = value
+
+
+def remeasure(model: nnx.Module, layers: Container[str]) -> None:
+  """Lets what weight binarizers measured at the start follow the weights.
+
+  A learned scale starts at the mean magnitude of a random kernel; when the
+  kernel is replaced, the scale has to start again. In place.
+
+  Args:
+    model: any module.
+    layers: dotted paths of the layers whose weights were replaced.
+  """
+  for path, layer in nnx.iter_modules(model):
+    old = getattr(layer, "weight", None)
+    if not isinstance(old, Binarize) or old.binarizer is None:
+      continue
+    if ".".join(map(str, path)) in layers:
+      weights = vars(layer).values()
+      (weight,) = (w for w in weights if isinstance(w, LatentWeight))
+      new = Binarize(old.binarizer, "weight", weight[...])
+      # Those of the training alone are drawn, not measured.
+      nnx.update(old, nnx.state(new, nnx.Not(TrainingParam)))
+
+
+def _arrays(variables: nnx.Dict) -> dict[str, jax.Array]:
+  # `nnx.capture` leaves an item of its own in every module.
+  items = variables.items()
+  return {k: v[...] for k, v in items if isinstance(v, nnx.Variable)}

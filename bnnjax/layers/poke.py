@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core import binarizer
 from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers.activation import DPReLU
 from bnnjax.layers.blocks import BatchNorm
@@ -48,7 +48,7 @@ class PokeBits:
 
   def body(self) -> dict[str, Any]:
     """`weight=`, `act=` and `dtype=` of a body convolution."""
-    act = binarizer.parse(self.act, "act")
+    act = parse(self.act, "act")
     if act is not None:
       act = dataclasses.replace(act, tag=self.tag)
     return {
@@ -65,16 +65,14 @@ class PokeBits:
       return {"dtype": self.dtype}
     grid = "unsigned" if unsigned else "symmetric"
     weight = f"symmetric(bits={bits})|channel_max"
-    act = binarizer.parse(f"{grid}(bits={bits})|ema_bound", "act", tag=self.tag)
+    act = parse(f"{grid}(bits={bits})|ema_bound", "act", tag=self.tag)
     weight = (
-      self._weight(weight)
-      if start
-      else binarizer.parse(weight, "weight", tag=self.tag)
+      self._weight(weight) if start else parse(weight, "weight", tag=self.tag)
     )
     return {"weight": weight, "act": act, "dtype": self.dtype}
 
   def _weight(self, spec: Spec) -> Binarizer | None:
-    weight = binarizer.parse(spec, "weight")
+    weight = parse(spec, "weight")
     if weight is None:
       return None
     return dataclasses.replace(weight, start=self.start, tag=self.tag)

@@ -1,6 +1,7 @@
 """The encoder block of transformers, norms before or after the branches."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -8,7 +9,7 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
-from bnnjax.layers.attention import Attention
+from bnnjax.layers import attention as attention_lib
 from bnnjax.layers.linear import Linear, Spec
 
 NORMS = ("pre", "post")
@@ -21,7 +22,9 @@ class Encoder:
   Attributes:
     features, heads, hidden: width, attention heads, features of the MLP.
     weight, act: binarizers of all linear layers.
-    query, key, value, probs: see `Attention`.
+    attention: what else `Attention` takes, as a mapping or a method's name.
+    mlp_weight, mlp_act: binarizers of the MLP; by default `weight`, `act`,
+      `"float"` for none.
     norm: `"pre"` (ViT) or `"post"` (BERT).
     epsilon: of layer normalization.
     dtype: of the computation.
@@ -32,10 +35,9 @@ class Encoder:
   hidden: int
   weight: Spec = None
   act: Spec = None
-  query: Spec = None
-  key: Spec = None
-  value: Spec = None
-  probs: Spec = None
+  attention: str | Mapping[str, Any] | None = None
+  mlp_weight: Spec = None
+  mlp_act: Spec = None
   norm: str = "pre"
   epsilon: float = 1e-6
   dtype: Any = None
@@ -47,12 +49,12 @@ class Encoder:
     )
 
   def linear(self, before: int, after: int, rngs: nnx.Rngs) -> Linear:
-    """A linear layer with the binarizers of the body."""
+    """A linear layer of the MLP."""
     return Linear(
       before,
       after,
-      weight=self.weight,
-      act=self.act,
+      weight=self.weight if self.mlp_weight is None else self.mlp_weight,
+      act=self.act if self.mlp_act is None else self.mlp_act,
       dtype=self.dtype,
       rngs=rngs,
     )
@@ -75,17 +77,10 @@ class EncoderBlock(nnx.Module):
     e = encoder
     if e.norm not in NORMS:
       raise registry.unknown("norm position", e.norm, NORMS)
-    self.attention = Attention(
-      e.features,
-      e.heads,
-      weight=e.weight,
-      act=e.act,
-      query=e.query,
-      key=e.key,
-      value=e.value,
-      probs=e.probs,
-      dtype=e.dtype,
-      rngs=rngs,
+    given = {"weight": e.weight, "act": e.act, "dtype": e.dtype}
+    given |= attention_lib.options(e.attention)
+    self.attention = attention_lib.Attention(
+      e.features, e.heads, **given, rngs=rngs
     )
     self.attention_norm = e.layer_norm(rngs)
     self.expand = e.linear(e.features, e.hidden, rngs)
@@ -103,10 +98,11 @@ class EncoderBlock(nnx.Module):
     """`[B, T, features] -> [B, T, features]`; `mask` as in `Attention`."""
     if self.norm == "pre":
       x = x + self.attention(self.attention_norm(x), mode, mask=mask)
-      return x + self._mlp(self.mlp_norm(x), mode)
+      return x + self.mlp(self.mlp_norm(x), mode)
     x = self.attention_norm(x + self.attention(x, mode, mask=mask))
-    return self.mlp_norm(x + self._mlp(x, mode))
+    return self.mlp_norm(x + self.mlp(x, mode))
 
-  def _mlp(self, x, mode):
+  def mlp(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`reduce(gelu(expand(x)))`, without norm and shortcut."""
     y = jax.nn.gelu(self.expand(x, mode), approximate=False)
     return self.reduce(y, mode)

@@ -60,16 +60,16 @@ def _heaviside(x):
 
 
 @estimator(alphabet=(0, 1), forward=_heaviside)
-def ste_heaviside(x, *, clip=1.0):
+def ste_heaviside(x, *, clip=1.0, strict=False):
   """Step to {0, 1} with the clipped identity.
 
   Forward: `1[x > 0]`. Backward: `dx = dy 1[|x| <= clip]`.
 
   Args:
     x: latent tensor `[...]`.
-    clip: as in `ste`.
+    clip, strict: as in `ste`.
   """
-  return ste.slope(x, clip=clip)
+  return ste.slope(x, clip=clip, strict=strict)
 
 
 method(

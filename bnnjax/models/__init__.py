@@ -16,6 +16,7 @@ from bnnjax.layers.binarize import Binarize
 from bnnjax.models import (  # noqa: F401 (registers them)
   alexnet,
   bert,
+  decoder,
   densenet,
   meliusnet,
   mlp,
@@ -107,6 +108,16 @@ def required_events(model: nnx.Module) -> tuple[str, ...]:
     for name in module.events
   }
   return tuple(sorted(found))
+
+
+def learns(model: nnx.Module, event: str) -> bool:
+  """Whether a binarizer of the model learns from data at a loop event."""
+  return any(
+    isinstance(module, Binarize)
+    and module.binarizer is not None
+    and event in module.binarizer.learns
+    for _, module in nnx.iter_modules(model)
+  )
 
 
 def fire(model: nnx.Module, event: str) -> None:

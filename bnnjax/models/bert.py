@@ -4,6 +4,7 @@ BERT, Devlin et al., NAACL 2019, arXiv:1810.04805; the small sizes are those of
 Turc et al. 2019, arXiv:1908.08962.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized
 from bnnjax.layers.binarize import Binarize, LatentWeight
+from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from bnnjax.models.classifier import pick
@@ -61,7 +63,7 @@ class Embedding(nnx.Module):
     table = INIT(rngs.params(), (entries, features))
     kind = nnx.Param if weight in (None, "float") else LatentWeight
     self.table = kind(table)
-    self.weight = Binarize(weight, "weight", table)
+    self.weight = Binarize(weight, "weight", table, preset="embedding")
     self.dtype = dtype
 
   def __call__(self, ids: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
@@ -77,18 +79,19 @@ class Embedding(nnx.Module):
 class BERT(nnx.Module):
   """Embeddings, post-norm encoder blocks, pooler, and a head on request.
 
-  Position and token-type embeddings, norms, biases and head are float.
+  Position and token-type embeddings, norms, biases and head are float. A word
+  in a second head, `token_logits`, is scored by its embedding.
 
   Args:
     num_classes: outputs; `None` gives the pooled features.
-    vocab: entries of the word embedding.
+    vocab: entries of the word embedding; entry 0 is padding.
     max_len: longest sequence.
     types: token types.
     variant: "tiny", "mini", "small", "medium", "base" or "large".
     features, blocks, heads, hidden: sizes; by default the variant's, heads of
       64 features, and an MLP four times as wide.
     weight, act: binarizers of all linear layers of the blocks.
-    query, key, value, probs: binarizers inside attention, see `Attention`.
+    attention, mlp_weight, mlp_act: see `Encoder`.
     embedding: binarizer of the word embedding.
     pooler_weight, pooler_act: binarizers of the pooler.
     dtype: of the computation.
@@ -112,10 +115,9 @@ class BERT(nnx.Module):
     hidden: int | None = None,
     weight: Spec = "ste|channel_l1",
     act: Spec = "ste",
-    query: Spec = None,
-    key: Spec = None,
-    value: Spec = None,
-    probs: Spec = None,
+    attention: str | Mapping[str, Any] | None = None,
+    mlp_weight: Spec = None,
+    mlp_act: Spec = None,
     embedding: Spec = None,
     pooler_weight: Spec = None,
     pooler_act: Spec = None,
@@ -130,10 +132,9 @@ class BERT(nnx.Module):
       hidden or 4 * size,
       weight=weight,
       act=act,
-      query=query,
-      key=key,
-      value=value,
-      probs=probs,
+      attention=attention,
+      mlp_weight=mlp_weight,
+      mlp_act=mlp_act,
       norm="post",
       epsilon=1e-12,
       dtype=dtype,
@@ -169,13 +170,14 @@ class BERT(nnx.Module):
       tokens: int `[B, T]`.
       mode: on whose behalf.
       types: int `[B, T]`, zeros by default.
-      mask: bool `[B, T]`, True for tokens, False for padding.
+      mask: bool `[B, T]`, True for tokens, False for padding; by default tokens
+        other than 0.
 
     Returns:
       `[B, T, features]`.
 
     Raises:
-      ValueError: a sequence longer than `max_len`.
+      ValueError: a sequence longer than `max_len`, a mask of another shape.
     """
     length = tokens.shape[-1]
     if length > self.max_len:
@@ -183,14 +185,35 @@ class BERT(nnx.Module):
         f"A sequence of {length} tokens is longer than `max_len` ="
         f" {self.max_len}."
       )
+    mask = tokens != 0 if mask is None else mask
+    if mask.shape != tokens.shape:
+      raise ValueError(
+        f"`mask` must have the shape of the tokens, {tokens.shape}: got"
+        f" {mask.shape}."
+      )
     types = jnp.zeros_like(tokens) if types is None else types
     x = self.word(tokens, mode) + self.type(types, mode)
     x = self.norm(x + self.position(jnp.arange(length), mode))
-    if mask is not None:
-      mask = mask[:, None, None, :]
+    sow(self, mode, hidden_states=x)
     for block in self.blocks:
-      x = block(x, mode, mask=mask)
+      x = block(x, mode, mask=mask[:, None, None, :])
+      sow(self, mode, hidden_states=x)
     return x
+
+  def token_logits(
+    self,
+    tokens: jax.Array,
+    mode: Mode = DEPLOYED,
+    *,
+    mask: jax.Array | None = None,
+  ) -> jax.Array:
+    """Scores of every word at every place, `[B, T] -> [B, T, vocab]`.
+
+    The head of masked language modelling: products with the word embedding's
+    latent rows, in float.
+    """
+    x = self.encode(tokens, mode, mask=mask)
+    return x @ self.word.table[...].T.astype(x.dtype)
 
   def __call__(
     self,

@@ -82,6 +82,7 @@ class ReActNet(ImageClassifier):
     variant: "A" (all binary), "B" or "C" (widening 1x1 convolutions float, in
       four groups or one).
     width: multiplies all features.
+    blocks: `(features, stride)` of each block.
     stem: `"imagenet"` (stride 2) or `"small"` (stride 1, and the first two
       halvings are left out); by default `"small"` below a height of 50.
     weight, act: binarizers of the body.
@@ -100,6 +101,7 @@ class ReActNet(ImageClassifier):
     *,
     variant: str = "A",
     width: float = 1.0,
+    blocks: Sequence[tuple[int, int]] = V1,
     stem: str | None = None,
     weight: Spec = "reactnet",
     act: Spec = "approx_sign",  # the blocks hold the shift already
@@ -125,8 +127,8 @@ class ReActNet(ImageClassifier):
           rngs=rngs,
         )
       ],
-      _blocks(first, width, small, groups, body, rngs),
-      scaled(V1[-1][0], width),
+      _blocks(first, blocks, width, small, groups, body, rngs),
+      scaled(blocks[-1][0], width),
       num_classes,
       body=edge,
       rngs=rngs,
@@ -135,15 +137,16 @@ class ReActNet(ImageClassifier):
 
 def _blocks(
   before: int,
+  blocks: Sequence[tuple[int, int]],
   width: float,
   small: bool,
   groups: int | None,
   body: Body,
   rngs: nnx.Rngs,
 ) -> Iterator[nnx.Module]:
-  """Two layers for every line of MobileNet-V1's plan."""
+  """Two layers for every block of MobileNet-V1."""
   halvings = 0
-  for features, strides in V1:
+  for features, strides in blocks:
     halvings += strides == 2
     if small and halvings <= 2:
       strides = 1

@@ -4,7 +4,7 @@ An Image is Worth 16x16 Words, Dosovitskiy et al., ICLR 2021, arXiv:2010.11929;
 sizes tiny and small from DeiT, Touvron et al., ICML 2021, arXiv:2012.12877.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +13,7 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Conv, Linear, Spec
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from bnnjax.models.classifier import pick
@@ -48,9 +49,9 @@ class ViT(nnx.Module):
     image_shape: `[H, W, C]`, sides multiples of `patch`.
     variant: "tiny", "small", "base" (DeiT's and ViT's sizes) or "large".
     patch: side of a patch.
-    blocks: number of blocks, by default the variant's.
+    features, heads, blocks: sizes, by default the variant's.
     weight, act: binarizers of all linear layers of the blocks.
-    query, key, value, probs: binarizers inside attention, see `Attention`.
+    attention, mlp_weight, mlp_act: see `Encoder`.
     edge_weight, edge_act: binarizers of the patch embedding and of the head.
     dtype: of the computation.
     rngs: random numbers.
@@ -66,13 +67,14 @@ class ViT(nnx.Module):
     *,
     variant: str = "tiny",
     patch: int = 16,
+    features: int | None = None,
+    heads: int | None = None,
     blocks: int | None = None,
     weight: Spec = "ste|channel_l1",
     act: Spec = "ste",
-    query: Spec = None,
-    key: Spec = None,
-    value: Spec = None,
-    probs: Spec = None,
+    attention: str | Mapping[str, Any] | None = None,
+    mlp_weight: Spec = None,
+    mlp_act: Spec = None,
     edge_weight: Spec = None,
     edge_act: Spec = None,
     dtype: Any = None,
@@ -87,17 +89,16 @@ class ViT(nnx.Module):
         f" {tuple(image_shape)}."
       )
     edge = {"weight": edge_weight, "act": edge_act, "dtype": dtype}
-    size = plan.features
+    size = features or plan.features
     encoder = Encoder(
       size,
-      plan.heads,
+      heads or plan.heads,
       4 * size,
       weight=weight,
       act=act,
-      query=query,
-      key=key,
-      value=value,
-      probs=probs,
+      attention=attention,
+      mlp_weight=mlp_weight,
+      mlp_act=mlp_act,
       dtype=dtype,
     )
     self.patches = Conv(
@@ -128,6 +129,8 @@ class ViT(nnx.Module):
     )
     x = jnp.concatenate([first, x], axis=1)
     x = x + self.position[...].astype(x.dtype)
+    sow(self, mode, hidden_states=x)
     for block in self.blocks:
       x = block(x, mode)
+      sow(self, mode, hidden_states=x)
     return self.head(self.norm(x)[:, 0], mode)

@@ -8,7 +8,7 @@ import numpy as np
 
 import bnnjax.methods  # noqa: F401 (registers them)
 from bnnjax.core import registry
-from bnnjax.core.binarizer import parse
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
 
 MARKER = re.compile(r"<!-- methods -->\n.*?<!-- /methods -->\n", re.S)

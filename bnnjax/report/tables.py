@@ -3,7 +3,7 @@
 import json
 import re
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from etils import epath
@@ -11,6 +11,11 @@ from etils import epath
 from bnnjax.report import record as record_lib
 
 MARKER = re.compile(r"<!-- results: (\S+) -->\n.*?<!-- /results -->\n", re.S)
+PERCENT = 100.0
+PIPE = r"\|"
+
+Runs = Sequence[Mapping[str, Any]]  # records that differ only in the seed
+Cell = Callable[[Runs], str]
 
 
 def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
@@ -34,40 +39,69 @@ def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
   return groups
 
 
-def spread(values: list[float]) -> str:
-  """`mean +/- standard deviation (n=...)`, in percent of a fraction."""
-  mean = 100 * statistics.fmean(values)
+def spread(values: Sequence[float], factor: float = 1.0) -> str:
+  """`mean +/- standard deviation (n=...)` of the values times a factor."""
+  mean = factor * statistics.fmean(values)
   if len(values) == 1:
     return f"{mean:.2f} (n=1)"
-  deviation = 100 * statistics.stdev(values)
+  deviation = factor * statistics.stdev(values)
   return f"{mean:.2f} ± {deviation:.2f} (n={len(values)})"
 
 
-def results(records: Iterable[Mapping[str, Any]]) -> str:
-  """A markdown table, a row for each config.
+def values(runs: Runs, metric: str) -> list[float]:
+  """A metric of every run."""
+  return [r["metrics"][metric] for r in runs]
 
-  Returns:
-    Test accuracy of the deployed network after the last step (mean and
-    standard deviation over seeds), cost for one example, training time.
+
+def cost(figure: str) -> Cell:
+  """A cell with an integer of the cost report, for one example."""
+  return lambda runs: f"{runs[0]['cost'][figure]:,}"
+
+
+def minutes(runs: Runs) -> str:
+  """Median time of training and evaluation."""
+  return f"{statistics.median(r['wall_seconds'] for r in runs) / 60:.1f}"
+
+
+def devices(runs: Runs) -> str:
+  """The accelerators that the runs had."""
+  return ", ".join(sorted({r["device"] for r in runs}))
+
+
+COLUMNS: dict[str, Cell] = {
+  "test accuracy, %": lambda runs: spread(values(runs, "accuracy"), PERCENT),
+  "ACE": cost("ace"),
+  "BOPs": cost("bops"),
+  "weight bytes": cost("weight_bytes"),
+  "minutes": minutes,
+  "device": devices,
+}
+
+
+def markdown(
+  groups: Mapping[str, Runs],
+  columns: Mapping[str, Cell] = COLUMNS,
+  head: str = "config",
+) -> str:
+  """A markdown table, a row for each group of runs.
+
+  Args:
+    groups: runs by the name that their row shows, in the order of the rows.
+    columns: heading -> what a row's runs show under it. By default test
+      accuracy of the deployed network after the last step, cost for one
+      example, time.
+    head: heading of the names.
   """
-  rows = [
-    "| config | test accuracy, % | ACE | BOPs | weight bytes | minutes | device |",
-    "|---|---|---|---|---|---|---|",
-  ]
-  for name, runs in group(records).items():
-    cost = runs[0]["cost"]
-    minutes = statistics.median(r["wall_seconds"] for r in runs) / 60
-    cells = (
-      f"`{name}`",
-      spread([r["metrics"]["accuracy"] for r in runs]),
-      f"{cost['ace']:,}",
-      f"{cost['bops']:,}",
-      f"{cost['weight_bytes']:,}",
-      f"{minutes:.1f}",
-      ", ".join(sorted({r["device"] for r in runs})),
+  lines = [_line([head, *columns]), "|---" * (len(columns) + 1) + "|\n"]
+  for name, runs in groups.items():
+    lines.append(
+      _line([f"`{name}`", *(cell(runs) for cell in columns.values())])
     )
-    rows.append(f"| {' | '.join(cells)} |")
-  return "\n".join(rows) + "\n"
+  return "".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+  return f"| {' | '.join(c.replace('|', PIPE) for c in cells)} |\n"
 
 
 def refresh(text: str, root: epath.PathLike) -> str:
@@ -85,7 +119,7 @@ def refresh(text: str, root: epath.PathLike) -> str:
     path = epath.Path(root) / match.group(1)
     if not path.exists():
       raise ValueError(f"The table's records {path} do not exist.")
-    lines = results(record_lib.read(path))
+    lines = markdown(group(record_lib.read(path)))
     return f"<!-- results: {match.group(1)} -->\n{lines}<!-- /results -->\n"
 
   return MARKER.sub(table, text)

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bnnjax.core import registry
-from bnnjax.tasks import classification  # noqa: F401 (registers it)
+from bnnjax.tasks import (  # noqa: F401 (each registers itself)
+  classification,
+  masked_lm,
+)
 
 
 def build(config: Mapping[str, Any]):

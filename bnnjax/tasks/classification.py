@@ -12,26 +12,13 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.data.tokenizer import PAD
+from bnnjax.tasks.distillation import Distillation
 
-DISTILL_FIELDS = {"teacher": "", "temperature": 1.0, "weight": 1.0}
 
-
-def soft_cross_entropy(
-  logits: jax.Array, teacher_probabilities: jax.Array
-) -> jax.Array:
-  """`-sum_c p_c log softmax(logits)_c` per example.
-
-  The loss of PokeBNN (2112.00133, sec. 4.1; no label term, temperature 1).
-
-  Args:
-    logits: of the student, `[..., classes]`.
-    teacher_probabilities: `[..., classes]`, not differentiated.
-
-  Returns:
-    `[...]`.
-  """
-  target = jax.lax.stop_gradient(teacher_probabilities)
-  return optax.softmax_cross_entropy(logits.astype(jnp.float32), target)
+def inputs(batch: Mapping[str, jax.Array]) -> jax.Array:
+  """What a model reads of a batch: `tokens` `[B, T]`, else `image`."""
+  return batch["tokens"] if "tokens" in batch else batch["image"]
 
 
 @flax.struct.dataclass
@@ -56,12 +43,10 @@ class TrainMetrics(metrics.Collection):
 class Classification:
   """Cross-entropy on labels, or on a teacher's soft labels, or both.
 
-  `loss = (1 - weight) CE(labels) + weight T^2 CE(softmax(teacher / T))`.
-
   Args:
     label_smoothing: share of the label spread over all classes.
-    distill: `teacher`, the workdir of a trained run (float or quantized),
-      `temperature` T, and `weight`, 1 for no label term (PokeBNN). Empty: none.
+    distill: a teacher and what is learned from it, see `Distillation`; empty:
+      none.
 
   Raises:
     ValueError: unknown distillation field, value out of range.
@@ -83,22 +68,8 @@ class Classification:
       raise ValueError(
         f"`label_smoothing` must be in [0, 1), got {label_smoothing}."
       )
-    given = dict(distill or {})
-    for key in given:
-      if key not in DISTILL_FIELDS:
-        raise registry.unknown("field of `distill`", key, DISTILL_FIELDS)
-    settings = {**DISTILL_FIELDS, **given}
-    self.teacher = settings["teacher"]
-    self.temperature, self.weight = settings["temperature"], settings["weight"]
-    if given and not self.teacher:
-      raise ValueError(
-        "`task.distill` needs `teacher`: a trained run's workdir."
-      )
-    if not 0 <= self.weight <= 1 or self.temperature <= 0:
-      raise ValueError(
-        "`distill.weight` must be in [0, 1] and `temperature` above 0, got"
-        f" {self.weight} and {self.temperature}."
-      )
+    self.distillation = Distillation(distill)
+    self.teacher = self.distillation.teacher
     self.label_smoothing = label_smoothing
 
   def loss(
@@ -109,24 +80,29 @@ class Classification:
     teacher: nnx.Module | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean loss of a batch, and per example `loss` and `correct`."""
-    logits = model(batch["image"], mode).astype(jnp.float32)
+    x, distillation = inputs(batch), self.distillation
+    logits, left = distillation.call(model, x, mode=mode)
     labels = jax.nn.one_hot(batch["label"], logits.shape[-1])
     smooth = optax.smooth_labels(labels, self.label_smoothing)
     loss = optax.softmax_cross_entropy(logits, smooth)
     if teacher is not None:
-      t = self.temperature
-      hints = teacher(batch["image"], DEPLOYED).astype(jnp.float32)
-      soft = jax.nn.softmax(hints / t)
-      hint = t**2 * soft_cross_entropy(logits / t, soft)
-      loss = (1 - self.weight) * loss + self.weight * hint
+      hints = distillation.hints(teacher, x)
+      tokens = x != PAD if "tokens" in batch else None
+      loss = distillation.loss(loss, (logits, left), hints, tokens)
     correct = jnp.argmax(logits, -1) == batch["label"]
     return jnp.mean(loss), {"loss": loss, "correct": correct}
+
+  def check_teacher(
+    self, student: nnx.Module, teacher: nnx.Module, x: jax.Array
+  ) -> None:
+    """Refuses a teacher whose layers cannot be matched, see `Distillation`."""
+    self.distillation.check(student, teacher, x)
 
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]
   ) -> dict[str, jax.Array]:
     """Per example `loss`, `correct` and `mask`, by the deployed network."""
-    logits = model(batch["image"], DEPLOYED).astype(jnp.float32)
+    logits = model(inputs(batch), DEPLOYED).astype(jnp.float32)
     loss = optax.softmax_cross_entropy_with_integer_labels(
       logits, batch["label"]
     )

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from bnnjax import models, tasks  # noqa: F401 (register their names)
 from bnnjax.core import registry
 from bnnjax.core.progress import to_step
+from bnnjax.train.smoke import make_smoke  # noqa: F401 (configs use it)
 
 
 def base() -> ConfigDict:
@@ -21,15 +22,18 @@ def base() -> ConfigDict:
   Fields:
     seed: of initialisation, data order and augmentation.
     epochs: passes over the training split; `steps` overrides it.
-    data: name (see `bnnjax list source`), image `shape`, `num_classes`, global
+    data: name (see `bnnjax list source`), `shape` of an image or `(tokens,)` of
+      a text, entries of its `vocab` (0: images), `num_classes`, global
       `batch_size`, `augment` and `eval_augment`, splits, `options` of the
       source, reading `threads` and `workers`.
     model: `name` and arguments of the model.
+    init: trained run's workdir or `.safetensors` file whose parameters the run
+      starts from; empty: random.
     task: `name` and arguments of the task.
     optim: see `bnnjax.train.optim`.
     stages: consecutive parts of the run, each a dict of `until` (a time), and
-      optionally `model` (arguments that differ) and `restart` (fresh optimizer
-      and schedule).
+      optionally `model` (arguments that differ), `optim` (fields that differ)
+      and `restart` (fresh optimizer and schedule).
     events: `((when, name), ...)`, fired between steps.
     eval_every: epochs between evaluations (and checkpoints).
     log_every: steps between log lines.
@@ -45,6 +49,7 @@ def base() -> ConfigDict:
   config.data = {
     "name": "",
     "shape": (),
+    "vocab": 0,
     "num_classes": 0,
     "batch_size": 128,
     "augment": (),
@@ -57,6 +62,7 @@ def base() -> ConfigDict:
     "workers": 0,
   }
   config.model = {"name": ""}
+  config.init = ""
   config.task = {"name": "classification"}
   config.optim = {
     "name": "adam",
@@ -84,7 +90,7 @@ def base() -> ConfigDict:
 
 
 OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
-STAGE_FIELDS = ("until", "model", "restart")
+STAGE_FIELDS = ("until", "model", "optim", "restart")
 
 
 def resolve(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:
@@ -161,6 +167,12 @@ def _check(config: ConfigDict) -> None:
     if not value:
       raise ValueError(f"Config field {name!r} is not set.")
     registry.get(kind, value)
+  shape = tuple(config.data.shape)
+  if config.data.vocab and len(shape) != 1:
+    raise ValueError(
+      "Config field 'data.shape' of a text (`data.vocab` is"
+      f" {config.data.vocab}) must be (tokens,), e.g. (128,): got {shape}."
+    )
   for stage in config.stages:
     if not isinstance(stage, Mapping):
       raise ValueError(f"A stage is a dict with `until`, got {stage!r}.")
@@ -169,6 +181,21 @@ def _check(config: ConfigDict) -> None:
         raise registry.unknown("stage field", key, STAGE_FIELDS)
     if "until" not in stage:
       raise ValueError(f"A stage needs `until`, got {dict(stage)}.")
+    optim_of(config, stage)
+
+
+def optim_of(config: ConfigDict, stage: Mapping[str, Any]) -> dict[str, Any]:
+  """`config.optim` with the fields that differ in a stage.
+
+  Raises:
+    ValueError: an unknown field (with the nearest name), or a value that cannot
+      be meant.
+  """
+  merged = base()
+  for fields in (config.optim.to_dict(), stage.get("optim", {})):
+    _merge(merged, {"optim": fields}, "")
+  _check_types(merged.optim, base().optim, "optim.")
+  return merged.optim.to_dict()
 
 
 def check_times(config: ConfigDict, steps: int, required: tuple[str, ...]):
@@ -242,14 +269,8 @@ def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
     kind = type(defaults[key])
     try:
       if kind is bool:
-        choices = {
-          "": True,
-          "true": True,
-          "false": False,
-          "1": True,
-          "0": False,
-        }
-        parsed[key] = choices[text.lower()]
+        bools = {"": True, "1": True, "true": True, "0": False, "false": False}
+        parsed[key] = bools[text.lower()]
       else:
         parsed[key] = kind(text)
     except (KeyError, ValueError):
@@ -259,30 +280,3 @@ def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
         f"{'' if given else ', got no value'}."
       ) from None
   return ConfigDict(parsed)
-
-
-def make_smoke(config: ConfigDict) -> None:
-  """Turns a config into one that runs in seconds on fake images, in place.
-
-  Four steps of 16 images of the same number of channels and classes, at most
-  32 pixels wide; events move to the first quarter. The model is the config
-  file's business.
-  """
-  height, width, channels = config.data.shape
-  shape = (min(height, 32), min(width, 32), channels)
-  classes = min(config.data.num_classes, 10)
-  config.steps = 4
-  config.data.update(
-    name="fake",
-    shape=shape,
-    num_classes=classes,
-    batch_size=16,
-    eval_batch_size=16,
-    augment=("flip",),
-    eval_augment=(),
-    train_split="train",
-    eval_split="test",
-    threads=1,
-    options={"shape": shape, "num_classes": classes, "size": 64},
-  )
-  config.events = tuple((0.25, name) for _, name in config.events)

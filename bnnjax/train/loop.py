@@ -86,8 +86,9 @@ class Run:
     self.teacher, self.teacher_state = None, None
     if self.task.teacher:
       self.teacher, self.teacher_state = setup.load_teacher(
-        config, self.task.teacher
+        config, self.task, self.stages
       )
+    self.initial = setup.load_initial(config, self.stages[0].network)
     self.report = setup.cost_of(config)
     self.iterator = data.make_train_iterator(
       self.train_source,
@@ -159,6 +160,9 @@ class Run:
       state, info = checkpoints.restore("last", state, self.iterator)
       # A kill between the two saves may have left the better one unsaved.
       self._save_best(checkpoints, stage, done, state, info)
+    elif self.initial is not None:
+      params = jax.device_put(self.initial, self.replicated)
+      state = {**state, "params": params}
     return state, info
 
   def _run_stage(self, stage, state, info, checkpoints, out, display):
@@ -219,13 +223,20 @@ class Run:
       make_state(stage.network, stage.optimizer, self.config.seed),
       self.replicated,
     )
-    return carry_over(state, new, fresh=stage.fresh)
+    return carry_over(stage.network, state, new, fresh=stage.fresh)
 
   def _fire(self, stage, state, batch, step_now):
     """The events whose time has come."""
     for when, name in self.events:
       if when == step_now:
-        state = step.make_event(stage.network, name)(state, batch)
+        event = step.make_event(
+          stage.network,
+          name,
+          self.task,
+          steps=self.steps,
+          epochs=self.epochs,
+        )
+        state = event(state, batch)
     return state
 
   def _empty(self, metrics: Any) -> Any:

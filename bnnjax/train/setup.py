@@ -4,6 +4,7 @@ Everything is checked here, before anything is compiled or written.
 """
 
 import dataclasses
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,11 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from bnnjax import cost, data, models
+from bnnjax.core import registry
 from bnnjax.core.progress import to_step
+from bnnjax.layers.binarize import BinarizerParam
+from bnnjax.models import pretrained
+from bnnjax.train import config as config_lib
 from bnnjax.train import optim
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
@@ -37,36 +42,62 @@ def network_of(config: ConfigDict, overrides: Any = ()) -> Network:
   """Structure of the model that a config asks for, nothing allocated.
 
   Raises:
-    ValueError: unknown model or argument, or an impossible value.
+    ValueError: unknown model or argument, an impossible value, or a model of
+      images for text, or the other way round.
   """
   settings = {**config.model.to_dict(), **dict(overrides)}
+  fixed = {"num_classes": config.data.num_classes, **_inputs_of(config)}
 
   def build(rngs: nnx.Rngs) -> nnx.Module:
-    return models.build(
-      settings,
-      rngs=rngs,
-      num_classes=config.data.num_classes,
-      image_shape=tuple(config.data.shape),
-    )
+    return models.build(settings, rngs=rngs, **fixed)
 
   return Network.of(build)
+
+
+def _inputs_of(config: ConfigDict) -> dict[str, Any]:
+  """The arguments of the model that its inputs decide."""
+  name, shape = config.model.name, tuple(config.data.shape)
+  model = registry.get("model", name)
+  takes = inspect.signature(model.__init__).parameters
+  if config.data.vocab:
+    if "vocab" not in takes:
+      raise ValueError(
+        f"The model {name!r} reads images, but the data are text (`data.vocab`"
+        f" is {config.data.vocab}). Choose a model that takes `vocab`, e.g."
+        " 'bert'."
+      )
+    return {"vocab": config.data.vocab, "max_len": shape[0]}
+  if "vocab" in takes and "image_shape" not in takes:
+    raise ValueError(
+      f"The model {name!r} reads text, but the data are images (`data.vocab` is"
+      " 0). Set `data.vocab` and `data.shape` = (tokens,), or choose a model of"
+      " images."
+    )
+  return {"image_shape": shape}
 
 
 def cost_of(config: ConfigDict) -> Any:
   """Cost report of the deployed network, one example; needs no data."""
   overrides = config.stages[-1].get("model", {}) if config.stages else {}
-  image = jax.ShapeDtypeStruct((1, *config.data.shape), np.float32)
-  return cost.count(network_of(config, overrides).abstract, image)
+  return cost.count(network_of(config, overrides).abstract, example_of(config))
+
+
+def example_of(config: ConfigDict) -> jax.ShapeDtypeStruct:
+  """What a model reads of one example."""
+  dtype = np.int32 if config.data.vocab else np.float32
+  return jax.ShapeDtypeStruct((1, *config.data.shape), dtype)
 
 
 def plan(config: ConfigDict, steps: int) -> list[Stage]:
   """The stages of a run, each with its network and optimizer.
 
   Raises:
-    ValueError: the stages do not follow each other to the end of the run.
+    ValueError: the stages do not follow each other to the end of the run, or
+      an optimizer that differs would go on with the moments of another.
   """
   entries = config.stages or ({"until": 1.0},)
   stages, start, began = [], 0, 0
+  before = None
   for entry in entries:
     stop = to_step(entry["until"], steps)
     if stop <= start:
@@ -80,11 +111,15 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
     network = network_of(config, entry.get("model", {}))
     # A schedule that restarts spans its own stage, another the whole run.
     span = (stop if restart else steps) - began
-    optimizer = optim.make_optimizer(
-      config.optim.to_dict(), span, network.kinds
-    )
+    settings = config_lib.optim_of(config, entry)
+    if start and settings != before and not restart:
+      raise ValueError(
+        f"The stage until {entry['until']} has another `optim` than the one"
+        ' before it: give it `"restart": True`.'
+      )
+    optimizer = optim.make_optimizer(settings, span, network.kinds)
     stages.append(Stage(start, stop, network, optimizer, fresh))
-    start = stop
+    start, before = stop, settings
   if start != steps:
     raise ValueError(
       f"The last stage ends at step {start}, the run at {steps}: its `until`"
@@ -93,20 +128,77 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
   return stages
 
 
-def load_teacher(config: ConfigDict, workdir: str) -> tuple[Network, Any]:
+def load_initial(config: ConfigDict, network: Network) -> Any:
+  """Parameters that a run starts from, of `config.init`; `None`: random ones.
+
+  Latent weights take the float weights of another run; what measures them (a
+  learned scale) starts again from them.
+
+  Raises:
+    ValueError: no run or table of names for it, or parameters that do not fit,
+      all listed.
+  """
+  if not config.init:
+    return None
+  if config.init.endswith(".safetensors"):
+    if config.model.name not in pretrained.FAMILIES:
+      raise registry.unknown(
+        "model with a table of checkpoint names",
+        config.model.name,
+        pretrained.FAMILIES,
+      )
+    source, names = config.init, pretrained.FAMILIES[config.model.name]
+    if not epath.Path(source).exists():
+      raise ValueError(f"`init` names {source}, which does not exist.")
+  else:
+    source, names = _trained(config.init)
+  params, rest = network.variables(config.seed)
+  model = network.merge({"params": params, "rest": rest})
+  pretrained.load(model, source, names)
+  return nnx.to_pure_dict(nnx.state(model, nnx.Param))
+
+
+def _trained(workdir: str) -> tuple[dict[str, Any], pretrained.Names]:
+  """Parameters of a trained run by path, those of binarizers left out."""
+  network, state, _ = restore(workdir_lib.read_config(workdir), workdir, "last")
+  model = network.merge(state)
+  tensors = {
+    ".".join(map(str, path)): variable[...]
+    for path, variable in nnx.iter_graph(model)
+    if isinstance(variable, nnx.Param)
+    and not isinstance(variable, BinarizerParam)
+  }
+  return tensors, pretrained.own_names(tensors)
+
+
+def load_teacher(
+  config: ConfigDict, task: Any, stages: Sequence[Stage]
+) -> tuple[Network, Any]:
   """Network and variables of a trained run that a student learns from.
 
   Raises:
-    ValueError: no run there, or one of other images or classes.
+    ValueError: no run there, or one of other inputs, vocabulary or classes, or
+      with layers that the task cannot match.
   """
+  workdir = task.teacher
   theirs = workdir_lib.read_config(workdir)
-  for field in ("shape", "num_classes"):
+  for field in ("shape", "vocab", "num_classes"):
     mine, their = config.data[field], theirs.data[field]
     if np.ravel(mine).tolist() != np.ravel(their).tolist():
       raise ValueError(
         f"Teacher and student differ in `data.{field}`: {their} and {mine}."
       )
+  mine, their = (c.data.options.get("vocab_file", "") for c in (config, theirs))
+  if mine != their:
+    raise ValueError(
+      "Teacher and student must read the same vocabulary, a token means nothing"
+      f" without it: `data.options.vocab_file` is {their!r} of the teacher and"
+      f" {mine!r} of the student."
+    )
   network, state, _ = restore(theirs, workdir, "last")
+  for stage in stages:
+    student = stage.network.abstract
+    task.check_teacher(student, network.abstract, example_of(config))
   variables = {k: state[k] for k in ("params", "rest")}
   _, replicated = shardings(config.data)
   return network, jax.device_put(variables, replicated)
@@ -141,21 +233,31 @@ def load_data(config: ConfigDict):
   """Training and evaluation source, checked against the config's shapes.
 
   Raises:
-    ValueError: other image shape or number of classes than configured.
+    ValueError: other shape, vocabulary or number of classes than configured.
     FileNotFoundError: the data set is not here; says how to get it.
   """
   settings = config.data
+  options = settings.options.to_dict()
+  if len(settings.shape) == 1 and "max_len" in data.options_of(settings.name):
+    options = {"max_len": settings.shape[0], **options}
   sources = [
-    data.load(settings.name, split, **settings.options.to_dict())
+    data.load(settings.name, split, **options)
     for split in (settings.train_split, settings.eval_split)
   ]
   augments = (settings.augment, settings.eval_augment)
   for source, augment in zip(sources, augments):
-    shape = data.image_shape(source, augment)
+    kind, vocab = source.info.kind, source.info.vocab
+    if vocab != settings.vocab:
+      has = f"has {vocab} entries" if vocab else "holds images (0)"
+      raise ValueError(
+        f"`data.vocab` is {settings.vocab}, but {settings.name!r} {has}."
+      )
+    shape = data.input_shape(source, augment)
     if tuple(shape) != tuple(settings.shape):
       raise ValueError(
-        f"`data.shape` is {tuple(settings.shape)}, but images of"
-        f" {settings.name!r} arrive as {tuple(shape)} (height, width, channels)."
+        f"`data.shape` is {tuple(settings.shape)}, but {kind.plural} of"
+        f" {settings.name!r} arrive as {tuple(shape)}"
+        f" ({', '.join(kind.axes)})."
       )
     if source.info.num_classes != settings.num_classes:
       raise ValueError(

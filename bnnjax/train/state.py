@@ -17,9 +17,15 @@ import optax
 from flax import nnx
 
 from bnnjax import models
-from bnnjax.layers.binarize import BinarizerParam, BinaryWeight, LatentWeight
+from bnnjax.layers.binarize import (
+  BinarizerParam,
+  BinaryWeight,
+  LatentWeight,
+  remeasure,
+)
 
 State = dict[str, Any]
+WEIGHT = ("weight", "params")  # where a layer keeps its kernel's scales
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +104,16 @@ def make_state(
   }
 
 
-def carry_over(old: State, new: State, *, fresh: bool) -> State:
+def carry_over(
+  network: Network, old: State, new: State, *, fresh: bool
+) -> State:
   """`new` with the arrays that `old` has under the same path and shape.
 
-  How a network passes from one stage of a run to the next; what only the new
-  stage has (a scale, say) keeps its initial value.
+  How a network passes from one stage of a run to the next. What only the new
+  stage has keeps its initial value; a scale of weights is measured again.
 
   Args:
+    network: of the new stage.
     old, new: states of the two stages.
     fresh: the optimizer starts anew.
   """
@@ -123,4 +132,20 @@ def carry_over(old: State, new: State, *, fresh: bool) -> State:
   moved = jax.tree_util.tree_map_with_path(
     take, {part: new[part] for part in parts}
   )
+  moved |= _remeasured(network, moved, old)
   return {**new, **moved, "step": old["step"], "bad_step": old["bad_step"]}
+
+
+def _remeasured(network: Network, state: State, old: State) -> State:
+  """`params` and `rest` with the scales that the old network did not have."""
+  model = network.merge(state)
+  known = {path for path, _ in nnx.to_flat_state(nnx.State(old["params"]))}
+  found = nnx.to_flat_state(nnx.state(model, BinarizerParam))
+  paths = [path for path, _ in found if path not in known]
+  layers = {".".join(map(str, p[:-3])) for p in paths if p[-3:-1] == WEIGHT}
+  remeasure(model, layers)
+  _, params, rest = nnx.split(model, nnx.Param, ...)
+  return {
+    "params": nnx.to_pure_dict(params),
+    "rest": nnx.to_pure_dict(rest),
+  }

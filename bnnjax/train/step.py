@@ -82,13 +82,16 @@ def make_eval_step(network: Network, task: Any) -> Callable[..., Any]:
   return step
 
 
-def make_event(network: Network, name: str) -> Callable[[State, Any], State]:
+def make_event(
+  network: Network, name: str, task: Any, *, steps: int, epochs: float
+) -> Callable[[State, Any], State]:
   """`(state, batch) -> state`, jitted: a loop event.
 
-  Every binarizer that knows the name takes part; an event registered under it
+  Every binarizer that knows the name takes part; those that learn from data do
+  so in one training pass over the batch. An event registered under the name
   (`(model, batch) -> None`, in place) comes after them.
   """
-  extra = None
+  extra, learns = None, models.learns(network.abstract, name)
   if name in registry.registered("event"):
     extra = registry.get("event", name)
 
@@ -96,6 +99,9 @@ def make_event(network: Network, name: str) -> Callable[[State, Any], State]:
   def event(state, batch):
     model = network.merge(state)
     models.fire(model, name)
+    if learns:
+      progress = Progress.at(state["step"], steps, epochs)
+      task.loss(model, batch, Mode.training(progress, event=name))
     if extra is not None:
       extra(model, batch)
     _, params, rest = nnx.split(model, nnx.Param, ...)

@@ -26,7 +26,7 @@ def main():
   parser.add_argument("--json", help="append the measurement to this file")
   parser.add_argument("--methods", nargs="*", help="default: all")
   args = parser.parse_args()
-  names = args.methods or registry.registered("method")
+  names = args.methods or registry.registered("method", family="cnn")
   sides = {
     name: make_step(config_file.read(f"{CONFIG}:method={name}"), args.batch)
     for name in ("float", *names)

@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bnnjax.core.binarizer import Binarizer, parse
+from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.methods.ste import ste
 

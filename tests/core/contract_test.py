@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bnnjax.core import bilinear, contract
-from bnnjax.core.binarizer import Binarizer, parse
+from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.bits import BitTag
+from bnnjax.core.parse import parse
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.core.scale import Measured, Scale
 from bnnjax.methods.ste import ste

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from bnnjax.core import registry
-from bnnjax.core.binarizer import parse
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode
 
 X = jax.random.normal(jax.random.key(0), (6, 5, 4))
+# Of the suite: heads, for those that want them, and as many features as the
+# code of `ksh` has bits.
+HEADS = jax.random.normal(jax.random.key(1), (2, 5, 3, 16))
 NAMES = registry.registered("transform")
 
 
@@ -20,7 +23,7 @@ def variables(made, x):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_shape_dtype_and_gradient(name, dtype):
-  made, x = registry.get("transform", name), X.astype(dtype)
+  made, x = registry.get("transform", name), HEADS.astype(dtype)
   params, stats = variables(made, x)
   for mode in (DEPLOYED, Mode.training()):
     apply = lambda x, p: made.apply(x, p, stats, mode)[0]  # noqa: B023, E731
@@ -32,7 +35,7 @@ def test_shape_dtype_and_gradient(name, dtype):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_zeros_stay_finite(name):
-  made, x = registry.get("transform", name), jnp.zeros((3, 4))
+  made, x = registry.get("transform", name), jnp.zeros((1, 3, 2, 16))
   apply = lambda x: made.apply(x, *variables(made, x), Mode.training())[0]  # noqa: E731
   y, vjp = jax.vjp(apply, x)
   assert np.all(np.isfinite(y))

@@ -140,7 +140,9 @@ def bert(entry):
   }
   report = counted(weight=None, act=None, **arguments)
   low = dict.fromkeys(("query", "key", "value", "probs"), "ste")
-  binary = counted(weight="ste", act="ste", embedding="ste", **low, **arguments)
+  binary = counted(
+    weight="ste", act="ste", embedding="ste", attention=low, **arguments
+  )
   encoder = [r for r in report.rows if r.path != "pooler"]
   products = sum(r.macs for r in encoder if not r.has_weight)
   total = sum(r.macs for r in encoder)

@@ -24,6 +24,19 @@ def test_one_value_serves_all_channels():
   np.testing.assert_allclose(out, 2, rtol=1e-6)
 
 
+def test_tokens_pass_as_they_are():
+  source = data.load("fake_text")
+  tokens, _ = source.read([1, 2])
+  assert batch.normaliser(source.info, None, None)(tokens) is tokens
+
+
+@pytest.mark.parametrize("kw", [{"mean": (0.5,)}, {"std": (1.0,)}])
+def test_text_has_no_statistics(kw):
+  info = data.load("fake_text").info
+  with pytest.raises(ValueError, match="of pixels, but 'fake_text' holds text"):
+    batch.normaliser(info, **{"mean": None, "std": None, **kw})
+
+
 @pytest.mark.parametrize(
   ("mean", "std", "message"),
   [

@@ -16,7 +16,7 @@ def test_splits_are_the_whole_set():
   np.testing.assert_array_equal(
     np.concatenate([train.labels, test.labels]), bunch.target
   )
-  assert train.images.max() == 255
+  assert train.inputs.max() == 255
 
 
 def test_says_how_to_get_scikit_learn(monkeypatch):

@@ -29,6 +29,27 @@ def test_learnable():
   assert (distances.argmin(1) == labels).mean() > 0.95
 
 
+def test_text_is_learnable():
+  """The class whose training texts hold most of a test text's tokens."""
+  train, test = data.load("fake_text"), data.load("fake_text", "test")
+  counts = np.zeros((10, train.info.vocab))
+  for tokens, label in zip(*train.read(range(len(train)))):
+    np.add.at(counts[label], tokens[tokens > 4], 1)
+  tokens, labels = test.read(range(100))
+  scores = np.log1p(counts)[:, tokens].sum(-1).T
+  assert (scores.argmax(1) == labels).mean() > 0.8
+
+
+def test_text_begins_with_cls_and_ends_with_padding():
+  tokens, _ = data.load("fake_text", max_len=9, vocab=40).read(range(200))
+  assert tokens.shape == (200, 9)
+  assert (tokens[:, 0] == 2).all()
+  assert 5 <= tokens[:, 1:][tokens[:, 1:] > 0].min() <= tokens.max() == 39
+  lengths = (tokens > 0).sum(1)
+  assert set(lengths) == {5, 6, 7, 8, 9}
+  assert all((t[n:] == 0).all() for t, n in zip(tokens, lengths))
+
+
 def test_normalised_by_its_own_mean_and_std():
   images, _ = data.load("fake").read(range(200))
   np.testing.assert_allclose(images.mean() / 255, 0.5, atol=0.05)

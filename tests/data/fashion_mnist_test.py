@@ -99,7 +99,7 @@ def test_reads_a_folder_of_plain_files(tmp_path):
   images = np.arange(2 * 28 * 28).reshape(2, 28, 28) % 256
   write_idx(tmp_path, images, np.array([4, 9]))
   source = data.load("fashion_mnist", "test", data_dir=str(tmp_path))
-  np.testing.assert_array_equal(source.images[..., 0], images)
+  np.testing.assert_array_equal(source.inputs[..., 0], images)
   np.testing.assert_array_equal(source.labels, [4, 9])
 
 

@@ -211,11 +211,12 @@ def test_worker_processes_make_the_same_batches():
   restored.close()
 
 
-def test_image_shape():
+def test_input_shape():
+  assert data.input_shape(data.load("fake_text", max_len=9)) == (9,)
   source = data.load("fake", shape=(6, 9, 3))
-  assert data.image_shape(source) == (6, 9, 3)
+  assert data.input_shape(source) == (6, 9, 3)
   augment = ("resize(12)", "center_crop(10)")
-  assert data.image_shape(source, augment) == (10, 10, 3)
+  assert data.input_shape(source, augment) == (10, 10, 3)
 
 
 class Wrong(Counting):
@@ -260,3 +261,77 @@ def test_bad_arguments(options, message):
 
 def test_steps_per_epoch():
   assert pipeline.steps_per_epoch(Counting(), 8) == 6
+
+
+class CountingText(data.Source):
+  """Example i is six tokens i with label i."""
+
+  info = data.DatasetInfo("counting", (6,), SIZE, vocab=SIZE)
+
+  def __init__(self, tokens=None):
+    self.tokens = tokens
+
+  def __len__(self):
+    return SIZE
+
+  def __getitem__(self, index):
+    tokens = np.full(6, index, np.int32)
+    return {
+      "tokens": tokens if self.tokens is None else self.tokens,
+      "label": index,
+    }
+
+
+def test_texts_are_batched_as_images_are():
+  """Same order, same epochs; tokens stay with their labels."""
+  batches, images = train(CountingText()), train()
+  for batch in itertools.islice(batches, 2 * EPOCH):
+    assert set(batch) == {"tokens", "label"}
+    assert batch["tokens"].shape == (BATCH, 6)
+    assert batch["tokens"].dtype == batch["label"].dtype == np.int32
+    np.testing.assert_array_equal(batch["tokens"][:, 5], batch["label"])
+    np.testing.assert_array_equal(batch["label"], next(images)["label"])
+
+
+def test_saved_position_of_texts_continues_identically():
+  batches = train(CountingText())
+  list(itertools.islice(batches, EPOCH + 2))
+  state = json.loads(json.dumps(batches.get_state()))
+  expected = next(batches)
+  restored = train(CountingText())
+  restored.set_state(state)
+  assert_same(next(restored), expected)
+
+
+def test_evaluation_sees_every_text_once():
+  seen = []
+  for batch in data.make_eval_batches(CountingText(), batch_size=12, **ONE):
+    assert batch["tokens"].shape == (12, 6)
+    assert batch["tokens"].dtype == np.int32
+    seen += batch["tokens"][batch["mask"] == 1, 0].tolist()
+  assert seen == list(range(SIZE))
+
+
+@pytest.mark.parametrize(
+  ("tokens", "message"),
+  [
+    (np.zeros(6), r"Tokens must be int32 \(tokens\): .* gives float64 \(6,\)"),
+    (np.zeros((6, 1), np.int32), r"gives int32 \(6, 1\)"),
+    (
+      np.zeros(5, np.int32),
+      r"gives tokens of shape \(5,\), but says .* \(6,\)",
+    ),
+    (np.full(6, SIZE, np.int32), "tokens 50 .. 50, but .* 50 entries, from 0"),
+    (np.full(6, -1, np.int32), "gives tokens -1 .. -1"),
+  ],
+)
+def test_wrong_tokens(tokens, message):
+  with pytest.raises(ValueError, match=message):
+    train(CountingText(tokens))
+  with pytest.raises(ValueError, match=message):
+    data.make_eval_batches(CountingText(tokens), batch_size=4, **ONE)
+
+
+def test_texts_take_no_augmentation():
+  with pytest.raises(ValueError, match=r"'counting' holds text: .*Flip"):
+    train(CountingText(), augment="flip")

@@ -63,6 +63,7 @@ def test_mean_and_std_are_those_of_the_pixels(name):
 
 def test_registered():
   names = {"digits", "fake", "fashion_mnist", "fashion_mnist_mini", "tfds"}
+  names |= {"fake_text", "wordnet", "wordnet_mini"}
   assert names <= set(registry.registered("source"))
 
 
@@ -108,6 +109,9 @@ def test_sources_pickle():
     ("fake", "train", {"shapes": 3}, "Did you mean 'shape'"),
     ("fake", "train", {"shape": (28, 28)}, r"\(height, width, channels\)"),
     ("fake", "train", {"num_classes": 1}, "2 classes"),
+    ("fake_text", "train", {"vocab": 5}, "5 special ones: got .*vocab=5"),
+    ("fake_text", "train", {"size": 0}, "at least 1 example"),
+    ("fake_text", "trian", {}, "Did you mean 'train'"),
     ("tfds", "train", {}, "after a colon"),
   ],
 )
@@ -127,6 +131,24 @@ def test_array_source_refuses_wrong_rank_and_type():
     data.ArraySource(np.zeros((3, 28, 28, 1), np.uint8), labels, info)
 
 
+def test_array_source_of_text_refuses_wrong_rank_and_type():
+  info = data.load("fake_text").info
+  labels = np.zeros(4, np.int32)
+  with pytest.raises(
+    ValueError, match=r"int32 \[examples, tokens\]: got int64"
+  ):
+    data.ArraySource(np.zeros((4, 16), np.int64), labels, info)
+  with pytest.raises(ValueError, match=r"got int32 \(4,\)"):
+    data.ArraySource(np.zeros(4, np.int32), labels, info)
+  with pytest.raises(ValueError, match="3 tokens, but 4 labels"):
+    data.ArraySource(np.zeros((3, 16), np.int32), labels, info)
+
+
+def test_options_of_a_source():
+  assert data.options_of("wordnet_mini") == ["max_len", "vocab_file"]
+  assert "text" in data.options_of("tfds:glue/sst2")
+
+
 def test_stack_keeps_a_list_of_different_sizes():
   images = [np.zeros((4, 4, 1)), np.zeros((4, 5, 1))]
   assert sources.stack(images) is images
@@ -137,7 +159,8 @@ def test_import_is_light():
   code = (
     "import sys; from bnnjax import data;"
     "data.load('fashion_mnist_mini')[0]; data.load('fake')[0];"
-    "heavy = {'grain', 'sklearn', 'tensorflow', 'tensorflow_datasets'};"
+    "data.load('fake_text')[0]; heavy = {'grain', 'sklearn', 'tensorflow',"
+    "'tensorflow_datasets', 'tokenizers'};"
     "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
   )
   subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from bnnjax import data
+from bnnjax.data import tokenizer, wordnet
 
 
 def picture(index, width=8):
@@ -64,11 +65,50 @@ class TinyPictures(tfds.core.GeneratorBasedBuilder):
       )
 
 
+class TinyTexts(tfds.core.GeneratorBasedBuilder):
+  """Twelve pairs of texts; those of the test split have no label, as GLUE's."""
+
+  VERSION = tfds.core.Version("1.0.0")
+  code_path = None
+
+  def _info(self):
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(
+        {
+          "premise": tfds.features.Text(),
+          "hypothesis": tfds.features.Text(),
+          "third": tfds.features.Text(),
+          "label": tfds.features.ClassLabel(num_classes=3),
+        }
+      ),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {"train": self._examples(12), "test": self._examples(5, label=-1)}
+
+  def _generate_examples(self):
+    raise NotImplementedError
+
+  def _examples(self, count, label=None):
+    for i in range(count):
+      yield (
+        i,
+        {
+          "premise": f"the cat number {i}",
+          "hypothesis": "an animal",
+          "third": "",
+          "label": i % 3 if label is None else label,
+        },
+      )
+
+
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
   folder = tmp_path_factory.mktemp("tfds")
-  builder = TinyPictures(data_dir=folder, file_format="array_record")
-  builder.download_and_prepare()
+  for builder in (TinyPictures, TinyTexts):
+    made = builder(data_dir=folder, file_format="array_record")
+    made.download_and_prepare()
   return str(folder)
 
 
@@ -163,3 +203,66 @@ def test_other_file_formats_are_refused(data_dir, monkeypatch):
   monkeypatch.setattr("bnnjax.data.tfds_source._FORMATS", ())
   with pytest.raises(data.DataNotFoundError, match="stored as array_record"):
     load(data_dir)
+
+
+def load_text(data_dir, split="train", **options):
+  options = {"data_dir": data_dir, "max_len": 16, **options}
+  return data.load("tfds:tiny_texts", split, **options)
+
+
+@pytest.mark.parametrize("text", ["premise", ("premise", "hypothesis")])
+def test_texts_and_pairs(data_dir, text):
+  source = load_text(data_dir, text=text)
+  assert source.info.shape == (16,)
+  assert source.info.vocab == 4096
+  assert source.info.num_classes == 3
+  tokens, labels = source.read(np.arange(12))
+  assert tokens.dtype == labels.dtype == np.int32
+  np.testing.assert_array_equal(source[4]["tokens"], tokens[4])
+  assert source[4]["label"] == labels[4]
+  encoder = tokenizer.Tokenizer.from_file(wordnet.VOCAB_FILE, 16)
+  expected = {
+    encoder.encode([one if text == "premise" else (one, "an animal")]).tobytes()
+    for one in (f"the cat number {i}" for i in range(12))
+  }
+  assert {row.tobytes() for row in tokens} == expected
+  batches = data.make_eval_batches(source, batch_size=5)
+  assert sum(batch["mask"].sum() for batch in batches) == 12
+
+
+def test_texts_with_a_vocabulary_of_ones_own(data_dir, tmp_path):
+  path = tmp_path / "vocab.txt"
+  path.write_text("\n".join((*tokenizer.SPECIAL, "cat")))
+  source = load_text(data_dir, text="premise", vocab_file=str(path))
+  assert source.info.vocab == 6
+  np.testing.assert_array_equal(
+    source[0]["tokens"][:6], [2, 1, 5, 1, 1, 3]
+  )  # [CLS] the cat number i [SEP]
+
+
+def test_texts_without_tensorflow(data_dir):
+  code = f"""
+import sys
+from bnnjax import data
+source = data.load("tfds:tiny_texts", data_dir={data_dir!r}, text="premise")
+assert source[0]["tokens"].shape == (128,)
+assert "tensorflow" not in sys.modules
+"""
+  subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+  ("options", "message"),
+  [
+    ({}, "no feature 'image'; .* `image_key` .*`text`"),
+    ({"text": "premisse"}, "no feature 'premisse'; .* `text`"),
+    ({"text": "label"}, "'label' .* is not a text, but ClassLabel"),
+    ({"text": ("premise", "hypothesis", "third")}, "or the two of a pair"),
+    ({"text": "premise", "split": "test"}, r"no labels \(-1\).* train, test"),
+    ({"text": "premise", "label_key": "third"}, "is not a class label"),
+    ({"text": "premise", "max_len": 2}, "`max_len` must be at least 5"),
+  ],
+)
+def test_bad_arguments_of_texts(data_dir, options, message):
+  with pytest.raises(ValueError, match=message):
+    load_text(data_dir, **options)

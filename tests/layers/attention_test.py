@@ -9,8 +9,9 @@ import pytest
 from flax import nnx
 
 from bnnjax.cost import count
-from bnnjax.layers.attention import Attention
+from bnnjax.layers.attention import Attention, options
 from bnnjax.layers.transformer import Encoder, EncoderBlock
+from tests import golden_cases, torch_layers
 
 X = jax.random.normal(jax.random.key(0), (2, 5, 8))
 
@@ -85,3 +86,103 @@ def test_errors(rngs):
     Attention(8, 3, rngs=rngs)
   with pytest.raises(ValueError, match=r"Unknown norm position 'pro'"):
     EncoderBlock(Encoder(8, 2, 16, norm="pro"), rngs=rngs)
+
+
+MIXED = {
+  "bibert": {"weight": "bibert", "act": "bibert"},
+  "bipft": {"weight": "bipft", "act": "bipft"},
+  "bivit": {"weight": "bivit", "act": "bivit"},
+  "bibert_baseline": {"weight": "bibert", "act": "bibert"},
+}
+
+
+@pytest.mark.parametrize("method", MIXED)
+def test_products_of_a_method_are_one_bit(method, rngs):
+  """Every product between activations; the residual is float."""
+  layer = Attention(8, 2, **MIXED[method], **options(method), rngs=rngs)
+  report = count(layer, jax.ShapeDtypeStruct((1, 5, 8), jnp.float32))
+  scores, context = 5 * 5 * 8, 5 * 5 * 8
+  assert report.bops == 4 * 5 * 8 * 8 + scores + context
+
+
+@pytest.mark.parametrize("method", MIXED)
+def test_masked_keys_of_a_method_are_not_seen(method, rngs):
+  layer = Attention(8, 2, **MIXED[method], **options(method), rngs=rngs)
+  mask = jnp.arange(5) < 3
+  y = layer(X, mask=mask)[:, :3]
+  other = X.at[:, 3:].set(7.0)
+  np.testing.assert_allclose(layer(other, mask=mask)[:, :3], y, atol=1e-5)
+
+
+def test_causal_attention_equals_a_mask(rngs):
+  causal = Attention(8, 2, causal=True, rngs=rngs)
+  plain = Attention(8, 2, rngs=rngs)
+  nnx.update(plain, nnx.state(causal))
+  seen = jnp.tril(jnp.ones((5, 5), bool))
+  np.testing.assert_allclose(causal(X), plain(X, mask=seen), atol=1e-6)
+
+
+def test_cache_continues_a_sequence(rngs):
+  layer = Attention(8, 2, kv_heads=1, causal=True, rotary=100.0, rngs=rngs)
+  want = layer(X)
+  cache = layer.cache(2, 6)
+  first, cache = layer(X[:, :2], cache=cache)
+  rest, cache = layer(X[:, 2:], cache=cache)
+  got = jnp.concatenate([first, rest], 1)
+  np.testing.assert_allclose(got, want, atol=1e-5)
+  assert cache.length == 5
+
+
+@pytest.mark.golden
+def test_ecoformer_attention():
+  arrays = golden_cases.arrays("ecoformer_attention.npz")
+  heads, bits = int(arrays["hp.heads"]), int(arrays["hp.nbits"])
+  anchors, size = int(arrays["hp.m"]), int(arrays["hp.head_dim"])
+  spec = f"ksh(bits={bits}, anchors={anchors}) > ste(strict=True, at_zero=0)"
+  given = {**options("ecoformer"), "query": spec}
+  layer = Attention(heads * size, heads, **given, rngs=nnx.Rngs(0))
+  names = {
+    f"{theirs}.{kind}": f"{ours}.{'kernel' if kind == 'weight' else kind}"
+    for theirs, ours in (
+      ("to_qk", "query"),
+      ("to_v", "value"),
+      ("proj", "out"),
+    )
+    for kind in ("weight", "bias")
+  }
+  own = {k.removeprefix("param."): v for k, v in arrays.items()}
+  torch_layers.fill(layer, own, names)
+  stats = layer.low_query.stats
+  for ours, theirs in (("hash", "A"), ("anchors", "anchor"), ("mean", "mvec")):
+    found = stats[ours]
+    found[...] = jnp.asarray(arrays[f"ksh.{theirs}"]).reshape(found.shape)
+  y, grads, dx = torch_layers.gradients(layer, own["x"], arrays["gy"])
+  golden_cases.close(y, arrays["y"], 1e-4, "y")
+  golden_cases.close(dx, arrays["grad.x"], 1e-4, "x")
+  want = {k.removeprefix("grad."): v for k, v in arrays.items()}
+  torch_layers.check_gradients(grads, want, names, lambda _: 1e-4)
+
+
+def test_errors_of_parts_and_masks(rngs):
+  with pytest.raises(ValueError, match=r"Did you mean 'softmax'"):
+    Attention(8, 2, mixer="softmx", rngs=rngs)
+  with pytest.raises(ValueError, match="'none' needs a binarizer `probs`"):
+    Attention(8, 2, mixer="none", rngs=rngs)
+  with pytest.raises(ValueError, match="'linear' makes no map"):
+    Attention(8, 2, mixer="linear", probs="ste", query="ste", rngs=rngs)
+  with pytest.raises(ValueError, match="give binarizers `query`"):
+    Attention(8, 2, mixer="linear", rngs=rngs)
+  with pytest.raises(ValueError, match=r"Did you mean 'residual'"):
+    options({"residul": 1})
+  layer = Attention(8, 2, rngs=rngs)
+  with pytest.raises(ValueError, match=r"= \(2, 2, 5, 5\): got shape \(4,\)"):
+    layer(X, mask=jnp.ones(4, bool))
+  with pytest.raises(ValueError, match="must be bool .* got float32"):
+    layer(X, mask=jnp.ones(5))
+  linear = Attention(8, 2, **options("ecoformer"), rngs=rngs)
+  with pytest.raises(ValueError, match=r"= \(2, 1, 1, 5\): got shape \(5, 5\)"):
+    linear(X, mask=jnp.ones((5, 5), bool))
+  with pytest.raises(ValueError, match="the mixer 'linear' and the residual"):
+    linear(X, cache=linear.cache(2, 8))
+  with pytest.raises(ValueError, match="with room for 5 tokens: got"):
+    layer(X, cache=layer.cache(2, 4))

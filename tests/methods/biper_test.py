@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bnnjax.core.binarizer import parse
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.methods.biper import biper, sine_penalty
 from bnnjax.methods.bireal import approx_sign

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bnnjax.core.binarizer import parse
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers.linear import Linear
 from bnnjax.methods.dorefa import dorefa_grad

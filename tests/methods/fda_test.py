@@ -6,7 +6,7 @@ import numpy as np
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.binarizer import parse
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers.binarize import TrainingParam
 from bnnjax.layers.linear import Linear

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.core.binarizer import parse
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.methods.irnet import ede
 from tests import golden_cases, torch_layers

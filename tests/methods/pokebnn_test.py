@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bnnjax.core.binarizer import parse
+from bnnjax.core.parse import parse
 from bnnjax.layers.activation import DPReLU
-from bnnjax.tasks.classification import soft_cross_entropy
+from bnnjax.tasks.distances import soft_cross_entropy
 from bnnjax.train.optim import make_schedule
 from tests import golden_cases
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bnnjax.core.binarizer import parse
+from bnnjax.core.parse import parse
 from bnnjax.layers.blocks import Body, Unit
 from bnnjax.layers.react import LearnedShift, RPReLU
 from bnnjax.models.reactnet import Widen
-from bnnjax.tasks.classification import soft_cross_entropy
+from bnnjax.tasks.distances import soft_cross_entropy
 from tests import golden_cases, torch_layers
 
 FILE = "reactnet.npz"

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -264,6 +265,33 @@ def test_stages_hand_the_network_on(tmp_path):
   assert {int(x) for x in jax.tree.leaves(after["opt"]) if x.ndim == 0} == {0}
 
 
+def test_stage_has_its_own_optimizer():
+  """SGD by hand in the first; the second has the run's fields again."""
+  config = tiny()
+  config.optim.update(name="sgd", schedule="constant", lr=0.5)
+  first = {"lr": 0.25, "weight_decay": 0.1, "latent": {"lr": 0.125}}
+  config.stages = (
+    {"until": 4, "model": {"weight": None}, "optim": first},
+    {"until": 1.0, "restart": True},
+  )
+  config = config_lib.resolve(config)
+  stages = setup.plan(config, 8)
+  got = []
+  for stage, lr, decay in zip(stages, (0.25, 0.5), (0.1, 0.0)):
+    kinds = stage.network.kinds
+    params = jax.tree.map(jnp.ones_like, stage.network.variables(0)[0])
+    state = stage.optimizer.init(params)
+    updates, _ = stage.optimizer.update(params, state, params)
+    expected = jax.tree.map(
+      lambda p, lr=lr, decay=decay: -lr * (p + decay * p * (p.ndim > 1)),
+      params,
+    )
+    chex.assert_trees_all_close(updates, expected, rtol=1e-6)
+    got.append(set(jax.tree.leaves(kinds)))
+  assert "latent" in got[1] - got[0]  # float weights are no latent ones
+  assert config.optim.to_dict() == config_lib.optim_of(config, config.stages[1])
+
+
 def test_distillation_follows_the_teacher(finished, tmp_path):
   config = tiny(weight=None, act=None)
   config.task.distill = {"teacher": str(finished[0])}
@@ -338,6 +366,14 @@ POKE = {
     ({"data.batch_size": 0}, "'data.batch_size' must be above 0 and finite, got 0"),
     ({"stages": ({"until": 0.5},)}, "The last stage ends at step 4"),
     ({"stages": ({"until": 0.5}, {"until": 3})}, "must increase: 3 is step 3"),
+    ({"stages": ({"until": 1.0, "optim": {"weight_dcay": 0.1}},)}, "Did you mean 'optim.weight_decay'"),
+    ({"stages": ({"until": 1.0, "optim": {"lr": -1.0}},)}, "'optim.lr' must be above 0 and finite, got -1.0"),
+    ({"stages": ({"until": 1.0, "optim": 3},)}, "'optim' has fields, got 3"),
+    ({"stages": ({"until": 1.0, "optim": {"name": "adamm"}},)}, "Unknown optimizer 'adamm'"),
+    (
+      {"stages": ({"until": 4, "optim": {"lr": 0.1}}, {"until": 1.0})},
+      'until 1.0 has another `optim` than the one before it: give it `"restart": True`',
+    ),
     ({"stages": ({"untill": 0.5},)}, "Unknown stage field 'untill'. Did you mean 'until'"),
     ({"model": {**POKE, "num_classes": 7}}, "decided by the data"),
     ({"model": {**POKE, "stages": ()}}, r"sequence of \(features, blocks\)"),

@@ -1,0 +1,54 @@
+"""Makes `wordnet_mini.tsv.xz` and its vocabulary from the full WordNet.
+
+  apt-get install wordnet-base
+  python -m bnnjax.data.embedded.make_wordnet_mini [folder of the full set]
+
+Of each class 600 training and 60 test glosses, all where it has fewer: the
+first by another word of the hash than the one that makes the splits and the
+order, so that a part such as `train[:90%]` is nearly balanced too. Format: xz of
+lines `label<tab>gloss`.
+"""
+
+import collections
+import lzma
+import pathlib
+import sys
+
+from bnnjax.data import tokenizer, wordnet
+
+PER_CLASS = {"train": 600, "test": 60}
+VOCAB = 4096
+
+
+def select(folder: pathlib.Path) -> dict[str, tuple[wordnet.Gloss, ...]]:
+  """The small set's glosses by split."""
+  chosen = {}
+  for split, glosses in wordnet.full(folder).items():
+    taken, kept = collections.Counter(), []
+    for gloss in sorted(glosses, key=lambda g: wordnet.hash_of(g.text, word=1)):
+      taken[gloss.label] += 1
+      if taken[gloss.label] <= PER_CLASS[split]:
+        kept.append(gloss)
+    chosen[split] = wordnet.by_split(kept)[split]
+  return chosen
+
+
+def pack(glosses: dict[str, tuple[wordnet.Gloss, ...]]) -> bytes:
+  """The bytes of the file; the same on every machine with the same liblzma."""
+  lines = [f"{g.label}\t{g.text}\n" for part in glosses.values() for g in part]
+  preset = 9 | lzma.PRESET_EXTREME
+  return lzma.compress("".join(lines).encode(), preset=preset)
+
+
+def main(argv: list[str]) -> None:
+  folder = pathlib.Path(argv[1]) if argv[1:] else wordnet.DEBIAN_FOLDER
+  glosses = select(folder)
+  wordnet.MINI_FILE.write_bytes(pack(glosses))
+  entries = tokenizer.train([g.text for g in glosses["train"]], VOCAB)
+  wordnet.VOCAB_FILE.write_text("\n".join(entries) + "\n", encoding="utf-8")
+  for path in (wordnet.MINI_FILE, wordnet.VOCAB_FILE):
+    print(f"{path}: {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+  main(sys.argv)

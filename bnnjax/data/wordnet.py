@@ -1,0 +1,157 @@
+"""WordNet 3.0 noun glosses and their 26 lexicographer files (Miller 1995).
+
+A gloss (definition and examples, 12 words on average, without the word that it
+explains) is to be assigned to animal, artifact, feeling, ... WordNet licence
+(Princeton University).
+
+The splits follow a hash of the gloss: a tenth is the test split, the same
+glosses on every machine, and a gloss that several synsets share is in one of
+them only.
+Examples come in the order of that hash, so that a part such as `train[:90%]`
+has nearly the shares of the whole.
+"""
+
+import functools
+import hashlib
+import lzma
+import pathlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from bnnjax.core import registry
+from bnnjax.data import sources, tokenizer
+
+DEBIAN_FOLDER = pathlib.Path("/usr/share/wordnet")
+EMBEDDED = pathlib.Path(__file__).parent / "embedded"
+MINI_FILE = EMBEDDED / "wordnet_mini.tsv.xz"
+VOCAB_FILE = EMBEDDED / "wordnet_mini.vocab.txt"  # of its training split
+SPLITS = ("train", "test")
+# lexnames(5WN): the noun files, from number 3; the label is the position here.
+CLASSES = (
+  "Tops", "act", "animal", "artifact", "attribute", "body", "cognition",
+  "communication", "event", "feeling", "food", "group", "location", "motive",
+  "object", "person", "phenomenon", "plant", "possession", "process",
+  "quantity", "relation", "shape", "state", "substance", "time",
+)  # fmt: skip
+_FIRST_FILE = 3
+
+
+class Gloss(NamedTuple):
+  """One example before it is encoded."""
+
+  label: int
+  text: str
+
+
+@registry.register("source", "wordnet_mini")
+def wordnet_mini(
+  split: str, *, max_len: int = 32, vocab_file: str = ""
+) -> sources.Source:
+  """At most 600 train and 60 test glosses of each class, in the package.
+
+  Args:
+    split: "train" or "test".
+    max_len: tokens of a text.
+    vocab_file: WordPiece vocabulary; by default the embedded one, which was
+      trained on this training split.
+  """
+  return _source("wordnet_mini", mini(), split, max_len, vocab_file)
+
+
+@registry.register("source", "wordnet")
+def wordnet(
+  split: str,
+  *,
+  data_dir: str | None = None,
+  max_len: int = 32,
+  vocab_file: str = "",
+) -> sources.Source:
+  """All 82,115 noun glosses of WordNet.
+
+  Args:
+    split: "train" or "test".
+    data_dir: folder of `data.noun`, by default the Debian package's.
+    max_len: tokens of a text.
+    vocab_file: WordPiece vocabulary; by default that of `wordnet_mini`.
+  """
+  folder = pathlib.Path(data_dir).expanduser() if data_dir else DEBIAN_FOLDER
+  return _source("wordnet", full(folder), split, max_len, vocab_file)
+
+
+@functools.cache  # a run opens both splits
+def mini() -> dict[str, tuple[Gloss, ...]]:
+  """The glosses of the embedded file by split."""
+  text = lzma.decompress(MINI_FILE.read_bytes()).decode()
+  rows = (line.split("\t") for line in text.splitlines())
+  return by_split(Gloss(int(label), gloss) for label, gloss in rows)
+
+
+@functools.lru_cache(maxsize=1)
+def full(folder: pathlib.Path = DEBIAN_FOLDER) -> dict[str, tuple[Gloss, ...]]:
+  """The glosses of WordNet's `data.noun` by split.
+
+  Raises:
+    DataNotFoundError: the file is not in `folder`; says how to get it.
+    ValueError: the file is none of WordNet's.
+  """
+  path = folder / "data.noun"
+  if not path.is_file():
+    raise sources.DataNotFoundError(
+      f"WordNet is not in {folder} (data.noun). Give the folder that has it as"
+      " `data_dir`; or get it with `apt-get install wordnet-base` (Debian,"
+      " Ubuntu). 'wordnet_mini', 15,135 of the glosses, needs no download."
+    )
+  glosses = []
+  with path.open(encoding="utf-8") as lines:
+    for number, line in enumerate(lines, 1):
+      if line.startswith("  "):  # the licence
+        continue
+      glosses.append(_parse(line, f"{path}, line {number}"))
+  return by_split(glosses)
+
+
+def by_split(glosses: Iterable[Gloss]) -> dict[str, tuple[Gloss, ...]]:
+  """Assigns glosses to splits and puts them in order, both by their hash."""
+  parts = {split: [] for split in SPLITS}
+  keyed = ((hash_of(gloss.text), gloss) for gloss in glosses)
+  for key, gloss in sorted(keyed):
+    parts["train" if key % 10 else "test"].append(gloss)
+  return {split: tuple(part) for split, part in parts.items()}
+
+
+def _parse(line: str, where: str) -> Gloss:
+  """Reads `offset lexicographer_file ... | gloss` (wndb(5WN))."""
+  fields, _, text = line.partition(" | ")
+  number = fields.split()[1] if text else ""
+  label = int(number) - _FIRST_FILE if number.isdecimal() else -1
+  if not 0 <= label < len(CLASSES):
+    raise ValueError(f"{where}: not a noun of WordNet: {line[:40]!r}.")
+  return Gloss(label, text.strip())
+
+
+def hash_of(text: str, word: int = 0) -> int:
+  """One of the four 64-bit words of the SHA-256 of a text."""
+  digest = hashlib.sha256(text.encode()).digest()
+  return int.from_bytes(digest[8 * word : 8 * word + 8])
+
+
+def _source(
+  name: str,
+  glosses: dict[str, tuple[Gloss, ...]],
+  split: str,
+  max_len: int,
+  vocab_file: str,
+) -> sources.Source:
+  sources.check_split(name, split, SPLITS)
+  encoder = tokenizer.Tokenizer.from_file(vocab_file or VOCAB_FILE, max_len)
+  info = sources.DatasetInfo(
+    name=name,
+    shape=(max_len,),
+    num_classes=len(CLASSES),
+    vocab=len(encoder),
+    splits={key: len(part) for key, part in glosses.items()},
+  )
+  labels, texts = zip(*glosses[split])
+  return sources.ArraySource(encoder.encode(texts), np.array(labels), info)

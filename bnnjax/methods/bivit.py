@@ -1,0 +1,50 @@
+"""BiViT: a threshold for the softmax, learned weight scales.
+
+BiViT: Extremely Compressed Binary Vision Transformers, He et al., ICCV 2023,
+arXiv:2211.07091. Softmax-aware binarization keeps a probability where it is at
+least a quarter of its row's largest; its gradient is the identity, placed after
+the softmax (the released module, not its unused autograd function). Weight
+scales are trained, start at `mean |w|` and multiply the weight gradient.
+Cross-layer binarization (attention first, then the MLPs too) is a stage list:
+see `configs/fashion_mnist_vit.py`.
+"""
+
+import jax.numpy as jnp
+
+from bnnjax.core.estimator import estimator
+from bnnjax.core.method import Preset, method
+
+
+def _above(x, *, beta):
+  top = jnp.max(x, axis=-1, keepdims=True)
+  return (x >= beta * top).astype(x.dtype)
+
+
+@estimator(alphabet=(0, 1), forward=_above)
+def softmax_aware(x, *, beta=0.25):
+  """Threshold relative to the largest of a row (eq. 8 and 9).
+
+  Forward: `1[x >= beta max_j x_j]` over the last axis. Backward: `dx = dy`.
+
+  Args:
+    x: probabilities `[..., keys]`.
+    beta: share of the largest; 0.25 is close to the optimal binary coding.
+  """
+  del beta
+  return jnp.ones_like(x)
+
+
+method(
+  "bivit",
+  paper="BiViT, He et al., ICCV 2023",
+  arxiv="2211.07091",
+  weight=Preset("center > ste(strict=True)|learned", (("measure", "latent"),)),
+  act="ste(strict=True)",
+  family="transformer",
+  attention={
+    "query": "ste(strict=True)",
+    "key": "ste(strict=True)",
+    "value": "ste(strict=True)",
+    "probs": "softmax_aware",
+  },
+)

@@ -1,0 +1,117 @@
+"""EcoFormer: queries and keys hashed to signs, for linear attention.
+
+EcoFormer: Energy-Saving Attention with Linear Complexity, Liu et al., NeurIPS
+2022, arXiv:2209.09004. Queries and keys are one projection and one code of
+`bits` signs; weights and values stay float. The hash is not trained: a loop
+event learns it from a batch, in the paper once, at the start of 30 epochs that
+follow training with standard attention. `bnnjax.layers.linear_attention` has
+the attention over codes. The authors' code hashes a 0 to 0, ours to +1.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from bnnjax.core import hashing
+from bnnjax.core.method import method
+from bnnjax.core.transform import transform
+
+
+def learn_hash(x, params, stats, mode, **hp):
+  """The loop event: statistics of `ksh` from a batch.
+
+  Anchors are the tokens of the first sample at random places, the same for all
+  heads; the hyperplanes start from the present ones (`hashing.learn`).
+
+  Args:
+    x: queries or keys `[B, T, H, D]`; padding counts as tokens.
+    params, stats: of `ksh`.
+    mode: the step of its progress, if there is one, draws the places.
+    **hp: hyper-parameters of `ksh`.
+
+  Returns:
+    The parameters, and new statistics.
+
+  Raises:
+    ValueError: a sample has fewer tokens than `anchors` or `top_k`.
+  """
+  hp = {**ksh.defaults, **hp}
+  tokens, anchors, top_k = x.shape[1], hp["anchors"], hp["top_k"]
+  if tokens < max(anchors, top_k):
+    raise ValueError(
+      f"The hash takes anchors={anchors} and top_k={top_k} from the tokens of a"
+      f" sample: got {tokens} tokens. Give longer sequences, or smaller numbers"
+      " in `ksh(anchors=..., top_k=...)`."
+    )
+  step = 0 if mode.progress is None else mode.progress.step
+  key = jax.random.fold_in(jax.random.key(0), step)
+  u = hashing.unit(jax.lax.stop_gradient(x))
+  chosen = jax.random.permutation(key, tokens)[:anchors]
+  points = jnp.moveaxis(u[0, chosen], 0, 1)
+  k = hashing.kernel(u, points)
+  mean = jnp.mean(k, axis=(0, 1))
+  descent = {name: hp[name] for name in ("lr", "momentum", "iterations")}
+  near = hashing.similarity(u, top_k)
+  planes = hashing.learn(k - mean, near, stats["hash"], **descent)
+  return params, {**stats, "hash": planes, "anchors": points, "mean": mean}
+
+
+def _init(x, **hp):
+  hp = {**ksh.defaults, **hp}
+  if len(x.shape) != 4:
+    raise ValueError(
+      "`ksh` hashes the queries and keys of attention, [B, T, heads, D]: got an"
+      f" operand of rank {len(x.shape)}."
+    )
+  (heads, features), anchors = x.shape[-2:], hp["anchors"]
+  planes, places = jax.random.split(jax.random.key(0))
+  points = jax.random.normal(places, (heads, anchors, features))
+  return {}, {
+    "hash": jax.random.normal(planes, (heads, hp["bits"], anchors)),
+    "anchors": hashing.unit(points),
+    "mean": jnp.zeros((heads, anchors)),
+  }
+
+
+@transform(init=_init, learns={"learn_hash": learn_hash})
+def ksh(
+  x, params, stats, mode, *, bits=16, anchors=25, lr=5e-4, momentum=0.9,
+  iterations=100, top_k=10,
+):  # fmt: skip
+  """What a learned hash takes the signs of (supervised hashing with kernels).
+
+  `y = K A^T` with `K = exp(-||u - anchor||^2 / (2 sigma)) - mean` and
+  `u = x / ||x||_2`; `sigma` is the mean squared distance, one a sample and head.
+  The hyperplanes `A`, anchors and mean are statistics that the event
+  `learn_hash` sets, random until then; `dx` goes through distances and `sigma`.
+
+  Args:
+    x: queries or keys `[B, T, H, D]`.
+    bits: signs of a code.
+    anchors: tokens that span the kernel.
+    lr, momentum, iterations: of the descent of a bit, see `hashing.learn`. At
+      the authors' `lr` hardly any bit moves on small data.
+    top_k: similar and dissimilar tokens of each, see `hashing.similarity`.
+
+  Returns:
+    `[B, T, H, bits]`.
+
+  Raises:
+    ValueError: an operand that is not of rank 4.
+  """
+  del params, mode, bits, anchors, lr, momentum, iterations, top_k
+  parts = stats["hash"], stats["anchors"], stats["mean"]
+  return hashing.project(hashing.unit(x), *parts), stats
+
+
+method(
+  "ecoformer",
+  paper="EcoFormer, Liu et al., NeurIPS 2022",
+  arxiv="2209.09004",
+  family="transformer",
+  attention={
+    "query": "ksh > ste(strict=True)",
+    "mixer": "linear",
+    "share_key": True,
+  },
+  events=((0, "learn_hash"),),
+)

@@ -1,0 +1,50 @@
+"""FBI-LLM: signs with a learned scale and shift for each input feature.
+
+FBI-LLM: Scaling Up Fully Binarized LLMs from Scratch via Autoregressive
+Distillation, Ma et al. 2024, arXiv:2407.07093. `w ~ alpha sign(w) + beta`, both
+trained; the scale multiplies the weight gradient, nothing is clipped or
+centred. The default, one pair a column, lies on the contracted axis: the layer
+applies it to the float input, so that the contraction stays 1-bit.
+"""
+
+import jax.numpy as jnp
+
+from bnnjax.core import registry
+from bnnjax.core.method import method
+from bnnjax.core.scale import Measured, scale
+
+AXES = {"input": (-1,), "output": (-2,), "tensor": (-2, -1)}
+
+
+def _affine_init(x, *, per="input"):
+  if per not in AXES:
+    raise registry.unknown("`per` of scale 'affine'", per, AXES)
+  beta = jnp.mean(x, AXES[per], keepdims=True)
+  alpha = jnp.mean(jnp.abs(x - beta), AXES[per], keepdims=True)
+  return {"scale": alpha, "shift": beta}, {}
+
+
+@scale(init=_affine_init, gradient="full")
+def affine(x, params, stats, mode, *, per="input"):
+  """A trained scale `alpha` and shift `beta`: `y = alpha sign(w) + beta`.
+
+  Backward: `dalpha = sum dy sign(w)`, `dbeta = sum dy`, `dw = alpha dy` times
+  the estimator's slope. At the start `beta` is the mean of `w`, `alpha` the mean
+  of `|w - beta|`.
+
+  Args:
+    x: kernel `[in, out]`.
+    per: one pair for each `"input"` (the paper's column), each `"output"` (row)
+      or the whole `"tensor"` (single).
+  """
+  del x, mode, per
+  return Measured(params["scale"], stats, shift=params["shift"])
+
+
+method(
+  "fbi_llm",
+  paper="FBI-LLM, Ma et al. 2024",
+  arxiv="2407.07093",
+  weight="ste(clip=None)|affine",
+  family="llm",
+)

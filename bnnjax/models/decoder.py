@@ -1,0 +1,205 @@
+"""Decoders in the manner of LLaMA, for 1-bit language models.
+
+LLaMA, Touvron et al. 2023, arXiv:2302.13971: RMS norms before each branch,
+rotary positions, a gated MLP (SwiGLU), no biases; grouped keys and values from
+LLaMA 2, arXiv:2307.09288. The sizes are those of FBI-LLM, arXiv:2407.07093.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from bnnjax.core import registry
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers import attention as attention_lib
+from bnnjax.layers.attention import Attention, Cache
+from bnnjax.layers.intermediates import sow
+from bnnjax.layers.linear import Linear, Spec
+from bnnjax.models.classifier import pick
+
+INIT = nnx.initializers.normal(0.02)
+ROTARY = 10_000.0
+EPSILON = 1e-5
+
+
+class Plan(NamedTuple):
+  """Width, blocks, heads, features of the MLP."""
+
+  features: int
+  blocks: int
+  heads: int
+  hidden: int
+
+
+VARIANTS = {
+  "tiny": Plan(128, 2, 4, 344),
+  "130M": Plan(768, 12, 12, 2048),
+  "1.3B": Plan(2048, 24, 32, 5632),
+  "7B": Plan(4096, 32, 32, 11008),
+}
+
+
+class DecoderBlock(nnx.Module):
+  """`x + attention(norm(x))`, then `x + down(silu(gate) up)` of `norm(x)`.
+
+  Args:
+    plan: sizes.
+    kv_heads: heads of keys and values.
+    attention: what else `Attention` takes, as a mapping or a method's name.
+    rngs: random numbers.
+    **low: `weight`, `act` and `dtype` of all linear layers.
+  """
+
+  def __init__(
+    self,
+    plan: Plan,
+    kv_heads: int,
+    attention: str | Mapping[str, Any] | None,
+    *,
+    rngs: nnx.Rngs,
+    **low: Any,
+  ):
+    def norm():
+      return nnx.RMSNorm(
+        plan.features, epsilon=EPSILON, dtype=low["dtype"], rngs=rngs
+      )
+
+    def linear(before, after):
+      return Linear(before, after, use_bias=False, rngs=rngs, **low)
+
+    given = {"causal": True, "rotary": ROTARY, "use_bias": False, **low}
+    given |= attention_lib.options(attention)
+    self.attention_norm, self.mlp_norm = norm(), norm()
+    self.attention = Attention(
+      plan.features, plan.heads, kv_heads=kv_heads, rngs=rngs, **given
+    )
+    self.gate = linear(plan.features, plan.hidden)
+    self.up = linear(plan.features, plan.hidden)
+    self.down = linear(plan.hidden, plan.features)
+
+  def __call__(
+    self,
+    x: jax.Array,
+    mode: Mode = DEPLOYED,
+    *,
+    mask: jax.Array | None = None,
+    cache: Cache | None = None,
+  ) -> Any:
+    """`[B, T, features] -> [B, T, features]`; cache as in `Attention`."""
+    y = self.attention(self.attention_norm(x), mode, mask=mask, cache=cache)
+    y, cache = y if cache is not None else (y, None)
+    x = x + y
+    z = self.mlp_norm(x)
+    x = x + self.down(jax.nn.silu(self.gate(z, mode)) * self.up(z, mode), mode)
+    return x if cache is None else (x, cache)
+
+
+@registry.register("model", "decoder")
+class Decoder(nnx.Module):
+  """Word embedding, decoder blocks, a norm, a head over the vocabulary.
+
+  Embedding, norms and head are float.
+
+  Args:
+    vocab: entries of the vocabulary.
+    max_len: longest sequence.
+    variant: "tiny", "130M", "1.3B" or "7B".
+    features, blocks, heads, hidden: sizes; by default the variant's.
+    kv_heads: heads of keys and values, by default `heads`.
+    weight, act: binarizers of all linear layers of the blocks.
+    attention: binarizers inside attention, see `Attention`.
+    dtype: of the computation.
+    rngs: random numbers.
+
+  Raises:
+    ValueError: an unknown variant; heads that do not divide.
+  """
+
+  def __init__(
+    self,
+    vocab: int = 32_000,
+    *,
+    max_len: int = 2048,
+    variant: str = "130M",
+    features: int | None = None,
+    blocks: int | None = None,
+    heads: int | None = None,
+    hidden: int | None = None,
+    kv_heads: int | None = None,
+    weight: Spec = "fbi_llm",
+    act: Spec = None,
+    attention: str | Mapping[str, Any] | None = None,
+    dtype: Any = None,
+    rngs: nnx.Rngs,
+  ):
+    given = (features, blocks, heads, hidden)
+    plan = pick("decoder variant", variant, VARIANTS)
+    plan = Plan(*(g or p for g, p in zip(given, plan)))
+    self.embedding = nnx.Param(INIT(rngs.params(), (vocab, plan.features)))
+    self.blocks = nnx.List(
+      DecoderBlock(
+        plan,
+        kv_heads or plan.heads,
+        attention,
+        weight=weight,
+        act=act,
+        dtype=dtype,
+        rngs=rngs,
+      )
+      for _ in range(plan.blocks)
+    )
+    self.norm = nnx.RMSNorm(
+      plan.features, epsilon=EPSILON, dtype=dtype, rngs=rngs
+    )
+    self.head = Linear(
+      plan.features, vocab, use_bias=False, dtype=dtype, rngs=rngs
+    )
+    self.max_len, self.dtype = max_len, dtype
+
+  def __call__(
+    self,
+    tokens: jax.Array,
+    mode: Mode = DEPLOYED,
+    *,
+    mask: jax.Array | None = None,
+    caches: Sequence[Cache] | None = None,
+  ) -> Any:
+    """Scores of the next token at every place.
+
+    Args:
+      tokens: int `[B, T]`.
+      mode: on whose behalf.
+      mask: bool `[B, keys]`, False for padding.
+      caches: of the tokens before, one a block; see `empty_caches`.
+
+    Returns:
+      `[B, T, vocab]`; with caches, that and the new caches.
+
+    Raises:
+      ValueError: a sequence longer than `max_len`.
+    """
+    if tokens.shape[-1] > self.max_len:
+      raise ValueError(
+        f"A sequence of {tokens.shape[-1]} tokens is longer than `max_len` ="
+        f" {self.max_len}."
+      )
+    x = self.embedding[...][tokens].astype(self.dtype or jnp.float32)
+    mask = None if mask is None else mask[:, None, None, :]
+    sow(self, mode, hidden_states=x)
+    new = []
+    for block, cache in zip(self.blocks, caches or [None] * len(self.blocks)):
+      x = block(x, mode, mask=mask, cache=cache)
+      if cache is not None:
+        x, cache = x
+        new.append(cache)
+      sow(self, mode, hidden_states=x)
+    logits = self.head(self.norm(x), mode)
+    return logits if caches is None else (logits, new)
+
+  def empty_caches(self, batch: int, tokens: int | None = None) -> list[Cache]:
+    """Caches with room for `tokens` tokens, `max_len` by default."""
+    room = self.max_len if tokens is None else tokens
+    return [block.attention.cache(batch, room) for block in self.blocks]

@@ -1,0 +1,170 @@
+"""Masked language modelling (BERT, Devlin et al., NAACL 2019, 1810.04805)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+from clu import metrics
+from flax import nnx
+
+from bnnjax.core import registry
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.data.tokenizer import PAD, SPECIAL
+from bnnjax.tasks.distillation import Distillation
+
+# Of what is hidden. The order of the data has the run's own seed.
+TRAIN_SEED, EVAL_SEED = 0, 1
+
+
+def mask_tokens(
+  key: jax.Array,
+  tokens: jax.Array,
+  *,
+  vocab: int,
+  mask: int,
+  keep: Sequence[int] = (),
+  share: float = 0.15,
+) -> tuple[jax.Array, jax.Array]:
+  """Hides tokens: 80 % become [MASK], 10 % any other entry, 10 % stay.
+
+  Every token is chosen by itself, where the BERT authors' code takes a fixed
+  number of every text. [PAD] is never chosen nor put in.
+
+  Args:
+    key: random numbers.
+    tokens: int `[B, T]`.
+    vocab: entries.
+    mask: token of [MASK].
+    keep: tokens that are never chosen: [CLS], [SEP].
+    share: of the tokens to choose.
+
+  Returns:
+    Tokens `[B, T]` and where they were chosen, bool `[B, T]`.
+  """
+  choose, change, draw = jax.random.split(key, 3)
+  special = jnp.isin(tokens, jnp.array([PAD, *keep]))
+  chosen = jax.random.bernoulli(choose, share, tokens.shape) & ~special
+  u = jax.random.uniform(change, tokens.shape)
+  entry = jax.random.randint(draw, tokens.shape, PAD + 1, vocab, tokens.dtype)
+  hidden = jnp.where(u < 0.8, mask, jnp.where(u < 0.9, entry, tokens))
+  return jnp.where(chosen, hidden, tokens), chosen
+
+
+@flax.struct.dataclass
+class EvalMetrics(metrics.Collection):
+  """Means over the masked tokens."""
+
+  loss: metrics.Average.from_output("loss")
+  accuracy: metrics.Average.from_output("correct")
+
+
+@flax.struct.dataclass
+class TrainMetrics(metrics.Collection):
+  """Means over the steps of an interval."""
+
+  loss: metrics.Average.from_output("loss")
+  accuracy: metrics.Average.from_output("correct")
+  grad_norm: metrics.Average.from_output("grad_norm")
+  flip_ratio: metrics.Average.from_output("flip_ratio")
+
+
+@registry.register("task", "masked_lm")
+class MaskedLM:
+  """Cross-entropy of hidden tokens, with or without a teacher.
+
+  Needs a model with `token_logits` and a word embedding `word`, such as `bert`.
+  What is hidden follows from the step, so that a run that was killed goes on as
+  if it had not been; in evaluation it is always the same.
+
+  Args:
+    share: of the tokens to hide.
+    cls, sep, mask: tokens of [CLS], [SEP] and [MASK], by default of a vocabulary
+      that begins with `tokenizer.SPECIAL`; 101, 102 and 103 in BERT's own.
+    distill: a teacher and what is learned from it, see `Distillation`. BiPFT's
+      (no term of the masked tokens' logits) is `{"teacher": ..., "preset":
+      "bipft", "logit_weight": 0}`.
+
+  Raises:
+    ValueError: a share outside (0, 1), anything wrong with `distill`.
+  """
+
+  train_metrics = TrainMetrics
+  eval_metrics = EvalMetrics
+  headline = "accuracy"
+
+  def __init__(
+    self,
+    *,
+    share: float = 0.15,
+    cls: int = SPECIAL.index("[CLS]"),
+    sep: int = SPECIAL.index("[SEP]"),
+    mask: int = SPECIAL.index("[MASK]"),
+    distill: Mapping[str, Any] | None = None,
+  ):
+    if not 0 < share < 1:
+      raise ValueError(f"`share` must be in (0, 1), got {share}.")
+    self.share, self.keep, self.mask = share, (cls, sep), mask
+    self.distillation = Distillation(distill)
+    self.teacher = self.distillation.teacher
+
+  def loss(
+    self,
+    model: nnx.Module,
+    batch: Mapping[str, jax.Array],
+    mode: Mode,
+    teacher: nnx.Module | None = None,
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Mean over the hidden tokens, and as `correct` the share that is right."""
+    tokens, distillation = batch["tokens"], self.distillation
+    step = 0 if mode.progress is None else mode.progress.step
+    key = jax.random.fold_in(jax.random.key(TRAIN_SEED), step)
+    x, chosen = self._hide(key, tokens, model)
+    present = tokens != PAD
+    student = distillation.call(model.token_logits, x, mode=mode, mask=present)
+    loss = optax.softmax_cross_entropy_with_integer_labels(student[0], tokens)
+    if teacher is not None:
+      hints = distillation.hints(
+        teacher, x, method="token_logits", mask=present
+      )
+      loss = distillation.loss(loss, student, hints, present)
+    correct = jnp.argmax(student[0], -1) == tokens
+
+    def mean(values):
+      return jnp.sum(values * chosen) / jnp.maximum(jnp.sum(chosen), 1)
+
+    total = mean(loss)
+    return total, {"loss": total, "correct": mean(correct)}
+
+  def check_teacher(
+    self, student: nnx.Module, teacher: nnx.Module, x: jax.Array
+  ) -> None:
+    """Refuses a teacher whose layers cannot be matched, see `Distillation`."""
+    self.distillation.check(student, teacher, x, method="token_logits")
+
+  def evaluate(
+    self, model: nnx.Module, batch: Mapping[str, jax.Array]
+  ) -> dict[str, jax.Array]:
+    """Per token `loss`, `correct` and `mask`, by the deployed network."""
+    tokens = batch["tokens"]
+    x, chosen = self._hide(jax.random.key(EVAL_SEED), tokens, model)
+    logits = model.token_logits(x, DEPLOYED, mask=tokens != PAD)
+    logits = logits.astype(jnp.float32)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, tokens)
+    return {
+      "loss": loss,
+      "correct": jnp.argmax(logits, -1) == tokens,
+      "mask": chosen * batch["mask"][:, None],
+    }
+
+  def _hide(self, key, tokens, model) -> tuple[jax.Array, jax.Array]:
+    return mask_tokens(
+      key,
+      tokens,
+      vocab=model.word.table.shape[0],
+      mask=self.mask,
+      keep=self.keep,
+      share=self.share,
+    )

@@ -1,0 +1,29 @@
+"""What a method prescribes for a run, written into a config."""
+
+import inspect
+
+from ml_collections import ConfigDict
+
+from bnnjax import methods  # noqa: F401 (registers every preset)
+from bnnjax.core import registry
+
+
+def use_method(config: ConfigDict, name: str) -> None:
+  """Sets binarizers, attention, projection and events of a method, in place.
+
+  Args:
+    config: with `model.name` set.
+    name: a method (`bnnjax list method`), an estimator's spec, or `float`.
+  """
+  config.model.update(weight=name, act=name)
+  if name not in registry.registered("method"):
+    return
+  method = registry.get("method", name)
+  model = registry.get("model", config.model.name)
+  takes = inspect.signature(model.__init__).parameters
+  if "attention" in takes:
+    config.model.attention = name
+  if "embedding" in takes and method.embedding.spec:
+    config.model.embedding = name
+  config.optim.projection = method.projection or ""
+  config.events = method.events

@@ -1,0 +1,56 @@
+r"""A small vision transformer, binary or float, on Fashion-MNIST.
+
+  bnnjax train --config=configs/fashion_mnist_vit.py:method=float
+  bnnjax train --config=configs/fashion_mnist_vit.py:method=bivit,teacher=runs/fashion_mnist_vit-method=float
+
+Arguments: `:method=NAME` (a method of transformers, or `float`),
+`:teacher=WORKDIR` (a trained float run: the student starts from its weights and
+learns from its soft labels), `:full` (all 60,000 images; else the embedded
+10,000), `:smoke` (fake images, seconds), `:seed=0`. Patches of 4x4, 49 tokens;
+patch embedding, norms and head are float. BiViT binarizes attention in the
+first half of the run and the MLPs in the second (cross-layer binarization);
+`bibert_baseline` binarizes all at once and rounds the softmax at 1/2.
+Not run here yet: experiments/fashion_mnist_vit.py.
+"""
+
+from bnnjax.train import config as config_lib
+from bnnjax.train.recipe import use_method
+
+SIZE, PATCH = 28, 4
+
+
+def get_config(arg: str = ""):
+  arg = config_lib.parse_arg(
+    arg, method="bivit", teacher="", full=False, smoke=False, seed=0
+  )
+  config = config_lib.base()
+  config.seed = arg.seed
+  config.epochs = 12.0
+  config.data.update(
+    name="fashion_mnist" if arg.full else "fashion_mnist_mini",
+    shape=(SIZE, SIZE, 1),
+    num_classes=10,
+    augment=("flip",),
+  )
+  config.model = {
+    "name": "vit",
+    "patch": PATCH,
+    "features": 96,
+    "heads": 3,
+    "blocks": 3,
+  }
+  use_method(config, arg.method)
+  config.optim.update(lr=1e-3, schedule="cosine", warmup=0.1)
+  if arg.teacher:
+    config.init = arg.teacher
+    config.task.distill = {"teacher": arg.teacher}
+  if arg.method == "bivit":
+    config.stages = (
+      {"until": 0.5, "model": {"mlp_weight": "float", "mlp_act": "float"}},
+      {"until": 1.0},
+    )
+  config.eval_every = 3.0
+  if arg.smoke:
+    config_lib.make_smoke(config)
+    config.model.update(features=16, heads=2, blocks=1)
+  return config.lock()
