@@ -13,7 +13,7 @@ examples:
 """
 KINDS = (
   "method", "estimator", "scale", "transform", "schedule", "output", "grad",
-  "projection", "model", "task", "source", "augment",
+  "projection", "model", "task", "distance", "source", "augment",
 )  # fmt: skip
 
 

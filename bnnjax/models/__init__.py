@@ -29,6 +29,8 @@ from bnnjax.models import (  # noqa: F401 (registers them)
   vit,
 )
 
+_DATA = {"image_shape": "shape", "max_len": "shape"}  # by argument
+
 
 def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
   """Builds a model from its config.
@@ -56,7 +58,7 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
   for key in arguments:
     if key in fixed:
       raise ValueError(
-        f"`model.{key}` is decided by the data (`data.{key.removeprefix('image_')}`);"
+        f"`model.{key}` is decided by the data (`data.{_DATA.get(key, key)}`);"
         " leave it out of the model's config."
       )
     if key not in known:

@@ -12,6 +12,7 @@ from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
 
 MARKER = re.compile(r"<!-- methods -->\n.*?<!-- /methods -->\n", re.S)
+OPERANDS = ("query", "key", "value", "probs")
 POINTS = np.linspace(-2.5, 2.5, 101)
 
 
@@ -25,22 +26,28 @@ def formula(name: str) -> str:
 def method_table() -> str:
   """A markdown table: a row for each method, its presets and formula."""
   rows = [
-    "| method | paper | weights | activations | estimator |",
-    "|---|---|---|---|---|",
+    "| method | paper | weights | activations | attention | estimator |",
+    "|---|---|---|---|---|---|",
   ]
   for name in registry.registered("method"):
     method = registry.get("method", name)
-    names = {}
-    for role in ("weight", "act"):
-      made = parse(name, role)
-      if made is not None and not getattr(made, "is_float", False):
-        names[made.estimator.name] = None
+    names = {
+      made.estimator.name: None
+      for made in (
+        parse(name, "weight"),
+        parse(name, "act"),
+        *(parse(method.attention.get(k), "act") for k in OPERANDS),
+      )
+      if made is not None and not made.is_float
+    }
+    inside = ", ".join(f"{k} `{v}`" for k, v in method.attention.items())
     formulas = " ".join(f"`{n}`: {formula(n)}" for n in names)
     cells = (
       f"`{name}`",
       f"{method.paper}, arXiv:{method.arxiv}",
       f"`{method.weight.spec}`" if method.weight.spec else "float",
       f"`{method.act.spec}`" if method.act.spec else "float",
+      inside,
       formulas,
     )
     rows.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")

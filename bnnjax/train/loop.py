@@ -111,24 +111,19 @@ class Run:
     checkpoints = Checkpoints(self.workdir, create=True)
     state, info = self._start(checkpoints)
     begun = int(state["step"])
-    out = writers.Writers(
+    log = writers.Log(
       self.workdir,
+      self.steps,
+      begun,
       tensorboard=self.config.tensorboard,
       active=self.first,
-      start=begun,
     )
-    display = writers.Display(self.steps, begun, active=self.first)
-    if begun:
-      display.line(f"going on from step {begun}/{self.steps}")
     try:
       for stage in self.stages:
         if stage.stop > begun:
-          state, info = self._run_stage(
-            stage, state, info, checkpoints, out, display
-          )
+          state, info = self._run_stage(stage, state, info, checkpoints, log)
     finally:
-      display.close()
-      out.close()
+      log.close()
       checkpoints.close()
     if self.first:
       self._record(info)
@@ -165,7 +160,7 @@ class Run:
       state = {**state, "params": params}
     return state, info
 
-  def _run_stage(self, stage, state, info, checkpoints, out, display):
+  def _run_stage(self, stage, state, info, checkpoints, log):
     """Steps, events, evaluations and checkpoints of one stage."""
     if int(state["step"]) == stage.start and stage.start:
       state = self._enter(stage, state)
@@ -206,12 +201,14 @@ class Run:
         info = {**info, "flips": flips}
         rate = (now - since) * config.data.batch_size
         rate /= time.monotonic() - clock
-        self._log(out, display, now, scalars, rate)
+        shown = self.task.eval_metrics.__annotations__
+        log.interval(now, scalars, rate, shown)
         if evaluates:
           info = self._evaluate(eval_step, state, info)
           info["seconds"] += time.monotonic() - began
           began = time.monotonic()
-          self._report(out, display, now, scalars, info)
+          epoch = now / self.steps_per_epoch
+          log.evaluation(now, epoch, scalars["loss"], info["eval"])
           checkpoints.save("last", now, state, self.iterator, info)
           self._save_best(checkpoints, stage, now, state, info)
         clock, since = time.monotonic(), now
@@ -229,13 +226,8 @@ class Run:
     """The events whose time has come."""
     for when, name in self.events:
       if when == step_now:
-        event = step.make_event(
-          stage.network,
-          name,
-          self.task,
-          steps=self.steps,
-          epochs=self.epochs,
-        )
+        length = {"steps": self.steps, "epochs": self.epochs}
+        event = step.make_event(stage.network, name, self.task, **length)
         state = event(state, batch)
     return state
 
@@ -257,14 +249,6 @@ class Run:
         " `optim.warmup` or set `optim.grad_clip`."
       )
 
-  def _log(self, out, display, now, scalars, rate) -> None:
-    """Writes and shows the metrics of an interval."""
-    values = {f"train_{k}": v for k, v in scalars.items()}
-    out.write_scalars(now, values | {"images_per_s": rate})
-    names = self.task.eval_metrics.__annotations__
-    shown = {k: scalars[k] for k in names if k in scalars}
-    display.update(now, shown, rate)
-
   def _evaluate(self, eval_step, state, info) -> dict[str, Any]:
     """`info` with a new evaluation of the deployed network."""
     metrics = self._empty(self.task.eval_metrics)
@@ -277,14 +261,6 @@ class Run:
         f" The last good checkpoint under {self.workdir} is kept."
       )
     return {**info, "eval": got}
-
-  def _report(self, out, display, now, scalars, info) -> None:
-    """Writes and shows an evaluation."""
-    got = info["eval"]
-    out.write_scalars(now, {f"eval_{k}": v for k, v in got.items()})
-    shown = {"train loss": scalars["loss"]}
-    shown |= {f"test {k}": v for k, v in got.items()}
-    display.evaluated(now, now / self.steps_per_epoch, shown)
 
   def _save_best(self, checkpoints, stage, now, state, info) -> None:
     """Keeps a checkpoint that is better than the one kept.

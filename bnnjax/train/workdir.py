@@ -26,7 +26,8 @@ def claim(workdir: epath.PathLike, config: ConfigDict) -> epath.Path:
   path = epath.Path(workdir)
   stored = path / "config.json"
   if stored.exists():
-    theirs, ours = _read(stored), to_json(config)
+    # Resolved: a field that is new since then has its default.
+    theirs, ours = to_json(read_config(path)), to_json(config)
     if theirs != ours:
       raise ValueError(
         f"The workdir {path} holds a run of another config: {_first_difference(theirs, ours)}."

@@ -6,7 +6,7 @@ Writers have the signatures of clu's `MetricWriter`; clu's own need TensorFlow.
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from etils import epath
@@ -138,7 +138,7 @@ class Display:
     """Shows the metrics of an interval that ended before `step`."""
     if not self._warm:  # what compiled until now says nothing of the rest
       self._warm, self._start, self._began = True, step, time.monotonic()
-    text = f"{_text(scalars)}  {rate:,.0f} images/s"
+    text = f"{_text(scalars)}  {rate:,.0f} examples/s"
     if self._bar is not None:
       self._bar.update(self._task, completed=step, text=text)
     elif time.monotonic() - self._last > self.EVERY:
@@ -171,6 +171,68 @@ class Display:
       return ""
     seconds = (time.monotonic() - self._began) / done * (self._steps - step)
     return f"{seconds:.0f} s left"
+
+
+class Log:
+  """Where the numbers of a run go: files for programs, a display for people.
+
+  Args:
+    workdir: of the run.
+    steps: of the run.
+    start: step that it starts (or goes on) from.
+    tensorboard: also write TensorBoard files.
+    active: False on processes other than the first.
+  """
+
+  def __init__(
+    self,
+    workdir: epath.Path,
+    steps: int,
+    start: int = 0,
+    *,
+    tensorboard: bool = False,
+    active: bool = True,
+  ):
+    self._files = Writers(
+      workdir, tensorboard=tensorboard, active=active, start=start
+    )
+    self._display = Display(steps, start, active=active)
+    if start:
+      self._display.line(f"going on from step {start}/{steps}")
+
+  def interval(
+    self,
+    step: int,
+    scalars: Mapping[str, float],
+    rate: float,
+    shown: Iterable[str],
+  ) -> None:
+    """Training metrics of the steps since the last interval.
+
+    Args:
+      step: that the interval ends at.
+      scalars: metrics.
+      rate: examples a second.
+      shown: names of the metrics that a person sees.
+    """
+    values = {f"train_{k}": v for k, v in scalars.items()}
+    self._files.write_scalars(step, values | {"examples_per_s": rate})
+    seen = {k: scalars[k] for k in shown if k in scalars}
+    self._display.update(step, seen, rate)
+
+  def evaluation(
+    self, step: int, epoch: float, train_loss: float, got: Mapping[str, float]
+  ) -> None:
+    """Metrics of the deployed network."""
+    values = {f"eval_{k}": v for k, v in got.items()}
+    self._files.write_scalars(step, values)
+    shown = {"train loss": train_loss}
+    shown |= {f"test {k}": v for k, v in got.items()}
+    self._display.evaluated(step, epoch, shown)
+
+  def close(self) -> None:
+    self._display.close()
+    self._files.close()
 
 
 def _text(scalars: Mapping[str, Any]) -> str:

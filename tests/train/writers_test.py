@@ -34,7 +34,7 @@ def test_plain_lines_without_a_terminal(capsys):
   display.evaluated(50, 1.0, {"test accuracy": 0.9})
   display.close()
   out = capsys.readouterr().out.splitlines()
-  assert out[1].startswith("step 10/100  loss 0.5123  1,234 images/s")
+  assert out[1].startswith("step 10/100  loss 0.5123  1,234 examples/s")
   assert out[1].endswith("s left")
   assert out[2].startswith("epoch  1.00  step 50/100  test accuracy 0.9")
 
@@ -49,7 +49,7 @@ def test_bar_in_a_terminal(capsys, monkeypatch):
   display.close()
   out = capsys.readouterr().out
   assert "kept" in out
-  assert "1,234 images/s" in out
+  assert "1,234 examples/s" in out
   assert "10/100" in out
 
 

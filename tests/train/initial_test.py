@@ -1,0 +1,108 @@
+"""Where a run starts: another run, a checkpoint, a stage before."""
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from bnnjax.train import loop, setup
+from bnnjax.train.checkpoint import Checkpoints
+from tests.train.loop_test import tiny
+
+
+def trained(tmp_path, **model):
+  config = tiny()
+  config.model.update(**model)
+  loop.train(config, tmp_path / "teacher")
+  return str(tmp_path / "teacher")
+
+
+def started(config, tmp_path):
+  """Parameters of a run before its first step."""
+  run = loop.Run(config, tmp_path / "run", "run", None)
+  checkpoints = Checkpoints(run.workdir, create=True)
+  state, _ = run._start(checkpoints)
+  checkpoints.close()
+  return nnx.to_flat_state(nnx.State(state["params"])), run
+
+
+def test_a_student_starts_from_a_float_run(tmp_path):
+  """Latent weights are the teacher's, learned scales measure them."""
+  init = trained(tmp_path, weight=None, act=None)
+  config = tiny()
+  config.model.update(weight="ste|learned", act="ste")
+  config.init = init
+  got, _ = started(config, tmp_path)
+  got = {".".join(map(str, path)): value for path, value in got}
+  tensors, _ = setup._trained(init)
+  kernels = [k for k in tensors if k.endswith("kernel")]
+  assert kernels
+  for name, want in tensors.items():
+    np.testing.assert_array_equal(got[name], want, err_msg=name)
+  scales = [k for k in got if k.endswith("weight.params.scale")]
+  assert scales
+  for name in scales:
+    kernel = tensors[name.replace("weight.params.scale", "kernel")]
+    axes = tuple(range(kernel.ndim - 1))
+    want = np.mean(np.abs(kernel), axes, keepdims=True)
+    np.testing.assert_allclose(got[name], want, rtol=1e-6)
+
+
+def test_another_network_is_refused(tmp_path):
+  init = trained(tmp_path)
+  config = tiny()
+  config.model.update(hidden=(24, 8))
+  config.init = init
+  with pytest.raises(ValueError, match=r"does not fit this (?s:.*)mis-shaped"):
+    loop.train(config, tmp_path / "student")
+  assert not (tmp_path / "student").exists()
+
+
+def test_no_such_start(tmp_path):
+  config = tiny()
+  config.init = str(tmp_path / "nowhere")
+  with pytest.raises(ValueError, match="holds no run"):
+    loop.train(config, tmp_path / "run")
+  config.init = str(tmp_path / "model.safetensors")
+  with pytest.raises(ValueError, match="table of checkpoint names"):
+    loop.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_scales_of_a_later_stage_measure_the_trained_weights(tmp_path):
+  config = tiny()
+  config.model.update(weight="ste|learned", act="ste")
+  config.stages = (
+    {"until": 0.5, "model": {"weight": None}},
+    {"until": 1.0},
+  )
+  run = loop.Run(config, tmp_path / "run", "run", None)
+  first, second = run.stages
+  params, rest = first.network.variables(7)
+  state = {
+    "params": params,
+    "rest": rest,
+    "opt": jax.jit(first.optimizer.init)(params),
+    "step": np.int32(first.stop),
+    "bad_step": np.int32(-1),
+  }
+  entered = nnx.to_flat_state(nnx.State(run._enter(second, state)["params"]))
+  entered = {".".join(map(str, path)): value for path, value in entered}
+  for name in [k for k in entered if k.endswith("weight.params.scale")]:
+    kernel = entered[name.replace("weight.params.scale", "kernel")]
+    axes = tuple(range(kernel.ndim - 1))
+    want = np.mean(np.abs(kernel), axes, keepdims=True)
+    np.testing.assert_allclose(entered[name], want, rtol=1e-6)
+
+
+def test_a_run_traces_its_step_once(tmp_path, monkeypatch):
+  config = tiny()
+  config.model.update(weight="ste|learned", act="shift > ste")
+  run = loop.Run(config, tmp_path / "run", "run", None)
+  traces = []
+  loss = run.task.loss
+  monkeypatch.setattr(
+    run.task, "loss", lambda *a: traces.append(None) or loss(*a)
+  )
+  run.run()
+  assert len(traces) == 1
