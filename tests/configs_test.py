@@ -80,3 +80,21 @@ def test_reactnet_decays_weights_in_the_first_step_only():
   )
   assert alone.epochs == config.epochs / 2
   assert not alone.stages
+
+
+TRANSFORMERS = registry.registered("method", family="transformer")
+STUDENTS = ("wordnet_bert", "fashion_mnist_vit")
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+def test_every_transformer_learns_from_a_float_teacher(name, tmp_path):
+  """Float first; then every method starts from it and learns from it."""
+  path = ROOT / "configs" / f"{name}.py"
+  teacher = tmp_path / "teacher"
+  loop.train(config_file.read(f"{path}:method=float,smoke"), teacher)
+  for method in TRANSFORMERS:
+    spec = f"{path}:method={method},teacher={teacher},smoke"
+    result = loop.train(config_file.read(spec), tmp_path / method)
+    assert np.isfinite(result.metrics["loss"]), method
+    low = [k for k in result.report.macs_by_name if k != "w32a32"]
+    assert low, method

@@ -241,8 +241,7 @@ def learned(x, params, stats, mode, *, axes="channel", init="l1"):
   """A trained scale: `y = s sign(x)`, gradients to `s` and, times `s`, to `x`.
 
   Args:
-    axes: `"tensor"`, `"channel"` (last axis) or `"input"` (last but one: a
-      kernel's contracted axis).
+    axes: `"tensor"`, `"channel"` (last axis) or `"input"` (last but one).
     init: a number, or `"l1"` / `"max"` of the weights at the start.
   """
   del x, mode, axes, init
@@ -275,10 +274,9 @@ def ema_bound(x, params, stats, mode: Mode, *, rate=0.1):
   """Per-channel bound from running extremes, frozen once (PokeBNN, AQT).
 
   Training keeps averages of each batch's maximum and minimum, zeros left out:
-  `e <- e + rate (extreme - e)`. The event `freeze_bounds` sets
-  `bound = max(|max|, |min|)`; until then training does not quantize this
-  tensor. The deployed network uses the frozen bound or, before the event, the
-  one that freezing would give now.
+  `e <- e + rate (extreme - e)`. The event `freeze_bounds` sets `bound =
+  max(|max|, |min|)`; until then training does not quantize this tensor, and the
+  deployed network uses the bound that freezing would give now.
 
   The bound varies along the contracted axis (group of 1): products are
   low-bit, each is rescaled.

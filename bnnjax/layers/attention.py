@@ -1,7 +1,5 @@
 """Multi-head attention whose projections and products may be low-bit."""
 
-import dataclasses
-import functools
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -11,35 +9,19 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
+from bnnjax.core.estimator import SIGN
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized
+from bnnjax.layers import mask as mask_lib
 from bnnjax.layers import rotary as rotary_lib
 from bnnjax.layers.binarize import Binarize
+from bnnjax.layers.cache import Cache
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.linear_attention import linear_attention
 from bnnjax.layers.residual_estimator import ResidualEstimator
 
 MIXERS = ("softmax", "none", "linear")
-
-
-@functools.partial(
-  jax.tree_util.register_dataclass,
-  data_fields=("key", "value", "length"),
-  meta_fields=(),
-)
-@dataclasses.dataclass(frozen=True)
-class Cache:
-  """Keys and values of the tokens so far, for decoding token by token.
-
-  Attributes:
-    key, value: `[B, S, kv_heads, D]`, float, filled up to `length`.
-    length: tokens so far, int32.
-  """
-
-  key: jax.Array
-  value: jax.Array
-  length: jax.Array
 
 
 class Attention(nnx.Module):
@@ -101,7 +83,8 @@ class Attention(nnx.Module):
     kv_heads = heads if kv_heads is None else kv_heads
     _check_heads(features, heads, kv_heads)
     size = features // heads
-    _check_parts(mixer, probs, query, key, residual, share_key)
+    if mixer not in MIXERS:
+      raise registry.unknown("mixer", mixer, MIXERS)
 
     def linear(after, act=act):
       return Linear(
@@ -118,12 +101,10 @@ class Attention(nnx.Module):
     self.key = None if share_key else linear(size * kv_heads)
     self.value = linear(size * kv_heads)
     self.out = linear(features, act if context is None else context)
-    like = jax.ShapeDtypeStruct((1, 1, heads, size), jnp.float32)
-    self.low_query = Binarize(query, "act", like)
-    self.low_key = Binarize(None if share_key else key, "act", like)
-    self.low_value = Binarize(value, "act", like)
-    row = jax.ShapeDtypeStruct((1, 1, 1, 1), jnp.float32)
-    self.low_probs = Binarize(probs, "act", row)
+    self.low_query = _binarize(query, heads, size)
+    self.low_key = _binarize(None if share_key else key, kv_heads, size)
+    self.low_value = _binarize(value, kv_heads, size)
+    self.low_probs = _binarize(probs, 1, 1)
     self.residual = (
       ResidualEstimator(features, residual, dtype=dtype, rngs=rngs)
       if residual
@@ -131,6 +112,7 @@ class Attention(nnx.Module):
     )
     self.heads, self.kv_heads = heads, kv_heads
     self.mixer, self.causal, self.rotary = mixer, causal, rotary
+    _check_parts(self, key, residual)
 
   def __call__(
     self,
@@ -154,31 +136,26 @@ class Attention(nnx.Module):
       `[B, T, features]`; with a cache, that and the new cache.
 
     Raises:
-      ValueError: a mask of another type or shape, a cache that cannot be used.
+      ValueError: a mask of another type or shape, a cache of another.
     """
     q, k, v = self._project(x, mode, 0 if cache is None else cache.length)
     if cache is not None:
-      self._check_cache(cache, x)
-      cache = _extended(cache, k, v)
+      cache = cache.extended(k, v)
       k, v = cache.key, cache.value
     sow(self, mode, queries=q, keys=k, values=v)
     mask = self._visible(mask, x, k.shape[1], cache)
-    k, v = (
-      jnp.repeat(t, self.heads // self.kv_heads, 2)
-      if self.heads != self.kv_heads
-      else t
-      for t in (k, v)
-    )
     low_q = _low_bit(self.low_query, q, mode)
     low_k = low_q if self.key is None else _low_bit(self.low_key, k, mode)
     low_v = _low_bit(self.low_value, v, mode)
+    if self.heads != self.kv_heads:
+      groups = self.heads // self.kv_heads
+      low_k, low_v = (jnp.repeat(t, groups, axis=2) for t in (low_k, low_v))
     if self.mixer == "linear":
       keys = None if mask is None else mask[:, 0, 0]
       y = linear_attention(
         low_q,
         low_k,
         low_v,
-        bits=low_q.shape[-1],
         mask=keys,
         causal=self.causal,
       )
@@ -206,55 +183,41 @@ class Attention(nnx.Module):
 
   def _project(self, x, mode, position):
     """Queries, keys and values in heads, rotated, before binarization."""
-    q = self._split(self.query(x, mode), self.heads)
-    k = q if self.key is None else self._split(self.key(x, mode), self.kv_heads)
-    v = self._split(self.value(x, mode), self.kv_heads)
+    split = lambda y, heads: y.reshape(*y.shape[:-1], heads, -1)  # noqa: E731
+    q = split(self.query(x, mode), self.heads)
+    k = q if self.key is None else split(self.key(x, mode), self.kv_heads)
+    v = split(self.value(x, mode), self.kv_heads)
     if self.rotary:
       positions = position + jnp.arange(x.shape[1])
       q, k = (rotary_lib.rotate(t, positions, self.rotary) for t in (q, k))
     return q, k, v
 
-  @staticmethod
-  def _split(x, heads):
-    """`[B, T, C] -> [B, T, heads, C / heads]`."""
-    return x.reshape(*x.shape[:-1], heads, -1)
-
   def _visible(self, mask, x, keys, cache):
     """The given mask, and what causality and the cache leave of it."""
     batch, length = x.shape[:2]
-    if mask is not None:
-      heads = 1 if self.mixer == "linear" else self.heads
-      rows = 1 if self.mixer == "linear" else length
-      mask = _checked_mask(mask, (batch, heads, rows, keys))
-    if self.mixer == "linear" or not (self.causal or cache is not None):
-      return mask
-    first = 0 if cache is None else cache.length - length
-    seen = first + jnp.arange(length)[:, None] >= jnp.arange(keys)
-    if not self.causal:
-      seen = jnp.arange(keys) < cache.length
-    return seen if mask is None else mask & seen
+    if self.mixer == "linear":
+      return mask_lib.checked(mask, (batch, 1, 1, keys))
+    mask = mask_lib.checked(mask, (batch, self.heads, length, keys))
+    end = None if cache is None else cache.length
+    return mask_lib.visible(mask, length, keys, self.causal, end)
 
-  def _check_cache(self, cache, x):
+  def cache(self, batch: int, tokens: int, dtype: Any = jnp.float32) -> Cache:
+    """An empty cache with room for `tokens` tokens.
+
+    Raises:
+      ValueError: a layer for which keys and values are not enough.
+    """
     if self.mixer == "linear" or self.residual is not None:
       raise ValueError(
         "A cache holds keys and values; the mixer 'linear' and the residual"
         f" estimator need more: got mixer={self.mixer!r},"
         f" residual={self.residual is not None}."
       )
-    shape = (x.shape[0], cache.key.shape[1], self.kv_heads)
-    size = x.shape[-1] // self.heads
-    if cache.key.shape != (*shape, size) or x.shape[1] > shape[1]:
-      raise ValueError(
-        f"The cache must be [batch, tokens, kv_heads, {size}] with room for"
-        f" {x.shape[1]} tokens: got {cache.key.shape} for an input of"
-        f" {x.shape} in {self.kv_heads} heads."
-      )
-
-  def cache(self, batch: int, tokens: int, dtype: Any = jnp.float32) -> Cache:
-    """An empty cache with room for `tokens` tokens."""
     size = self.query.out_features // self.heads
-    zeros = jnp.zeros((batch, tokens, self.kv_heads, size), dtype)
-    return Cache(zeros, zeros, jnp.zeros((), jnp.int32))
+    return Cache.empty((batch, tokens, self.kv_heads, size), dtype)
+
+
+FIXED = ("self", "features", "heads", "kv_heads", "rngs", "dtype")
 
 
 def options(attention: str | Mapping[str, Any] | None) -> dict[str, Any]:
@@ -266,21 +229,19 @@ def options(attention: str | Mapping[str, Any] | None) -> dict[str, Any]:
   if attention is None or attention == "float":
     return {}
   if isinstance(attention, str):
-    return dict(registry.get("method", attention).attention)
-  known = list(inspect.signature(Attention.__init__).parameters)[3:]
+    method = registry.get("method", attention)
+    if not method.attention:
+      raise ValueError(
+        f"Method {attention!r} says nothing of attention: give a mapping of"
+        " arguments, or a method of transformers."
+      )
+    return dict(method.attention)
+  parameters = inspect.signature(Attention.__init__).parameters
+  known = [name for name in parameters if name not in FIXED]
   for name in attention:
     if name not in known:
       raise registry.unknown("argument of attention", name, known)
   return dict(attention)
-
-
-def _extended(cache: Cache, k, v) -> Cache:
-  at = (0, cache.length, 0, 0)
-  put = lambda old, new: jax.lax.dynamic_update_slice(  # noqa: E731
-    old, new.astype(old.dtype), at
-  )
-  length = cache.length + k.shape[1]
-  return Cache(put(cache.key, k), put(cache.value, v), length)
 
 
 def _check_heads(features, heads, kv_heads):
@@ -296,41 +257,42 @@ def _check_heads(features, heads, kv_heads):
     )
 
 
-def _check_parts(mixer, probs, query, key, residual, share_key):
-  if mixer not in MIXERS:
-    raise registry.unknown("mixer", mixer, MIXERS)
+def _check_parts(layer: "Attention", key, residual: int) -> None:
+  """Raises what `Attention` says of parts that do not go together."""
+  mixer, shared = layer.mixer, layer.key is None
+  query, probs = layer.low_query.binarizer, layer.low_probs.binarizer
+  if residual < 0:
+    raise ValueError(f"`residual` is a rank, at least 0, got {residual}.")
+  if shared and (mixer != "linear" or key not in (None, "float")):
+    raise ValueError(
+      "`share_key` is for the mixer 'linear', and one code serves both: leave"
+      f" out `key`, got mixer={mixer!r} and key={key!r}."
+    )
   if mixer == "none" and probs is None:
     raise ValueError(
       "The mixer 'none' needs a binarizer `probs`, e.g. 'ste_heaviside': without"
       " one, nothing bounds the scores."
     )
-  if mixer == "linear":
-    if probs is not None or residual:
-      raise ValueError(
-        "The mixer 'linear' makes no map of probabilities: leave out `probs` and"
-        f" `residual`, got {probs!r} and {residual!r}."
-      )
-    if query is None or (key is None and not share_key):
+  if mixer != "linear":
+    return
+  if probs is not None or residual or layer.kv_heads != layer.heads:
+    raise ValueError(
+      "The mixer 'linear' makes no map of probabilities and shares no heads:"
+      f" leave out `probs`, `residual` and `kv_heads`, got {probs},"
+      f" {residual} and {layer.kv_heads}."
+    )
+  for made in (query, query if shared else layer.low_key.binarizer):
+    if made is None or made.estimator.alphabet != SIGN or made.scale:
       raise ValueError(
         "The mixer 'linear' weighs codes in {-1, +1}: give binarizers `query`"
-        " and `key`, or `share_key=True`."
+        " and `key` (or `share_key=True`) of that alphabet, without a scale."
       )
-  if residual < 0:
-    raise ValueError(f"`residual` is a rank, at least 0, got {residual}.")
 
 
-def _checked_mask(mask, shape):
-  if mask.dtype != bool:
-    raise ValueError(
-      f"`mask` must be bool (True: may be seen), got {mask.dtype}."
-    )
-  padded = (1,) * (4 - mask.ndim) + mask.shape
-  if mask.ndim > 4 or any(m not in (1, n) for m, n in zip(padded, shape)):
-    raise ValueError(
-      f"`mask` must broadcast to [batch, heads, queries, keys] = {shape}: got"
-      f" shape {mask.shape}."
-    )
-  return jnp.broadcast_to(mask, (*padded[:3], shape[3]))
+def _binarize(spec: Spec, heads: int, size: int) -> Binarize:
+  """A binarizer of `[B, T, heads, size]`."""
+  like = jax.ShapeDtypeStruct((1, 1, heads, size), jnp.float32)
+  return Binarize(spec, "act", like)
 
 
 def _low_bit(binarize: Binarize, x: jax.Array, mode: Mode) -> jax.Array:

@@ -8,6 +8,7 @@ from flax import nnx
 
 from bnnjax.core import parse as parse_lib
 from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.estimator import sign
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized
 
@@ -37,6 +38,13 @@ class BinarizerStat(nnx.Variable):
 
 class GradientRng(nnx.Variable):
   """Key data of a layer's gradient quantizer; training only, never updated."""
+
+
+def weight_variable(weight: jax.Array, made: Binarizer | None) -> nnx.Param:
+  """The weight as the type of variable that its binarizer asks for."""
+  if made is None or made.is_float:
+    return nnx.Param(weight)
+  return LatentWeight(weight) if made.latent else BinaryWeight(sign(weight))
 
 
 class Binarize(nnx.Module):
@@ -117,7 +125,7 @@ def remeasure(model: nnx.Module, layers: Container[str]) -> None:
   """
   for path, layer in nnx.iter_modules(model):
     old = getattr(layer, "weight", None)
-    if not isinstance(old, Binarize) or old.binarizer is None:
+    if not isinstance(old, Binarize) or not _arrays(old.params):
       continue
     if ".".join(map(str, path)) in layers:
       weights = vars(layer).values()

@@ -10,15 +10,13 @@ from jax import lax
 
 from bnnjax.core import contract, gradient, registry
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.estimator import sign
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers import geometry as geometry_lib
 from bnnjax.layers import output as output_lib
 from bnnjax.layers.binarize import (
   Binarize,
-  BinaryWeight,
   GradientRng,
-  LatentWeight,
+  weight_variable,
 )
 
 Spec = str | Binarizer | None
@@ -84,7 +82,7 @@ class _Contraction(nnx.Module):
     kernel = kernel_init(rngs.params(), shape, param_dtype)
     self.weight = Binarize(weight, "weight", kernel, rngs)
     made = self.weight.binarizer
-    self.kernel = _kernel(kernel, made)
+    self.kernel = weight_variable(kernel, made)
     if made is not None:
       output, grad = output or made.output, grad or made.grad
     like = jax.ShapeDtypeStruct(
@@ -280,10 +278,3 @@ class Conv(_Contraction):
       return self.padding
     reach = [(k - 1) * d + 1 for k, d in zip(self.window, self.dilation)]
     return lax.padtype_to_pads(spatial, reach, self.strides, self.padding)
-
-
-def _kernel(kernel: jax.Array, made: Binarizer | None) -> nnx.Param:
-  """The kernel as the variable type that its binarizer asks for."""
-  if made is None or made.is_float:
-    return nnx.Param(kernel)
-  return LatentWeight(kernel) if made.latent else BinaryWeight(sign(kernel))

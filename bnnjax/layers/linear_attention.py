@@ -13,7 +13,6 @@ def linear_attention(
   k: jax.Array,
   v: jax.Array,
   *,
-  bits: int,
   mask: jax.Array | None = None,
   causal: bool = False,
   bias: str = "own",
@@ -33,7 +32,6 @@ def linear_attention(
   Args:
     q, k: codes `[B, T, H, bits]`, tagged with their width by a binarizer.
     v: values `[B, T, H, D]`.
-    bits: length of the codes.
     mask: bool `[B, T]`, the keys that may be seen.
     causal: a query sees keys up to its own place.
     bias: whose values the bias weighs, `"own"` or `"all"`.
@@ -45,8 +43,8 @@ def linear_attention(
   Raises:
     ValueError: shapes that do not fit, or an unknown `bias`.
   """
-  _check(q, k, v, bits, mask, bias)
-  beta, place = bits + 1, "t" if causal else ""
+  _check(q, k, v, mask, bias)
+  beta, place = q.shape[-1] + 1, "t" if causal else ""
   seen = jnp.ones(q.shape[:2]) if mask is None else mask.astype(jnp.float32)
   seen = seen[:, :, None, None]
   # Masked values, not codes: inside the contraction the mask would be a float
@@ -72,11 +70,11 @@ def linear_attention(
   return (top / jnp.where(bottom > 0, bottom, 1)).astype(v.dtype)
 
 
-def _check(q, k, v, bits, mask, bias):
+def _check(q, k, v, mask, bias):
   """Raises what `linear_attention` says."""
-  if q.shape != k.shape or q.shape[-1] != bits or v.shape[:3] != q.shape[:3]:
+  if q.shape != k.shape or v.shape[:3] != q.shape[:3]:
     raise ValueError(
-      f"Linear attention takes codes [B, T, H, {bits}] and values [B, T, H, D]:"
+      "Linear attention takes codes [B, T, H, bits] and values [B, T, H, D]:"
       f" got q {q.shape}, k {k.shape}, v {v.shape}."
     )
   if mask is not None and mask.shape != q.shape[:2]:

@@ -4,8 +4,8 @@ BiBERT: Accurate Fully Binarized BERT, Qin et al., ICLR 2022, arXiv:2203.06390.
 Weights `s sign(w - mean)` with `s = mean |w|` of each output channel; the
 authors' code is followed: the scale sees the uncentred weights and does not
 touch the gradient, the mean is differentiated. Bi-Attention cuts the scaled,
-masked score at 0 (`ste_heaviside`), which maximises the entropy of the map. The other idea, the
-matching of directions, is `bnnjax.tasks.distillation`.
+masked score at 0 (`ste_heaviside`), which maximises the entropy of the map. The
+other idea, the matching of directions, is `bnnjax.tasks.distillation`.
 """
 
 from bnnjax.core.method import Preset, method

@@ -6,7 +6,8 @@ Bits, Ma et al. 2024, arXiv:2402.17764. Rounding and sign pass the gradient
 unchanged. BitNet centres a weight before the sign and scales by `mean |w|` of
 the uncentred one; its paper has sign(0) = -1 (`at_zero=-1`), ours is +1.
 Activations have one scale a token, as at inference (BitNet trains with one a
-tensor: `tensor_max`).
+tensor: `tensor_max`). The norm inside BitLinear (SubLN) is not part of the
+binarizers: our decoder norms before each branch only.
 """
 
 import jax.numpy as jnp

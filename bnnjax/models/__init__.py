@@ -3,6 +3,7 @@
 A model is an `nnx.Module` called as `model(x, mode)`.
 """
 
+import collections
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -101,15 +102,14 @@ def draws(model: nnx.Module) -> bool:
   return any(isinstance(m, nnx.RngStream) for _, m in nnx.iter_graph(model))
 
 
-def required_events(model: nnx.Module) -> tuple[str, ...]:
-  """Names of the loop events that the model's binarizers cannot do without."""
-  found = {
+def required_events(model: nnx.Module) -> collections.Counter[str]:
+  """Loop events that binarizers cannot do without: how many need each."""
+  return collections.Counter(
     name
     for _, module in nnx.iter_modules(model)
     if isinstance(module, Binarize)
     for name in module.events
-  }
-  return tuple(sorted(found))
+  )
 
 
 def learns(model: nnx.Module, event: str) -> bool:

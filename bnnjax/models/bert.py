@@ -14,7 +14,7 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized
-from bnnjax.layers.binarize import Binarize, LatentWeight
+from bnnjax.layers.binarize import Binarize, weight_variable
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.transformer import Encoder, EncoderBlock
@@ -44,6 +44,9 @@ VARIANTS = {
 class Embedding(nnx.Module):
   """Rows of a table that may be low-bit.
 
+  The row of padding is trained like any other; the authors' code of BiBERT and
+  BiPFT keeps its gradient at 0.
+
   Args:
     entries, features: shape of the table.
     weight: binarizer of the table.
@@ -61,9 +64,8 @@ class Embedding(nnx.Module):
     rngs: nnx.Rngs,
   ):
     table = INIT(rngs.params(), (entries, features))
-    kind = nnx.Param if weight in (None, "float") else LatentWeight
-    self.table = kind(table)
     self.weight = Binarize(weight, "weight", table, preset="embedding")
+    self.table = weight_variable(table, self.weight.binarizer)
     self.dtype = dtype
 
   def __call__(self, ids: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:

@@ -15,7 +15,8 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers import attention as attention_lib
-from bnnjax.layers.attention import Attention, Cache
+from bnnjax.layers.attention import Attention
+from bnnjax.layers.cache import Cache
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.models.classifier import pick

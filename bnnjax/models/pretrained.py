@@ -43,6 +43,7 @@ class Names:
     spelling: `(regular expression, replacement)` pairs that turn the variants
       of a name into the one of the table.
     ignored: wildcards of tensors that the model has no use for.
+    strangers: the same, of the variables that they would go to.
     optional: wildcards of variables that a checkpoint may lack, all of a
       wildcard together; they keep what they have.
     sizes: argument of the model -> tensor and axis that show it; with `{}` in
@@ -56,6 +57,7 @@ class Names:
   table: Mapping[str, tuple[str, Axes]]
   spelling: tuple[tuple[str, str], ...] = ()
   ignored: tuple[str, ...] = ()
+  strangers: tuple[str, ...] = ()
   optional: tuple[str, ...] = ()
   sizes: Mapping[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
   settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -69,6 +71,8 @@ class Names:
 
   def target(self, name: str) -> tuple[str, Axes]:
     """Variable and transposition of a tensor; `("", None)` for a stranger."""
+    if name in self.table:
+      return self.table[name]
     for template, (path, axes) in self.table.items():
       if (numbers := _numbers(template, name)) is not None:
         return path.format(*numbers), axes
@@ -92,6 +96,7 @@ def _pair(weight: str, axes=None):
 
 linear, norm = _pair("kernel", (1, 0)), _pair("scale")
 
+RESIDUAL = "blocks.*.attention.residual.*"
 # Hugging Face's `BertModel`, alone or inside `BertFor...`. Checkpoints
 # converted from TensorFlow call a norm's scale and shift gamma and beta.
 _LAYER, _BLOCK = "encoder.layer.{}", "blocks.{}"
@@ -121,7 +126,7 @@ BERT = Names(
   # The numbers 0, 1, 2, ...; the heads of pre-training.
   ignored=("embeddings.position_ids", "cls.*"),
   # BiPFT's estimators are a student's own.
-  optional=("pooler.*", "head.*", "blocks.*.attention.residual.*"),
+  optional=("pooler.*", "head.*", RESIDUAL),
   sizes={
     "vocab": ("embeddings.word_embeddings.weight", 0),
     "features": ("embeddings.word_embeddings.weight", 1),
@@ -145,7 +150,17 @@ FAMILIES = {"bert": BERT}
 def own_names(tensors: Mapping[str, Any]) -> Names:
   """The table of parameters that are called by their paths in our models."""
   table = {path: (path, None) for path in tensors}
-  return Names("", table, optional=BERT.optional[-1:])
+  return Names("", table, optional=(RESIDUAL,))
+
+
+def weights(model: nnx.Module) -> dict[str, nnx.Param]:
+  """Parameters by dotted path, those of binarizers left out."""
+  return {
+    ".".join(map(str, path)): variable
+    for path, variable in nnx.iter_graph(model)
+    if isinstance(variable, nnx.Param)
+    and not isinstance(variable, binarize.BinarizerParam)
+  }
 
 
 def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
@@ -170,12 +185,7 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
   tensors = source
   if not isinstance(source, Mapping):
     tensors = safetensors.numpy.load_file(source)
-  variables = {
-    ".".join(map(str, path)): variable
-    for path, variable in nnx.iter_graph(model)
-    if isinstance(variable, nnx.Param)
-    and not isinstance(variable, binarize.BinarizerParam)
-  }
+  variables = weights(model)
   found, problems = _assign(tensors, variables, names)
   absent = [path for path in variables if path not in found]
   # A wildcard of which something was found is not optional any more.
@@ -260,6 +270,8 @@ def _assign(tensors, variables, names):
     if any(fnmatch.fnmatchcase(spelled, p) for p in names.ignored):
       continue
     path, axes = names.target(spelled)
+    if any(fnmatch.fnmatchcase(path, p) for p in names.strangers):
+      continue
     if path not in variables:
       where = path and f": the model has no `{path}`"
       problems.append(f"unexpected: {name} {tuple(tensor.shape)}{where}")

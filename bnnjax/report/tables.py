@@ -11,6 +11,7 @@ from etils import epath
 from bnnjax.report import record as record_lib
 
 MARKER = re.compile(r"<!-- results: (\S+) -->\n.*?<!-- /results -->\n", re.S)
+SEED = re.compile(r"-seed=\d+")
 PERCENT = 100.0
 PIPE = r"\|"
 
@@ -27,9 +28,10 @@ def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
   configs: dict[str, list[str]] = {}
   groups: dict[str, list[dict]] = {}
   for record in records:
-    name = re.sub(r"-seed=\d+", "", record["name"])
+    name = SEED.sub("", record["name"])
     config = {k: v for k, v in record["config"].items() if k != "seed"}
-    text = json.dumps(config, sort_keys=True)
+    # A teacher's workdir is named after its seed.
+    text = SEED.sub("", json.dumps(config, sort_keys=True))
     seen = configs.setdefault(name, [])
     if text not in seen:
       seen.append(text)

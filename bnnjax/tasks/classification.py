@@ -52,6 +52,8 @@ class Classification:
     ValueError: unknown distillation field, value out of range.
   """
 
+  forward = "__call__"  # the model's method that is trained and counted
+  takes = "num_classes"  # argument of a model that this task can use
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
   headline = (

@@ -93,6 +93,7 @@ class MaskedLM:
 
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
+  forward, takes = "token_logits", "vocab"
   headline = "accuracy"
 
   def __init__(
@@ -107,7 +108,10 @@ class MaskedLM:
     if not 0 < share < 1:
       raise ValueError(f"`share` must be in (0, 1), got {share}.")
     self.share, self.keep, self.mask = share, (cls, sep), mask
-    self.distillation = Distillation(distill)
+    given = dict(distill or {})
+    if given.get("preset") == "bipft":  # its L_cls is of next sentences
+      given.setdefault("logit_weight", 0.0)
+    self.distillation = Distillation(given)
     self.teacher = self.distillation.teacher
 
   def loss(
@@ -126,9 +130,7 @@ class MaskedLM:
     student = distillation.call(model.token_logits, x, mode=mode, mask=present)
     loss = optax.softmax_cross_entropy_with_integer_labels(student[0], tokens)
     if teacher is not None:
-      hints = distillation.hints(
-        teacher, x, method="token_logits", mask=present
-      )
+      hints = distillation.hints(teacher, x, method=self.forward, mask=present)
       loss = distillation.loss(loss, student, hints, present)
     correct = jnp.argmax(student[0], -1) == tokens
 
@@ -142,7 +144,7 @@ class MaskedLM:
     self, student: nnx.Module, teacher: nnx.Module, x: jax.Array
   ) -> None:
     """Refuses a teacher whose layers cannot be matched, see `Distillation`."""
-    self.distillation.check(student, teacher, x, method="token_logits")
+    self.distillation.check(student, teacher, x, method=self.forward)
 
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]

@@ -36,6 +36,12 @@ class Checkpoints:
     }
     self.root = root
 
+  @staticmethod
+  def begun(workdir: epath.PathLike) -> bool:
+    """Whether a run has left a checkpoint to go on from."""
+    folder = epath.Path(workdir) / "checkpoints" / "last"
+    return folder.exists() and any(folder.iterdir())
+
   def latest(self, kind: str = "last") -> int | None:
     """Step of the stored checkpoint; `None` if there is none."""
     manager = self._managers.get(kind)

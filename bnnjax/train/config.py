@@ -4,8 +4,9 @@ A config file starts from `base()`, changes fields and returns it locked; a
 typo in the file or on the command line is answered with the nearest name.
 """
 
+import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -167,6 +168,7 @@ def _check(config: ConfigDict) -> None:
     if not value:
       raise ValueError(f"Config field {name!r} is not set.")
     registry.get(kind, value)
+  _check_task(config.task.name, config.model.name)
   shape = tuple(config.data.shape)
   if config.data.vocab and len(shape) != 1:
     raise ValueError(
@@ -184,6 +186,17 @@ def _check(config: ConfigDict) -> None:
     optim_of(config, stage)
 
 
+def _check_task(task: str, model: str) -> None:
+  """Refuses a model that a task can do nothing with."""
+  wanted, made = registry.get("task", task), registry.get("model", model)
+  takes = inspect.signature(made.__init__).parameters
+  if wanted.takes not in takes or not hasattr(made, wanted.forward):
+    raise ValueError(
+      f"Task {task!r} needs a model with the argument `{wanted.takes}` and the"
+      f" method `{wanted.forward}`: {model!r} is another kind of model."
+    )
+
+
 def optim_of(config: ConfigDict, stage: Mapping[str, Any]) -> dict[str, Any]:
   """`config.optim` with the fields that differ in a stage.
 
@@ -198,36 +211,47 @@ def optim_of(config: ConfigDict, stage: Mapping[str, Any]) -> dict[str, Any]:
   return merged.optim.to_dict()
 
 
-def check_times(config: ConfigDict, steps: int, required: tuple[str, ...]):
+Required = Sequence[tuple[int, Mapping[str, int]]]
+
+
+def check_times(config: ConfigDict, steps: int, required: Required):
   """Refuses a run that ends before something that it needs.
 
   Args:
     config: resolved.
     steps: optimizer steps of the run.
-    required: events that the model cannot do without.
+    required: first step of each stage, and the events that its binarizers
+      cannot do without, with the number of binarizers.
 
   Returns:
     Events as `[(step, name), ...]`, sorted.
 
   Raises:
-    ValueError: a required event is missing, an event or the start of weight
-      quantization comes at or after the end.
+    ValueError: a required event is missing or comes before the binarizers that
+      need it, an event or the start of weight quantization comes at or after
+      the end.
   """
   events = []
+  known = {*registry.registered("event")}.union(*(r for _, r in required))
   for entry in config.events:
     if not isinstance(entry, (tuple, list)) or len(entry) != 2:
       raise ValueError(f"An event is (when, name), got {entry!r}.")
     when, name = entry
-    known = {*registry.registered("event"), *required}
     if name not in known:
       raise registry.unknown("event", name, known)
     events.append((_inside(when, steps, f"event {name!r}"), name))
-  for name in required:
-    if name not in {n for _, n in events}:
-      raise ValueError(
-        f"The model needs the event {name!r} (until then some of its operands"
-        f" stay float): add it to `config.events`, e.g. ((0.0625, {name!r}),)."
-      )
+  before: Mapping[str, int] = {}
+  for begins, needed in required:
+    for name, count in needed.items():
+      late = any(n == name and at >= begins for at, n in events)
+      if count > before.get(name, 0) and not late:
+        where = f" at step {begins} or later" if begins else ""
+        raise ValueError(
+          f"The model needs the event {name!r}{where} (until then some of its"
+          " binarizers are not set): add it to `config.events`, e.g."
+          f" (({begins or 0.0625}, {name!r}),)."
+        )
+    before = needed
   start = config.model.get("quant_start", 0)
   if start:
     _inside(start, steps, "`model.quant_start`")

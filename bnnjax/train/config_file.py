@@ -107,7 +107,14 @@ def _fields(config: Any, path: str = "config") -> list[str]:
 
 
 def name_of(spec: str) -> str:
-  """`configs/x.py:smoke,width=0.5` as `x-smoke-width=0.5`."""
+  """`configs/x.py:smoke,width=0.5` as `x-smoke-width=0.5`.
+
+  Of a folder among the arguments the last part: the name is one of a folder.
+  """
   path, _, arg = spec.partition(":")
   stem = path.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")
-  return "-".join([stem, *filter(None, arg.split(","))])
+  parts = (
+    key + equals + value.rstrip("/").rsplit("/", 1)[-1]
+    for key, equals, value in (p.partition("=") for p in arg.split(",") if p)
+  )
+  return "-".join([stem, *parts])

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from bnnjax import data, models, tasks
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import diagnostics, setup, step, writers
+from bnnjax.train import diagnostics, initial, setup, step, writers
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.setup import Stage
@@ -80,15 +80,18 @@ class Run:
     self.epochs = self.steps / self.steps_per_epoch
     self.stages = setup.plan(config, self.steps)
     self.network = self.stages[-1].network
-    self.events = config_lib.check_times(
-      config, self.steps, models.required_events(self.network.abstract)
-    )
+    required = [
+      (s.start, models.required_events(s.network.abstract)) for s in self.stages
+    ]
+    self.events = config_lib.check_times(config, self.steps, required)
     self.teacher, self.teacher_state = None, None
     if self.task.teacher:
       self.teacher, self.teacher_state = setup.load_teacher(
         config, self.task, self.stages
       )
-    self.initial = setup.load_initial(config, self.stages[0].network)
+    self.initial = None
+    if config.init and not Checkpoints.begun(workdir):
+      self.initial = initial.load(config, self.stages[0].network)
     self.report = setup.cost_of(config)
     self.iterator = data.make_train_iterator(
       self.train_source,

@@ -21,7 +21,7 @@ def use_method(config: ConfigDict, name: str) -> None:
   method = registry.get("method", name)
   model = registry.get("model", config.model.name)
   takes = inspect.signature(model.__init__).parameters
-  if "attention" in takes:
+  if "attention" in takes and method.attention:
     config.model.attention = name
   if "embedding" in takes and method.embedding.spec:
     config.model.embedding = name

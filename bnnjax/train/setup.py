@@ -18,8 +18,6 @@ from ml_collections import ConfigDict
 from bnnjax import cost, data, models
 from bnnjax.core import registry
 from bnnjax.core.progress import to_step
-from bnnjax.layers.binarize import BinarizerParam
-from bnnjax.models import pretrained
 from bnnjax.train import config as config_lib
 from bnnjax.train import optim
 from bnnjax.train import workdir as workdir_lib
@@ -66,7 +64,13 @@ def _inputs_of(config: ConfigDict) -> dict[str, Any]:
         f" is {config.data.vocab}). Choose a model that takes `vocab`, e.g."
         " 'bert'."
       )
-    return {"vocab": config.data.vocab, "max_len": shape[0]}
+    longest = config.model.get("max_len", shape[0])
+    if longest < shape[0]:
+      raise ValueError(
+        f"`model.max_len` is {longest}, but the texts have {shape[0]} tokens."
+      )
+    given = {} if "max_len" in config.model else {"max_len": longest}
+    return {"vocab": config.data.vocab, **given}
   if "vocab" in takes and "image_shape" not in takes:
     raise ValueError(
       f"The model {name!r} reads text, but the data are images (`data.vocab` is"
@@ -79,7 +83,12 @@ def _inputs_of(config: ConfigDict) -> dict[str, Any]:
 def cost_of(config: ConfigDict) -> Any:
   """Cost report of the deployed network, one example; needs no data."""
   overrides = config.stages[-1].get("model", {}) if config.stages else {}
-  return cost.count(network_of(config, overrides).abstract, example_of(config))
+  model = network_of(config, overrides).abstract
+  forward = registry.get("task", config.task.name).forward
+  if forward == "__call__":
+    return cost.count(model, example_of(config))
+  call = lambda model, x: getattr(model, forward)(x)  # noqa: E731
+  return cost.count(call, model, example_of(config))
 
 
 def example_of(config: ConfigDict) -> jax.ShapeDtypeStruct:
@@ -128,49 +137,6 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
   return stages
 
 
-def load_initial(config: ConfigDict, network: Network) -> Any:
-  """Parameters that a run starts from, of `config.init`; `None`: random ones.
-
-  Latent weights take the float weights of another run; what measures them (a
-  learned scale) starts again from them.
-
-  Raises:
-    ValueError: no run or table of names for it, or parameters that do not fit,
-      all listed.
-  """
-  if not config.init:
-    return None
-  if config.init.endswith(".safetensors"):
-    if config.model.name not in pretrained.FAMILIES:
-      raise registry.unknown(
-        "model with a table of checkpoint names",
-        config.model.name,
-        pretrained.FAMILIES,
-      )
-    source, names = config.init, pretrained.FAMILIES[config.model.name]
-    if not epath.Path(source).exists():
-      raise ValueError(f"`init` names {source}, which does not exist.")
-  else:
-    source, names = _trained(config.init)
-  params, rest = network.variables(config.seed)
-  model = network.merge({"params": params, "rest": rest})
-  pretrained.load(model, source, names)
-  return nnx.to_pure_dict(nnx.state(model, nnx.Param))
-
-
-def _trained(workdir: str) -> tuple[dict[str, Any], pretrained.Names]:
-  """Parameters of a trained run by path, those of binarizers left out."""
-  network, state, _ = restore(workdir_lib.read_config(workdir), workdir, "last")
-  model = network.merge(state)
-  tensors = {
-    ".".join(map(str, path)): variable[...]
-    for path, variable in nnx.iter_graph(model)
-    if isinstance(variable, nnx.Param)
-    and not isinstance(variable, BinarizerParam)
-  }
-  return tensors, pretrained.own_names(tensors)
-
-
 def load_teacher(
   config: ConfigDict, task: Any, stages: Sequence[Stage]
 ) -> tuple[Network, Any]:
@@ -188,13 +154,7 @@ def load_teacher(
       raise ValueError(
         f"Teacher and student differ in `data.{field}`: {their} and {mine}."
       )
-  mine, their = (c.data.options.get("vocab_file", "") for c in (config, theirs))
-  if mine != their:
-    raise ValueError(
-      "Teacher and student must read the same vocabulary, a token means nothing"
-      f" without it: `data.options.vocab_file` is {their!r} of the teacher and"
-      f" {mine!r} of the student."
-    )
+  check_vocabulary(config, theirs)
   network, state, _ = restore(theirs, workdir, "last")
   for stage in stages:
     student = stage.network.abstract
@@ -202,6 +162,16 @@ def load_teacher(
   variables = {k: state[k] for k in ("params", "rest")}
   _, replicated = shardings(config.data)
   return network, jax.device_put(variables, replicated)
+
+
+def check_vocabulary(config: ConfigDict, theirs: ConfigDict) -> None:
+  """Refuses a run of texts whose tokens mean something else."""
+  mine, their = (c.data.options.get("vocab_file", "") for c in (config, theirs))
+  if mine != their:
+    raise ValueError(
+      "Both runs must read the same vocabulary, a token means nothing without"
+      f" it: `data.options.vocab_file` is {their!r} there and {mine!r} here."
+    )
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:

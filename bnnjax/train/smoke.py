@@ -7,13 +7,13 @@ def make_smoke(config: ConfigDict) -> None:
   """Turns a config into one that runs in seconds on fake data, in place.
 
   Four steps of 16 images of the same number of channels and classes, at most
-  32 pixels wide, or of 16 texts of at most 16 tokens and 128 entries; events
+  32 pixels wide, or of 16 texts of at most 32 tokens and 128 entries; events
   move to the first quarter. The model is the config file's business.
   """
   classes = min(config.data.num_classes, 10)
   if config.data.vocab:
     name, augment = "fake_text", ()
-    shape = (min(config.data.shape[0], 16),)
+    shape = (min(config.data.shape[0], 32),)
     vocab = min(config.data.vocab, 128)
     options = {"vocab": vocab}
   else:

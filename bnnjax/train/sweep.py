@@ -1,6 +1,7 @@
 """Trains every config that an experiment file yields."""
 
 import runpy
+import sys
 from pathlib import Path
 
 from bnnjax.report import record as record_lib
@@ -26,7 +27,11 @@ def run(experiment: str, record: str | None = None, runs: str = "runs") -> Path:
   file = Path(experiment)
   if not file.exists():
     raise FileNotFoundError(f"No experiment {file}.")
-  made = runpy.run_path(str(file))
+  sys.path.insert(0, str(file.parent))  # an experiment may import its sibling
+  try:
+    made = runpy.run_path(str(file))
+  finally:
+    sys.path.remove(str(file.parent))
   if "sweep" not in made:
     raise ValueError(f"{file} has no function `sweep()`.")
   path = Path(record or file.parent / "results" / f"{file.stem}.jsonl")

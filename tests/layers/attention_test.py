@@ -168,8 +168,10 @@ def test_errors_of_parts_and_masks(rngs):
     Attention(8, 2, mixer="softmx", rngs=rngs)
   with pytest.raises(ValueError, match="'none' needs a binarizer `probs`"):
     Attention(8, 2, mixer="none", rngs=rngs)
-  with pytest.raises(ValueError, match="'linear' makes no map"):
-    Attention(8, 2, mixer="linear", probs="ste", query="ste", rngs=rngs)
+  with pytest.raises(ValueError, match="'linear' makes no map of prob"):
+    Attention(
+      8, 2, mixer="linear", probs="ste", query="ste", key="ste", rngs=rngs
+    )
   with pytest.raises(ValueError, match="give binarizers `query`"):
     Attention(8, 2, mixer="linear", rngs=rngs)
   with pytest.raises(ValueError, match=r"Did you mean 'residual'"):
@@ -183,6 +185,32 @@ def test_errors_of_parts_and_masks(rngs):
   with pytest.raises(ValueError, match=r"= \(2, 1, 1, 5\): got shape \(5, 5\)"):
     linear(X, mask=jnp.ones((5, 5), bool))
   with pytest.raises(ValueError, match="the mixer 'linear' and the residual"):
-    linear(X, cache=linear.cache(2, 8))
-  with pytest.raises(ValueError, match="with room for 5 tokens: got"):
+    linear.cache(2, 8)
+  with pytest.raises(ValueError, match=r"\(2, 4, 2, 4\): keys of \(2, 5, 2, 4"):
     layer(X, cache=layer.cache(2, 4))
+  with pytest.raises(ValueError, match="'bireal' says nothing of attention"):
+    options("bireal")
+  with pytest.raises(ValueError, match="`share_key` is for the mixer 'linear'"):
+    Attention(8, 2, share_key=True, rngs=rngs)
+  with pytest.raises(ValueError, match="of that alphabet, without a scale"):
+    Attention(
+      8, 2, mixer="linear", query="elastic|learned_step", key="ste", rngs=rngs
+    )
+  with pytest.raises(ValueError, match="needs a binarizer `probs`"):
+    Attention(8, 2, mixer="none", probs="float", rngs=rngs)
+
+
+def test_a_full_cache_is_not_overwritten(rngs):
+  layer = Attention(8, 2, causal=True, rngs=rngs)
+  _, cache = layer(X, cache=layer.cache(2, 6))
+  y, cache = layer(X[:, :1], cache=cache)
+  assert np.isfinite(y).all()
+  y, cache = layer(X[:, :1], cache=cache)
+  assert np.isnan(y).all()
+
+
+def test_grouped_keys_are_binarized_once_and_counted_one_bit(rngs):
+  low = {"query": "ste", "key": "ste", "value": "ste", "probs": "softmax_aware"}
+  layer = Attention(8, 4, kv_heads=2, **low, rngs=rngs)
+  report = count(layer, jax.ShapeDtypeStruct((1, 5, 8), jnp.float32))
+  assert report.bops == 2 * 5 * 5 * 8

@@ -19,7 +19,7 @@ from tests import golden_cases
 FILE = "ecoformer_hash.npz"
 KEYS = jax.random.split(jax.random.key(0), 4)
 TOKENS = jax.random.normal(KEYS[0], (2, 9, 3, 4))
-attend = jax.jit(linear_attention, static_argnames=("bits", "causal", "bias"))
+attend = jax.jit(linear_attention, static_argnames=("causal", "bias"))
 LEARN = "bits=6, anchors=5, lr=0.5, iterations=20, top_k=2"
 
 
@@ -67,7 +67,7 @@ def test_codes(case):
 @cases("lin")
 def test_linear_attention(case):
   y, vjp = jax.vjp(
-    lambda q, k, v: attend(q, k, v, bits=q.shape[-1]),
+    lambda q, k, v: attend(q, k, v),
     *(ours(case[name]) for name in "qkv"),
   )
   golden_cases.check(ours(y), case["y"], 1e-5, "y")
@@ -110,11 +110,11 @@ def test_linear_equals_quadratic(masked, causal, bias):
   # The first sample sees nothing before its third token.
   mask = np.ones((2, 7), bool)
   mask[0, :2] = mask[1, 3] = not masked
-  y = attend(q, k, v, bits=6, mask=mask, causal=causal, bias=bias)
+  y = attend(q, k, v, mask=mask, causal=causal, bias=bias)
   want = quadratic(*map(np.asarray, (q, k, v)), mask, causal, bias)
   np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-5)
   if not masked:
-    bare = attend(q, k, v, bits=6, causal=causal, bias=bias)
+    bare = attend(q, k, v, causal=causal, bias=bias)
     np.testing.assert_allclose(y, bare, rtol=1e-5, atol=1e-6)
 
 
@@ -122,7 +122,7 @@ def test_linear_equals_quadratic(masked, causal, bias):
 @pytest.mark.parametrize("bias", ["own", "all"])
 def test_padding_equals_a_shorter_sequence(causal, bias):
   q, k, v = codes_and_values()
-  options = {"bits": 6, "causal": causal, "bias": bias}
+  options = {"causal": causal, "bias": bias}
   mask = jnp.arange(7)[None] < jnp.array([[4], [4]])
   padded = attend(q, k, v, mask=mask, **options)
   short = attend(*(x[:, :4] for x in (q, k, v)), **options)
@@ -134,7 +134,7 @@ def test_a_hidden_value_gets_no_gradient(causal):
   q, k, v = codes_and_values()
   mask = jnp.arange(7)[None] < jnp.array([[4], [7]])
   grads = jax.grad(
-    lambda *x: jnp.sum(jnp.sin(attend(*x, bits=6, mask=mask, causal=causal))),
+    lambda *x: jnp.sum(jnp.sin(attend(*x, mask=mask, causal=causal))),
     argnums=(0, 1, 2),
   )(q, k, v)
   assert all(np.all(np.isfinite(g)) for g in grads)
@@ -147,7 +147,7 @@ def test_a_hidden_value_gets_no_gradient(causal):
 def test_long_bfloat16_sequences_are_summed_in_float32(causal):
   """Ones alone: the sums of codes pass 256, where bfloat16 skips numbers."""
   ones = jnp.ones((1, 700, 1, 4), jnp.bfloat16)
-  y = attend(ones, ones, ones, bits=4, causal=causal, bias="all")
+  y = attend(ones, ones, ones, causal=causal, bias="all")
   assert y.dtype == jnp.bfloat16
   np.testing.assert_array_equal(y.astype(jnp.float32), 1)
 
@@ -161,7 +161,7 @@ def test_products_are_counted_as_codes_times_floats(causal, dtype, width):
 
   def tagged(q, k, v, mask):
     q, k = (bits_lib.tag(x, 1, role="act") for x in (q, k))
-    return linear_attention(q, k, v, bits=c, mask=mask, causal=causal)
+    return linear_attention(q, k, v, mask=mask, causal=causal)
 
   code = jax.ShapeDtypeStruct((b, t, h, c), dtype)
   value = jax.ShapeDtypeStruct((b, t, h, d), dtype)
@@ -176,14 +176,12 @@ def test_products_are_counted_as_codes_times_floats(causal, dtype, width):
 
 def test_linear_attention_names_what_does_not_fit():
   q, k, v = codes_and_values()
-  with pytest.raises(
-    ValueError, match=r"\[B, T, H, 8\].* got q \(2, 7, 3, 6\)"
-  ):
-    linear_attention(q, k, v, bits=8)
+  with pytest.raises(ValueError, match=r"got q \(2, 7, 3, 6\), k \(2, 7, 3, 5"):
+    linear_attention(q, k[..., :5], v)
   with pytest.raises(ValueError, match=r"\(2, 7\): got \(2, 6\)"):
-    linear_attention(q, k, v, bits=6, mask=jnp.ones((2, 6), bool))
+    linear_attention(q, k, v, mask=jnp.ones((2, 6), bool))
   with pytest.raises(ValueError, match="Did you mean 'own'"):
-    linear_attention(q, k, v, bits=6, bias="owns")
+    linear_attention(q, k, v, bias="owns")
 
 
 def layer(spec=f"ksh({LEARN}) > ste(strict=True)"):

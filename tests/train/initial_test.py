@@ -1,11 +1,11 @@
-"""Where a run starts: another run, a checkpoint, a stage before."""
+"""Where a run starts: another run, a checkpoint, an event, a stage before."""
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
-from bnnjax.train import loop, setup
+from bnnjax.train import initial, loop
 from bnnjax.train.checkpoint import Checkpoints
 from tests.train.loop_test import tiny
 
@@ -34,7 +34,7 @@ def test_a_student_starts_from_a_float_run(tmp_path):
   config.init = init
   got, _ = started(config, tmp_path)
   got = {".".join(map(str, path)): value for path, value in got}
-  tensors, _ = setup._trained(init)
+  tensors, _ = initial._trained(config)
   kernels = [k for k in tensors if k.endswith("kernel")]
   assert kernels
   for name, want in tensors.items():
@@ -106,3 +106,56 @@ def test_a_run_traces_its_step_once(tmp_path, monkeypatch):
   )
   run.run()
   assert len(traces) == 1
+
+
+STEPS = "elastic|learned_step"
+
+
+def test_first_steps_are_set_from_the_first_batch(tmp_path):
+  config = tiny(weight=None, act=STEPS)
+  config.events = ((0, "init_steps"),)
+  run = loop.Run(config, tmp_path / "run", "run", None)
+  checkpoints = Checkpoints(run.workdir, create=True)
+  state, _ = run._start(checkpoints)
+  checkpoints.close()
+  batch = run._put(next(run.iterator))
+  fired = run._fire(run.stages[0], state, batch, 0)
+  steps = {
+    path: value
+    for path, value in nnx.to_flat_state(nnx.State(fired["params"]))
+    if path[-1] == "step"
+  }
+  assert len(steps) > 1
+  assert all(value.reshape(()) != 1 for value in steps.values())
+  later = run._fire(run.stages[0], fired, batch, 1)
+  jax.tree.map(np.testing.assert_array_equal, fired, later)
+  loop.train(config, tmp_path / "whole")
+
+
+def test_a_later_stage_needs_its_event_too(tmp_path):
+  config = tiny(weight=None, act=STEPS)
+  config.stages = (
+    {"until": 0.5, "model": {"act": None}},
+    {"until": 1.0},
+  )
+  config.events = ((0, "init_steps"),)
+  with pytest.raises(ValueError, match="'init_steps' at step 4 or later"):
+    loop.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+  config.events = ((0.5, "init_steps"),)
+  loop.train(config, tmp_path / "run")
+
+
+def test_a_resumed_run_does_not_need_its_start_any_more(tmp_path):
+  config = tiny()
+  config.init = trained(tmp_path)
+  loop.train(config, tmp_path / "run")
+  (tmp_path / "teacher").rename(tmp_path / "elsewhere")
+  assert loop.train(config, tmp_path / "run").resumed
+
+
+def test_a_transform_alone_measures_nothing(tmp_path):
+  init = trained(tmp_path)
+  config = tiny(weight="standardize > float")
+  config.init = init
+  started(config, tmp_path)

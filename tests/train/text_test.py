@@ -106,6 +106,7 @@ def test_teacher_must_read_the_same_vocabulary(finished):
     ({"data.augment": ("flip",)}, r"'fake_text' holds text: .* got \('flip',\)"),
     ({"data.name": "fake", "data.options": {}}, r"`data.vocab` is 40, but 'fake' holds images \(0\)"),
     ({"model": {"name": "mlp"}}, "'mlp' reads images, but the data are text .* 'bert'"),
+    ({"model": {"name": "decoder"}}, "'classification' needs a model with the argument `num_classes`"),
     ({"model.vocab": 9}, "`model.vocab` is decided by the data"),
     ({"data.name": "wordnet_min", "data.options": {}}, "Did you mean 'wordnet_mini'"),
   ],
@@ -132,3 +133,15 @@ def test_images_want_a_model_of_images(tmp_path):
   config.model = tiny().model
   with pytest.raises(ValueError, match=r"'bert' reads text.*\(tokens,\)"):
     loop.train(config, tmp_path / "run")
+
+
+def test_the_task_decides_what_is_counted():
+  """Masked language modelling scores every token against every entry."""
+  config = tiny()
+  plain = setup.cost_of(config_lib.resolve(config))
+  config.task = {"name": "masked_lm"}
+  got = setup.cost_of(config_lib.resolve(config))
+  (tokens,), vocab = config.data.shape, config.data.vocab
+  features = config.model.features
+  head = features * features + features * config.data.num_classes
+  assert got.total_macs - plain.total_macs == tokens * features * vocab - head

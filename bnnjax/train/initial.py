@@ -1,0 +1,78 @@
+"""Parameters that a run starts from: another run's, or a checkpoint's."""
+
+import dataclasses
+from typing import Any
+
+from etils import epath
+from flax import nnx
+from ml_collections import ConfigDict
+
+from bnnjax.core import registry
+from bnnjax.layers.attention import Attention
+from bnnjax.models import pretrained
+from bnnjax.train import setup
+from bnnjax.train import workdir as workdir_lib
+from bnnjax.train.state import Network
+
+
+def load(config: ConfigDict, network: Network) -> Any:
+  """Parameters of `config.init`, in the structure of a network.
+
+  Latent weights take the float weights; what measures them (a learned scale)
+  starts again from them. Attention that shares queries and keys leaves the
+  other's keys out.
+
+  Args:
+    config: resolved, `init` a trained run's workdir or a `.safetensors` file.
+    network: of the first stage.
+
+  Raises:
+    ValueError: no run or file there, no table of names for it, another
+      vocabulary or network, parameters that do not fit (all listed).
+  """
+  if config.init.endswith(".safetensors"):
+    source, names = config.init, _family(config)
+  else:
+    source, names = _trained(config)
+  params, rest = network.variables(config.seed)
+  model = network.merge({"params": params, "rest": rest})
+  shared = tuple(
+    f"{'.'.join(map(str, path))}.key.*"
+    for path, module in nnx.iter_modules(model)
+    if isinstance(module, Attention) and module.key is None
+  )
+  names = dataclasses.replace(names, strangers=shared)
+  pretrained.load(model, source, names)
+  return nnx.to_pure_dict(nnx.state(model, nnx.Param))
+
+
+def _family(config: ConfigDict) -> pretrained.Names:
+  """Names of a file's tensors, its settings checked against the config's."""
+  names = pretrained.FAMILIES.get(config.model.name)
+  if names is None:
+    raise registry.unknown(
+      "model with a table of checkpoint names",
+      config.model.name,
+      pretrained.FAMILIES,
+    )
+  if not epath.Path(config.init).exists():
+    raise ValueError(f"`init` names {config.init}, which does not exist.")
+  mine = {k: config.model[k] for k in names.settings if k in config.model}
+  theirs = pretrained.config_of(config.init, names)
+  for key in names.settings:  # what shapes do not show
+    if mine.get(key) != theirs[key]:
+      raise ValueError(
+        f"The checkpoint {config.init} has {key} = {theirs[key]}: set"
+        f" `model.{key}` to it, got {mine.get(key)}."
+      )
+  return names
+
+
+def _trained(config: ConfigDict) -> tuple[dict[str, Any], pretrained.Names]:
+  """Parameters of a trained run by path, those of binarizers left out."""
+  theirs = workdir_lib.read_config(config.init)
+  setup.check_vocabulary(config, theirs)
+  network, state, _ = setup.restore(theirs, config.init, "last")
+  variables = pretrained.weights(network.merge(state))
+  tensors = {path: variable[...] for path, variable in variables.items()}
+  return tensors, pretrained.own_names(tensors)

@@ -1,0 +1,42 @@
+"""A sweep of float teachers and the binary students that learn from them.
+
+Shared by the experiments on transformers: every seed has a teacher of its own,
+whose workdir is where `bnnjax sweep` puts it.
+"""
+
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from bnnjax.report import record as record_lib
+from bnnjax.report import tables
+from bnnjax.train import config_file
+
+FLOAT = "float"
+
+
+def specs(
+  config: str, experiment: str, methods: Sequence[str], seeds: int
+) -> Iterator[str]:
+  """Config specs: for each seed the float network, then its students.
+
+  Args:
+    config: file that takes `method`, `teacher` and `seed`.
+    experiment: name of the experiment file, and so of its runs' folder.
+    methods: of the students.
+    seeds: number of seeds.
+  """
+  for seed in range(seeds):
+    teacher = f"{config}:method={FLOAT},seed={seed}"
+    yield teacher
+    workdir = f"runs/{experiment}/{config_file.name_of(teacher)}"
+    for method in methods:
+      yield f"{config}:method={method},teacher={workdir},seed={seed}"
+
+
+def rows(records: pathlib.Path) -> dict[str, tables.Runs]:
+  """Runs by method, in the order of the records."""
+  found: dict[str, list] = {}
+  for runs in tables.group(record_lib.read(records)).values():
+    model = runs[0]["config"]["model"]
+    found.setdefault(model.get("weight") or FLOAT, []).extend(runs)
+  return found
