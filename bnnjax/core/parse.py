@@ -55,6 +55,8 @@ def parse(
   if spec.strip() in registry.registered("method"):
     method = registry.get("method", spec.strip())
     chosen = getattr(method, preset or role)
+    if chosen.spec is None:  # a method that has none of its own
+      chosen = getattr(method, role)
     spec, options = chosen.spec, {**dict(chosen.options), **options}
     if role == "weight" and preset is None:
       options = {"output": method.output, "grad": method.grad, **options}

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core import binarizer, registry
+from bnnjax.core import registry
+from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers.linear import Conv, Linear, Spec
 from bnnjax.layers.pool import BlurPool, Pool
@@ -52,7 +53,7 @@ class Body:
   @property
   def takes_signs(self) -> bool:
     """Whether inputs become {-1, +1}: a sign after ReLU would be constant."""
-    act = binarizer.parse(self.act, "act")
+    act = parse(self.act, "act")
     return act is not None and -1 in (act.estimator.alphabet or ())
 
   def conv(

@@ -58,7 +58,8 @@ def _family(config: ConfigDict) -> pretrained.Names:
   if not epath.Path(config.init).exists():
     raise ValueError(f"`init` names {config.init}, which does not exist.")
   mine = {k: config.model[k] for k in names.settings if k in config.model}
-  theirs = pretrained.config_of(config.init, names)
+  told = epath.Path(config.init).with_name("config.json").exists()
+  theirs = pretrained.config_of(config.init, names, **({} if told else mine))
   for key in names.settings:  # what shapes do not show
     if mine.get(key) != theirs[key]:
       raise ValueError(

@@ -1,10 +1,16 @@
 """Where a run starts: another run, a checkpoint, an event, a stage before."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
 from flax import nnx
+from safetensors.numpy import save_file
 
+from bnnjax import models
+from bnnjax.models import pretrained
+from bnnjax.train import config as config_lib
 from bnnjax.train import initial, loop
 from bnnjax.train.checkpoint import Checkpoints
 from tests.train.loop_test import tiny
@@ -46,6 +52,39 @@ def test_a_student_starts_from_a_float_run(tmp_path):
     axes = tuple(range(kernel.ndim - 1))
     want = np.mean(np.abs(kernel), axes, keepdims=True)
     np.testing.assert_allclose(got[name], want, rtol=1e-6)
+
+
+def test_a_student_starts_from_a_file(tmp_path):
+  """Heads stand in the `config.json` beside it, and have to be the model's."""
+  config = config_lib.base()
+  config.data.update(shape=(12,), vocab=40, num_classes=3)
+  config_lib.make_smoke(config)
+  sizes = {"features": 16, "blocks": 1, "heads": 2}
+  config.model = {"name": "bert", **sizes, "weight": "bibert", "act": "bibert"}
+  source = models.build(
+    {"name": "bert", **sizes}, rngs=nnx.Rngs(3), vocab=40, max_len=12
+  )
+  tensors = {
+    pretrained.BERT.source(path): np.asarray(v[...])
+    for path, v in pretrained.weights(source).items()
+  }
+  turned = {
+    k: v.T if v.ndim == 2 and "embeddings" not in k else v
+    for k, v in tensors.items()
+  }
+  file = tmp_path / "model.safetensors"
+  save_file({k: np.ascontiguousarray(v) for k, v in turned.items()}, file)
+  settings = tmp_path / "config.json"
+  settings.write_text(json.dumps({"num_attention_heads": 2}))
+  config.init = str(file)
+  got, _ = started(config, tmp_path)
+  got = {".".join(map(str, path)): value for path, value in got}
+  for path, variable in pretrained.weights(source).items():
+    if path.startswith("blocks"):
+      np.testing.assert_array_equal(got[path], variable[...], err_msg=path)
+  settings.write_text(json.dumps({"num_attention_heads": 4}))
+  with pytest.raises(ValueError, match=r"heads = 4: set `model.heads`.* got 2"):
+    loop.train(config, tmp_path / "other")
 
 
 def test_another_network_is_refused(tmp_path):
@@ -125,7 +164,7 @@ def test_first_steps_are_set_from_the_first_batch(tmp_path):
     for path, value in nnx.to_flat_state(nnx.State(fired["params"]))
     if path[-1] == "step"
   }
-  assert len(steps) > 1
+  assert steps
   assert all(value.reshape(()) != 1 for value in steps.values())
   later = run._fire(run.stages[0], fired, batch, 1)
   jax.tree.map(np.testing.assert_array_equal, fired, later)

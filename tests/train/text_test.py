@@ -88,7 +88,7 @@ def test_teacher_must_read_the_same_vocabulary(finished):
   other = tiny()
   other.data.options.vocab_file = "mine.txt"
   with pytest.raises(
-    ValueError, match=r"same vocabulary.*'mine.txt' of the st"
+    ValueError, match=r"same vocabulary.*'' there and 'mine.txt' here"
   ):
     setup.load_teacher(other, task, ())
 
