@@ -88,6 +88,7 @@ TRANSFORMERS = registry.registered("method", family="transformer")
 STUDENTS = {"wordnet_bert": TRANSFORMERS, "fashion_mnist_vit": ("bivit",)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDENTS)
 def test_transformers_learn_from_a_float_teacher(name, tmp_path):
   """Float first; then every method starts from it and learns from it."""

@@ -180,6 +180,7 @@ def config(**task):
   return settings
 
 
+@pytest.mark.slow
 def test_runs_of_a_teacher_and_its_student(tmp_path):
   teacher = config()
   loop.train(teacher, tmp_path / "teacher")
