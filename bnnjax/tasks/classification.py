@@ -3,40 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import optax
-from clu import metrics
 from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.data.tokenizer import PAD
 from bnnjax.tasks.distillation import Distillation
+from bnnjax.tasks.metrics import EvalMetrics, TrainMetrics
 
 
 def inputs(batch: Mapping[str, jax.Array]) -> jax.Array:
   """What a model reads of a batch: `tokens` `[B, T]`, else `image`."""
   return batch["tokens"] if "tokens" in batch else batch["image"]
-
-
-@flax.struct.dataclass
-class EvalMetrics(metrics.Collection):
-  """Means over examples."""
-
-  loss: metrics.Average.from_output("loss")
-  accuracy: metrics.Average.from_output("correct")
-
-
-@flax.struct.dataclass
-class TrainMetrics(metrics.Collection):
-  """Means over the examples (`loss`, `accuracy`) or steps of an interval."""
-
-  loss: metrics.Average.from_output("loss")
-  accuracy: metrics.Average.from_output("correct")
-  grad_norm: metrics.Average.from_output("grad_norm")
-  flip_ratio: metrics.Average.from_output("flip_ratio")
 
 
 @registry.register("task", "classification")

@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import optax
-from clu import metrics
 from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.data.tokenizer import PAD, SPECIAL
 from bnnjax.tasks.distillation import Distillation
+from bnnjax.tasks.metrics import EvalMetrics, TrainMetrics
 
 # Of what is hidden. The order of the data has the run's own seed.
 TRAIN_SEED, EVAL_SEED = 0, 1
@@ -51,24 +50,6 @@ def mask_tokens(
   entry = jax.random.randint(draw, tokens.shape, PAD + 1, vocab, tokens.dtype)
   hidden = jnp.where(u < 0.8, mask, jnp.where(u < 0.9, entry, tokens))
   return jnp.where(chosen, hidden, tokens), chosen
-
-
-@flax.struct.dataclass
-class EvalMetrics(metrics.Collection):
-  """Means over the masked tokens."""
-
-  loss: metrics.Average.from_output("loss")
-  accuracy: metrics.Average.from_output("correct")
-
-
-@flax.struct.dataclass
-class TrainMetrics(metrics.Collection):
-  """Means over the steps of an interval."""
-
-  loss: metrics.Average.from_output("loss")
-  accuracy: metrics.Average.from_output("correct")
-  grad_norm: metrics.Average.from_output("grad_norm")
-  flip_ratio: metrics.Average.from_output("flip_ratio")
 
 
 @registry.register("task", "masked_lm")

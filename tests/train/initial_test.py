@@ -197,4 +197,9 @@ def test_a_transform_alone_measures_nothing(tmp_path):
   init = trained(tmp_path)
   config = tiny(weight="standardize > float")
   config.init = init
-  started(config, tmp_path)
+  got, _ = started(config, tmp_path)
+  got = {".".join(map(str, path)): value for path, value in got}
+  tensors, _ = initial._trained(config)
+  assert set(got) == set(tensors)
+  for name, want in tensors.items():
+    np.testing.assert_array_equal(got[name], want, err_msg=name)
