@@ -35,11 +35,12 @@ def make_step(config, batch_size):
     ),
     "label": rng.integers(0, config.data.num_classes, batch_size),
   }
-  batch = jax.device_put(batch)
-  carry = [
-    state.make_state(network, optimizer, 0),
-    task.train_metrics.empty(),
-  ]
+  batch = jax.device_put(batch, jax.devices()[0])
+  # Committed like the batch, or the second step would compile once more.
+  carry = jax.device_put(
+    [state.make_state(network, optimizer, 0), task.train_metrics.empty()],
+    jax.devices()[0],
+  )
 
   def run():
     carry[:] = train_step(*carry, batch, None)
