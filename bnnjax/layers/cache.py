@@ -28,8 +28,9 @@ class Cache:
   @classmethod
   def empty(cls, shape: tuple[int, int, int, int], dtype=jnp.float32):
     """A cache of shape `[B, S, kv_heads, D]` without a token."""
-    zeros = jnp.zeros(shape, dtype)
-    return cls(zeros, zeros, jnp.zeros((), jnp.int32))
+    # Two buffers: a step that donates its cache gives each away once.
+    key, value = (jnp.zeros(shape, dtype) for _ in range(2))
+    return cls(key, value, jnp.zeros((), jnp.int32))
 
   def extended(self, key: jax.Array, value: jax.Array) -> "Cache":
     """The cache with the next tokens' keys and values `[B, T, kv_heads, D]`.

@@ -158,7 +158,7 @@ class Decoder(nnx.Module):
     self.head = Linear(
       plan.features, vocab, use_bias=False, dtype=dtype, rngs=rngs
     )
-    self.max_len, self.dtype = max_len, dtype
+    self.vocab, self.max_len, self.dtype = vocab, max_len, dtype
 
   def __call__(
     self,

@@ -7,6 +7,7 @@ from typing import Any
 from bnnjax.core import registry
 from bnnjax.tasks import (  # noqa: F401 (each registers itself)
   classification,
+  language_modeling,
   masked_lm,
 )
 

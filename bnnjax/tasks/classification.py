@@ -37,9 +37,7 @@ class Classification:
   takes = "num_classes"  # argument of a model that this task can use
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
-  headline = (
-    "accuracy"  # the number that best checkpoints go by; higher is best
-  )
+  headline, highest_is_best = "accuracy", True  # of the best checkpoint
 
   def __init__(
     self,

@@ -75,7 +75,7 @@ class MaskedLM:
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
   forward, takes = "token_logits", "vocab"
-  headline = "accuracy"
+  headline, highest_is_best = "accuracy", True
 
   def __init__(
     self,

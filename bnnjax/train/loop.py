@@ -273,9 +273,10 @@ class Run:
     if stage is not self.stages[-1] or not info["eval"]:
       return
     key, best = self.task.headline, {}
+    sign = 1 if self.task.highest_is_best else -1
     if checkpoints.latest("best") is not None:
       best = checkpoints.info("best")["eval"]
-    if not best or info["eval"][key] > best[key]:
+    if not best or sign * info["eval"][key] > sign * best[key]:
       checkpoints.save("best", now, state, self.iterator, info)
       best = info["eval"]
     info["best"] = best

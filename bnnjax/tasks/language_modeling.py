@@ -1,0 +1,137 @@
+"""Next-token prediction, with or without a teacher."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+from clu import metrics
+from flax import nnx
+
+from bnnjax.core import registry
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.tasks.distillation import Distillation
+from bnnjax.tasks.metrics import TrainMetrics
+
+
+@flax.struct.dataclass
+class BitsPerChar(metrics.Metric):
+  """`sum of -log2 p(token) / characters that the tokens stand for`.
+
+  Unlike perplexity it compares models of different vocabularies, and with a
+  compressor.
+  """
+
+  bits: jax.Array
+  chars: jax.Array
+
+  @classmethod
+  def from_model_output(cls, *, loss, chars, mask, **_):
+    bits = jnp.sum(loss * mask) / jnp.log(2.0)
+    return cls(bits, jnp.sum(chars * mask, dtype=jnp.float32))
+
+  @classmethod
+  def empty(cls):
+    return cls(jnp.zeros(()), jnp.zeros(()))
+
+  def merge(self, other: "BitsPerChar") -> "BitsPerChar":
+    return type(self)(self.bits + other.bits, self.chars + other.chars)
+
+  def compute(self) -> jax.Array:
+    return self.bits / self.chars
+
+
+@flax.struct.dataclass
+class Perplexity(metrics.Average):
+  """`exp(mean of -log p(token))`."""
+
+  def compute(self) -> jax.Array:
+    return jnp.exp(super().compute())
+
+
+@flax.struct.dataclass
+class EvalMetrics(metrics.Collection):
+  """Over the tokens that are scored, each once."""
+
+  loss: metrics.Average.from_output("loss")
+  accuracy: metrics.Average.from_output("correct")
+  perplexity: Perplexity.from_output("loss")
+  bits_per_char: BitsPerChar
+
+
+@registry.register("task", "language_modeling")
+class LanguageModeling:
+  """Cross-entropy of the next token, of a teacher's distribution, or of both.
+
+  A batch has `tokens` int32 `[B, T]` packed without padding, `scored` bool
+  `[B, T]` (False: read as context only, as the first always is) and `chars`
+  int32 `[B, T]`, the characters that a token stands for.
+
+  Args:
+    distill: a teacher and what is learned from it, see `Distillation`.
+      `{"teacher": WORKDIR}` is the autoregressive distillation of FBI-LLM
+      (2407.07093) and Bi-Mamba (2411.11843): the teacher's probabilities, no
+      label. `weight=0.5` adds labels (their `use_kd=2`).
+
+  Raises:
+    ValueError: anything wrong with `distill`.
+  """
+
+  forward, takes = "__call__", "vocab"
+  train_metrics = TrainMetrics
+  eval_metrics = EvalMetrics
+  headline, highest_is_best = "bits_per_char", False
+
+  def __init__(self, *, distill: Mapping[str, Any] | None = None):
+    self.distillation = Distillation(distill)
+    self.teacher = self.distillation.teacher
+
+  def loss(
+    self,
+    model: nnx.Module,
+    batch: Mapping[str, jax.Array],
+    mode: Mode,
+    teacher: nnx.Module | None = None,
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Mean over the scored tokens, and as `correct` the share that is right."""
+    x, distillation = batch["tokens"], self.distillation
+    logits, left = distillation.call(model, x, mode=mode)
+    logits, targets, scored = _shifted(logits, batch)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+    if teacher is not None:
+      hints, theirs = distillation.hints(teacher, x)
+      loss = distillation.loss(loss, (logits, left), (hints[:, :-1], theirs))
+    correct = jnp.argmax(logits, -1) == targets
+
+    def mean(values):
+      return jnp.sum(values * scored) / jnp.maximum(jnp.sum(scored), 1)
+
+    total = mean(loss)
+    return total, {"loss": total, "correct": mean(correct)}
+
+  def check_teacher(
+    self, student: nnx.Module, teacher: nnx.Module, x: jax.Array
+  ) -> None:
+    """Refuses a teacher whose layers cannot be matched, see `Distillation`."""
+    self.distillation.check(student, teacher, x)
+
+  def evaluate(
+    self, model: nnx.Module, batch: Mapping[str, jax.Array]
+  ) -> dict[str, jax.Array]:
+    """Per token, by the deployed network."""
+    logits = model(batch["tokens"], DEPLOYED).astype(jnp.float32)
+    logits, targets, scored = _shifted(logits, batch)
+    return {
+      "loss": optax.softmax_cross_entropy_with_integer_labels(logits, targets),
+      "correct": jnp.argmax(logits, -1) == targets,
+      "chars": batch["chars"][:, 1:],
+      "mask": scored * batch["mask"][:, None],
+    }
+
+
+def _shifted(logits, batch) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Predictions, what they predict, and whether that counts: `[B, T - 1]`."""
+  scored = batch["scored"][:, 1:].astype(jnp.float32)
+  return logits[:, :-1], batch["tokens"][:, 1:], scored
