@@ -7,7 +7,8 @@
   batch = next(batches)  # image float32 [B, H, W, C], label int32 [B]
   position = batches.get_state()  # JSON-able; `set_state` continues there
 
-A text source such as `wordnet_mini` gives `tokens` int32 `[B, T]` for `image`.
+A text source such as `wordnet_mini` gives `tokens` int32 `[B, T]` for `image`;
+one for language modelling, such as `plays_mini`, has no label (see `windows`).
 Importing this package imports neither grain, tfds, tokenizers nor scikit-learn.
 """
 
@@ -15,9 +16,12 @@ from bnnjax.data import (  # noqa: F401 (each registers its sources)
   digits,
   fake,
   fashion_mnist,
+  plays,
+  text_file,
   tfds_source,
   wordnet,
 )
+from bnnjax.data.lm_tokenizer import LmTokenizer
 from bnnjax.data.pipeline import (
   input_shape,
   make_eval_batches,
@@ -32,11 +36,13 @@ from bnnjax.data.sources import (
   load,
   options_of,
 )
+from bnnjax.data.windows import tokenizer_of
 
 __all__ = [
   "ArraySource",
   "DataNotFoundError",
   "DatasetInfo",
+  "LmTokenizer",
   "Source",
   "input_shape",
   "load",
@@ -44,4 +50,5 @@ __all__ = [
   "make_train_iterator",
   "options_of",
   "steps_per_epoch",
+  "tokenizer_of",
 ]

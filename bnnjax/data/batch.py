@@ -69,10 +69,9 @@ class TrainBatch:
   normalise: Prepare
 
   def __call__(self, positions: np.ndarray, rng: np.random.Generator) -> Batch:
-    inputs, labels = self.source.read(positions)
-    inputs = augment.apply(self.augments, inputs, rng)
-    key = self.source.info.kind.key
-    return {key: self.normalise(inputs), "label": labels}
+    batch, key = self.source.read(positions), self.source.info.kind.key
+    inputs = augment.apply(self.augments, batch[key], rng)
+    return {**batch, key: self.normalise(inputs)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +88,8 @@ class EvalBatch:
     start = number * self.batch_size
     positions = np.arange(start, start + self.batch_size)[self.part]
     inside = positions < len(self.source)
-    inputs, labels = self.source.read(np.where(inside, positions, 0))
     # The same draws in every evaluation, should an augmentation make any.
     rng = np.random.default_rng(number)
-    inputs = augment.apply(self.augments, inputs, rng)
-    return {
-      self.source.info.kind.key: self.normalise(inputs),
-      "label": labels,
-      "mask": inside.astype(np.float32),
-    }
+    read = TrainBatch(self.source, self.augments, self.normalise)
+    batch = read(np.where(inside, positions, 0), rng)
+    return {**batch, "mask": inside.astype(np.float32)}

@@ -1,12 +1,14 @@
-"""Learnable noise, images and texts: no file, for smoke runs and tests."""
+"""Learnable noise: images, texts, one long text; for smoke runs and tests."""
 
 from typing import Any
 
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import sources, tokenizer
+from bnnjax.data import lm_tokenizer, sources, tokenizer, windows
 
+SUCCESSORS = 4  # of a token of `fake_tokens`
+_FIRST_LETTER = 0x100  # of its text: letters of Latin Extended
 _SPLITS = ("train", "test")
 
 
@@ -163,3 +165,45 @@ def fake_text(
     num_classes=num_classes,
     vocab=vocab,
   )
+
+
+@registry.register("source", "fake_tokens")
+def fake_tokens(
+  split: str,
+  *,
+  max_len: int = 16,
+  vocab: int = 32,
+  size: int = 512,
+  seed: int = 0,
+) -> sources.Source:
+  """A learnable fake text for language models: `SUCCESSORS` after each token.
+
+  A Markov chain of order 1: at most 2 bits a character.
+
+  Args:
+    split: "train" or "test".
+    max_len: tokens of a window.
+    vocab: entries of the vocabulary; 0, for unknown characters, never comes.
+    size: number of windows of the split.
+    seed: another seed gives other successors and another text.
+  """
+  sources.check_split("fake_tokens", split, _SPLITS)
+  if max_len < 2 or vocab < 3 or size < 1:
+    raise ValueError(
+      "A fake text needs windows of at least 2 tokens, 3 entries and 1 example:"
+      f" got max_len={max_len}, vocab={vocab}, size={size}."
+    )
+  after = np.random.default_rng(seed).integers(1, vocab, (vocab, SUCCESSORS))
+  rng = np.random.default_rng((seed, _SPLITS.index(split)))
+  ids, table = [1], after.tolist()
+  for choice in rng.integers(0, SUCCESSORS, size * (max_len - 1)).tolist():
+    ids.append(table[ids[-1]][choice])
+  letters = "".join(chr(_FIRST_LETTER + i) for i in range(vocab - 1))
+  info = sources.DatasetInfo(
+    name="fake_tokens",
+    shape=(max_len,),
+    num_classes=0,
+    vocab=vocab,
+    splits=dict.fromkeys(_SPLITS, size),
+  )
+  return windows.Windows(np.array(ids), lm_tokenizer.Chars(letters), info)

@@ -5,8 +5,9 @@ normalised a whole batch at a time in numpy: 10,000 images of 28x28, padded,
 cropped and flipped, take 0.11 s on one core, and 0.47 s image by image.
 
 Batches are dicts of numpy arrays: `image` float32 `[B, H, W, C]` or `tokens`
-int32 `[B, T]` (0 after the end of a text), `label` int32 `[B]`, and in
-evaluation `mask` float32 `[B]`, 0 where the last batch is filled up.
+int32 `[B, T]` (0 after the end of a text), `label` int32 `[B]`, whatever else a
+source gives (`windows`: no label, but `chars` and `scored`), and in evaluation
+`mask` float32 `[B]`, 0 where the last batch is filled up.
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ def make_train_iterator(
   same examples whatever the number of processes.
 
   Args:
-    source: images or texts, and labels.
+    source: images or texts.
     batch_size: of all processes together.
     seed: order and augmentation; 0 <= seed < 2**32.
     augment: see `augment.parse`, such as `("pad_crop(2)", "flip")`; of images.
@@ -113,7 +114,7 @@ def make_eval_batches(
   same number of batches.
 
   Args:
-    source: images or texts, and labels.
+    source: images or texts.
     batch_size: of all processes together.
     augment: deterministic ones, such as `("resize(256)", "center_crop(224)")`.
     mean: as in `make_train_iterator`.

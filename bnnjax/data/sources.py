@@ -2,9 +2,10 @@
 
 A source is random access: `len(source)`, and `source[i]` gives
 `{"image": uint8 [H, W, C], "label": int}`, or `{"tokens": int32 [T], "label":
-int}` for text. Families register a function `(split, **options) -> Source` as
-kind "source"; they live in files of their own (`fashion_mnist`, `digits`,
-`wordnet`, `fake`, `tfds_source`).
+int}` for text, or other arrays in place of a label, as `windows` does. Families
+register a function `(split, **options) -> Source` as kind "source"; they live
+in files of their own (`fashion_mnist`, `digits`, `wordnet`, `plays`,
+`text_file`, `fake`, `tfds_source`).
 """
 
 import dataclasses
@@ -53,10 +54,11 @@ class DatasetInfo:
     name: as given to `load`.
     shape: `(H, W, C)` of an image, H and W None where they vary; `(T,)` of a
       text.
-    num_classes: number of labels, which are 0 .. num_classes - 1.
+    num_classes: number of labels, which are 0 .. num_classes - 1; 0: there are
+      none.
     mean: per channel, of pixels scaled to [0, 1]; empty for text.
     std: per channel, of pixels scaled to [0, 1]; empty for text.
-    splits: number of examples of every split.
+    splits: number of examples of every split, where it is known.
     vocab: entries of the vocabulary, one more than the largest token; 0 for
       images.
   """
@@ -91,21 +93,22 @@ class Source:
   def __getitem__(self, index: int) -> Example:
     raise NotImplementedError
 
-  def read(
-    self, indices: Sequence[int]
-  ) -> tuple[np.ndarray | list[np.ndarray], np.ndarray]:
+  def read(self, indices: Sequence[int]) -> dict[str, Any]:
     """Reads many examples.
 
     Args:
       indices: positions `[B]`.
 
     Returns:
-      images, uint8 `[B, H, W, C]`, or a list where their sizes differ, or
-      tokens, int32 `[B, T]`; and labels, int32 `[B]`.
+      An example's keys: `image` uint8 `[B, H, W, C]`, or a list where the sizes
+      differ, or `tokens` int32 `[B, T]`; `label` int32 `[B]`; and others.
     """
     examples = [self[int(i)] for i in indices]
-    labels = np.array([e["label"] for e in examples], np.int32)
-    return stack([e[self.info.kind.key] for e in examples]), labels
+    columns = {key: [e[key] for e in examples] for key in examples[0]}
+    return {
+      key: np.array(values, np.int32) if key == "label" else stack(values)
+      for key, values in columns.items()
+    }
 
 
 def stack(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
@@ -144,7 +147,8 @@ class ArraySource(Source):
     return {key: self.inputs[index], "label": label}
 
   def read(self, indices):
-    return self.inputs[indices], self.labels[indices]
+    key = self.info.kind.key
+    return {key: self.inputs[indices], "label": self.labels[indices]}
 
 
 class Subset(Source):
@@ -170,7 +174,7 @@ def load(name: str, split: str = "train", **options: Any) -> Source:
 
   Args:
     name: a registered source (`fashion_mnist_mini`, `fashion_mnist`, `digits`,
-      `wordnet_mini`, `fake` ...) or `tfds:<name>`.
+      `wordnet_mini`, `plays_mini`, `fake` ...) or `tfds:<name>`.
     split: its name, or a part of it: `train[:90%]`, `test[100:200]`.
     **options: of that source, such as `data_dir`.
 

@@ -1,10 +1,11 @@
-"""Any prepared classification set of TensorFlow Datasets, of images or texts.
+"""Any prepared set of TensorFlow Datasets: images, texts, language modelling.
 
 Through `tfds.data_source` alone, which reads array_record (or parquet) files
 and decodes images without importing TensorFlow.
 
   data.load("tfds:cifar10", "train")
   data.load("tfds:glue/mnli", "train", text=("premise", "hypothesis"))
+  data.load("tfds:wikipedia/20230601.en", "train", text="text", tokenizer="bpe")
 """
 
 import functools
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import sources, tokenizer, wordnet
+from bnnjax.data import sources, windows, wordnet
+from bnnjax.data import tokenizer as wordpiece
 
 # Per channel, of pixels in [0, 1]; the values in common use for each set.
 MEAN_STD = {
@@ -25,6 +27,7 @@ MEAN_STD = {
   "mnist": ((0.1307,), (0.3081,)),
   "svhn_cropped": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
 }
+END = "\0"  # of a text among packed ones; a token of every `lm_tokenizer`
 _FORMATS = ("array_record", "parquet")
 Record = dict[str, Any]
 Inputs = np.ndarray | list[np.ndarray]
@@ -63,7 +66,7 @@ class TfdsSource(sources.Source):
   def read(self, indices):
     records = self._data.__getitems__([int(i) for i in indices])
     labels = np.array([r[self._label_key] for r in records], np.int32)
-    return self._inputs(records), labels
+    return {self.info.kind.key: self._inputs(records), "label": labels}
 
 
 def _images(records: list[Record], key: str) -> Inputs:
@@ -71,10 +74,22 @@ def _images(records: list[Record], key: str) -> Inputs:
 
 
 def _tokens(
-  records: list[Record], keys: Sequence[str], encoder: tokenizer.Tokenizer
+  records: list[Record], keys: Sequence[str], encoder: wordpiece.Tokenizer
 ) -> Inputs:
   texts = [tuple(r[key].decode() for key in keys) for r in records]
   return encoder.encode([t if len(keys) == 2 else t[0] for t in texts])
+
+
+def _joined(builder: Any, name: str, keys: Sequence[str], split: str) -> str:
+  """All texts of a split, each with an end."""
+  if len(keys) != 1:
+    raise ValueError(
+      '`tokenizer` packs the texts of one feature, such as `text="text"`: got'
+      f" {keys}."
+    )
+  sources.check_split(name, split, builder.info.splits)
+  records = builder.as_data_source(split=split)
+  return "".join(r[keys[0]].decode() + END for r in records)
 
 
 @registry.register("source", "tfds")
@@ -88,6 +103,8 @@ def tfds(
   text: Sequence[str] = (),
   vocab_file: str = "",
   max_len: int = 128,
+  tokenizer: str = "",
+  context: int = 0,
 ) -> sources.Source:
   """A set of TensorFlow Datasets, written `tfds:<name>` in `load`.
 
@@ -103,6 +120,11 @@ def tfds(
     vocab_file: WordPiece vocabulary of the text; by default the embedded one of
       `wordnet_mini`.
     max_len: tokens of a text.
+    tokenizer: "chars", "bytes" or "bpe": not texts with a label, but all of
+      them as one, for language modelling; after each comes the character `END`.
+      The whole is held in memory. `vocab_file` is then of "bpe", and no
+      `label_key` is needed.
+    context: of such windows, see `windows.Windows`.
   """
   if not dataset:
     raise ValueError("Write the tfds name after a colon, as 'tfds:cifar10'.")
@@ -110,12 +132,22 @@ def tfds(
   name = f"tfds:{dataset}"
   splits = {k: v.num_examples for k, v in builder.info.splits.items()}
   sources.check_split(name, split, splits)
+  keys = (text,) if text and isinstance(text, str) else tuple(text)
+  _check_texts(builder, name, keys)
+  if tokenizer:
+    return windows.pack(
+      name,
+      functools.partial(_joined, builder, name, keys),
+      split,
+      max_len=max_len,
+      tokenizer=tokenizer,
+      vocab_file=vocab_file,
+      context=context,
+    )
   classes = _num_classes(builder, name, label_key)
   if text:
-    keys = (text,) if isinstance(text, str) else tuple(text)
-    _check_texts(builder, name, keys)
     file = vocab_file or wordnet.VOCAB_FILE
-    encoder = tokenizer.Tokenizer.from_file(file, max_len)
+    encoder = wordpiece.Tokenizer.from_file(file, max_len)
     kind = {"shape": (max_len,), "vocab": len(encoder)}
     inputs = functools.partial(_tokens, keys=keys, encoder=encoder)
   else:

@@ -22,10 +22,11 @@ def base() -> ConfigDict:
 
   Fields:
     seed: of initialisation, data order and augmentation.
-    epochs: passes over the training split; `steps` overrides it.
+    epochs: passes over the training split; `steps` overrides it. 0 only
+      measures what `init` gives: binarization after training.
     data: name (see `bnnjax list source`), `shape` of an image or `(tokens,)` of
-      a text, entries of its `vocab` (0: images), `num_classes`, global
-      `batch_size`, `augment` and `eval_augment`, splits, `options` of the
+      a text, entries of its `vocab` (0: images), `num_classes` (0: no labels),
+      global `batch_size`, `augment` and `eval_augment`, splits, `options` of the
       source, reading `threads` and `workers`.
     model: `name` and arguments of the model.
     init: trained run's workdir or `.safetensors` file whose parameters the run
@@ -125,8 +126,8 @@ def _merge(defaults: ConfigDict, given: Mapping[str, Any], path: str) -> None:
 
 
 POSITIVE = (
-  "epochs", "eval_every", "log_every", "data.batch_size",
-  "data.eval_batch_size", "data.num_classes", "optim.lr",
+  "eval_every", "log_every", "data.batch_size",
+  "data.eval_batch_size", "optim.lr",
 )  # fmt: skip
 
 
@@ -169,6 +170,12 @@ def _check(config: ConfigDict) -> None:
       raise ValueError(f"Config field {name!r} is not set.")
     registry.get(kind, value)
   _check_task(config.task.name, config.model.name)
+  takes = registry.get("task", config.task.name).takes
+  if takes == "num_classes" and not config.data.num_classes:
+    raise ValueError(
+      "Config field 'data.num_classes' must be above 0 for the task"
+      f" {config.task.name!r}, got 0."
+    )
   shape = tuple(config.data.shape)
   if config.data.vocab and len(shape) != 1:
     raise ValueError(

@@ -105,6 +105,11 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
       an optimizer that differs would go on with the moments of another.
   """
   entries = config.stages or ({"until": 1.0},)
+  if not steps:  # nothing is trained: the last network, from the start
+    network = network_of(config, entries[-1].get("model", {}))
+    settings = config_lib.optim_of(config, entries[-1])
+    optimizer = optim.make_optimizer(settings, 1, network.kinds)
+    return [Stage(0, 0, network, optimizer, fresh=False)]
   stages, start, began = [], 0, 0
   before = None
   for entry in entries:
@@ -166,12 +171,13 @@ def load_teacher(
 
 def check_vocabulary(config: ConfigDict, theirs: ConfigDict) -> None:
   """Refuses a run of texts whose tokens mean something else."""
-  mine, their = (c.data.options.get("vocab_file", "") for c in (config, theirs))
-  if mine != their:
-    raise ValueError(
-      "Both runs must read the same vocabulary, a token means nothing without"
-      f" it: `data.options.vocab_file` is {their!r} there and {mine!r} here."
-    )
+  for field in ("tokenizer", "vocab_file"):
+    mine, their = (c.data.options.get(field, "") for c in (config, theirs))
+    if mine != their:
+      raise ValueError(
+        "Both runs must read the same vocabulary, a token means nothing without"
+        f" it: `data.options.{field}` is {their!r} there and {mine!r} here."
+      )
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
@@ -206,10 +212,7 @@ def load_data(config: ConfigDict):
     ValueError: other shape, vocabulary or number of classes than configured.
     FileNotFoundError: the data set is not here; says how to get it.
   """
-  settings = config.data
-  options = settings.options.to_dict()
-  if len(settings.shape) == 1 and "max_len" in data.options_of(settings.name):
-    options = {"max_len": settings.shape[0], **options}
+  settings, options = config.data, _options_of(config)
   sources = [
     data.load(settings.name, split, **options)
     for split in (settings.train_split, settings.eval_split)
@@ -235,6 +238,28 @@ def load_data(config: ConfigDict):
         f" {source.info.num_classes} classes."
       )
   return sources
+
+
+def tokenizer_of(config: ConfigDict):
+  """The tokenizer of a language model's data, to write and read its samples.
+
+  Raises:
+    ValueError: the data have none.
+    FileNotFoundError: the data set is not here; says how to get it.
+  """
+  settings = config.data
+  return data.tokenizer_of(
+    settings.name, settings.eval_split, **_options_of(config)
+  )
+
+
+def _options_of(config: ConfigDict) -> dict[str, Any]:
+  """The options of the source, with those that the config's shape decides."""
+  name, shape = config.data.name, config.data.shape
+  options = config.data.options.to_dict()
+  if len(shape) == 1 and "max_len" in data.options_of(name):
+    return {"max_len": shape[0], **options}
+  return options
 
 
 def make_eval_batches(config: ConfigDict, source):

@@ -7,12 +7,13 @@ def make_smoke(config: ConfigDict) -> None:
   """Turns a config into one that runs in seconds on fake data, in place.
 
   Four steps of 16 images of the same number of channels and classes, at most
-  32 pixels wide, or of 16 texts of at most 32 tokens and 128 entries; events
-  move to the first quarter. The model is the config file's business.
+  32 pixels wide, or of 16 texts of at most 32 tokens and 128 entries (without
+  classes: windows of one text); events move to the first quarter. The model is
+  the config file's business.
   """
   classes = min(config.data.num_classes, 10)
   if config.data.vocab:
-    name, augment = "fake_text", ()
+    name, augment = ("fake_text" if classes else "fake_tokens"), ()
     shape = (min(config.data.shape[0], 32),)
     vocab = min(config.data.vocab, 128)
     options = {"vocab": vocab}
@@ -21,6 +22,8 @@ def make_smoke(config: ConfigDict) -> None:
     height, width, channels = config.data.shape
     shape = (min(height, 32), min(width, 32), channels)
     options = {"shape": shape}
+  if classes:
+    options["num_classes"] = classes
   config.steps = 4
   config.data.update(
     name=name,
@@ -34,6 +37,6 @@ def make_smoke(config: ConfigDict) -> None:
     train_split="train",
     eval_split="test",
     threads=1,
-    options={**options, "num_classes": classes, "size": 64},
+    options={**options, "size": 64},
   )
   config.events = tuple((0.25, name) for _, name in config.events)

@@ -26,7 +26,7 @@ def test_one_value_serves_all_channels():
 
 def test_tokens_pass_as_they_are():
   source = data.load("fake_text")
-  tokens, _ = source.read([1, 2])
+  tokens = source.read([1, 2])["tokens"]
   assert batch.normaliser(source.info, None, None)(tokens) is tokens
 
 

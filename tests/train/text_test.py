@@ -36,6 +36,44 @@ def test_smoke_keeps_the_kind_of_data():
   assert data.augment == ()
 
 
+def lm():
+  """Four steps of a decoder of one block, on windows of one text."""
+  config = config_lib.base()
+  config.data.update(shape=(12,), vocab=40)
+  config_lib.make_smoke(config)
+  config.task = {"name": "language_modeling"}
+  sizes = {"features": 16, "blocks": 1, "heads": 2, "hidden": 32}
+  config.model = {"name": "decoder", **sizes}
+  return config
+
+
+def test_smoke_without_classes_is_one_text():
+  data = lm().data
+  assert (data.name, data.num_classes, data.vocab) == ("fake_tokens", 0, 40)
+  assert "num_classes" not in data.options
+
+
+def test_language_models_need_no_classes(tmp_path):
+  result = loop.train(lm(), tmp_path / "run")
+  # One character a token, and every token but the first scored.
+  np.testing.assert_allclose(
+    result.metrics["bits_per_char"],
+    result.metrics["loss"] / np.log(2),
+    rtol=1e-5,
+  )
+  assert len(setup.tokenizer_of(lm())) == 40
+
+
+def test_data_of_a_language_model():
+  config = lm()
+  config.data.update(name="plays_mini", vocab=1024)
+  config.data.options = {"tokenizer": "bpe", "context": 4}
+  config = config_lib.resolve(config)
+  train, test = setup.load_data(config)
+  assert train.info.shape == test.info.shape == (12,)
+  assert setup.tokenizer_of(config).pieces == test.tokenizer.pieces
+
+
 def test_trains_and_counts(finished):
   _, result = finished
   assert np.isfinite(result.metrics["loss"])
@@ -85,12 +123,14 @@ def test_teacher_must_read_the_same_vocabulary(finished):
   other.data.vocab = 41
   with pytest.raises(ValueError, match=r"differ in `data.vocab`: 40 and 41"):
     setup.load_teacher(other, task, ())
-  other = tiny()
-  other.data.options.vocab_file = "mine.txt"
-  with pytest.raises(
-    ValueError, match=r"same vocabulary.*'' there and 'mine.txt' here"
-  ):
-    setup.load_teacher(other, task, ())
+  for field in ("vocab_file", "tokenizer"):
+    other = tiny()
+    other.data.options[field] = "mine"
+    with pytest.raises(
+      ValueError,
+      match=rf"same vocabulary.*{field}` is '' there and 'mine' here",
+    ):
+      setup.load_teacher(other, task, ())
 
 
 @pytest.mark.parametrize(
@@ -102,6 +142,7 @@ def test_teacher_must_read_the_same_vocabulary(finished):
     ({"data.vocab": 41}, "`data.vocab` is 41, but 'fake_text' has 40 entries"),
     ({"data.vocab": 0}, "`data.vocab` is 0, but 'fake_text' has 40 entries"),
     ({"data.vocab": -1}, "'data.vocab' must be 0 or above"),
+    ({"data.num_classes": 0}, "'data.num_classes' must be above 0 for the task 'classification', got 0"),
     ({"data.num_classes": 7}, "`data.num_classes` is 7, but 'fake_text' has 3"),
     ({"data.augment": ("flip",)}, r"'fake_text' holds text: .* got \('flip',\)"),
     ({"data.name": "fake", "data.options": {}}, r"`data.vocab` is 40, but 'fake' holds images \(0\)"),

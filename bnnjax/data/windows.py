@@ -1,0 +1,151 @@
+"""One long text as windows of T tokens, for language models.
+
+A source of this kind gives, for every example, `tokens` int32 `[T]`, `chars`
+int32 `[T]`, the characters of text that each token completes, and `scored` bool
+`[T]`, False for tokens that are only read. There is no label and no padding.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bnnjax.data import lm_tokenizer, sources
+
+TRAIN = "train"
+
+
+class Windows(sources.Source):
+  """Windows that overlap by `max(context, 1)` tokens.
+
+  Every token but the very first is scored in exactly one of them: not the first
+  of a window, which nothing predicts, nor those that the window before has
+  scored. The last window is moved back to the end of the text.
+
+  Args:
+    ids: tokens of the text, int `[N]`, N >= T.
+    tokenizer: theirs.
+    info: description of the data set; its shape is `(T,)`.
+    context: tokens at least that precede a scored one, except in the first
+      window; 0 <= context < T. More of it costs more windows.
+  """
+
+  def __init__(
+    self,
+    ids: np.ndarray,
+    tokenizer: lm_tokenizer.LmTokenizer,
+    info: sources.DatasetInfo,
+    context: int = 0,
+  ):
+    (self._length,) = info.shape
+    self._stride = self._length - max(context, 1)
+    self.info, self.tokenizer = info, tokenizer
+    # As narrow as they can be: this is all of a text that stays in memory.
+    self._ids = ids.astype(np.min_scalar_type(len(tokenizer) - 1))
+    chars = tokenizer.chars(ids)
+    self._chars = chars.astype(np.min_scalar_type(chars.max()))
+
+  def __len__(self) -> int:
+    return count(len(self._ids), self._length, self._stride)
+
+  def __getitem__(self, index: int) -> sources.Example:
+    index = range(len(self))[index]  # IndexError, and -1 is the last one
+    return {key: values[0] for key, values in self.read([index]).items()}
+
+  def read(self, indices):
+    index = np.asarray(indices)
+    start = np.minimum(index * self._stride, len(self._ids) - self._length)
+    done = (index - 1) * self._stride + self._length  # by the window before
+    first = np.where(index == 0, 1, done - start)
+    inside = np.arange(self._length)
+    places = start[:, None] + inside
+    return {
+      "tokens": self._ids[places].astype(np.int32),
+      "chars": self._chars[places].astype(np.int32),
+      "scored": inside >= first[:, None],
+    }
+
+
+def count(tokens: int, length: int, stride: int) -> int:
+  """Windows that cover a text."""
+  return 1 + -(-(tokens - length) // stride)
+
+
+def pack(
+  name: str,
+  text: Callable[[str], str],
+  split: str,
+  *,
+  max_len: int,
+  tokenizer: str,
+  vocab_file: str,
+  context: int,
+) -> Windows:
+  """Encodes a split and cuts it into windows.
+
+  Args:
+    name: of the data set.
+    text: from the name of a split to its text.
+    split: which one.
+    max_len: tokens of a window, T.
+    tokenizer: "chars" (those of the split "train"), "bytes" or "bpe".
+    vocab_file: of `bpe`, see `lm_tokenizer.of`.
+    context: see `Windows`; 0 is taken for the split "train".
+
+  Raises:
+    ValueError: fewer than 2 tokens, a context that leaves nothing to score, a
+      text shorter than a window, or as `lm_tokenizer.of`.
+  """
+  if max_len < 2:
+    raise ValueError(
+      f"`max_len` must be at least 2, one token to predict the next: got"
+      f" {max_len}."
+    )
+  if not 0 <= context < max_len:
+    raise ValueError(
+      f"`context` must be in [0, {max_len}), a window's tokens less the one to"
+      f" score: got {context}."
+    )
+  own = text(split)
+  encoder = lm_tokenizer.of(
+    tokenizer, lambda: own if split == TRAIN else text(TRAIN), vocab_file
+  )
+  ids = encoder.encode(own)
+  if len(ids) < max_len:
+    raise ValueError(
+      f"The split {split!r} of {name!r} has {len(ids)} tokens, less than one"
+      f" window: give more text, or set `max_len` below {max_len}"
+      " (`data.shape`)."
+    )
+  context = 0 if split == TRAIN else context
+  windows = count(len(ids), max_len, max_len - max(context, 1))
+  info = sources.DatasetInfo(
+    name=name,
+    shape=(max_len,),
+    num_classes=0,
+    vocab=len(encoder),
+    splits={split: windows},
+  )
+  return Windows(ids, encoder, info, context)
+
+
+def tokenizer_of(
+  name: str, split: str = "test", **options: Any
+) -> lm_tokenizer.LmTokenizer:
+  """The tokenizer of a source for language modelling, to read its samples.
+
+  Args:
+    name: of the source, as for `load`.
+    split: any of its splits; the smallest is the fastest.
+    **options: of the source.
+
+  Raises:
+    ValueError: as `load`, or another kind of source.
+  """
+  source = sources.load(name, split.partition("[")[0], **options)
+  if not hasattr(source, "tokenizer"):
+    raise ValueError(
+      f"{name!r} has no tokenizer to write text with: it is no source for"
+      " language modelling (such as 'plays_mini')."
+    )
+  return source.tokenizer

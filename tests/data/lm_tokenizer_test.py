@@ -1,0 +1,150 @@
+"""Tokenizers that lose nothing: round trips, characters, files, errors."""
+
+import json
+import pathlib
+import pickle
+
+import numpy as np
+import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bnnjax import data
+from bnnjax.data import lm_tokenizer
+
+LOSSLESS = {name: lm_tokenizer.of(name) for name in ("bytes", "bpe")}
+few = settings(max_examples=50, deadline=None, derandomize=True)
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+@given(text=st.text())
+@few
+def test_any_text_comes_back_and_every_character_counts_once(name, text):
+  tokenizer = LOSSLESS[name]
+  ids = tokenizer.encode(text)
+  assert ids.dtype == np.int32
+  assert tokenizer.decode(ids) == text
+  chars = tokenizer.chars(ids)
+  assert (chars.dtype, chars.shape) == (np.int32, ids.shape)
+  assert chars.sum() == len(text)
+
+
+@given(text=st.text())
+@few
+def test_characters_of_its_own_text_come_back(text):
+  tokenizer = lm_tokenizer.of("chars", lambda: text)
+  ids = tokenizer.encode(text)
+  assert len(tokenizer) == 1 + len(set(text))
+  assert tokenizer.decode(ids) == text
+  np.testing.assert_array_equal(tokenizer.chars(ids), np.ones(len(text)))
+  assert ids.min(initial=1) == 1
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+@given(text=st.text(min_size=1), data=st.data())
+@few
+def test_a_character_counts_at_its_last_token(name, text, data):
+  """The same characters as those that end within the first n tokens."""
+  tokenizer = LOSSLESS[name]
+  ids = tokenizer.encode(text)
+  n = data.draw(st.integers(0, len(ids)))
+  whole = b"".join(tokenizer.pieces[i] for i in ids[:n])
+  ended = len(whole.decode(errors="ignore"))
+  assert tokenizer.chars(ids)[:n].sum() == ended
+
+
+def test_by_hand():
+  chars = lm_tokenizer.of("chars", lambda: "aé€a")
+  np.testing.assert_array_equal(chars.encode("€xa"), [3, 0, 1])
+  assert chars.decode([3, 0, 1]) == "€\ufffda"
+  np.testing.assert_array_equal(chars.chars([3, 0, 1]), [1, 1, 1])
+  bytewise = lm_tokenizer.of("bytes")
+  np.testing.assert_array_equal(bytewise.encode("aé"), [0x61, 0xC3, 0xA9])
+  np.testing.assert_array_equal(
+    bytewise.chars(bytewise.encode("a€é")), [1, 0, 0, 1, 0, 1]
+  )
+  assert bytewise.decode([0x61, 0xC3]) == "a\ufffd"  # a sample may stop there
+
+
+def test_embedded_bpe_knows_plays():
+  tokenizer = LOSSLESS["bpe"]
+  assert len(tokenizer) == 1024
+  pieces = {tokenizer.pieces[i] for i in tokenizer.encode("**HAMLET**  \n")}
+  assert b"  \n" in pieces  # a verse's end
+
+
+def test_bpe_is_a_function_of_the_text(tmp_path):
+  text = "the cat sat on the mat\n" * 5
+  made = lm_tokenizer.train_bpe(text, 270)
+  assert lm_tokenizer.train_bpe(text, 270) == made
+  path = tmp_path / "vocab.json"
+  path.write_text(made, encoding="utf-8")
+  tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+  assert 256 < len(tokenizer) <= 270
+  assert b" the" in tokenizer.pieces
+  assert len(tokenizer.encode(text)) < len(text) // 2
+
+
+def test_published_vocabularies_with_special_entries_and_holes(tmp_path):
+  made = json.loads(lm_tokenizer.train_bpe("a b", 256))
+  model = made["model"]["vocab"]
+  model["Ġa"], made["model"]["merges"] = 300, [["Ġ", "a"]]
+  made["added_tokens"] = [
+    {
+      **{"id": 257, "content": "<|é|>", "special": True, "normalized": False},
+      **{"lstrip": False, "rstrip": False, "single_word": False},
+    }
+  ]
+  path = tmp_path / "vocab.json"
+  path.write_text(json.dumps(made), encoding="utf-8")
+  tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+  assert len(tokenizer) == 301
+  ids = tokenizer.encode("b a<|é|>")
+  np.testing.assert_array_equal(ids[1:], [300, 257])
+  assert tokenizer.decode(ids) == "b a<|é|>"
+  np.testing.assert_array_equal(tokenizer.chars(ids), [1, 2, 5])
+
+
+@pytest.mark.parametrize("name", lm_tokenizer.NAMES)
+def test_pickles(name):
+  tokenizer = lm_tokenizer.of(name, lambda: "abc")
+  other = pickle.loads(pickle.dumps(tokenizer))
+  np.testing.assert_array_equal(other.encode("cab"), tokenizer.encode("cab"))
+
+
+def lossy(path: pathlib.Path) -> str:
+  model = tokenizers.models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]")
+  tokenizers.Tokenizer(model).save(str(path))
+  return str(path)
+
+
+def lower_cased(path: pathlib.Path) -> str:
+  made = json.loads(lm_tokenizer.train_bpe("a b", 256))
+  made["normalizer"] = {"type": "Lowercase"}
+  path.write_text(json.dumps(made), encoding="utf-8")
+  return str(path)
+
+
+@pytest.mark.parametrize("make", [lossy, lower_cased])
+def test_refuses_what_does_not_give_a_text_back(tmp_path, make):
+  path = make(tmp_path / "vocab.json")
+  with pytest.raises(ValueError, match="does not give a text back as it was"):
+    lm_tokenizer.of("bpe", vocab_file=path)
+
+
+def test_bad_arguments(tmp_path):
+  with pytest.raises(ValueError, match=r"'char'. Did you mean 'chars'\?"):
+    lm_tokenizer.of("char")
+  with pytest.raises(
+    ValueError, match="'chars' has no file: got vocab_file='x'"
+  ):
+    lm_tokenizer.of("chars", vocab_file="x")
+  with pytest.raises(data.DataNotFoundError, match="`lm_tokenizer.train_bpe`"):
+    lm_tokenizer.of("bpe", vocab_file=str(tmp_path / "none.json"))
+  path = tmp_path / "text"
+  path.write_text("no JSON")
+  with pytest.raises(ValueError, match="is no tokenizer: "):
+    lm_tokenizer.of("bpe", vocab_file=str(path))
+  with pytest.raises(ValueError, match="at least 256, the bytes: got 9"):
+    lm_tokenizer.train_bpe("a", 9)
