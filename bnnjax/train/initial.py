@@ -1,4 +1,4 @@
-"""Parameters that a run starts from: another run's, or a checkpoint's."""
+"""What a run starts from: another run's variables, or a checkpoint's."""
 
 import dataclasses
 from typing import Any
@@ -16,7 +16,7 @@ from bnnjax.train.state import Network
 
 
 def load(config: ConfigDict, network: Network) -> Any:
-  """Parameters of `config.init`, in the structure of a network.
+  """Parameters and running statistics of `config.init`, as a network has them.
 
   Latent weights take the float weights; what measures them (a learned scale)
   starts again from them. Attention that shares queries and keys leaves the
@@ -43,7 +43,10 @@ def load(config: ConfigDict, network: Network) -> Any:
   )
   names = dataclasses.replace(names, strangers=shared)
   pretrained.load(model, source, names)
-  return nnx.to_pure_dict(nnx.state(model, nnx.Param))
+  _, params, rest = nnx.split(model, nnx.Param, ...)
+  return {
+    k: nnx.to_pure_dict(v) for k, v in (("params", params), ("rest", rest))
+  }
 
 
 def _family(config: ConfigDict) -> pretrained.Names:
@@ -70,7 +73,7 @@ def _family(config: ConfigDict) -> pretrained.Names:
 
 
 def _trained(config: ConfigDict) -> tuple[dict[str, Any], pretrained.Names]:
-  """Parameters of a trained run by path, those of binarizers left out."""
+  """Variables of a trained run by path, those of binarizers left out."""
   theirs = workdir_lib.read_config(config.init)
   setup.check_vocabulary(config, theirs)
   network, state, _ = setup.restore(theirs, config.init, "last")

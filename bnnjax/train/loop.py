@@ -75,8 +75,11 @@ class Run:
       self.train_source, config.data.batch_size
     )
     self.steps = config.steps or round(config.epochs * self.steps_per_epoch)
-    if self.steps < 1:
-      raise ValueError("The run has no step: raise `epochs` or `steps`.")
+    if self.steps < 1 and (config.epochs or not config.init):
+      raise ValueError(
+        "The run has no step: raise `epochs` or `steps`. (Only what `init` gives"
+        " can be measured untrained, with `epochs` 0.)"
+      )
     self.epochs = self.steps / self.steps_per_epoch
     self.stages = setup.plan(config, self.steps)
     self.network = self.stages[-1].network
@@ -111,10 +114,11 @@ class Run:
 
   def run(self) -> Result:
     """Trains to the end."""
-    checkpoints = Checkpoints(self.workdir, create=True)
-    state, info = self._start(checkpoints)
+    self.checkpoints = Checkpoints(self.workdir, create=True)
+    state, info = self._start()
     begun = int(state["step"])
-    log = writers.Log(
+    resumed = begun == self.steps and bool(info["eval"])
+    self.log = writers.Log(
       self.workdir,
       self.steps,
       begun,
@@ -123,25 +127,25 @@ class Run:
     )
     try:
       for stage in self.stages:
-        if stage.stop > begun:
-          state, info = self._run_stage(stage, state, info, checkpoints, log)
+        if stage.stop > begun or not (self.steps or resumed):
+          state, info = self._run_stage(stage, state, info)
     finally:
-      log.close()
-      checkpoints.close()
+      self.log.close()
+      self.checkpoints.close()
     if self.first:
       self._record(info)
     return Result(
       info["eval"],
       self.report,
-      checkpoints.root / "last",
+      self.checkpoints.root / "last",
       self.record,
-      begun == self.steps,
+      resumed,
     )
 
-  def _start(self, checkpoints: Checkpoints) -> tuple[State, dict[str, Any]]:
+  def _start(self) -> tuple[State, dict[str, Any]]:
     """The first state, or that of the last checkpoint."""
-    done = checkpoints.latest("last") or 0
-    stage = setup.stage_at(self.stages, done)
+    done = self.checkpoints.latest("last")
+    stage = setup.stage_at(self.stages, done or 0)
     state = jax.device_put(
       make_state(stage.network, stage.optimizer, self.config.seed),
       self.replicated,
@@ -154,16 +158,15 @@ class Run:
       "flips": 0.0,
       "seconds": 0.0,
     }
-    if done:
-      state, info = checkpoints.restore("last", state, self.iterator)
+    if done is not None:
+      state, info = self.checkpoints.restore("last", state, self.iterator)
       # A kill between the two saves may have left the better one unsaved.
-      self._save_best(checkpoints, stage, done, state, info)
+      self._save_best(stage, done, state, info)
     elif self.initial is not None:
-      params = jax.device_put(self.initial, self.replicated)
-      state = {**state, "params": params}
+      state |= jax.device_put(self.initial, self.replicated)
     return state, info
 
-  def _run_stage(self, stage, state, info, checkpoints, log):
+  def _run_stage(self, stage, state, info):
     """Steps, events, evaluations and checkpoints of one stage."""
     if int(state["step"]) == stage.start and stage.start:
       state = self._enter(stage, state)
@@ -176,7 +179,7 @@ class Run:
     train_step = step.make_train_step(
       stage.network, stage.optimizer, self.task, **shared
     )
-    eval_step = step.make_eval_step(stage.network, self.task)
+    self.eval_step = step.make_eval_step(stage.network, self.task)
     watch = diagnostics.Diagnostics(
       self.workdir,
       config.diagnostics,
@@ -189,6 +192,8 @@ class Run:
     metrics = self._empty(self.task.train_metrics)
     began = clock = time.monotonic()
     since = now
+    if not self.steps:
+      info = self._measure(stage, now, state, info, began)
     while now < stage.stop:
       batch = self._put(next(self.iterator))
       state = self._fire(stage, state, batch, now)
@@ -205,17 +210,23 @@ class Run:
         rate = (now - since) * config.data.batch_size
         rate /= time.monotonic() - clock
         shown = self.task.eval_metrics.__annotations__
-        log.interval(now, scalars, rate, shown)
+        self.log.interval(now, scalars, rate, shown)
         if evaluates:
-          info = self._evaluate(eval_step, state, info)
-          info["seconds"] += time.monotonic() - began
+          loss = scalars["loss"]
+          info = self._measure(stage, now, state, info, began, loss)
           began = time.monotonic()
-          epoch = now / self.steps_per_epoch
-          log.evaluation(now, epoch, scalars["loss"], info["eval"])
-          checkpoints.save("last", now, state, self.iterator, info)
-          self._save_best(checkpoints, stage, now, state, info)
         clock, since = time.monotonic(), now
     return state, info
+
+  def _measure(self, stage, now, state, info, began, loss=None):
+    """`info` with a new evaluation, which is shown and saved."""
+    info = self._evaluate(state, info)
+    info["seconds"] += time.monotonic() - began
+    epoch = now / self.steps_per_epoch
+    self.log.evaluation(now, epoch, loss, info["eval"])
+    self.checkpoints.save("last", now, state, self.iterator, info)
+    self._save_best(stage, now, state, info)
+    return info
 
   def _enter(self, stage: Stage, state: State) -> State:
     """Hands the state from the stage before to this one."""
@@ -252,11 +263,11 @@ class Run:
         " `optim.warmup` or set `optim.grad_clip`."
       )
 
-  def _evaluate(self, eval_step, state, info) -> dict[str, Any]:
+  def _evaluate(self, state, info) -> dict[str, Any]:
     """`info` with a new evaluation of the deployed network."""
     metrics = self._empty(self.task.eval_metrics)
     for batch in self.eval_batches:
-      metrics = eval_step(state, metrics, self._put(batch))
+      metrics = self.eval_step(state, metrics, self._put(batch))
     got = {k: float(v) for k, v in metrics.compute().items()}
     if not all(map(math.isfinite, got.values())):
       raise NonFiniteLossError(
@@ -265,7 +276,7 @@ class Run:
       )
     return {**info, "eval": got}
 
-  def _save_best(self, checkpoints, stage, now, state, info) -> None:
+  def _save_best(self, stage, now, state, info) -> None:
     """Keeps a checkpoint that is better than the one kept.
 
     Only in the last stage: the networks of earlier ones are others.
@@ -274,10 +285,10 @@ class Run:
       return
     key, best = self.task.headline, {}
     sign = 1 if self.task.highest_is_best else -1
-    if checkpoints.latest("best") is not None:
-      best = checkpoints.info("best")["eval"]
+    if self.checkpoints.latest("best") is not None:
+      best = self.checkpoints.info("best")["eval"]
     if not best or sign * info["eval"][key] > sign * best[key]:
-      checkpoints.save("best", now, state, self.iterator, info)
+      self.checkpoints.save("best", now, state, self.iterator, info)
       best = info["eval"]
     info["best"] = best
 

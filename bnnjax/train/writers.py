@@ -221,12 +221,16 @@ class Log:
     self._display.update(step, seen, rate)
 
   def evaluation(
-    self, step: int, epoch: float, train_loss: float, got: Mapping[str, float]
+    self,
+    step: int,
+    epoch: float,
+    train_loss: float | None,
+    got: Mapping[str, float],
   ) -> None:
-    """Metrics of the deployed network."""
+    """Metrics of the deployed network; no training loss before the first step."""
     values = {f"eval_{k}": v for k, v in got.items()}
     self._files.write_scalars(step, values)
-    shown = {"train loss": train_loss}
+    shown = {} if train_loss is None else {"train loss": train_loss}
     shown |= {f"test {k}": v for k, v in got.items()}
     self._display.evaluated(step, epoch, shown)
 

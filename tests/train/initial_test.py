@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from bnnjax import models
 from bnnjax.models import pretrained
 from bnnjax.train import config as config_lib
-from bnnjax.train import initial, loop
+from bnnjax.train import evaluate, initial, loop
 from bnnjax.train.checkpoint import Checkpoints
 from tests.train.loop_test import tiny
 
@@ -24,12 +24,13 @@ def trained(tmp_path, **model):
 
 
 def started(config, tmp_path):
-  """Parameters of a run before its first step."""
+  """Variables of a run before its first step."""
   run = loop.Run(config, tmp_path / "run", "run", None)
-  checkpoints = Checkpoints(run.workdir, create=True)
-  state, _ = run._start(checkpoints)
-  checkpoints.close()
-  return nnx.to_flat_state(nnx.State(state["params"])), run
+  run.checkpoints = Checkpoints(run.workdir, create=True)
+  state, _ = run._start()
+  run.checkpoints.close()
+  parts = (nnx.State(state[k]) for k in ("params", "rest"))
+  return [pair for part in parts for pair in nnx.to_flat_state(part)], run
 
 
 def test_a_student_starts_from_a_float_run(tmp_path):
@@ -52,6 +53,29 @@ def test_a_student_starts_from_a_float_run(tmp_path):
     axes = tuple(range(kernel.ndim - 1))
     want = np.mean(np.abs(kernel), axes, keepdims=True)
     np.testing.assert_allclose(got[name], want, rtol=1e-6)
+
+
+def test_a_run_of_no_epoch_measures_what_it_starts_from(tmp_path):
+  """Binarization after training: evaluated, recorded, finished."""
+  init = trained(tmp_path, weight=None, act=None)
+  config = tiny()
+  config.epochs, config.steps = 0.0, 0
+  with pytest.raises(ValueError, match="Only what `init` gives"):
+    loop.train(config, tmp_path / "none")
+  assert not (tmp_path / "none").exists()
+  config.init = init
+  metrics = {}
+  for weight in (None, "ste|channel_l1"):
+    config.model.update(weight=weight, act=None)
+    result = loop.train(config, tmp_path / str(weight))
+    metrics[weight] = result.metrics
+    (line,) = result.record.read_text().splitlines()
+    assert json.loads(line)["metrics"]["accuracy"] == result.metrics["accuracy"]
+    again = loop.train(config, tmp_path / str(weight))
+    assert again.resumed
+    assert again.metrics == result.metrics
+  assert metrics[None] == evaluate.evaluate(init)
+  assert metrics[None] != metrics["ste|channel_l1"]
 
 
 def test_a_student_starts_from_a_file(tmp_path):
@@ -154,9 +178,9 @@ def test_first_steps_are_set_from_the_first_batch(tmp_path):
   config = tiny(weight=None, act=STEPS)
   config.events = ((0, "init_steps"),)
   run = loop.Run(config, tmp_path / "run", "run", None)
-  checkpoints = Checkpoints(run.workdir, create=True)
-  state, _ = run._start(checkpoints)
-  checkpoints.close()
+  run.checkpoints = Checkpoints(run.workdir, create=True)
+  state, _ = run._start()
+  run.checkpoints.close()
   batch = run._put(next(run.iterator))
   fired = run._fire(run.stages[0], state, batch, 0)
   steps = {
