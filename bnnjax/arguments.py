@@ -9,6 +9,7 @@ examples:
       --config.optim.lr=1e-3 --workdir=runs/trial
   bnnjax eval --workdir=runs/trial --checkpoint=best
   bnnjax cost --config=configs/imagenet_pokebnn.py:width=1.0 --json
+  bnnjax sample --workdir=runs/shakespeare --prompt="ROMEO." --top-p=0.9
   bnnjax list estimator
 """
 KINDS = (
@@ -64,6 +65,44 @@ COMMANDS = {
   "eval": (
     "Evaluate the checkpoint of a run.",
     ("--workdir", {"required": True, "help": "folder of the run"}),
+    (
+      "--checkpoint",
+      {"choices": ("last", "best"), "default": "last", "help": "which one"},
+    ),
+  ),
+  "sample": (
+    "Let a trained language model go on from a prompt.",
+    ("--workdir", {"required": True, "help": "folder of the run"}),
+    ("--prompt", {"default": "\n", "help": "text to go on from (a new line)"}),
+    (
+      "--tokens",
+      {"type": int, "default": 256, "help": "tokens to draw (default: 256)"},
+    ),
+    (
+      "--temperature",
+      {
+        "type": float,
+        "default": 1.0,
+        "help": "below 1 more predictable; 0: always the likeliest token",
+      },
+    ),
+    (
+      "--top-k",
+      {"type": int, "default": 0, "help": "of the K likeliest tokens (0: all)"},
+    ),
+    (
+      "--top-p",
+      {
+        "type": float,
+        "default": 1.0,
+        "help": "of the likeliest tokens that have this share together",
+      },
+    ),
+    (
+      "--batch",
+      {"type": int, "default": 1, "help": "texts; several appear at the end"},
+    ),
+    ("--seed", {"type": int, "default": 0, "help": "another: other texts"}),
     (
       "--checkpoint",
       {"choices": ("last", "best"), "default": "last", "help": "which one"},

@@ -1,4 +1,4 @@
-"""`bnnjax train | eval | cost | sweep | report | new | list`: dispatch only."""
+"""`bnnjax train | eval | sample | cost | sweep ...`: dispatch only."""
 
 import sys
 import textwrap
@@ -124,6 +124,31 @@ def _eval(args, rest) -> int:
   return 0
 
 
+def _sample(args, rest) -> int:
+  from bnnjax.train import sample
+
+  pieces = sample.sample(
+    args.workdir,
+    args.prompt,
+    args.tokens,
+    batch=args.batch,
+    seed=args.seed,
+    checkpoint=args.checkpoint,
+    temperature=args.temperature,
+    top_k=args.top_k,
+    top_p=args.top_p,
+  )
+  if args.batch == 1:
+    print(args.prompt, end="", flush=True)
+    for (piece,) in pieces:
+      print(piece, end="", flush=True)
+    print()
+    return 0
+  for number, text in enumerate(zip(*pieces), 1):
+    print(f"--- {number} of {args.batch}\n{args.prompt}{''.join(text)}")
+  return 0
+
+
 def _cost(args, rest) -> int:
   import json
 
@@ -179,6 +204,7 @@ def _list(args, rest) -> int:
 COMMANDS = {
   "train": _train,
   "eval": _eval,
+  "sample": _sample,
   "cost": _cost,
   "sweep": _sweep,
   "report": _report,

@@ -11,6 +11,7 @@ from etils import epath
 from bnnjax.report import record as record_lib
 
 MARKER = re.compile(r"<!-- results: (\S+) -->\n.*?<!-- /results -->\n", re.S)
+COPY = re.compile(r"<!-- table: (\S+) -->\n.*?<!-- /table -->\n", re.S)
 SEED = re.compile(r"-seed=\d+")
 PERCENT = 100.0
 PIPE = r"\|"
@@ -107,7 +108,10 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def refresh(text: str, root: epath.PathLike) -> str:
-  """Regenerates every table between `<!-- results: FILE -->` markers.
+  """Regenerates every table between markers.
+
+  `<!-- results: FILE -->` is a table of the records of that file, `<!-- table:
+  FILE -->` the first one of that markdown page.
 
   Args:
     text: markdown.
@@ -124,4 +128,11 @@ def refresh(text: str, root: epath.PathLike) -> str:
     lines = markdown(group(record_lib.read(path)))
     return f"<!-- results: {match.group(1)} -->\n{lines}<!-- /results -->\n"
 
-  return MARKER.sub(table, text)
+  def copy(match):
+    path = epath.Path(root) / match.group(1)
+    if not path.exists():
+      raise ValueError(f"The page {path} of a table does not exist.")
+    (lines, *_) = re.findall(r"(?:^\|.*\n)+", path.read_text(), re.M) or [""]
+    return f"<!-- table: {match.group(1)} -->\n{lines}<!-- /table -->\n"
+
+  return COPY.sub(copy, MARKER.sub(table, text))

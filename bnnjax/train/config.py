@@ -33,6 +33,8 @@ def base() -> ConfigDict:
       starts from; empty: random.
     task: `name` and arguments of the task.
     optim: see `bnnjax.train.optim`.
+    mesh: devices that share the parameters, `fsdp` times `tensor` of them (see
+      `bnnjax.train.sharding`); 1 and 1: each has all.
     stages: consecutive parts of the run, each a dict of `until` (a time), and
       optionally `model` (arguments that differ), `optim` (fields that differ)
       and `restart` (fresh optimizer and schedule).
@@ -82,6 +84,7 @@ def base() -> ConfigDict:
     "grad_clip": 0.0,
     "latent": {},
   }
+  config.mesh = {"fsdp": 1, "tensor": 1}
   config.stages = ()
   config.events = ()
   config.eval_every = 1.0
@@ -127,7 +130,8 @@ def _merge(defaults: ConfigDict, given: Mapping[str, Any], path: str) -> None:
 
 POSITIVE = (
   "eval_every", "log_every", "data.batch_size",
-  "data.eval_batch_size", "optim.lr",
+  "data.eval_batch_size", "optim.lr", "mesh.fsdp",
+  "mesh.tensor",
 )  # fmt: skip
 
 

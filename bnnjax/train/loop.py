@@ -13,11 +13,18 @@ from ml_collections import ConfigDict
 from bnnjax import data, models, tasks
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import diagnostics, initial, setup, step, writers
+from bnnjax.train import (
+  diagnostics,
+  initial,
+  setup,
+  sharding,
+  step,
+  writers,
+)
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.setup import Stage
-from bnnjax.train.state import State, carry_over, make_state
+from bnnjax.train.state import State, carry_over
 from bnnjax.train.step import NonFiniteLossError
 
 
@@ -69,7 +76,7 @@ class Run:
   def __init__(self, config, workdir, name, record):
     self.config = config = config_lib.resolve(config)
     self.task = tasks.build(config.task)
-    self.sharded, self.replicated = setup.shardings(config.data)
+    self.sharded, self.replicated = setup.shardings(config)
     self.train_source, self.eval_source = setup.load_data(config)
     self.steps_per_epoch = data.steps_per_epoch(
       self.train_source, config.data.batch_size
@@ -146,10 +153,7 @@ class Run:
     """The first state, or that of the last checkpoint."""
     done = self.checkpoints.latest("last")
     stage = setup.stage_at(self.stages, done or 0)
-    state = jax.device_put(
-      make_state(stage.network, stage.optimizer, self.config.seed),
-      self.replicated,
-    )
+    state = self._new_state(stage)
     info = {
       "id": uuid.uuid4().hex[:12],
       "steps": self.steps,
@@ -163,8 +167,13 @@ class Run:
       # A kill between the two saves may have left the better one unsaved.
       self._save_best(stage, done, state, info)
     elif self.initial is not None:
-      state |= jax.device_put(self.initial, self.replicated)
+      placed = {k: _shardings(state[k]) for k in self.initial}
+      state |= jax.device_put(self.initial, placed)
     return state, info
+
+  def _new_state(self, stage: Stage) -> State:
+    mesh, seed = self.replicated.mesh, self.config.seed
+    return sharding.new_state(stage.network, stage.optimizer, seed, mesh)
 
   def _run_stage(self, stage, state, info):
     """Steps, events, evaluations and checkpoints of one stage."""
@@ -177,7 +186,11 @@ class Run:
       "teacher": self.teacher,
     }
     train_step = step.make_train_step(
-      stage.network, stage.optimizer, self.task, **shared
+      stage.network,
+      stage.optimizer,
+      self.task,
+      shardings=_shardings(state),
+      **shared,
     )
     self.eval_step = step.make_eval_step(stage.network, self.task)
     watch = diagnostics.Diagnostics(
@@ -230,10 +243,7 @@ class Run:
 
   def _enter(self, stage: Stage, state: State) -> State:
     """Hands the state from the stage before to this one."""
-    new = jax.device_put(
-      make_state(stage.network, stage.optimizer, self.config.seed),
-      self.replicated,
-    )
+    new = self._new_state(stage)
     return carry_over(stage.network, state, new, fresh=stage.fresh)
 
   def _fire(self, stage, state, batch, step_now):
@@ -311,3 +321,7 @@ class Run:
         wall_seconds=info["seconds"],
       ).to_json(),
     )
+
+
+def _shardings(tree: Any) -> Any:
+  return jax.tree.map(lambda x: x.sharding, tree)

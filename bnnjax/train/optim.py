@@ -102,7 +102,7 @@ def make_optimizer(
   if optim["grad_clip"]:
     chain.append(optax.clip_by_global_norm(optim["grad_clip"]))
   if own or "binary" in present:
-    labels = jax.tree.map(lambda k: "float" if k == "binarizer" else k, kinds)
+    labels = jax.tree.map(lambda k: k if k in rules else "float", kinds)
     chain.append(optax.multi_transform(rules, labels))
   else:
     chain.append(rules["float"])

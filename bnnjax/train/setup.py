@@ -5,6 +5,7 @@ Everything is checked here, before anything is compiled or written.
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,14 +13,14 @@ import jax
 import numpy as np
 from etils import epath
 from flax import nnx
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from bnnjax import cost, data, models
 from bnnjax.core import registry
 from bnnjax.core.progress import to_step
 from bnnjax.train import config as config_lib
-from bnnjax.train import optim
+from bnnjax.train import optim, sharding
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.state import Network, State, make_state
@@ -165,8 +166,9 @@ def load_teacher(
     student = stage.network.abstract
     task.check_teacher(student, network.abstract, example_of(config))
   variables = {k: state[k] for k in ("params", "rest")}
-  _, replicated = shardings(config.data)
-  return network, jax.device_put(variables, replicated)
+  _, whole = shardings(config)
+  placed = {"params": sharding.of_params(network, whole.mesh), "rest": whole}
+  return network, jax.device_put(variables, placed)
 
 
 def check_vocabulary(config: ConfigDict, theirs: ConfigDict) -> None:
@@ -272,22 +274,20 @@ def make_eval_batches(config: ConfigDict, source):
   )
 
 
-def shardings(settings: ConfigDict) -> tuple[NamedSharding, NamedSharding]:
-  """Batches split over all devices, state on each of them.
+def shardings(config: ConfigDict) -> tuple[NamedSharding, NamedSharding]:
+  """How batches are split, and what is whole on every device.
 
   Raises:
-    ValueError: a batch that the devices cannot share equally.
+    ValueError: a mesh that does not fit the devices, or a batch that they
+      cannot share equally.
   """
-  devices = jax.device_count()
+  mesh = sharding.make_mesh(**config.mesh.to_dict())
+  devices = math.prod(mesh.shape[axis] for axis in sharding.BATCH)
   for field in ("batch_size", "eval_batch_size"):
-    if settings[field] % devices:
+    if config.data[field] % devices:
       raise ValueError(
-        f"`data.{field}` must be a multiple of the {devices} devices, got"
-        f" {settings[field]}."
+        f"`data.{field}` must be a multiple of the {devices} devices that share"
+        f" it, got {config.data[field]}."
       )
-  # Auto: the compiler shards; layers need not say how.
-  mesh = jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,))
-  return (
-    NamedSharding(mesh, PartitionSpec("data")),
-    NamedSharding(mesh, PartitionSpec()),
-  )
+  batch = PartitionSpec(sharding.BATCH)
+  return NamedSharding(mesh, batch), NamedSharding(mesh, PartitionSpec())

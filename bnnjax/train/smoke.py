@@ -25,6 +25,8 @@ def make_smoke(config: ConfigDict) -> None:
   if classes:
     options["num_classes"] = classes
   config.steps = 4
+  # Not by `update`, which would keep those of the real source.
+  config.data.options = {**options, "size": 64}
   config.data.update(
     name=name,
     shape=shape,
@@ -37,6 +39,5 @@ def make_smoke(config: ConfigDict) -> None:
     train_split="train",
     eval_split="test",
     threads=1,
-    options={**options, "size": 64},
   )
   config.events = tuple((0.25, name) for _, name in config.events)

@@ -18,6 +18,7 @@ from flax import nnx
 
 from bnnjax import models
 from bnnjax.layers.binarize import (
+  STACKED,
   BinarizerParam,
   BinaryWeight,
   LatentWeight,
@@ -35,7 +36,8 @@ class Network:
   Attributes:
     graphdef: what `nnx.split` gives.
     kinds: tree like the parameters: `"latent"`, `"binary"` (weights without a
-      latent one), `"binarizer"` (scales, thresholds) or `"float"`.
+      latent one), `"binarizer"` (scales, thresholds), `"float"`, or
+      `"undecayed"` for a float one that weight decay must not take for a matrix.
     abstract: the module with shapes for arrays.
     build: makes the module from `nnx.Rngs`.
   """
@@ -87,7 +89,10 @@ KINDS = (
 
 def _kind(variable: nnx.Variable) -> str:
   """The label by which optimizers and metrics choose."""
-  return next(name for type_, name in KINDS if isinstance(variable, type_))
+  kind = next(name for type_, name in KINDS if isinstance(variable, type_))
+  vectors = variable.get_metadata(STACKED, False) and len(variable.shape) < 3
+  decay = variable.get_metadata("decay", True) and not vectors
+  return kind if decay or kind != "float" else "undecayed"
 
 
 def make_state(

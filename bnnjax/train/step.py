@@ -27,14 +27,19 @@ def make_train_step(
   steps: int,
   epochs: float,
   teacher: Network | None = None,
+  shardings: Any = None,
 ) -> Callable[..., tuple[State, Any]]:
   """`(state, metrics, batch, teacher_state) -> (state, metrics)`, jitted.
 
   State and metrics are donated. The parameters after a step whose loss or
   gradient is not finite are not good any more; `bad_step` remembers the first.
+  `shardings`, a tree like the state, is how the new state lies; by default as
+  the compiler likes.
   """
 
-  @functools.partial(jax.jit, donate_argnums=(0, 1))
+  @functools.partial(
+    jax.jit, donate_argnums=(0, 1), out_shardings=(shardings, None)
+  )
   def step(state, metrics, batch, teacher_state):
     mode = Mode.training(Progress.at(state["step"], steps, epochs))
     guide = teacher and teacher.merge(teacher_state)

@@ -1,0 +1,121 @@
+"""How the arrays of a run lie on its devices.
+
+The mesh has three axes. `data` and `fsdp` share a batch; `fsdp` and `tensor`
+share the matrices, by what they contract and by what they give, with their
+optimizer moments. All other arrays are whole on every device. The compiler
+inserts the communication; layers know nothing of it.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import optax
+from flax import nnx
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from bnnjax.layers.binarize import STACKED
+from bnnjax.train.state import Network, State, make_state
+
+AXES = ("data", "fsdp", "tensor")
+BATCH = ("data", "fsdp")
+# Tables of words, and layers that contract what `tensor` shares of the one
+# before: theirs are split the other way round.
+CROSSED = frozenset(("embedding", "table", "out", "out_proj", "down", "reduce"))
+
+Names = tuple[str | None, ...]
+
+
+def make_mesh(fsdp: int = 1, tensor: int = 1) -> Mesh:
+  """The mesh of all devices; what `fsdp` and `tensor` leave is `data`.
+
+  Raises:
+    ValueError: numbers that do not divide the devices.
+  """
+  devices = jax.device_count()
+  if min(fsdp, tensor) < 1 or devices % (fsdp * tensor):
+    raise ValueError(
+      f"`mesh` must share {devices} device(s): got fsdp={fsdp} times"
+      f" tensor={tensor}."
+    )
+  shape = (devices // (fsdp * tensor), fsdp, tensor)
+  # Auto: the compiler shards; layers need not say how.
+  return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def names(path: tuple[Any, ...], variable: nnx.Variable) -> Names:
+  """The mesh axis that shares each axis of a parameter.
+
+  Args:
+    path: in the model.
+    variable: its shape is read, and whether it is a stack of layers'.
+  """
+  shape = variable.shape
+  stacked = bool(variable.get_metadata(STACKED, False))
+  if len(shape) - stacked < 2:
+    return (None,) * len(shape)
+  last = ("tensor", "fsdp") if CROSSED & set(path) else ("fsdp", "tensor")
+  return (*(None,) * (len(shape) - 2), *last)
+
+
+def spec(axes: Names, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
+  """The names whose axis divides that of the array; the others are left out."""
+  fits = (a and size % mesh.shape[a] == 0 for a, size in zip(axes, shape))
+  return PartitionSpec(*(a if f else None for a, f in zip(axes, fits)))
+
+
+def of_params(network: Network, mesh: Mesh) -> Any:
+  """Shardings of the parameters, a tree like them."""
+
+  def place(path, variable):
+    found = spec(names(path, variable), variable.shape, mesh)
+    return NamedSharding(mesh, found)
+
+  params = nnx.to_flat_state(nnx.state(network.abstract, nnx.Param))
+  placed = [(path, place(path, variable)) for path, variable in params]
+  return nnx.to_pure_dict(nnx.from_flat_state(placed))
+
+
+def new_state(
+  network: Network,
+  optimizer: optax.GradientTransformation,
+  seed: int,
+  mesh: Mesh,
+) -> State:
+  """The state before the first step; no device ever holds more than its part."""
+  if mesh.size == mesh.shape["data"]:
+    whole = NamedSharding(mesh, PartitionSpec())
+    return jax.device_put(make_state(network, optimizer, seed), whole)
+  make = functools.partial(make_state, network, optimizer, seed)
+  placed = of_state(network, optimizer, jax.eval_shape(make), mesh)
+  return jax.jit(make, out_shardings=placed)()
+
+
+def of_state(
+  network: Network,
+  optimizer: optax.GradientTransformation,
+  abstract: Mapping[str, Any],
+  mesh: Mesh,
+) -> dict[str, Any]:
+  """Shardings of a training state, a tree like it.
+
+  Args:
+    network, optimizer: of the state.
+    abstract: the state, or shapes like it.
+    mesh: from `make_mesh`.
+  """
+  whole, params = NamedSharding(mesh, PartitionSpec()), of_params(network, mesh)
+  moments = optax.tree_utils.tree_map_params(
+    optimizer,
+    lambda _, sharding: sharding,
+    abstract["opt"],
+    params,
+    transform_non_params=lambda _: whole,
+  )
+  others = {k: v for k, v in abstract.items() if k not in ("params", "opt")}
+  return {
+    **jax.tree.map(lambda _: whole, others),
+    "params": params,
+    "opt": moments,
+  }
