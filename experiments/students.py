@@ -15,7 +15,11 @@ FLOAT = "float"
 
 
 def specs(
-  config: str, experiment: str, methods: Sequence[str], seeds: int
+  config: str,
+  experiment: str,
+  methods: Sequence[str],
+  seeds: int,
+  options: str = "",
 ) -> Iterator[str]:
   """Config specs: for each seed the float network, then its students.
 
@@ -24,13 +28,15 @@ def specs(
     experiment: name of the experiment file, and so of its runs' folder.
     methods: of the students.
     seeds: number of seeds.
+    options: further arguments of the config, for all.
   """
+  rest = f",{options}" if options else ""
   for seed in range(seeds):
-    teacher = f"{config}:method={FLOAT},seed={seed}"
+    teacher = f"{config}:method={FLOAT}{rest},seed={seed}"
     yield teacher
     workdir = f"runs/{experiment}/{config_file.name_of(teacher)}"
     for method in methods:
-      yield f"{config}:method={method},teacher={workdir},seed={seed}"
+      yield f"{config}:method={method},teacher={workdir}{rest},seed={seed}"
 
 
 def rows(records: pathlib.Path) -> dict[str, tables.Runs]:

@@ -3,8 +3,8 @@
   bnnjax sweep experiments/wordnet_bert.py
   python experiments/wordnet_bert.py
 
-The first trains float BERT-tiny and its 1-bit students on WordNet's glosses,
-three seeds; the second writes `wordnet_bert.md` from the records.
+The first trains float BERT-tiny and its 1-bit students on all of WordNet's noun
+glosses (Debian's `wordnet-base`), three seeds; the second writes `wordnet_bert.md` from the records.
 """
 
 import pathlib
@@ -23,7 +23,8 @@ METHODS = ("bibert", "bipft", "bibert_baseline")
 
 def sweep():
   """Config specs, one a run."""
-  return specs("configs/wordnet_bert.py", "wordnet_bert", METHODS, 3)
+  config = "configs/wordnet_bert.py"
+  return specs(config, "wordnet_bert", METHODS, 3, options="full")
 
 
 def page() -> str:

@@ -89,7 +89,8 @@ def main():
     )
   if args.json:
     with open(args.json, "a") as file:
-      line = record_line("attention_blocks", args) | {"ratios": ratios}
+      line = record_line("attention_blocks", args)
+      line |= {"ratios": ratios, "macs": macs["float"]}
       file.write(json.dumps(line) + "\n")
 
 
