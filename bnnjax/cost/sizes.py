@@ -101,8 +101,12 @@ def _fracbnn_float32(ps: Parameters) -> int:
   return _no_batch_norm(ps, 32)
 
 
-def _bibert(ps: Parameters) -> int:
-  return sum(p.size * _width(p, 32) for p in ps if p.trained)
+def _bibert(ps: Parameters, wide: int = 32) -> int:
+  return sum(p.size * _width(p, wide) for p in ps if p.trained)
+
+
+def _half(ps: Parameters) -> int:
+  return _bibert(ps, 16)
 
 
 def _float32(ps: Parameters) -> int:
@@ -152,6 +156,10 @@ CONVENTIONS: dict[str, tuple[Callable[[Parameters], int], str]] = {
     _bibert,
     "tagged kernels and embeddings at their width, every other parameter 32"
     " bit",
+  ),
+  "half": (
+    _half,
+    "as bibert, with 16 bits in place of 32 (FBI-LLM, Bi-Mamba)",
   ),
   "float32": (_float32, "every parameter at 32 bits"),
 }

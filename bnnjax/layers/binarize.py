@@ -1,5 +1,10 @@
-"""Variable types, and the module that owns a binarizer's variables."""
+"""Variable types, and the module that owns a binarizer's variables.
 
+Two marks say what a type does not: `STACKED`, set by `layers.stack`, and
+`decay=False`, for a parameter of any shape that takes no weight decay.
+"""
+
+import functools
 from collections.abc import Container
 from typing import Any
 
@@ -11,6 +16,8 @@ from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.estimator import sign
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized
+
+STACKED = "stacked"  # the first axis of a variable counts layers
 
 
 class LatentWeight(nnx.Param):
@@ -130,9 +137,16 @@ def remeasure(model: nnx.Module, layers: Container[str]) -> None:
     if ".".join(map(str, path)) in layers:
       weights = vars(layer).values()
       (weight,) = (w for w in weights if isinstance(w, LatentWeight))
-      new = Binarize(old.binarizer, "weight", weight[...])
-      # Those of the training alone are drawn, not measured.
-      nnx.update(old, nnx.state(new, nnx.Not(TrainingParam)))
+      measure = functools.partial(_measured, old.binarizer)
+      if weight.get_metadata(STACKED, False):
+        measure = jax.vmap(measure)
+      nnx.update(old, measure(weight[...]))
+
+
+def _measured(made: Binarizer, weight: jax.Array) -> nnx.State:
+  """Variables of a binarizer that starts from a weight."""
+  # Those of the training alone are drawn, not measured.
+  return nnx.state(Binarize(made, "weight", weight), nnx.Not(TrainingParam))
 
 
 def _arrays(variables: nnx.Dict) -> dict[str, jax.Array]:

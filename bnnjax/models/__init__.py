@@ -19,6 +19,7 @@ from bnnjax.models import (  # noqa: F401 (registers them)
   bert,
   decoder,
   densenet,
+  mamba,
   meliusnet,
   mlp,
   mobilenet,

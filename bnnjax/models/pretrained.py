@@ -8,12 +8,10 @@ one loader reads them all, and fills a model only when everything fits:
   load(model, "model.safetensors", BERT)
 """
 
-import dataclasses
 import fnmatch
 import json
 import os
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,126 +23,22 @@ from flax import nnx
 
 from bnnjax.core.estimator import sign
 from bnnjax.layers import binarize
-
-Axes = tuple[int, ...] | None
-Source = str | os.PathLike | Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Names:
-  """A family of checkpoints.
-
-  `{}` in a name stands for a number, the same on both sides of the table.
-
-  Attributes:
-    model: name of our model.
-    table: name of a tensor -> path of a variable, and the transposition that
-      takes the tensor there (`None`: none).
-    spelling: `(regular expression, replacement)` pairs that turn the variants
-      of a name into the one of the table.
-    ignored: wildcards of tensors that the model has no use for.
-    strangers: the same, of the variables that they would go to.
-    optional: wildcards of variables that a checkpoint may lack, all of a
-      wildcard together; they keep what they have.
-    sizes: argument of the model -> tensor and axis that show it; with `{}` in
-      its name, the number of such tensors.
-    settings: argument of the model -> key of `config.json`, for what shapes do
-      not show.
-    demands: key of `config.json` -> the one value that our model implements.
-  """
-
-  model: str
-  table: Mapping[str, tuple[str, Axes]]
-  spelling: tuple[tuple[str, str], ...] = ()
-  ignored: tuple[str, ...] = ()
-  strangers: tuple[str, ...] = ()
-  optional: tuple[str, ...] = ()
-  sizes: Mapping[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
-  settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  demands: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-  def spell(self, name: str) -> str:
-    """The name as the table has it."""
-    for pattern, replacement in self.spelling:
-      name = re.sub(pattern, replacement, name)
-    return name
-
-  def target(self, name: str) -> tuple[str, Axes]:
-    """Variable and transposition of a tensor; `("", None)` for a stranger."""
-    if name in self.table:
-      return self.table[name]
-    for template, (path, axes) in self.table.items():
-      if (numbers := _numbers(template, name)) is not None:
-        return path.format(*numbers), axes
-    return "", None
-
-  def source(self, path: str) -> str:
-    """Name of the tensor for a variable."""
-    for template, (target, _) in self.table.items():
-      if (numbers := _numbers(target, path)) is not None:
-        return template.format(*numbers)
-    return "(not in the table)"
-
-
-def _pair(weight: str, axes=None):
-  """Entries of a layer's weight, called otherwise here, and bias."""
-  return lambda theirs, ours: {
-    f"{theirs}.weight": (f"{ours}.{weight}", axes),
-    f"{theirs}.bias": (f"{ours}.bias", None),
-  }
-
-
-linear, norm = _pair("kernel", (1, 0)), _pair("scale")
-
-RESIDUAL = "blocks.*.attention.residual.*"
-# Hugging Face's `BertModel`, alone or inside `BertFor...`. Checkpoints
-# converted from TensorFlow call a norm's scale and shift gamma and beta.
-_LAYER, _BLOCK = "encoder.layer.{}", "blocks.{}"
-BERT = Names(
-  model="bert",
-  table={
-    "embeddings.word_embeddings.weight": ("word.table", None),
-    "embeddings.position_embeddings.weight": ("position.table", None),
-    "embeddings.token_type_embeddings.weight": ("type.table", None),
-    **norm("embeddings.LayerNorm", "norm"),
-    **linear(f"{_LAYER}.attention.self.query", f"{_BLOCK}.attention.query"),
-    **linear(f"{_LAYER}.attention.self.key", f"{_BLOCK}.attention.key"),
-    **linear(f"{_LAYER}.attention.self.value", f"{_BLOCK}.attention.value"),
-    **linear(f"{_LAYER}.attention.output.dense", f"{_BLOCK}.attention.out"),
-    **norm(f"{_LAYER}.attention.output.LayerNorm", f"{_BLOCK}.attention_norm"),
-    **linear(f"{_LAYER}.intermediate.dense", f"{_BLOCK}.expand"),
-    **linear(f"{_LAYER}.output.dense", f"{_BLOCK}.reduce"),
-    **norm(f"{_LAYER}.output.LayerNorm", f"{_BLOCK}.mlp_norm"),
-    **linear("pooler.dense", "pooler"),
-    **linear("classifier", "head"),
-  },
-  spelling=(
-    (r"^bert\.", ""),
-    (r"LayerNorm\.gamma$", "LayerNorm.weight"),
-    (r"LayerNorm\.beta$", "LayerNorm.bias"),
-  ),
-  # The numbers 0, 1, 2, ...; the heads of pre-training.
-  ignored=("embeddings.position_ids", "cls.*"),
-  # BiPFT's estimators are a student's own.
-  optional=("pooler.*", "head.*", RESIDUAL),
-  sizes={
-    "vocab": ("embeddings.word_embeddings.weight", 0),
-    "features": ("embeddings.word_embeddings.weight", 1),
-    "max_len": ("embeddings.position_embeddings.weight", 0),
-    "types": ("embeddings.token_type_embeddings.weight", 0),
-    "hidden": ("encoder.layer.0.intermediate.dense.weight", 0),
-    "blocks": (f"{_LAYER}.intermediate.dense.weight", 0),
-  },
-  settings={"heads": "num_attention_heads"},
-  demands={
-    "hidden_act": "gelu",
-    "layer_norm_eps": 1e-12,
-    "position_embedding_type": "absolute",
-  },
+from bnnjax.models.pretrained_names import (
+  BERT,
+  FAMILIES,
+  MAMBA2,
+  RESIDUAL,
+  Names,
+  numbers,
 )
 
+__all__ = [
+  "BERT", "FAMILIES", "MAMBA2", "Names", "config_of", "load", "own_names",
+  "weights",
+]  # fmt: skip
 
-FAMILIES = {"bert": BERT}
+Source = str | os.PathLike | Mapping[str, Any]
+Place = tuple[str, int | None]  # a variable, and a layer of a stacked one
 
 
 def own_names(tensors: Mapping[str, Any]) -> Names:
@@ -153,12 +47,15 @@ def own_names(tensors: Mapping[str, Any]) -> Names:
   return Names("", table, optional=(RESIDUAL,))
 
 
-def weights(model: nnx.Module) -> dict[str, nnx.Param]:
-  """Parameters by dotted path, those of binarizers left out."""
+def weights(model: nnx.Module) -> dict[str, nnx.Variable]:
+  """Parameters and running statistics of norms by dotted path.
+
+  Those of binarizers are left out.
+  """
   return {
     ".".join(map(str, path)): variable
     for path, variable in nnx.iter_graph(model)
-    if isinstance(variable, nnx.Param)
+    if isinstance(variable, (nnx.Param, nnx.BatchStat))
     and not isinstance(variable, binarize.BinarizerParam)
   }
 
@@ -186,26 +83,28 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
   if not isinstance(source, Mapping):
     tensors = safetensors.numpy.load_file(source)
   variables = weights(model)
-  found, problems = _assign(tensors, variables, names)
-  absent = [path for path in variables if path not in found]
+  places = _places(variables, names)
+  found, problems = _assign(tensors, places, names)
+  absent = [place for place in places if place not in found]
   # A wildcard of which something was found is not optional any more.
-  optional = [p for p in names.optional if not fnmatch.filter(found, p)]
+  known = {path for path, _ in found}
+  optional = [p for p in names.optional if not fnmatch.filter(known, p)]
   problems += [
-    f"missing: {names.source(path)} for `{path}`"
-    for path in absent
-    if not any(fnmatch.fnmatchcase(path, p) for p in optional)
+    f"missing: {names.source(*place)} for {_say(place)}"
+    for place in absent
+    if not any(fnmatch.fnmatchcase(place[0], p) for p in optional)
   ]
-  problems += _misfits(found, tensors, variables)
+  problems += _misfits(found, tensors, places)
   if problems:
     raise ValueError(
       f"The checkpoint does not fit this {type(model).__name__}"
       f" ({len(problems)} problems, nothing was changed):\n  "
       + "\n  ".join(sorted(problems))
     )
-  for path, (name, axes) in found.items():
-    _fill(variables[path], np.asarray(tensors[name]), axes)
-  binarize.remeasure(model, {path.rpartition(".")[0] for path in found})
-  return tuple(absent)
+  for path in known:
+    _fill(path, variables[path], found, tensors)
+  binarize.remeasure(model, {path.rpartition(".")[0] for path in known})
+  return tuple(dict.fromkeys(path for path, _ in absent))
 
 
 def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
@@ -240,11 +139,12 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
     for key, wanted in names.demands.items()
     if settings.get(key, wanted) != wanted
   ]
-  for argument, (name, axis) in names.sizes.items():
-    like = [shapes[k] for k in shapes if _numbers(name, k) is not None]
-    config[argument] = len(like) if "{}" in name else like and like[0][axis]
-    if not like:
-      problems.append(f"no tensor {name} to show `{argument}`")
+  for argument, where in names.sizes.items():
+    function, *shown = where if callable(where[0]) else (int, where)
+    lacking = [name for name, _ in shown if not _like(name, shapes)]
+    problems += [f"no tensor {n} to show `{argument}`" for n in lacking]
+    if not lacking:
+      config[argument] = function(*(_shown(*s, shapes) for s in shown))
   for argument, key in names.settings.items():
     config[argument] = given.get(argument, settings.get(key))
     if config[argument] is None:
@@ -255,52 +155,89 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
   return {**config, **given}
 
 
-def _numbers(template: str, text: str) -> tuple[str, ...] | None:
-  """What stands for `{}`, or `None` if the text is another."""
-  pattern = re.escape(template).replace(r"\{\}", r"(\d+)")
-  found = re.fullmatch(pattern, text)
-  return found and found.groups()
+def _like(name: str, shapes: Mapping[str, Any]) -> list[tuple[int, ...]]:
+  """Shapes of the tensors of a name."""
+  return [shapes[k] for k in shapes if numbers(name, k) is not None]
 
 
-def _assign(tensors, variables, names):
-  """`{path: (name, axes)}` and what is wrong with the names."""
+def _shown(name: str, axis: int, shapes: Mapping[str, Any]) -> int:
+  """The size that a tensor shows, or the number of tensors."""
+  like = _like(name, shapes)
+  return len(like) if "{}" in name else like[0][axis]
+
+
+def _places(variables, names) -> dict[Place, tuple[int, ...]]:
+  """Every place that takes a tensor, and the shape of it there."""
+  places = {}
+  for path, variable in variables.items():
+    shape = tuple(variable.shape)
+    if names.stacks(path):
+      places |= {(path, i): shape[1:] for i in range(shape[0])}
+    else:
+      places[path, None] = shape
+  return places
+
+
+def _say(place: Place) -> str:
+  path, layer = place
+  return f"`{path}`" if layer is None else f"`{path}[{layer}]`"
+
+
+def _assign(tensors, places, names):
+  """`{place: (name, axes)}` and what is wrong with the names."""
   found, problems = {}, []
+  spelled = {names.spell(name): name for name in tensors}
   for name, tensor in tensors.items():
-    spelled = names.spell(name)
-    if any(fnmatch.fnmatchcase(spelled, p) for p in names.ignored):
+    theirs = names.spell(name)
+    if any(fnmatch.fnmatchcase(theirs, p) for p in names.ignored):
       continue
-    path, axes = names.target(spelled)
+    if (first := spelled.get(names.copies.get(theirs))) is not None:
+      if not np.array_equal(tensor, tensors[first]):
+        problems.append(f"not tied: {name} must repeat {first}")
+      continue
+    path, layer, axes = names.target(theirs)
+    place = path, layer
     if any(fnmatch.fnmatchcase(path, p) for p in names.strangers):
       continue
-    if path not in variables:
-      where = path and f": the model has no `{path}`"
+    if place not in places:
+      where = path and f": the model has no {_say(place)}"
       problems.append(f"unexpected: {name} {tuple(tensor.shape)}{where}")
-    elif path in found:
-      problems.append(f"twice: {found[path][0]} and {name} for `{path}`")
+    elif place in found:
+      problems.append(f"twice: {found[place][0]} and {name} for {_say(place)}")
     else:
-      found[path] = name, axes
+      found[place] = name, axes
   return found, problems
 
 
-def _misfits(found, tensors, variables) -> list[str]:
+def _misfits(found, tensors, places) -> list[str]:
   """Tensors of the wrong shape, or that are not float."""
   problems = []
-  for path, (name, axes) in found.items():
-    got, wanted = tuple(tensors[name].shape), variables[path].shape
+  for place, (name, axes) in found.items():
+    got, wanted = tuple(tensors[name].shape), places[place]
     if axes is not None:  # in the layout of the checkpoint
       wanted = tuple(wanted[axes.index(i)] for i in range(len(axes)))
     if got != wanted:
       problems.append(
-        f"mis-shaped: {name} for `{path}`: got {got}, wanted {wanted}"
+        f"mis-shaped: {name} for {_say(place)}: got {got}, wanted {wanted}"
       )
     elif not jnp.issubdtype(tensors[name].dtype, jnp.floating):
       problems.append(f"not float: {name}: got {tensors[name].dtype}")
   return problems
 
 
-def _fill(variable, tensor, axes) -> None:
-  tensor = tensor if axes is None else tensor.transpose(axes)
+def _fill(path, variable, found, tensors) -> None:
+  """Sets a variable, from one tensor or from one a layer."""
+
+  def tensor(place):
+    name, axes = found[place]
+    array = np.asarray(tensors[name])
+    return array if axes is None else array.transpose(axes)
+
+  if (path, None) in found:
+    new = tensor((path, None))
+  else:
+    new = np.stack([tensor((path, i)) for i in range(variable.shape[0])])
   old = variable[...]
-  new = jax.device_put(tensor.astype(old.dtype), old.sharding)
+  new = jax.device_put(new.astype(old.dtype), old.sharding)
   binary = isinstance(variable, binarize.BinaryWeight)
   variable[...] = sign(new) if binary else new

@@ -38,6 +38,7 @@ EXPECTED = {
   "fracbnn": LOW + 8 * (HIGH + 5),
   "fracbnn_float32": LOW + 32 * (HIGH + 5),
   "bibert": LOW + 32 * (HIGH + 5 + 8 + 2 * 8),
+  "half": LOW + 16 * (HIGH + 5 + 8 + 2 * 8),
   "float32": 32 * (LOW + HIGH + 5 + 8 + 2 * 8),
 }
 

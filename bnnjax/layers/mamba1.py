@@ -1,0 +1,173 @@
+"""The block of Mamba, the selective scan of which `ssm.Mamba2` is the heir.
+
+Mamba: Linear-Time Sequence Modeling with Selective State Spaces, Gu and Dao
+2023, arXiv:2312.00752. Every channel has a state and decays of its own:
+
+  h_t = exp(dt_t A) h_{t-1} + dt_t x_t b_t,    y_t = h_t c_t,    h [C, N]
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers.linear import Linear, Spec
+from bnnjax.layers.ssm import CausalConv, SSMCache, step_bias, undecayed
+
+WIDE = jnp.float32
+RANK = 16  # features for each of the rank of dt's projection
+
+
+def selective_scan(
+  x: jax.Array,
+  dt: jax.Array,
+  a: jax.Array,
+  b: jax.Array,
+  c: jax.Array,
+  *,
+  chunk: int = 64,
+  state: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]:
+  """The recurrence above: an associative scan in each chunk of tokens.
+
+  The backward pass stores a state a chunk and computes the others again.
+
+  Args:
+    x, dt: `[B, T, C]`, input and step size.
+    a: `[C, N]`, below 0.
+    b, c: `[B, T, N]`.
+    chunk: tokens of a chunk; at most `T` are taken.
+    state: before the first token, `[B, C, N]`; zeros by default.
+
+  Returns:
+    `y [B, T, C]` in the dtype of `x`, and the state after the last token,
+    float32.
+
+  Raises:
+    ValueError: no token, a chunk below 1, or shapes that do not belong together.
+  """
+  state = _checked(x, dt, a, b, c, chunk, state)
+  batch, length, _ = x.shape
+  size = min(chunk, length)
+
+  def chunks(t):
+    """`[B, T, ...] -> [chunks, B, size, ...]`, padded with zeros."""
+    t = jnp.pad(t.astype(WIDE), [(0, 0), (0, -length % size), (0, 0)])
+    return jnp.moveaxis(t.reshape(batch, -1, size, t.shape[2]), 1, 0)
+
+  @functools.partial(jax.checkpoint, prevent_cse=False)
+  def step(state, chunk):
+    x, dt, b, c = chunk
+    decay = jnp.exp(dt[..., None] * a)
+    new = (dt * x)[..., None] * b[:, :, None]
+    decay, new = jax.lax.associative_scan(_then, (decay, new), axis=1)
+    states = decay * state[:, None] + new
+    return states[:, -1], jnp.einsum("btcn,btn->btc", states, c)
+
+  state, y = jax.lax.scan(step, state, tuple(map(chunks, (x, dt, b, c))))
+  y = jnp.moveaxis(y, 0, 1).reshape(batch, -1, x.shape[2])[:, :length]
+  return y.astype(x.dtype), state
+
+
+def _then(first, second):
+  """`h -> decay h + new`, one after the other."""
+  (d, h), (e, i) = first, second
+  return d * e, e * h + i
+
+
+def _checked(x, dt, a, b, c, chunk, state) -> jax.Array:
+  """The state in float32; raises what `selective_scan` says."""
+  if chunk < 1:
+    raise ValueError(f"`chunk` must be at least 1, got {chunk}.")
+  if x.ndim != 3 or not x.shape[1] or dt.shape != x.shape:
+    raise ValueError(
+      "`x` and `dt` are both [B, T, C] with at least one token: got"
+      f" {x.shape} and {dt.shape}."
+    )
+  batch, length, channels = x.shape
+  shared = (batch, length, a.shape[-1])
+  if a.shape[:-1] != (channels,) or not b.shape == c.shape == shared:
+    raise ValueError(
+      f"`a`, `b` and `c` must be [C, N], [B, T, N] and [B, T, N] for `x`"
+      f" {x.shape}: got {a.shape}, {b.shape} and {c.shape}."
+    )
+  wanted = (batch, *a.shape)
+  if state is None:
+    return jnp.zeros(wanted, WIDE)
+  if state.shape != wanted:
+    raise ValueError(
+      f"`state` must be [B, C, N] = {wanted}, got {state.shape}."
+    )
+  return state.astype(WIDE)
+
+
+class Mamba1(nnx.Module):
+  """The mixer of Mamba.
+
+    x, z = in_proj(u);  x = silu(conv(x));  r, b, c = x_proj(x)
+    dt = softplus(dt_proj(r) + dt_bias)
+    y = scan(x, dt, -exp(A_log), b, c) + D x;  out_proj(y silu(z))
+
+  Only `in_proj` and `out_proj` may be low-bit.
+
+  Args:
+    features: of input and output.
+    state: size `N` of a channel's state.
+    expand, conv, chunk, weight, act, dtype, rngs: as of `ssm.Mamba2`.
+  """
+
+  def __init__(
+    self,
+    features: int,
+    *,
+    state: int = 16,
+    expand: int = 2,
+    conv: int = 4,
+    chunk: int = 64,
+    weight: Spec = None,
+    act: Spec = None,
+    dtype: Any = None,
+    rngs: nnx.Rngs,
+  ):
+    inside, rank = expand * features, -(-features // RANK)
+    options = {"dtype": dtype, "use_bias": False, "rngs": rngs}
+    low = {"weight": weight, "act": act, **options}
+    self.in_proj = Linear(features, 2 * inside, **low)
+    self.conv = CausalConv(inside, conv, rngs=rngs)
+    self.x_proj = Linear(inside, rank + 2 * state, **options)
+    self.dt_proj = Linear(rank, inside, **options)
+    self.dt_bias = undecayed(step_bias(rngs.params(), (inside,)))
+    rates = jnp.arange(1, state + 1, dtype=WIDE)
+    self.A_log = undecayed(jnp.log(jnp.tile(rates, (inside, 1))))
+    self.D = undecayed(jnp.ones((inside,)))
+    self.out_proj = Linear(inside, features, **low)
+    self.rank, self.state, self.chunk = rank, state, chunk
+    self.cache_shapes = (conv, inside), (inside, state)
+
+  def __call__(
+    self,
+    u: jax.Array,
+    mode: Mode = DEPLOYED,
+    *,
+    cache: SSMCache | None = None,
+  ) -> Any:
+    """`[B, T, features] -> [B, T, features]`; cache as of `ssm.Mamba2`."""
+    before = self.cache(u.shape[0]) if cache is None else cache
+    x, z = jnp.split(self.in_proj(u, mode), 2, axis=-1)
+    x, last = self.conv(x, before.conv)
+    x = jax.nn.silu(x).astype(z.dtype)
+    parts = self.rank, self.rank + self.state
+    r, b, c = jnp.split(self.x_proj(x, mode), parts, axis=-1)
+    dt = self.dt_proj(r, mode).astype(WIDE) + self.dt_bias[...]
+    dt, a = jax.nn.softplus(dt), -jnp.exp(self.A_log[...])
+    y, ssm = selective_scan(x, dt, a, b, c, chunk=self.chunk, state=before.ssm)
+    y = (y + self.D[...] * x) * jax.nn.silu(z.astype(WIDE))
+    y = self.out_proj(y.astype(z.dtype), mode)
+    return y if cache is None else (y, SSMCache(last, ssm))
+
+  def cache(self, batch: int) -> SSMCache:
+    """The cache before the first token."""
+    return SSMCache.empty(batch, *self.cache_shapes)

@@ -1,0 +1,180 @@
+"""State space duality: the recurrence of Mamba-2, as matrix products.
+
+Transformers are SSMs, Dao and Gu 2024, arXiv:2405.21060. With a scalar decay a
+head, states `S [P, N]` and `t` counting tokens,
+
+  S_t = exp(a_t) S_{t-1} + x_t (outer) b_t,    y_t = S_t c_t,
+
+which is the masked product `y = ((C B^T) * L) X`, `L_ij = exp(a_{j+1} + ... +
+a_i)`. `ssd` computes it in chunks: the product within each, the recurrence from
+chunk to chunk. Memory grows with `T chunk`.
+
+Shapes: `x [B, T, H, P]` (times the step size, where there is one), log decays
+`a [B, T, H]`, `b, c [B, T, G, N]` for `G` groups of heads, states
+`[B, H, P, N]`. Decays and states are float32 whatever the others are.
+"""
+
+import jax
+import jax.numpy as jnp
+
+WIDE = jnp.float32
+
+
+def segsum(a: jax.Array) -> jax.Array:
+  """Sums over segments, `s_ij = a_{j+1} + ... + a_i`.
+
+  Each is summed by itself: in a difference of two running sums, a large decay
+  of earlier tokens would cost the digits of a small one.
+
+  Args:
+    a: `[..., Q]`.
+
+  Returns:
+    `[..., Q, Q]`, 0 on the diagonal and -inf above it.
+  """
+  i = jnp.arange(a.shape[-1])[:, None]
+  later, j = jnp.where(i > i.T, a[..., :, None], 0), i.T
+  return jnp.where(i >= j, jnp.cumsum(later, axis=-2), -jnp.inf)
+
+
+def ssd(
+  x: jax.Array,
+  a: jax.Array,
+  b: jax.Array,
+  c: jax.Array,
+  *,
+  chunk: int = 64,
+  state: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]:
+  """The recurrence in chunks; see the head of this file.
+
+  Args:
+    x, a, b, c: of any length `T`; padded with zeros to whole chunks, which
+      leave the state as it is.
+    chunk: tokens of a chunk; at most `T` are taken.
+    state: before the first token; zeros by default.
+
+  Returns:
+    `y [B, T, H, P]` in the dtype of `x`, and the state after the last token.
+
+  Raises:
+    ValueError: no token, a chunk below 1, groups that do not divide the heads,
+      or shapes that do not belong together.
+  """
+  state = _checked(x, a, b, c, state)
+  if chunk < 1:
+    raise ValueError(f"`chunk` must be at least 1, got {chunk}.")
+  batch, length, heads, _ = x.shape
+  groups, size = b.shape[2], min(chunk, length)
+
+  def chunks(t, *heads):
+    """`[B, T, ...] -> [B, chunks, size, *heads, ...]`."""
+    padding = [(0, 0), (0, -length % size)] + [(0, 0)] * (t.ndim - 2)
+    rest = (*heads, *t.shape[3:]) if heads else t.shape[2:]
+    return jnp.pad(t, padding).reshape(batch, -1, size, *rest)
+
+  grouped = (groups, heads // groups)
+  x, a = chunks(x, *grouped), chunks(a.astype(WIDE), *grouped)
+  b, c = chunks(b), chunks(c)
+  a = jnp.moveaxis(a, 2, -1)  # [B, chunks, G, H / G, size]
+  sums = segsum(a)
+  within, total = jnp.exp(sums), sums[..., 0] + a[..., :1]
+  scores = _product("zkign,zkjgn->zkgij", c, b)[:, :, :, None]
+  y = _product("zkgrij,zkjgrp->zkigrp", scores * within, x)
+  # To the end of the chunk is the last row of `within`.
+  left = jnp.moveaxis(within[..., -1, :], -1, 2)[..., None] * x
+  added = _product("zkjgn,zkjgrp->kzgrpn", b, left)
+
+  def step(state, chunk):
+    decay, new = chunk
+    return jnp.exp(decay)[..., None, None] * state + new, state
+
+  state, before = jax.lax.scan(
+    step,
+    state.reshape(batch, *grouped, *state.shape[2:]),
+    (jnp.moveaxis(total[..., -1], 1, 0), added),
+  )
+  carried = jnp.einsum("zkign,kzgrpn->zkigrp", c.astype(WIDE), before)
+  y = y + carried * jnp.moveaxis(jnp.exp(total), -1, 2)[..., None]
+  y = y.reshape(batch, -1, heads, x.shape[-1])[:, :length].astype(x.dtype)
+  return y, state.reshape(batch, heads, *state.shape[3:])
+
+
+def ssd_step(
+  x: jax.Array, a: jax.Array, b: jax.Array, c: jax.Array, state: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """One token of the recurrence.
+
+  Args:
+    x, a, b, c: `[B, H, P]`, `[B, H]`, `[B, G, N]`, `[B, G, N]`.
+    state: before the token.
+
+  Returns:
+    `y [B, H, P]` in the dtype of `x`, and the new state.
+  """
+  copies = x.shape[1] // b.shape[1]
+  b, c = (jnp.repeat(t.astype(WIDE), copies, axis=1) for t in (b, c))
+  decay = jnp.exp(a.astype(WIDE))[..., None, None]
+  state = decay * state + x[..., None] * b[:, :, None]
+  return jnp.einsum("bhpn,bhn->bhp", state, c).astype(x.dtype), state
+
+
+def ssd_sequential(
+  x: jax.Array,
+  a: jax.Array,
+  b: jax.Array,
+  c: jax.Array,
+  *,
+  state: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]:
+  """The recurrence token by token: what `ssd` has to equal.
+
+  Arguments, results and errors are those of `ssd`.
+  """
+  state = _checked(x, a, b, c, state)
+
+  def step(state, token):
+    y, state = ssd_step(*token, state)
+    return state, y
+
+  tokens = tuple(jnp.moveaxis(t, 1, 0) for t in (x, a, b, c))
+  state, y = jax.lax.scan(step, state, tokens)
+  return jnp.moveaxis(y, 0, 1), state
+
+
+def _product(spec: str, p: jax.Array, q: jax.Array) -> jax.Array:
+  """`einsum` in the dtype of the last operand, summed in float32."""
+  p = p.astype(q.dtype)
+  return jnp.einsum(spec, p, q, preferred_element_type=WIDE)
+
+
+def _checked(x, a, b, c, state) -> jax.Array:
+  """The state in float32; raises what `ssd` says of shapes."""
+  if x.ndim != 4 or not x.shape[1]:
+    raise ValueError(
+      f"`x` is [B, T, H, P] with at least one token, got shape {x.shape}."
+    )
+  batch, length, heads, size = x.shape
+  if a.shape != x.shape[:3]:
+    raise ValueError(
+      f"`a` must be [B, T, H] = {x.shape[:3]}, one log decay a head: got"
+      f" {a.shape}."
+    )
+  if b.ndim != 4 or b.shape != c.shape or b.shape[:2] != (batch, length):
+    raise ValueError(
+      f"`b` and `c` must both be [B, T, G, N] with [B, T] = {x.shape[:2]}: got"
+      f" {b.shape} and {c.shape}."
+    )
+  if not b.shape[2] or heads % b.shape[2]:
+    raise ValueError(
+      f"The groups of `b` and `c` must divide the heads: got {b.shape[2]}"
+      f" groups for {heads} heads."
+    )
+  wanted = (batch, heads, size, b.shape[-1])
+  if state is None:
+    return jnp.zeros(wanted, WIDE)
+  if state.shape != wanted:
+    raise ValueError(
+      f"`state` must be [B, H, P, N] = {wanted}, got {state.shape}."
+    )
+  return state.astype(WIDE)

@@ -1,0 +1,182 @@
+"""Mamba language models, for 1-bit state space models.
+
+Transformers are SSMs, Dao and Gu 2024, arXiv:2405.21060. The published sizes
+and what is binarized, the two projections of every block, are those of Bi-Mamba,
+Tang et al. 2024, arXiv:2411.11843; its binarizer is that of FBI-LLM, the
+default here.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from bnnjax.core import registry
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers.intermediates import sow
+from bnnjax.layers.linear import Spec
+from bnnjax.layers.mamba1 import Mamba1
+from bnnjax.layers.ssm import Mamba2, SSMCache
+from bnnjax.layers.stack import Stack
+from bnnjax.models.classifier import pick
+
+INIT = nnx.initializers.normal(0.02)
+EPSILON = 1e-5
+
+
+class Plan(NamedTuple):
+  """Width and number of blocks."""
+
+  features: int
+  blocks: int
+
+
+VARIANTS = {
+  "tiny": Plan(128, 2),
+  "small": Plan(256, 4),
+  "780M": Plan(1536, 48),
+  "1.3B": Plan(2048, 48),
+  "2.7B": Plan(2560, 64),
+}
+KINDS = {"mamba2": Mamba2, "mamba1": Mamba1}
+
+
+class MambaBlock(nnx.Module):
+  """`x + mixer(norm(x))`, the sum in float32.
+
+  Args:
+    features: of the residual stream.
+    mixer: class of the mixer.
+    dtype: of the computation of the mixer.
+    rngs: random numbers.
+    **options: what else the mixer takes.
+  """
+
+  def __init__(
+    self,
+    features: int,
+    mixer: type[nnx.Module],
+    *,
+    dtype: Any = None,
+    rngs: nnx.Rngs,
+    **options: Any,
+  ):
+    self.norm = nnx.RMSNorm(features, epsilon=EPSILON, dtype=dtype, rngs=rngs)
+    self.mixer = mixer(features, dtype=dtype, rngs=rngs, **options)
+
+  def __call__(
+    self,
+    x: jax.Array,
+    mode: Mode = DEPLOYED,
+    *,
+    cache: SSMCache | None = None,
+  ) -> Any:
+    """`[B, T, features] -> [B, T, features]`; cache as in the mixer."""
+    y = self.mixer(self.norm(x), mode, cache=cache)
+    if cache is None:
+      return x + y.astype(x.dtype)
+    y, cache = y
+    return x + y.astype(x.dtype), cache
+
+
+@registry.register("model", "mamba")
+class Mamba(nnx.Module):
+  """Word embedding, a stack of blocks, a norm; words scored by the embedding.
+
+  Embedding, norms, convolutions and states are float, the residual stream is
+  float32. What a token costs does not grow with the tokens before it.
+
+  Args:
+    vocab: entries of the vocabulary.
+    variant: "tiny", "small", "780M", "1.3B" or "2.7B".
+    features, blocks: sizes; by default the variant's.
+    kind: "mamba2" or "mamba1".
+    state: size of a state; 128, or 16 a channel of "mamba1", by default.
+    head_size, groups: of "mamba2" alone, see `layers.ssm.Mamba2`.
+    expand, conv, chunk: see there.
+    weight, act: binarizers of the projections of the blocks.
+    dtype: of the computation.
+    remat: what the backward pass computes again, see `layers.stack.Stack`.
+    rngs: random numbers.
+
+  Raises:
+    ValueError: an unknown variant, kind or policy; heads or groups that do not
+      divide.
+  """
+
+  def __init__(
+    self,
+    vocab: int = 32_000,
+    *,
+    variant: str = "780M",
+    features: int | None = None,
+    blocks: int | None = None,
+    kind: str = "mamba2",
+    state: int | None = None,
+    head_size: int = 64,
+    groups: int = 1,
+    expand: int = 2,
+    conv: int = 4,
+    chunk: int = 64,
+    weight: Spec = "fbi_llm",
+    act: Spec = None,
+    dtype: Any = None,
+    remat: str = "none",
+    rngs: nnx.Rngs,
+  ):
+    plan = pick("Mamba variant", variant, VARIANTS)
+    features = features or plan.features
+    mixer = pick("Mamba kind", kind, KINDS)
+    options = {"expand": expand, "conv": conv, "chunk": chunk}
+    options |= {"weight": weight, "act": act, "dtype": dtype}
+    if state is not None:
+      options["state"] = state
+    if mixer is Mamba2:
+      options |= {"head_size": head_size, "groups": groups}
+    self.embedding = nnx.Param(INIT(rngs.params(), (vocab, features)))
+    self.blocks = Stack(
+      lambda rngs: MambaBlock(features, mixer, rngs=rngs, **options),
+      blocks or plan.blocks,
+      remat=remat,
+      rngs=rngs,
+    )
+    self.norm = nnx.RMSNorm(features, epsilon=EPSILON, dtype=dtype, rngs=rngs)
+    self.vocab = vocab
+
+  def __call__(
+    self,
+    tokens: jax.Array,
+    mode: Mode = DEPLOYED,
+    *,
+    caches: SSMCache | None = None,
+  ) -> Any:
+    """Scores of the next token at every place.
+
+    Args:
+      tokens: int `[B, T]`, of any length.
+      mode: on whose behalf.
+      caches: of the tokens before, see `empty_caches`.
+
+    Returns:
+      `[B, T, vocab]`, float32; with caches, that and the new caches.
+
+    Raises:
+      ValueError: no token, or caches of another shape.
+    """
+    x = self.embedding[...][tokens]
+    sow(self, mode, hidden_states=x)
+    x = self.blocks(x, mode, caches=caches)
+    x, caches = x if caches is not None else (x, None)
+    x = self.norm(x)
+    words = self.embedding[...].astype(x.dtype)
+    logits = jnp.einsum(
+      "btd,vd->btv", x, words, preferred_element_type=jnp.float32
+    )
+    return logits if caches is None else (logits, caches)
+
+  def empty_caches(self, batch: int, tokens: int | None = None) -> SSMCache:
+    """Caches of all blocks, `[blocks, ...]`; no number of `tokens` fills them."""
+    del tokens
+    one = self.blocks.layer.mixer.cache(batch)
+    return jax.tree.map(lambda x: jnp.stack([x] * self.blocks.layers), one)
