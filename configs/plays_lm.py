@@ -1,10 +1,10 @@
 r"""A small language model of Shakespeare's plays, 1-bit or float.
 
   bnnjax train --config=configs/plays_lm.py:method=float
-  bnnjax train --config=configs/plays_lm.py:method=fbi_llm,teacher=runs/plays_lm-method=float
+  bnnjax train --config=configs/plays_lm.py:method=bi_mamba,teacher=runs/plays_lm-method=float
   bnnjax sample --workdir=runs/plays_lm-method=float --prompt="ROMEO. "
 
-Arguments: `:method=NAME` (`fbi_llm`, that of Bi-Mamba too, another method of LLMs, an
+Arguments: `:method=NAME` (`bi_mamba`, `fbi_llm`, another method of LLMs, an
 estimator's spec, or `float`), `:model=mamba` or `decoder` (whose size makes its
 ACE that of the Mamba), `:teacher=WORKDIR` (a trained float run: its
 probabilities are learned, no label), `:labels=0.0` (share of the labels beside
@@ -23,14 +23,14 @@ MODELS = {
   "mamba": {
     "features": 128, "blocks": 4, "state": 64, "head_size": 64, "chunk": 64
   },
-  "decoder": {"features": 128, "blocks": 4, "heads": 4, "hidden": 344},
+  "decoder": {"features": 128, "blocks": 3, "heads": 4, "hidden": 432},
 }  # fmt: skip
 
 
 def get_config(arg: str = ""):
   arg = config_lib.parse_arg(
     arg,
-    method="fbi_llm",
+    method="bi_mamba",
     model="mamba",
     teacher="",
     labels=0.0,

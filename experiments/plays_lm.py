@@ -19,7 +19,6 @@ from bnnjax.report.tables import PERCENT, Runs, spread, values
 from bnnjax.train import config_file
 
 CONFIG = "configs/plays_lm.py"
-METHOD = "fbi_llm"
 SEEDS = 2
 ZLIB = (
   2.98  # bits a character of all plays, `zlib -9`; see tests/data/plays_test
@@ -38,12 +37,13 @@ def sweep():
   for seed in range(SEEDS):
     teacher = f"{CONFIG}:method=float,seed={seed}"
     workdir = f"runs/plays_lm/{config_file.name_of(teacher)}"
-    low = f"{CONFIG}:method={METHOD}"
+    low = f"{CONFIG}:method=bi_mamba"
     yield teacher
     yield f"{low},init={workdir},posthoc,seed={seed}"
     yield f"{low},teacher={workdir},seed={seed}"
     yield f"{low},seed={seed}"
-    yield f"{low},model=decoder,teacher={workdir},seed={seed}"
+    decoder = f"{CONFIG}:model=decoder,method=fbi_llm"
+    yield f"{decoder},teacher={workdir},seed={seed}"
 
 
 def label(config: Mapping) -> str:
@@ -79,8 +79,9 @@ def above(groups: Mapping[str, Runs], reference: str):
   return cell
 
 
-def page(groups: Mapping[str, Runs]) -> str:
+def page() -> str:
   """The whole page."""
+  groups = rows()
   first = next(iter(groups.values()))[0]
   config = groups[TEACHER][0]["config"]
   data, model = config["data"], config["model"]
@@ -137,9 +138,8 @@ def draw(groups: Mapping[str, Runs], path: pathlib.Path) -> None:
 
 
 def main() -> None:
-  groups = rows()
-  PAGE.write_text(page(groups))
-  draw(groups, FIGURE)
+  PAGE.write_text(page())
+  draw(rows(), FIGURE)
   print(PAGE, FIGURE)
 
 

@@ -41,10 +41,20 @@ def affine(x, params, stats, mode, *, per="input"):
   return Measured(params["scale"], stats, shift=params["shift"])
 
 
+_WEIGHT = "ste(clip=None)|affine"
+
 method(
   "fbi_llm",
   paper="FBI-LLM, Ma et al. 2024",
   arxiv="2407.07093",
-  weight="ste(clip=None)|affine",
+  weight=_WEIGHT,
+  family="llm",
+)
+# The same for the two projections of a Mamba-2 block (model `mamba`).
+method(
+  "bi_mamba",
+  paper="Bi-Mamba, Tang et al. 2024",
+  arxiv="2411.11843",
+  weight=_WEIGHT,
   family="llm",
 )

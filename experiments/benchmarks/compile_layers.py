@@ -26,7 +26,7 @@ TOKENS = 64
 def seconds(depth: int, batch: int) -> float:
   """From nothing to an executable."""
   sizes = [f"--config.model.blocks={depth}"]
-  config = config_file.read(f"{CONFIG}:method=fbi_llm,smoke", sizes)
+  config = config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)
   network, task = setup.network_of(config), tasks.build(config.task)
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
   state = jax.eval_shape(lambda: make_state(network, optimizer, 0))

@@ -6,7 +6,7 @@ import pytest
 from bnnjax import cli, data
 from bnnjax.train import config_file, loop, sample
 
-CONFIG = "configs/plays_lm.py:method=fbi_llm,smoke"
+CONFIG = "configs/plays_lm.py:method=bi_mamba,smoke"
 PROMPT = "\u0101\u0102"  # of the fake text's letters
 
 

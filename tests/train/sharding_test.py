@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec
 
 from bnnjax.train import config_file, loop, setup, sharding
 
-CONFIG = "configs/plays_lm.py:method=fbi_llm,smoke"
+CONFIG = "configs/plays_lm.py:method=bi_mamba,smoke"
 # Runs where eight devices are: results, where parameters lie, traces of a step.
 EIGHT = f"""
 import json, sys
