@@ -46,11 +46,10 @@ def ssd(
   chunk: int = 64,
   state: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-  """The recurrence in chunks; see the head of this file.
+  """The recurrence in chunks.
 
   Args:
-    x, a, b, c: of any length `T`; padded with zeros to whole chunks, which
-      leave the state as it is.
+    x, a, b, c: of any length `T`; padded with zeros, which keep the state.
     chunk: tokens of a chunk; at most `T` are taken.
     state: before the first token; zeros by default.
 
@@ -67,15 +66,14 @@ def ssd(
   batch, length, heads, _ = x.shape
   groups, size = b.shape[2], min(chunk, length)
 
-  def chunks(t, *heads):
-    """`[B, T, ...] -> [B, chunks, size, *heads, ...]`."""
+  def chunks(t, *rest):
+    """`[B, T, ...] -> [B, chunks, size, *rest]`."""
     padding = [(0, 0), (0, -length % size)] + [(0, 0)] * (t.ndim - 2)
-    rest = (*heads, *t.shape[3:]) if heads else t.shape[2:]
     return jnp.pad(t, padding).reshape(batch, -1, size, *rest)
 
-  grouped = (groups, heads // groups)
-  x, a = chunks(x, *grouped), chunks(a.astype(WIDE), *grouped)
-  b, c = chunks(b), chunks(c)
+  grouped = groups, heads // groups
+  x, a = chunks(x, *grouped, x.shape[3]), chunks(a.astype(WIDE), *grouped)
+  b, c = chunks(b, *b.shape[2:]), chunks(c, *c.shape[2:])
   a = jnp.moveaxis(a, 2, -1)  # [B, chunks, G, H / G, size]
   sums = segsum(a)
   within, total = jnp.exp(sums), sums[..., 0] + a[..., :1]

@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 from bnnjax.layers.mamba1 import Mamba1, selective_scan
+from tests.filled_models import filled
 
 
 def oracle(x, dt, a, b, c, state):
@@ -53,19 +54,19 @@ def test_gradient_does_not_depend_on_the_chunk():
 
 
 def test_segments_equal_the_whole():
-  options = {"state": 4, "chunk": 4, "weight": "fbi_llm"}
-  block = nnx.jit(lambda: Mamba1(16, **options, rngs=nnx.Rngs(0)))()
-  u = np.random.default_rng(0).normal(size=(2, 7, 16)).astype(np.float32)
+  """The cut is in the middle of a chunk."""
+  options = {"state": 4, "chunk": 3, "weight": "fbi_llm"}
+  block = filled(lambda rngs: Mamba1(16, **options, rngs=rngs))
+  u = np.random.default_rng(0).normal(size=(2, 8, 16)).astype(np.float32)
   run = nnx.jit(lambda block, u, cache: block(u, cache=cache))
   want, after = run(block, u, block.cache(2))
-  first, cache = run(block, u[:, :6], block.cache(2))
-  second, cache = run(block, u[:, 6:], cache)
-  np.testing.assert_allclose(
-    np.concatenate([first, second], 1), want, atol=1e-5
-  )
-  for got, wanted in zip(jax.tree.leaves(cache), jax.tree.leaves(after)):
-    np.testing.assert_allclose(got, wanted, atol=1e-5)
-    assert got.dtype == jnp.float32
+  first, cache = run(block, u[:, :4], block.cache(2))
+  second, cache = run(block, u[:, 4:], cache)
+  got = np.concatenate([first, second], 1)
+  np.testing.assert_allclose(got, want, atol=1e-5)
+  for part, wanted in zip(jax.tree.leaves(cache), jax.tree.leaves(after)):
+    np.testing.assert_allclose(part, wanted, atol=1e-5)
+    assert part.dtype == jnp.float32
 
 
 def test_bfloat16_keeps_the_state_in_float32():

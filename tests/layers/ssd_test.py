@@ -96,7 +96,7 @@ def test_with_step_sizes_and_groups():
 
 
 @hypothesis.settings(
-  max_examples=5, deadline=None, derandomize=True, database=None
+  max_examples=4, deadline=None, derandomize=True, database=None
 )
 @hypothesis.given(
   length=st.integers(1, 19),

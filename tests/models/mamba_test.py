@@ -15,6 +15,7 @@ from bnnjax.models.mamba import VARIANTS, Mamba
 from bnnjax.train import config as config_lib
 from bnnjax.train import optim
 from bnnjax.train.state import Network
+from tests.filled_models import filled
 
 SMALL = {
   "vocab": 11, "features": 16, "blocks": 2, "state": 6, "head_size": 8,
@@ -30,9 +31,8 @@ def abstract(**options):
 
 @pytest.fixture(scope="module")
 def model():
-  """A small one, its layers computed again in the backward pass."""
-  options = {**SMALL, "remat": "block"}
-  return nnx.jit(lambda: Mamba(**options, rngs=nnx.Rngs(0)))()
+  """A small one, with two groups of heads."""
+  return filled(lambda rngs: Mamba(**SMALL, groups=2, rngs=rngs))
 
 
 def test_token_by_token_equals_all_at_once(model):
@@ -82,10 +82,9 @@ def test_training_lowers_the_loss(model):
     return optax.apply_updates(params, updates), opt, value
 
   opt, losses = rule.init(params), []
-  for _ in range(15):
+  for _ in range(40):
     params, opt, value = step(params, opt)
     losses.append(float(value))
-  assert losses[0] == pytest.approx(np.log(11), rel=0.1)
   assert losses[-1] < 0.5 * losses[0]
 
 

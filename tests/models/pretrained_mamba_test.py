@@ -9,6 +9,7 @@ from flax import nnx
 
 from bnnjax import models
 from bnnjax.models.pretrained import MAMBA2, config_of, load
+from tests.filled_models import filled
 
 SIZES = {
   "vocab": 11, "features": 16, "blocks": 2, "state": 6, "head_size": 8,
@@ -79,12 +80,9 @@ def score(tensors, tokens):
   return norm(x, "norm_f.weight") @ t["embeddings.weight"].T
 
 
-@pytest.fixture(scope="module")
 def make():
-  """Makes a network with the arrays of one that was drawn once."""
   config = {"name": "mamba", **SIZES, "weight": "ste|learned"}
-  drawn = nnx.jit(lambda: models.build(config, rngs=nnx.Rngs(0)))()
-  return lambda: nnx.merge(*nnx.split(drawn))
+  return filled(lambda rngs: models.build(config, rngs=rngs))
 
 
 def test_a_file_computes_as_its_network(tmp_path):
@@ -100,7 +98,7 @@ def test_a_file_computes_as_its_network(tmp_path):
   np.testing.assert_allclose(got, want, atol=1e-5 * np.abs(want).max())
 
 
-def test_latent_weights_are_stacked_and_their_scales_measured(make):
+def test_latent_weights_are_stacked_and_their_scales_measured():
   """Under the names of the original checkpoints, with the words twice."""
   tensors, model = checkpoint("embedding"), make()
   tensors["lm_head.weight"] = tensors["backbone.embedding.weight"].copy()
@@ -113,7 +111,7 @@ def test_latent_weights_are_stacked_and_their_scales_measured(make):
     np.testing.assert_allclose(scale, np.abs(float_).mean(0), rtol=1e-5)
 
 
-def test_every_misfit_is_listed_and_nothing_changes(make):
+def test_every_misfit_is_listed_and_nothing_changes():
   tensors, model = checkpoint(), make()
   del tensors["backbone.layers.1.mixer.D"]
   tensors["backbone.layers.0.mixer.conv1d.weight"] = np.ones((44, 1, 3))
