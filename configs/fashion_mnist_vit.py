@@ -10,7 +10,7 @@ learns from its soft labels), `:full` (all 60,000 images; else the embedded
 patch embedding, norms and head are float. BiViT binarizes attention in the
 first half of the run and the MLPs in the second (cross-layer binarization);
 `bibert_baseline` binarizes all at once and rounds the softmax at 1/2.
-Not run here yet: experiments/fashion_mnist_vit.py.
+Measured: experiments/fashion_mnist_vit.md.
 """
 
 from bnnjax.train import config as config_lib
@@ -25,7 +25,7 @@ def get_config(arg: str = ""):
   )
   config = config_lib.base()
   config.seed = arg.seed
-  config.epochs = 12.0
+  config.epochs = 8.0
   config.data.update(
     name="fashion_mnist" if arg.full else "fashion_mnist_mini",
     shape=(SIZE, SIZE, 1),
@@ -49,7 +49,7 @@ def get_config(arg: str = ""):
       {"until": 0.5, "model": {"mlp_weight": "float", "mlp_act": "float"}},
       {"until": 1.0},
     )
-  config.eval_every = 3.0
+  config.eval_every = 2.0
   if arg.smoke:
     config_lib.make_smoke(config)
     config.model.update(features=16, heads=2, blocks=1)

@@ -12,6 +12,7 @@ says so attention and word embedding; pooler and head are float.
 `bibert_baseline` keeps the softmax, rounds its map at 1/2, and learns from soft
 labels alone.
 To be beaten: TF-IDF and a linear classifier, experiments/wordnet_tfidf.py.
+Measured: experiments/wordnet_bert.md.
 """
 
 from bnnjax.tasks.distances import MATCHED

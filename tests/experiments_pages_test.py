@@ -6,7 +6,13 @@ import runpy
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1] / "experiments"
-PAGES = ("benchmarks/page", "fashion_mnist_vit", "plays_lm", "wordnet_bert")
+PAGES = (
+  "benchmarks/page",
+  "bi_mamba_storage",
+  "fashion_mnist_vit",
+  "plays_lm",
+  "wordnet_bert",
+)
 
 
 @pytest.mark.parametrize("name", PAGES)

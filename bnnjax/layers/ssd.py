@@ -37,6 +37,7 @@ def segsum(a: jax.Array) -> jax.Array:
   return jnp.where(i >= j, jnp.cumsum(later, axis=-2), -jnp.inf)
 
 
+@jax.named_scope("ssd")
 def ssd(
   x: jax.Array,
   a: jax.Array,

@@ -170,9 +170,10 @@ class Mamba(nnx.Module):
     x, caches = x if caches is not None else (x, None)
     x = self.norm(x)
     words = self.embedding[...].astype(x.dtype)
-    logits = jnp.einsum(
-      "btd,vd->btv", x, words, preferred_element_type=jnp.float32
-    )
+    with jax.named_scope("head"):
+      logits = jnp.einsum(
+        "btd,vd->btv", x, words, preferred_element_type=jnp.float32
+      )
     return logits if caches is None else (logits, caches)
 
   def empty_caches(self, batch: int, tokens: int | None = None) -> SSMCache:

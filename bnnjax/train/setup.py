@@ -173,12 +173,19 @@ def load_teacher(
 
 def check_vocabulary(config: ConfigDict, theirs: ConfigDict) -> None:
   """Refuses a run of texts whose tokens mean something else."""
-  for field in ("tokenizer", "vocab_file"):
-    mine, their = (c.data.options.get(field, "") for c in (config, theirs))
-    if mine != their:
+  fields = ("tokenizer", "vocab_file")
+  mine, their = (
+    {f"options.{f}": c.data.options.get(f, "") for f in fields}
+    for c in (config, theirs)
+  )
+  if "chars" in mine.values():  # those of the training text
+    mine["name"], their["name"] = config.data.name, theirs.data.name
+  for field in mine:
+    if mine[field] != their[field]:
       raise ValueError(
         "Both runs must read the same vocabulary, a token means nothing without"
-        f" it: `data.options.{field}` is {their!r} there and {mine!r} here."
+        f" it: `data.{field}` is {their[field]!r} there and {mine[field]!r}"
+        " here."
       )
 
 
