@@ -37,10 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("(--debug shows where.)", file=sys.stderr)
     return 2
   except KeyboardInterrupt:
-    print(
-      "Stopped. The same command goes on from the last checkpoint.",
-      file=sys.stderr,
-    )
+    goes_on = args.command in ("train", "sweep")
+    more = " The same command goes on from the last checkpoint."
+    print(f"Stopped.{more if goes_on else ''}", file=sys.stderr)
     return 130
 
 

@@ -33,6 +33,7 @@ from bnnjax.data.sources import (
   DataNotFoundError,
   DatasetInfo,
   Source,
+  defaults_of,
   load,
   options_of,
 )
@@ -44,6 +45,7 @@ __all__ = [
   "DatasetInfo",
   "LmTokenizer",
   "Source",
+  "defaults_of",
   "input_shape",
   "load",
   "make_eval_batches",

@@ -1,10 +1,11 @@
-"""Text to tokens and back for language models: no character is lost.
+"""Text to tokens and back for language models.
 
   tokenizer = lm_tokenizer.of("bpe")
   ids = tokenizer.encode("To be, or not to be")  # int32 [N]
   tokenizer.chars(ids).sum()  # 19: bits per character need it
 
-Unlike `tokenizer`, which lower-cases texts and cuts them to one length.
+No character is lost, but for those that `Chars` has not seen. Unlike
+`tokenizer`, which lower-cases texts and cuts them to one length.
 """
 
 import itertools

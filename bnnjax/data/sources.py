@@ -228,6 +228,15 @@ def options_of(name: str) -> list[str]:
   return list(inspect.signature(make).parameters)[1:]
 
 
+def defaults_of(name: str) -> dict[str, Any]:
+  """The options that the source of a data set takes, with their defaults.
+
+  Raises:
+    ValueError: unknown name.
+  """
+  return registry.defaults_of(registry.get("source", name.partition(":")[0]))
+
+
 def check_split(name: str, split: str, splits: Mapping[str, Any]) -> None:
   """Refuses a split that is not there, with the nearest one."""
   if split not in splits:

@@ -36,6 +36,9 @@ def call(
   return y, left
 
 
-def _order(path: tuple[Any, ...]) -> list[tuple[bool, Any]]:
-  """Numbers of a list of layers sort as numbers."""
-  return [(isinstance(part, str), part) for part in path]
+def _order(path: tuple[Any, ...]) -> tuple[int, list[tuple[bool, Any]]]:
+  """A module's own before its parts'; numbers of layers sort as numbers.
+
+  The embedding output of a model is its own, the rest may be a `Stack`'s.
+  """
+  return len(path), [(isinstance(part, str), part) for part in path]

@@ -59,11 +59,12 @@ def generate(
       f"The prompt has tokens {prompt.min()} .. {prompt.max()}, the vocabulary"
       f" {vocab} entries, from 0."
     )
-  room = prompt.shape[1] + length
+  room = prompt.shape[1] + length - 1  # the last is drawn, not read
   if longest is not None and room > longest:
     raise ValueError(
-      f"Prompt and text have {prompt.shape[1]} + {length} tokens, but the model"
-      f" has positions for {longest} (`max_len`)."
+      f"Prompt and text have {prompt.shape[1]} + {length} tokens, of which the"
+      f" last is not read, but the model has positions for {longest}"
+      " (`max_len`)."
     )
   graphdef, state = nnx.split(model)
 
@@ -108,6 +109,8 @@ def draw(
   top_p: float = 1.0,
 ) -> jax.Array:
   """Draws from `softmax(logits / temperature)`, of its likeliest entries.
+
+  Entries as likely as the least of them may be drawn too.
 
   Args:
     logits: `[B, V]`.

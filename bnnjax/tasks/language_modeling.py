@@ -21,7 +21,7 @@ class BitsPerChar(metrics.Metric):
   """`sum of -log2 p(token) / characters that the tokens stand for`.
 
   Unlike perplexity it compares models of different vocabularies, and with a
-  compressor.
+  compressor, as long as the vocabulary lacks no character of the text.
   """
 
   bits: jax.Array
@@ -80,6 +80,7 @@ class LanguageModeling:
   """
 
   forward, takes = "__call__", "vocab"
+  reads, causal = ("chars", "scored"), True
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
   headline, highest_is_best = "bits_per_char", False

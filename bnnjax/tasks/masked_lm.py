@@ -75,6 +75,7 @@ class MaskedLM:
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
   forward, takes = "token_logits", "vocab"
+  reads = ("label",)  # windows of one text have none, nor [CLS] and [SEP]
   headline, highest_is_best = "accuracy", True
 
   def __init__(

@@ -40,7 +40,8 @@ class Checkpoints:
   def begun(workdir: epath.PathLike) -> bool:
     """Whether a run has left a checkpoint to go on from."""
     folder = epath.Path(workdir) / "checkpoints" / "last"
-    return folder.exists() and any(folder.iterdir())
+    # A kill while the first is written leaves a folder of another name.
+    return folder.exists() and any(p.name.isdigit() for p in folder.iterdir())
 
   def latest(self, kind: str = "last") -> int | None:
     """Step of the stored checkpoint; `None` if there is none."""

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from bnnjax import models, tasks  # noqa: F401 (register their names)
 from bnnjax.core import registry
 from bnnjax.core.progress import to_step
+from bnnjax.train.config_arg import parse_arg  # noqa: F401 (configs use it)
 from bnnjax.train.smoke import make_smoke  # noqa: F401 (configs use it)
 
 
@@ -206,6 +207,11 @@ def _check_task(task: str, model: str) -> None:
       f"Task {task!r} needs a model with the argument `{wanted.takes}` and the"
       f" method `{wanted.forward}`: {model!r} is another kind of model."
     )
+  if getattr(wanted, "causal", False) and not hasattr(made, "empty_caches"):
+    raise ValueError(
+      f"Task {task!r} needs a model that reads from left to right, such as"
+      f" 'mamba' or 'decoder': {model!r} does not."
+    )
 
 
 def optim_of(config: ConfigDict, stage: Mapping[str, Any]) -> dict[str, Any]:
@@ -278,40 +284,3 @@ def _inside(when, steps: int, what: str) -> int:
       " set an earlier time."
     )
   return step
-
-
-def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
-  """The arguments of a config file: what follows the colon.
-
-  Args:
-    arg: `"smoke,width=0.5"`; a bare name means True.
-    **defaults: every argument that the file takes, with its default, whose type
-      decides how a value is read.
-
-  Raises:
-    ValueError: an argument that the file does not take, or a value of another
-      type.
-
-  Example:
-    >>> parse_arg("smoke,width=0.5", smoke=False, width=1.0).width
-    0.5
-  """
-  parsed = dict(defaults)
-  for part in filter(None, (arg or "").split(",")):
-    key, given, text = part.partition("=")
-    if key not in defaults:
-      raise registry.unknown("argument of this config", key, defaults)
-    kind = type(defaults[key])
-    try:
-      if kind is bool:
-        bools = {"": True, "1": True, "true": True, "0": False, "false": False}
-        parsed[key] = bools[text.lower()]
-      else:
-        parsed[key] = kind(text)
-    except (KeyError, ValueError):
-      wanted = f"`{key}={kind.__name__}`"
-      raise ValueError(
-        f"Argument {part!r} of this config: expected {wanted}"
-        f"{'' if given else ', got no value'}."
-      ) from None
-  return ConfigDict(parsed)

@@ -15,21 +15,27 @@ from flax import nnx
 
 from bnnjax.core import diagnostics as measures
 from bnnjax.core.progress import Mode, Progress
+from bnnjax.layers.binarize import STACKED, LatentWeight
 from bnnjax.train.state import Network, State
 from bnnjax.train.writers import truncate
 
 BINS = 20  # of the latent weights' histogram, over [-1, 1] times the largest
 
 
-def binarized(params: Any, kinds: Any) -> dict[str, jax.Array]:
-  """Latent and binary weights by their dotted path."""
+def binarized(params: Any, network: Network) -> dict[str, jax.Array]:
+  """Latent and binary weights by dotted path, those of a stack one by one."""
   flat = nnx.traversals.flatten_mapping(params)
-  labels = nnx.traversals.flatten_mapping(kinds)
-  return {
-    ".".join(map(str, path)): leaf
-    for path, leaf in flat.items()
-    if labels[path] in ("latent", "binary")
-  }
+  found = {}
+  for path, variable in nnx.to_flat_state(
+    nnx.state(network.abstract, LatentWeight)
+  ):
+    name = ".".join(map(str, path))
+    if variable.get_metadata(STACKED, False):
+      layers = enumerate(flat[path])
+      found |= {f"{name}.{number}": layer for number, layer in layers}
+    else:
+      found[name] = flat[path]
+  return found
 
 
 def make_diagnose(
@@ -56,9 +62,9 @@ def make_diagnose(
       model = network.merge({"params": params, "rest": state["rest"]})
       return task.loss(model, batch, mode, guide)[0]
 
-    weights = binarized(state["params"], network.kinds)
-    old = binarized(before, network.kinds)
-    grads = binarized(jax.grad(loss)(state["params"]), network.kinds)
+    weights = binarized(state["params"], network)
+    old = binarized(before, network)
+    grads = binarized(jax.grad(loss)(state["params"]), network)
     layers = {}
     for name, w in weights.items():
       balance = measures.sign_balance(w)

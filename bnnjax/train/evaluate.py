@@ -3,7 +3,7 @@
 from etils import epath
 
 from bnnjax import tasks
-from bnnjax.train import setup, step
+from bnnjax.train import inputs, setup, step
 from bnnjax.train import workdir as workdir_lib
 
 
@@ -18,8 +18,8 @@ def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
   network, state, _ = setup.restore(config, workdir, kind)
   task = tasks.build(config.task)
   eval_step = step.make_eval_step(network, task)
-  _, source = setup.load_data(config)
+  _, source = inputs.load_data(config)
   metrics = task.eval_metrics.empty()
-  for batch in setup.make_eval_batches(config, source):
+  for batch in inputs.make_eval_batches(config, source):
     metrics = eval_step(state, metrics, batch)
   return {k: float(v) for k, v in metrics.compute().items()}

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from bnnjax.core import registry
 from bnnjax.layers.attention import Attention
 from bnnjax.models import pretrained
-from bnnjax.train import setup
+from bnnjax.train import inputs, setup
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.state import Network
 
@@ -75,7 +75,7 @@ def _family(config: ConfigDict) -> pretrained.Names:
 def _trained(config: ConfigDict) -> tuple[dict[str, Any], pretrained.Names]:
   """Variables of a trained run by path, those of binarizers left out."""
   theirs = workdir_lib.read_config(config.init)
-  setup.check_vocabulary(config, theirs)
+  inputs.check_vocabulary(config, theirs)
   network, state, _ = setup.restore(theirs, config.init, "last")
   variables = pretrained.weights(network.merge(state))
   tensors = {path: variable[...] for path, variable in variables.items()}

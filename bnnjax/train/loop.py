@@ -16,6 +16,7 @@ from bnnjax.train import config as config_lib
 from bnnjax.train import (
   diagnostics,
   initial,
+  inputs,
   setup,
   sharding,
   step,
@@ -77,7 +78,7 @@ class Run:
     self.config = config = config_lib.resolve(config)
     self.task = tasks.build(config.task)
     self.sharded, self.replicated = setup.shardings(config)
-    self.train_source, self.eval_source = setup.load_data(config)
+    self.train_source, self.eval_source = inputs.load_data(config)
     self.steps_per_epoch = data.steps_per_epoch(
       self.train_source, config.data.batch_size
     )
@@ -111,7 +112,7 @@ class Run:
       threads=config.data.threads,
       workers=config.data.workers,
     )
-    self.eval_batches = setup.make_eval_batches(config, self.eval_source)
+    self.eval_batches = inputs.make_eval_batches(config, self.eval_source)
     self.first = jax.process_index() == 0
     self.record = epath.Path(record or epath.Path(workdir) / "record.jsonl")
     if record:
@@ -167,8 +168,9 @@ class Run:
       # A kill between the two saves may have left the better one unsaved.
       self._save_best(stage, done, state, info)
     elif self.initial is not None:
-      placed = {k: _shardings(state[k]) for k in self.initial}
+      placed = {k: sharding.of(state[k]) for k in self.initial}
       state |= jax.device_put(self.initial, placed)
+      self.initial = None  # a copy of the parameters
     return state, info
 
   def _new_state(self, stage: Stage) -> State:
@@ -189,7 +191,7 @@ class Run:
       stage.network,
       stage.optimizer,
       self.task,
-      shardings=_shardings(state),
+      shardings=sharding.of(state),
       **shared,
     )
     self.eval_step = step.make_eval_step(stage.network, self.task)
@@ -321,7 +323,3 @@ class Run:
         wall_seconds=info["seconds"],
       ).to_json(),
     )
-
-
-def _shardings(tree: Any) -> Any:
-  return jax.tree.map(lambda x: x.sharding, tree)

@@ -8,7 +8,7 @@ from etils import epath
 
 from bnnjax import data
 from bnnjax.models import generation
-from bnnjax.train import setup
+from bnnjax.train import inputs, setup
 from bnnjax.train import workdir as workdir_lib
 
 
@@ -51,7 +51,13 @@ def sample(
     )
   if batch < 1:
     raise ValueError(f"`batch` must be at least 1, got {batch}.")
-  tokenizer = setup.tokenizer_of(config)
+  tokenizer = inputs.tokenizer_of(config)
+  if len(tokenizer) != config.data.vocab:
+    raise ValueError(
+      f"The run {workdir} has a vocabulary of {config.data.vocab} entries, its"
+      f" data {config.data.name!r} now give {len(tokenizer)}: the text was"
+      " changed."
+    )
   tokens = tokenizer.encode(prompt)
   if tokenizer.decode(tokens) != prompt:
     kept = set(tokenizer.decode(tokens))

@@ -13,17 +13,17 @@ import jax
 import numpy as np
 from etils import epath
 from flax import nnx
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from bnnjax import cost, data, models
+from bnnjax import cost, models
 from bnnjax.core import registry
 from bnnjax.core.progress import to_step
 from bnnjax.train import config as config_lib
-from bnnjax.train import optim, sharding
+from bnnjax.train import inputs, optim, sharding
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
-from bnnjax.train.state import Network, State, make_state
+from bnnjax.train.state import Network, State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +109,7 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
   if not steps:  # nothing is trained: the last network, from the start
     network = network_of(config, entries[-1].get("model", {}))
     settings = config_lib.optim_of(config, entries[-1])
+    settings |= {"warmup": 0, "decay_until": 1.0}
     optimizer = optim.make_optimizer(settings, 1, network.kinds)
     return [Stage(0, 0, network, optimizer, fresh=False)]
   stages, start, began = [], 0, 0
@@ -160,33 +161,13 @@ def load_teacher(
       raise ValueError(
         f"Teacher and student differ in `data.{field}`: {their} and {mine}."
       )
-  check_vocabulary(config, theirs)
-  network, state, _ = restore(theirs, workdir, "last")
+  inputs.check_vocabulary(config, theirs)
+  _, whole = shardings(config)
+  network, state, _ = restore(theirs, workdir, "last", whole.mesh)
   for stage in stages:
     student = stage.network.abstract
     task.check_teacher(student, network.abstract, example_of(config))
-  variables = {k: state[k] for k in ("params", "rest")}
-  _, whole = shardings(config)
-  placed = {"params": sharding.of_params(network, whole.mesh), "rest": whole}
-  return network, jax.device_put(variables, placed)
-
-
-def check_vocabulary(config: ConfigDict, theirs: ConfigDict) -> None:
-  """Refuses a run of texts whose tokens mean something else."""
-  fields = ("tokenizer", "vocab_file")
-  mine, their = (
-    {f"options.{f}": c.data.options.get(f, "") for f in fields}
-    for c in (config, theirs)
-  )
-  if "chars" in mine.values():  # those of the training text
-    mine["name"], their["name"] = config.data.name, theirs.data.name
-  for field in mine:
-    if mine[field] != their[field]:
-      raise ValueError(
-        "Both runs must read the same vocabulary, a token means nothing without"
-        f" it: `data.{field}` is {their[field]!r} there and {mine[field]!r}"
-        " here."
-      )
+  return network, {k: state[k] for k in ("params", "rest")}
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
@@ -195,9 +176,19 @@ def stage_at(stages: Sequence[Stage], step: int) -> Stage:
 
 
 def restore(
-  config: ConfigDict, workdir: epath.PathLike, kind: str
+  config: ConfigDict,
+  workdir: epath.PathLike,
+  kind: str,
+  mesh: Mesh | None = None,
 ) -> tuple[Network, State, dict[str, Any]]:
   """Network, state and info of a checkpoint.
+
+  Args:
+    config: of the run.
+    workdir: of the run.
+    kind: `"last"` or `"best"`.
+    mesh: of devices that share the state, see `sharding`; by default each has
+      all of it.
 
   Raises:
     ValueError: there is no such checkpoint.
@@ -207,78 +198,14 @@ def restore(
     info = checkpoints.info(kind)
     stage = stage_at(plan(config, info["steps"]), checkpoints.latest(kind))
     state, info = checkpoints.restore(
-      kind, make_state(stage.network, stage.optimizer, config.seed)
+      kind,
+      sharding.abstract_state(
+        stage.network, stage.optimizer, mesh or sharding.make_mesh()
+      ),
     )
   finally:
     checkpoints.close()
   return stage.network, state, info
-
-
-def load_data(config: ConfigDict):
-  """Training and evaluation source, checked against the config's shapes.
-
-  Raises:
-    ValueError: other shape, vocabulary or number of classes than configured.
-    FileNotFoundError: the data set is not here; says how to get it.
-  """
-  settings, options = config.data, _options_of(config)
-  sources = [
-    data.load(settings.name, split, **options)
-    for split in (settings.train_split, settings.eval_split)
-  ]
-  augments = (settings.augment, settings.eval_augment)
-  for source, augment in zip(sources, augments):
-    kind, vocab = source.info.kind, source.info.vocab
-    if vocab != settings.vocab:
-      has = f"has {vocab} entries" if vocab else "holds images (0)"
-      raise ValueError(
-        f"`data.vocab` is {settings.vocab}, but {settings.name!r} {has}."
-      )
-    shape = data.input_shape(source, augment)
-    if tuple(shape) != tuple(settings.shape):
-      raise ValueError(
-        f"`data.shape` is {tuple(settings.shape)}, but {kind.plural} of"
-        f" {settings.name!r} arrive as {tuple(shape)}"
-        f" ({', '.join(kind.axes)})."
-      )
-    if source.info.num_classes != settings.num_classes:
-      raise ValueError(
-        f"`data.num_classes` is {settings.num_classes}, but {settings.name!r} has"
-        f" {source.info.num_classes} classes."
-      )
-  return sources
-
-
-def tokenizer_of(config: ConfigDict):
-  """The tokenizer of a language model's data, to write and read its samples.
-
-  Raises:
-    ValueError: the data have none.
-    FileNotFoundError: the data set is not here; says how to get it.
-  """
-  settings = config.data
-  return data.tokenizer_of(
-    settings.name, settings.eval_split, **_options_of(config)
-  )
-
-
-def _options_of(config: ConfigDict) -> dict[str, Any]:
-  """The options of the source, with those that the config's shape decides."""
-  name, shape = config.data.name, config.data.shape
-  options = config.data.options.to_dict()
-  if len(shape) == 1 and "max_len" in data.options_of(name):
-    return {"max_len": shape[0], **options}
-  return options
-
-
-def make_eval_batches(config: ConfigDict, source):
-  """Batches of the evaluation split."""
-  return data.make_eval_batches(
-    source,
-    batch_size=config.data.eval_batch_size,
-    augment=config.data.eval_augment,
-    threads=config.data.threads,
-  )
 
 
 def shardings(config: ConfigDict) -> tuple[NamedSharding, NamedSharding]:
@@ -296,5 +223,10 @@ def shardings(config: ConfigDict) -> tuple[NamedSharding, NamedSharding]:
         f"`data.{field}` must be a multiple of the {devices} devices that share"
         f" it, got {config.data[field]}."
       )
+  if devices % jax.process_count():
+    raise ValueError(
+      f"`mesh` leaves {devices} share(s) of a batch for {jax.process_count()}"
+      " processes, each of which reads its own: lower `mesh.tensor`."
+    )
   batch = PartitionSpec(sharding.BATCH)
   return NamedSharding(mesh, batch), NamedSharding(mesh, PartitionSpec())

@@ -1,9 +1,9 @@
 """How the arrays of a run lie on its devices.
 
 The mesh has three axes. `data` and `fsdp` share a batch; `fsdp` and `tensor`
-share the matrices, by what they contract and by what they give, with their
-optimizer moments. All other arrays are whole on every device. The compiler
-inserts the communication; layers know nothing of it.
+share kernels and tables, by what they contract and by what they give, with what
+binarizes them and their optimizer moments. All other arrays are whole on every
+device. The compiler inserts the communication; layers know nothing of it.
 """
 
 import functools
@@ -22,7 +22,9 @@ AXES = ("data", "fsdp", "tensor")
 BATCH = ("data", "fsdp")
 # Tables of words, and layers that contract what `tensor` shares of the one
 # before: theirs are split the other way round.
-CROSSED = frozenset(("embedding", "table", "out", "out_proj", "down", "reduce"))
+CROSSED = frozenset(
+  ("embedding", "table", "out", "out_proj", "x_proj", "down", "reduce")
+)
 
 Names = tuple[str | None, ...]
 
@@ -53,7 +55,7 @@ def names(path: tuple[Any, ...], variable: nnx.Variable) -> Names:
   """
   shape = variable.shape
   stacked = bool(variable.get_metadata(STACKED, False))
-  if len(shape) - stacked < 2:
+  if len(shape) - stacked < 2 or not variable.get_metadata("decay", True):
     return (None,) * len(shape)
   last = ("tensor", "fsdp") if CROSSED & set(path) else ("fsdp", "tensor")
   return (*(None,) * (len(shape) - 2), *last)
@@ -87,9 +89,26 @@ def new_state(
   if mesh.size == mesh.shape["data"]:
     whole = NamedSharding(mesh, PartitionSpec())
     return jax.device_put(make_state(network, optimizer, seed), whole)
+  placed = of(abstract_state(network, optimizer, mesh))
   make = functools.partial(make_state, network, optimizer, seed)
-  placed = of_state(network, optimizer, jax.eval_shape(make), mesh)
   return jax.jit(make, out_shardings=placed)()
+
+
+def of(tree: Any) -> Any:
+  """The shardings of arrays, a tree like them."""
+  return jax.tree.map(lambda x: x.sharding, tree)
+
+
+def abstract_state(
+  network: Network, optimizer: optax.GradientTransformation, mesh: Mesh
+) -> State:
+  """Shapes and shardings of a state; nothing is allocated."""
+  shapes = jax.eval_shape(lambda: make_state(network, optimizer, 0))
+  return jax.tree.map(
+    lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where),
+    shapes,
+    of_state(network, optimizer, shapes, mesh),
+  )
 
 
 def of_state(

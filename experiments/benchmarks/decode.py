@@ -3,7 +3,7 @@ r"""Does a token of a Mamba take longer after a longer text?
   python experiments/benchmarks/decode.py --json experiments/results/benchmarks.jsonl
 
 One sampling step of a 1-bit Mamba-2 and of a 1-bit decoder with a cache of
-8,192 keys and values, after 128 to 8,192 tokens. All sides in one process, each
+8,256 keys and values, after 128 to 8,192 tokens. All sides in one process, each
 round runs every one of them; printed are tokens a second and the bytes of what
 is kept of the tokens before.
 """
@@ -20,7 +20,7 @@ from train_step import record_line, timed
 from bnnjax import models
 from bnnjax.core.progress import DEPLOYED
 
-CONTEXTS = (128, 1024, 8128)
+CONTEXTS = (128, 1024, 8192)
 STEPS = 32  # of one timing
 VOCAB = 96
 MODELS = {

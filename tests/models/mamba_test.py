@@ -198,3 +198,16 @@ def test_is_built_by_name():
     {"name": "mamba", **SMALL, "vocab": 7}, rngs=rngs, max_len=5
   )
   assert models.abstract(build).embedding.shape == (7, 16)
+
+
+def test_hidden_states_are_those_of_every_model():
+  """The embedding output first, then every block: a decoder's can be matched."""
+  model = Mamba(11, features=16, blocks=2, head_size=16, rngs=nnx.Rngs(0))
+  tokens = jnp.array([[1, 2, 3]])
+  _, left = intermediates.call(model, tokens)
+  states = left["hidden_states"]
+  assert len(states) == 3
+  np.testing.assert_array_equal(states[0], model.embedding[...][tokens])
+  np.testing.assert_allclose(
+    model.blocks(states[0]), states[2], rtol=1e-5, atol=1e-6
+  )

@@ -6,7 +6,7 @@ import pytest
 
 from bnnjax import tasks
 from bnnjax.train import config as config_lib
-from bnnjax.train import evaluate, loop, setup
+from bnnjax.train import evaluate, inputs, loop, setup
 
 
 def tiny(**model):
@@ -61,7 +61,7 @@ def test_language_models_need_no_classes(tmp_path):
     result.metrics["loss"] / np.log(2),
     rtol=1e-5,
   )
-  assert len(setup.tokenizer_of(lm())) == 40
+  assert len(inputs.tokenizer_of(lm())) == 40
 
 
 def test_data_of_a_language_model():
@@ -69,9 +69,9 @@ def test_data_of_a_language_model():
   config.data.update(name="plays_mini", vocab=1024)
   config.data.options = {"tokenizer": "bpe", "context": 4}
   config = config_lib.resolve(config)
-  train, test = setup.load_data(config)
+  train, test = inputs.load_data(config)
   assert train.info.shape == test.info.shape == (12,)
-  assert setup.tokenizer_of(config).pieces == test.tokenizer.pieces
+  assert inputs.tokenizer_of(config).pieces == test.tokenizer.pieces
 
 
 def test_trains_and_counts(finished):
@@ -107,7 +107,7 @@ def test_length_of_the_texts_is_the_configs():
   config = tiny()
   config.data.update(name="wordnet_mini", vocab=4096, num_classes=26)
   config.data.options = {}
-  train, _ = setup.load_data(config_lib.resolve(config))
+  train, _ = inputs.load_data(config_lib.resolve(config))
   assert train.info.shape == (12,)
 
 

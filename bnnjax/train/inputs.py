@@ -1,0 +1,104 @@
+"""From a config to its data: sources, batches, the meaning of a token."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from bnnjax import data, tasks  # noqa: F401 (the second registers names)
+from bnnjax.core import registry
+
+
+def load_data(config: ConfigDict):
+  """Training and evaluation source, checked against the config's shapes.
+
+  Raises:
+    ValueError: other shape, vocabulary or number of classes than configured.
+    FileNotFoundError: the data set is not here; says how to get it.
+  """
+  settings, options = config.data, _options_of(config)
+  sources = [
+    data.load(settings.name, split, **options)
+    for split in (settings.train_split, settings.eval_split)
+  ]
+  augments = (settings.augment, settings.eval_augment)
+  for source, augment in zip(sources, augments):
+    task, kind, vocab = config.task.name, source.info.kind, source.info.vocab
+    lacking = set(registry.get("task", task).reads) - source[0].keys()
+    if lacking:
+      raise ValueError(
+        f"Task {task!r} reads {', '.join(sorted(lacking))} of an example, which"
+        f" {settings.name!r} does not have: it is for another task."
+      )
+    if vocab != settings.vocab:
+      has = f"has {vocab} entries" if vocab else "holds images (0)"
+      raise ValueError(
+        f"`data.vocab` is {settings.vocab}, but {settings.name!r} {has}."
+      )
+    shape = data.input_shape(source, augment)
+    if tuple(shape) != tuple(settings.shape):
+      raise ValueError(
+        f"`data.shape` is {tuple(settings.shape)}, but {kind.plural} of"
+        f" {settings.name!r} arrive as {tuple(shape)}"
+        f" ({', '.join(kind.axes)})."
+      )
+    if source.info.num_classes != settings.num_classes:
+      raise ValueError(
+        f"`data.num_classes` is {settings.num_classes}, but {settings.name!r} has"
+        f" {source.info.num_classes} classes."
+      )
+  return sources
+
+
+def tokenizer_of(config: ConfigDict):
+  """The tokenizer of a language model's data, to write and read its samples.
+
+  Raises:
+    ValueError: the data have none.
+    FileNotFoundError: the data set is not here; says how to get it.
+  """
+  settings = config.data
+  return data.tokenizer_of(
+    settings.name, settings.eval_split, **_options_of(config)
+  )
+
+
+def _options_of(config: ConfigDict) -> dict[str, Any]:
+  """The options of the source, with those that the config's shape decides."""
+  name, shape = config.data.name, config.data.shape
+  options = config.data.options.to_dict()
+  if len(shape) == 1 and "max_len" in data.options_of(name):
+    return {"max_len": shape[0], **options}
+  return options
+
+
+def make_eval_batches(config: ConfigDict, source):
+  """Batches of the evaluation split."""
+  return data.make_eval_batches(
+    source,
+    batch_size=config.data.eval_batch_size,
+    augment=config.data.eval_augment,
+    threads=config.data.threads,
+  )
+
+
+def check_vocabulary(config: ConfigDict, theirs: ConfigDict) -> None:
+  """Refuses a run of texts whose tokens mean something else."""
+  mine, their = map(_vocabulary, (config, theirs))
+  for field, value in mine.items():
+    if their.get(field) != value:
+      raise ValueError(
+        "Both runs must read the same vocabulary, a token means nothing without"
+        f" it: `data.{field}` is {their.get(field, '')!r} there and {value!r}"
+        " here."
+      )
+
+
+def _vocabulary(config: ConfigDict) -> dict[str, Any]:
+  """What a token means, as far as the config says."""
+  name = config.data.name
+  options = {**data.defaults_of(name), **config.data.options.to_dict()}
+  fields = ["tokenizer", "vocab_file"]
+  if options.get("tokenizer") == "chars":  # those of the training text
+    fields.append("path")
+  found = {f"options.{f}": options.get(f, "") for f in fields}
+  return found | ({"name": name} if "path" in fields else {})
