@@ -25,7 +25,7 @@ def get_config(arg: str = ""):
   )
   config = config_lib.base()
   config.seed = arg.seed
-  config.epochs = 8.0
+  config.epochs = 6.0
   config.data.update(
     name="fashion_mnist" if arg.full else "fashion_mnist_mini",
     shape=(SIZE, SIZE, 1),
@@ -35,8 +35,8 @@ def get_config(arg: str = ""):
   config.model = {
     "name": "vit",
     "patch": PATCH,
-    "features": 96,
-    "heads": 3,
+    "features": 64,
+    "heads": 2,
     "blocks": 3,
   }
   use_method(config, arg.method)
