@@ -137,7 +137,9 @@ def git_commit() -> str | None:
   try:
     # Installed into somebody's repository, this file is not tracked there.
     git("ls-files", "--error-unmatch", os.path.basename(__file__))
-    dirty = git("status", "--porcelain", "--untracked-files=no")
+    # Records are no code: a run before this one may have appended to some.
+    code = ("--", ":/", ":(exclude,top)*.jsonl")
+    dirty = git("status", "--porcelain", "--untracked-files=no", *code)
     return git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
   except (OSError, subprocess.CalledProcessError):
     return None  # installed from a wheel: the version below says which
