@@ -25,7 +25,6 @@ from bnnjax import tasks  # noqa: E402
 from bnnjax.report import record  # noqa: E402
 from bnnjax.train import config as config_lib  # noqa: E402
 from bnnjax.train import optim, setup, sharding, step  # noqa: E402
-from bnnjax.train.state import make_state  # noqa: E402
 
 GIB = 2**30
 
@@ -63,16 +62,12 @@ def compiled(config):
   network, task = setup.network_of(config), tasks.build(config.task)
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
   batch, whole = setup.shardings(config)
-  state = jax.eval_shape(lambda: make_state(network, optimizer, 0))
-  placed = sharding.of_state(network, optimizer, state, whole.mesh)
+  state = sharding.abstract_state(network, optimizer, whole.mesh)
   shape = (config.data.batch_size, *config.data.shape)
-
-  def lying(x, where):
-    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)
-
-  state = jax.tree.map(lying, state, placed)
-  metrics = jax.eval_shape(task.train_metrics.empty)
-  metrics = jax.tree.map(lambda x: lying(x, whole), metrics)
+  metrics = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole),
+    jax.eval_shape(task.train_metrics.empty),
+  )
   arrays = {
     key: jax.ShapeDtypeStruct(shape, dtype, sharding=batch)
     for key, dtype in (
@@ -81,7 +76,12 @@ def compiled(config):
   }  # fmt: skip
   began = time.monotonic()
   train_step = step.make_train_step(
-    network, optimizer, task, steps=100, epochs=1.0, shardings=placed
+    network,
+    optimizer,
+    task,
+    steps=100,
+    epochs=1.0,
+    shardings=sharding.of(state),
   )
   done = train_step.lower(state, metrics, arrays, None).compile()
   return done, network, time.monotonic() - began

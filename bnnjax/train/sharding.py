@@ -107,34 +107,33 @@ def abstract_state(
   return jax.tree.map(
     lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where),
     shapes,
-    of_state(network, optimizer, shapes, mesh),
+    of_state(network, shapes, mesh),
   )
 
 
 def of_state(
-  network: Network,
-  optimizer: optax.GradientTransformation,
-  abstract: Mapping[str, Any],
-  mesh: Mesh,
+  network: Network, abstract: Mapping[str, Any], mesh: Mesh
 ) -> dict[str, Any]:
   """Shardings of a training state, a tree like it.
 
   Args:
-    network, optimizer: of the state.
+    network: of the state.
     abstract: the state, or shapes like it.
     mesh: from `make_mesh`.
   """
   whole, params = NamedSharding(mesh, PartitionSpec()), of_params(network, mesh)
-  moments = optax.tree_utils.tree_map_params(
-    optimizer,
-    lambda _, sharding: sharding,
-    abstract["opt"],
-    params,
-    transform_non_params=lambda _: whole,
-  )
+  leaves = jax.tree_util.tree_leaves_with_path
+  shapes = {path: leaf.shape for path, leaf in leaves(abstract["params"])}
+  placed = {(path, shapes[path]): where for path, where in leaves(params)}
+
+  def moment(path, leaf):
+    """As the parameter whose path ends that of the moment, if it is like it."""
+    ends = ((path[i:], leaf.shape) for i in range(len(path)))
+    return next((placed[end] for end in ends if end in placed), whole)
+
   others = {k: v for k, v in abstract.items() if k not in ("params", "opt")}
   return {
     **jax.tree.map(lambda _: whole, others),
     "params": params,
-    "opt": moments,
+    "opt": jax.tree_util.tree_map_with_path(moment, abstract["opt"]),
   }
