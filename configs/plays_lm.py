@@ -23,9 +23,9 @@ from bnnjax.train.recipe import use_method
 TOKENS = 256  # of a window
 MODELS = {
   "mamba": {
-    "features": 128, "blocks": 4, "state": 64, "head_size": 64, "chunk": 64
+    "features": 128, "blocks": 2, "state": 64, "head_size": 64, "chunk": 32
   },
-  "decoder": {"features": 128, "blocks": 3, "heads": 4, "hidden": 432},
+  "decoder": {"features": 128, "blocks": 1, "heads": 4, "hidden": 1232},
 }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def get_config(arg: str = ""):
     name="plays" if arg.full else "plays_mini",
     shape=(TOKENS,),
     vocab=85 if arg.full else 70,  # characters
-    batch_size=8,
+    batch_size=4,
     eval_batch_size=16,
     options={"tokenizer": "chars", "context": TOKENS // 2},
   )
@@ -72,7 +72,7 @@ def get_config(arg: str = ""):
     weight_decay=0.1,
     grad_clip=1.0,
   )
-  config.epochs, config.init = 2.0, arg.init
+  config.epochs, config.init = 1.0, arg.init
   if arg.teacher:
     config.task.distill = {"teacher": arg.teacher, "weight": 1 - arg.labels}
   if arg.posthoc:

@@ -66,3 +66,18 @@ def test_table_groups_seeds_and_shows_the_spread(tmp_path):
   assert tables.refresh(new, tmp_path) == new
   with pytest.raises(ValueError, match="do not exist"):
     tables.refresh(text, tmp_path / "nowhere")
+
+
+def test_a_table_is_copied_from_its_page(tmp_path):
+  (tmp_path / "page.md").write_text(
+    "# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nText\n\n| other |\n"
+  )
+  text = "before\n<!-- table: page.md -->\nold\n<!-- /table -->\nafter\n"
+  new = tables.refresh(text, tmp_path)
+  assert new == (
+    "before\n<!-- table: page.md -->\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+    "<!-- /table -->\nafter\n"
+  )
+  assert tables.refresh(new, tmp_path) == new
+  with pytest.raises(ValueError, match="page .* does not exist"):
+    tables.refresh(text, tmp_path / "nowhere")
