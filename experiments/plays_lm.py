@@ -104,7 +104,7 @@ def page() -> str:
     " experiments/plays_lm.py`; do not edit.\n\n"
     f"{model['blocks']} blocks of width {model['features']}, states of"
     f" {model['state']}, on the characters of `{data['name']}`, windows of"
-    f" {tokens} tokens, {config['epochs']:g} epochs in batches of"
+    f" {tokens} tokens, {config['epochs']:g} epoch(s) in batches of"
     f" {data['batch_size']}, {config['optim']['name']}, learning rate"
     f" {config['optim']['lr']:g}; the test text is another play, every character"
     f" after at least {data['options']['context']} others. `zlib -9` needs"
