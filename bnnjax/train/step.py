@@ -127,4 +127,4 @@ def flip_ratio(before: Any, after: Any, kinds: Any) -> jax.Array:
     if kind in ("latent", "binary"):
       flips += jnp.sum((old >= 0) != (new >= 0), dtype=jnp.float32)
       count += old.size
-  return flips / max(count, 1)
+  return flips / float(max(count, 1))  # more than an int32 holds, of 2.7 B
