@@ -4,8 +4,8 @@ r"""Train-step time of binary encoder blocks over that of the float block.
 
 One block of width 256, 4 heads, 128 tokens; forward and backward for input and
 parameters. All sides in one process, each round runs every one of them; printed
-are medians of the ratios of a round, and the multiply-accumulates that a method
-has beyond those of the float block.
+are medians of the ratios of a round, and the multiply-accumulates and
+element-wise operations of the forward pass beyond those of the float block.
 """
 
 import argparse
@@ -70,7 +70,9 @@ def main():
   sides = {k: make_side(b, args.batch) for k, b in blocks.items()}
   times = timed(sides, args.rounds)
   example = jax.ShapeDtypeStruct((1, TOKENS, FEATURES), jnp.float32)
-  macs = {k: cost.count(b, example).total_macs for k, b in blocks.items()}
+  reports = {k: cost.count(b, example) for k, b in blocks.items()}
+  macs = {k: r.total_macs for k, r in reports.items()}
+  work = {k: sum(n for *_, n in r.work) for k, r in reports.items()}
   ratios = {}
   for name in METHODS:
     low, middle, high = np.percentile(
@@ -81,16 +83,19 @@ def main():
       "median": middle,
       "quartiles": [low, high],
       "extra_macs": extra,
+      "extra_elementwise": work[name] - work["float"],
     }
     flag = "" if middle <= LIMIT else f"  above {LIMIT}"
     print(
       f"{name:10} {middle:.3f} (quartiles {low:.3f} to {high:.3f}), MACs"
-      f" {extra:+,} of {macs['float']:,}{flag}"
+      f" {extra:+,} of {macs['float']:,}, element-wise"
+      f" {work[name] - work['float']:+,} of {work['float']:,}{flag}"
     )
   if args.json:
     with open(args.json, "a") as file:
       line = record_line("attention_blocks", args)
       line |= {"ratios": ratios, "macs": macs["float"]}
+      line["elementwise"] = work["float"]
       file.write(json.dumps(line) + "\n")
 
 

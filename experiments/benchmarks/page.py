@@ -66,8 +66,10 @@ def attention_blocks(lines: list[Line]) -> str:
   ]
   return (
     f"An encoder block of width 256, 128 tokens, batch {line['batch']}, over the"
-    " float one, and the multiply-accumulates of one text beyond its"
-    f" {line['macs']:,}.\n\n" + table(["method", "train step", "MACs"], rows)
+    " float one, and what one text needs beyond its"
+    f" {line['macs']:,} multiply-accumulates and {line['elementwise']:,}"
+    " element-wise operations, forward.\n\n"
+    + table(["method", "train step", "MACs", "element-wise"], rows)
   )
 
 
