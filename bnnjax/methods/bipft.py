@@ -111,9 +111,7 @@ method(
   act=f"shift > {_SIGNED}",
   family="transformer",
   attention={
-    "query": _SIGNED,
-    "key": _SIGNED,
-    "value": _SIGNED,
+    **dict.fromkeys(("query", "key", "value"), _SIGNED),
     "probs": "elastic_cut|learned_step(gain=4.0)",
     "residual": 1,
   },
