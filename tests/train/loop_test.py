@@ -489,4 +489,7 @@ def test_several_devices_share_a_batch(tmp_path):
   ).stdout
   metrics = eval(done.splitlines()[-2])
   np.testing.assert_allclose(metrics["loss"], one["loss"], rtol=1e-4)
-  assert "`data.batch_size` must be a multiple of the 4 devices, got 15" in done
+  assert (
+    "`data.batch_size` must be a multiple of the 4 devices that share it, got 15"
+    in done
+  )
