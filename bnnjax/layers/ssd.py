@@ -7,12 +7,14 @@ head, states `S [P, N]` and `t` counting tokens,
 
 which is the masked product `y = ((C B^T) * L) X`, `L_ij = exp(a_{j+1} + ... +
 a_i)`. `ssd` computes it in chunks: the product within each, the recurrence from
-chunk to chunk. Memory grows with `T chunk`.
+chunk to chunk. Memory grows with `T` and is that of a segment of chunks.
 
 Shapes: `x [B, T, H, P]` (times the step size, where there is one), log decays
 `a [B, T, H]`, `b, c [B, T, G, N]` for `G` groups of heads, states
 `[B, H, P, N]`. Decays and states are float32 whatever the others are.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +47,7 @@ def ssd(
   c: jax.Array,
   *,
   chunk: int = 64,
+  segment: int = 8,
   state: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
   """The recurrence in chunks.
@@ -52,29 +55,55 @@ def ssd(
   Args:
     x, a, b, c: of any length `T`; padded with zeros, which keep the state.
     chunk: tokens of a chunk; at most `T` are taken.
+    segment: chunks that are computed at once. The segments follow each other,
+      and the backward pass computes each again from the state before it.
     state: before the first token; zeros by default.
 
   Returns:
     `y [B, T, H, P]` in the dtype of `x`, and the state after the last token.
 
   Raises:
-    ValueError: no token, a chunk below 1, groups that do not divide the heads,
-      or shapes that do not belong together.
+    ValueError: no token, a chunk or segment below 1, groups that do not divide
+      the heads, or shapes that do not belong together.
   """
   state = _checked(x, a, b, c, state)
-  if chunk < 1:
-    raise ValueError(f"`chunk` must be at least 1, got {chunk}.")
+  for name, size in (("chunk", chunk), ("segment", segment)):
+    if size < 1:
+      raise ValueError(f"`{name}` must be at least 1, got {size}.")
   batch, length, heads, _ = x.shape
   groups, size = b.shape[2], min(chunk, length)
+  count = -(-length // size)
+  segments = -(-count // segment)
+  shape = segments, -(-count // segments), size
 
-  def chunks(t, *rest):
-    """`[B, T, ...] -> [B, chunks, size, *rest]`."""
-    padding = [(0, 0), (0, -length % size)] + [(0, 0)] * (t.ndim - 2)
-    return jnp.pad(t, padding).reshape(batch, -1, size, *rest)
+  def split(t, *rest):
+    """`[B, T, ...] -> [segments, B, chunks, size, *rest]`."""
+    padding = math.prod(shape) - length
+    t = jnp.pad(t, [(0, 0), (0, padding)] + [(0, 0)] * (t.ndim - 2))
+    return jnp.moveaxis(t.reshape(batch, *shape, *rest), 1, 0)
 
   grouped = groups, heads // groups
-  x, a = chunks(x, *grouped, x.shape[3]), chunks(a.astype(WIDE), *grouped)
-  b, c = chunks(b, *b.shape[2:]), chunks(c, *c.shape[2:])
+  x_, a_ = split(x, *grouped, x.shape[3]), split(a.astype(WIDE), *grouped)
+  step = jax.checkpoint(lambda s, given: _segment(*given, s), prevent_cse=False)
+  state, y = jax.lax.scan(
+    step,
+    state.reshape(batch, *grouped, *state.shape[2:]),
+    (x_, a_, split(b, *b.shape[2:]), split(c, *c.shape[2:])),
+  )
+  y = jnp.moveaxis(y, 0, 1).reshape(batch, -1, *x.shape[2:])[:, :length]
+  return y, state.reshape(batch, heads, *state.shape[3:])
+
+
+def _segment(x, a, b, c, state):
+  """The chunks of a segment.
+
+  Args:
+    x, a, b, c: `[B, chunks, size, ...]`, with `G, H / G` for the heads.
+    state: `[B, G, H / G, P, N]` before the first.
+
+  Returns:
+    The state after the last, and `y` like `x`.
+  """
   a = jnp.moveaxis(a, 2, -1)  # [B, chunks, G, H / G, size]
   sums = segsum(a)
   within, total = jnp.exp(sums), sums[..., 0] + a[..., :1]
@@ -88,15 +117,11 @@ def ssd(
     decay, new = chunk
     return jnp.exp(decay)[..., None, None] * state + new, state
 
-  state, before = jax.lax.scan(
-    step,
-    state.reshape(batch, *grouped, *state.shape[2:]),
-    (jnp.moveaxis(total[..., -1], 1, 0), added),
-  )
+  decays = jnp.moveaxis(total[..., -1], 1, 0)
+  state, before = jax.lax.scan(step, state, (decays, added))
   carried = jnp.einsum("zkign,kzgrpn->zkigrp", c.astype(WIDE), before)
   y = y + carried * jnp.moveaxis(jnp.exp(total), -1, 2)[..., None]
-  y = y.reshape(batch, -1, heads, x.shape[-1])[:, :length].astype(x.dtype)
-  return y, state.reshape(batch, heads, *state.shape[3:])
+  return state, y.astype(x.dtype)
 
 
 def ssd_step(
