@@ -478,10 +478,9 @@ def test_several_devices_share_a_batch(tmp_path):
   config = tiny()
   config.steps = 2
   one = loop.train(config, tmp_path / "one").metrics
-  env = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
   done = subprocess.run(
     [sys.executable, "-c", MULTI_DEVICE, str(tmp_path / "four")],
-    env={**env, "JAX_PLATFORMS": "cpu"},
+    env={**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "4"},
     capture_output=True,
     text=True,
     check=True,

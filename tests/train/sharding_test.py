@@ -46,10 +46,9 @@ print(json.dumps({{
 
 def test_a_run_whose_parameters_are_shared(tmp_path):
   one = loop.train(config_file.read(CONFIG), tmp_path / "one").metrics
-  env = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
   done = subprocess.run(
     [sys.executable, "-c", EIGHT, str(tmp_path / "eight")],
-    env={**env, "JAX_PLATFORMS": "cpu"},
+    env={**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "8"},
     capture_output=True,
     text=True,
     timeout=300,
