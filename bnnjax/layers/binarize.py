@@ -9,6 +9,7 @@ from collections.abc import Container
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import parse as parse_lib
@@ -141,6 +142,31 @@ def remeasure(model: nnx.Module, layers: Container[str]) -> None:
       if weight.get_metadata(STACKED, False):
         measure = jax.vmap(measure)
       nnx.update(old, measure(weight[...]))
+
+
+def adopt(model: nnx.Module, source: nnx.Module) -> None:
+  """Copies what the binarizers of another model have learned.
+
+  In place, and only where both have the same binarizer of the same shapes at
+  the same path.
+  """
+  theirs = {
+    path: module
+    for path, module in nnx.iter_modules(source)
+    if isinstance(module, Binarize)
+  }
+  for path, mine in nnx.iter_modules(model):
+    other = theirs.get(path)
+    if not isinstance(mine, Binarize) or other is None:
+      continue
+    old, new = nnx.state(mine), nnx.state(other)
+    shapes = [jax.tree.map(jnp.shape, state) for state in (old, new)]
+    if mine.binarizer == other.binarizer and shapes[0] == shapes[1]:
+      nnx.update(mine, jax.tree.map(_like, new, old))
+
+
+def _like(new: jax.Array, old: jax.Array) -> jax.Array:
+  return jax.device_put(new.astype(old.dtype), old.sharding)
 
 
 def _measured(made: Binarizer, weight: jax.Array) -> nnx.State:

@@ -131,7 +131,7 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
       shapes = {k: file.get_slice(k).get_shape() for k in file.keys()}  # noqa: SIM118
     beside = pathlib.Path(source).with_name("config.json")
     if beside.exists():
-      settings = json.loads(beside.read_text())
+      settings = json.loads(beside.read_text(), object_hook=_number)
   shapes = {names.spell(k): shape for k, shape in shapes.items()}
   config = {"name": names.model}
   problems = [
@@ -153,6 +153,11 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
   if problems:
     raise ValueError("The checkpoint cannot be used: " + "; ".join(problems))
   return {**config, **given}
+
+
+def _number(entry: dict[str, Any]) -> Any:
+  """What `transformers` writes as `{"__float__": "Infinity"}`."""
+  return float(entry["__float__"]) if entry.keys() == {"__float__"} else entry
 
 
 def _like(name: str, shapes: Mapping[str, Any]) -> list[tuple[int, ...]]:

@@ -36,6 +36,7 @@ class Classification:
   forward = "__call__"  # the model's method that is trained and counted
   takes = "num_classes"  # argument of a model that this task can use
   reads = ("label",)  # of a batch, beside the inputs
+  causal = False  # whether only models that read from left to right will do
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
   headline, highest_is_best = "accuracy", True  # of the best checkpoint

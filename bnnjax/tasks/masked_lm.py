@@ -76,6 +76,7 @@ class MaskedLM:
   eval_metrics = EvalMetrics
   forward, takes = "token_logits", "vocab"
   reads = ("label",)  # windows of one text have none, nor [CLS] and [SEP]
+  causal = False
   headline, highest_is_best = "accuracy", True
 
   def __init__(

@@ -55,7 +55,7 @@ class Checkpoints:
     self._managers[kind].save(
       step,
       args=ocp.args.Composite(
-        state=ocp.args.StandardSave(state),
+        state=ocp.args.PyTreeSave(state),
         data=grain.checkpoint.CheckpointSave(data),
         info=ocp.args.JsonSave(info),
       ),
@@ -90,13 +90,15 @@ class Checkpoints:
     return step
 
   def restore(
-    self, kind: str, state: Any, data: Any = None
+    self, kind: str, state: Any, data: Any = None, *, partial: bool = False
   ) -> tuple[Any, dict[str, Any]]:
     """Reads a checkpoint into the structure and sharding of `state`.
 
     Args:
       kind: `"last"` or `"best"`.
       state: arrays or `jax.ShapeDtypeStruct`s with shardings.
+      partial: whether the checkpoint may hold more than `state` has, which is
+        then not read.
       data: iterator whose position is set, in place.
 
     Returns:
@@ -106,8 +108,13 @@ class Checkpoints:
       ValueError: there is no such checkpoint.
     """
     step = self._step(kind)
+    wanted = jax.tree.map(_abstract, state)
     parts = {
-      "state": ocp.args.StandardRestore(jax.tree.map(_abstract, state)),
+      "state": ocp.args.PyTreeRestore(
+        wanted,
+        restore_args=ocp.checkpoint_utils.construct_restore_args(wanted),
+        partial_restore=partial,
+      ),
       "info": ocp.args.JsonRestore(),
     }
     if data is not None:

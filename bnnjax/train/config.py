@@ -207,7 +207,7 @@ def _check_task(task: str, model: str) -> None:
       f"Task {task!r} needs a model with the argument `{wanted.takes}` and the"
       f" method `{wanted.forward}`: {model!r} is another kind of model."
     )
-  if getattr(wanted, "causal", False) and not hasattr(made, "empty_caches"):
+  if wanted.causal and not hasattr(made, "empty_caches"):
     raise ValueError(
       f"Task {task!r} needs a model that reads from left to right, such as"
       f" 'mamba' or 'decoder': {model!r} does not."

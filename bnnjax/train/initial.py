@@ -3,11 +3,13 @@
 import dataclasses
 from typing import Any
 
+import jax
 from etils import epath
 from flax import nnx
 from ml_collections import ConfigDict
 
 from bnnjax.core import registry
+from bnnjax.layers import binarize
 from bnnjax.layers.attention import Attention
 from bnnjax.models import pretrained
 from bnnjax.train import inputs, setup
@@ -18,8 +20,9 @@ from bnnjax.train.state import Network
 def load(config: ConfigDict, network: Network) -> Any:
   """Parameters and running statistics of `config.init`, as a network has them.
 
-  Latent weights take the float weights; what measures them (a learned scale)
-  starts again from them. Attention that shares queries and keys leaves the
+  Latent weights take the float weights. A binarizer that the other run has at
+  the same place goes on with what it has learned (scales, thresholds); any other
+  starts again, a learned scale from the weights. Attention that shares queries and keys leaves the
   other's keys out.
 
   Args:
@@ -30,10 +33,19 @@ def load(config: ConfigDict, network: Network) -> Any:
     ValueError: no run or file there, no table of names for it, another
       vocabulary or network, parameters that do not fit (all listed).
   """
+  # Off the accelerator, of which one may not hold what all of them share.
+  with jax.default_device(jax.local_devices(backend="cpu")[0]):
+    return _load(config, network)
+
+
+def _load(config: ConfigDict, network: Network) -> Any:
+  theirs = None
   if config.init.endswith(".safetensors"):
     source, names = config.init, _family(config)
   else:
-    source, names = _trained(config)
+    theirs = _trained(config)
+    source = {k: v[...] for k, v in pretrained.weights(theirs).items()}
+    names = pretrained.own_names(source)
   params, rest = network.variables(config.seed)
   model = network.merge({"params": params, "rest": rest})
   shared = tuple(
@@ -43,6 +55,8 @@ def load(config: ConfigDict, network: Network) -> Any:
   )
   names = dataclasses.replace(names, strangers=shared)
   pretrained.load(model, source, names)
+  if theirs is not None:
+    binarize.adopt(model, theirs)
   _, params, rest = nnx.split(model, nnx.Param, ...)
   return {
     k: nnx.to_pure_dict(v) for k, v in (("params", params), ("rest", rest))
@@ -72,11 +86,9 @@ def _family(config: ConfigDict) -> pretrained.Names:
   return names
 
 
-def _trained(config: ConfigDict) -> tuple[dict[str, Any], pretrained.Names]:
-  """Variables of a trained run by path, those of binarizers left out."""
+def _trained(config: ConfigDict) -> nnx.Module:
+  """The model of a trained run."""
   theirs = workdir_lib.read_config(config.init)
   inputs.check_vocabulary(config, theirs)
   network, state, _ = setup.restore(theirs, config.init, "last")
-  variables = pretrained.weights(network.merge(state))
-  tensors = {path: variable[...] for path, variable in variables.items()}
-  return tensors, pretrained.own_names(tensors)
+  return network.merge(state)

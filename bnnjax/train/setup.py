@@ -23,7 +23,7 @@ from bnnjax.train import config as config_lib
 from bnnjax.train import inputs, optim, sharding
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
-from bnnjax.train.state import Network, State
+from bnnjax.train.state import Network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +167,7 @@ def load_teacher(
   for stage in stages:
     student = stage.network.abstract
     task.check_teacher(student, network.abstract, example_of(config))
-  return network, {k: state[k] for k in ("params", "rest")}
+  return network, state
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
@@ -180,15 +180,15 @@ def restore(
   workdir: epath.PathLike,
   kind: str,
   mesh: Mesh | None = None,
-) -> tuple[Network, State, dict[str, Any]]:
-  """Network, state and info of a checkpoint.
+) -> tuple[Network, Any, dict[str, Any]]:
+  """Network, its variables (`params` and `rest`), and info of a checkpoint.
 
   Args:
     config: of the run.
     workdir: of the run.
     kind: `"last"` or `"best"`.
-    mesh: of devices that share the state, see `sharding`; by default each has
-      all of it.
+    mesh: of devices that share the variables, see `sharding`; by default the
+      run's, or where it does not fit the devices here, each has all of them.
 
   Raises:
     ValueError: there is no such checkpoint.
@@ -197,12 +197,10 @@ def restore(
   try:
     info = checkpoints.info(kind)
     stage = stage_at(plan(config, info["steps"]), checkpoints.latest(kind))
-    state, info = checkpoints.restore(
-      kind,
-      sharding.abstract_state(
-        stage.network, stage.optimizer, mesh or sharding.make_mesh()
-      ),
-    )
+    mesh = mesh or sharding.fitting_mesh(**config.mesh.to_dict())
+    whole = sharding.abstract_state(stage.network, stage.optimizer, mesh)
+    wanted = {k: whole[k] for k in ("params", "rest")}
+    state, info = checkpoints.restore(kind, wanted, partial=True)
   finally:
     checkpoints.close()
   return stage.network, state, info

@@ -46,6 +46,12 @@ def make_mesh(fsdp: int = 1, tensor: int = 1) -> Mesh:
   return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
+def fitting_mesh(fsdp: int, tensor: int) -> Mesh:
+  """As `make_mesh`, or where the numbers do not fit, each device has all."""
+  fits = jax.device_count() % (fsdp * tensor) == 0
+  return make_mesh(fsdp, tensor) if fits else make_mesh()
+
+
 def names(path: tuple[Any, ...], variable: nnx.Variable) -> Names:
   """The mesh axis that shares each axis of a parameter.
 

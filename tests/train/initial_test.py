@@ -41,7 +41,7 @@ def test_a_student_starts_from_a_float_run(tmp_path):
   config.init = init
   got, _ = started(config, tmp_path)
   got = {".".join(map(str, path)): value for path, value in got}
-  tensors, _ = initial._trained(config)
+  tensors = pretrained.weights(initial._trained(config))
   kernels = [k for k in tensors if k.endswith("kernel")]
   assert kernels
   for name, want in tensors.items():
@@ -53,6 +53,20 @@ def test_a_student_starts_from_a_float_run(tmp_path):
     axes = tuple(range(kernel.ndim - 1))
     want = np.mean(np.abs(kernel), axes, keepdims=True)
     np.testing.assert_allclose(got[name], want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", ["fbi_llm", "ste|learned"])
+def test_equal_binarizers_go_on(tmp_path, weight):
+  """Learned scales of a 1-bit run are kept, unless the student has others."""
+  init = trained(tmp_path, weight=weight, act="ste")
+  config = tiny()
+  config.model.update(weight=weight, act="ste")
+  config.init = init
+  config.epochs, config.steps = 0.0, 0
+  kept = loop.train(config, tmp_path / "kept").metrics
+  assert kept == evaluate.evaluate(init)
+  config.model.weight = "ste|channel_l1"
+  assert loop.train(config, tmp_path / "other").metrics != kept
 
 
 def test_a_run_of_no_epoch_measures_what_it_starts_from(tmp_path):
@@ -223,7 +237,7 @@ def test_a_transform_alone_measures_nothing(tmp_path):
   config.init = init
   got, _ = started(config, tmp_path)
   got = {".".join(map(str, path)): value for path, value in got}
-  tensors, _ = initial._trained(config)
+  tensors = pretrained.weights(initial._trained(config))
   assert set(got) == set(tensors)
   for name, want in tensors.items():
     np.testing.assert_array_equal(got[name], want, err_msg=name)

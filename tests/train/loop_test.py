@@ -16,7 +16,7 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import evaluate, loop, setup
+from bnnjax.train import evaluate, loop, setup, sharding
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.state import Network
 
@@ -160,8 +160,12 @@ def test_stage_without_restart_keeps_the_schedule(tmp_path):
   config.optim.latent = {"lr": 0.01}
   config.stages = ({"until": 4, "model": {"weight": None}}, {"until": 1.0})
   loop.train(config, tmp_path / "run")
-  _, state, _ = setup.restore(
-    config_lib.resolve(config), tmp_path / "run", "last"
+  stage = setup.plan(config_lib.resolve(config), config.steps)[-1]
+  state, _ = Checkpoints(tmp_path / "run", create=False).restore(
+    "last",
+    sharding.abstract_state(
+      stage.network, stage.optimizer, sharding.make_mesh()
+    ),
   )
   paths = jax.tree_util.tree_leaves_with_path(state["opt"])
   counts = {int(x) for p, x in paths if "count" in jax.tree_util.keystr(p)}
