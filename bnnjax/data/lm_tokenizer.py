@@ -11,6 +11,7 @@ No character is lost, but for those that `Chars` has not seen. Unlike
 import itertools
 import json
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -21,7 +22,10 @@ from bnnjax.data import sources
 NAMES = ("bpe", "bytes", "chars")
 BPE_FILE = pathlib.Path(__file__).parent / "embedded" / "plays_mini.bpe.json"
 UNKNOWN = 0  # of `chars`
-_SAMPLE = "Ab  é\n\n don't 12 \t…"  # what a tokenizer must give back as it was
+_CUT = re.compile(r"(?<=\S\n)(?=\S)")
+_SAMPLE = (
+  "Ab  ée\u0301\n\n don't 12 \t…"  # what a tokenizer must give back as it was
+)
 
 
 class LmTokenizer:
@@ -101,7 +105,9 @@ class Chars(LmTokenizer):
 class Bpe(LmTokenizer):
   """Byte-level byte-pair encoding (Sennrich et al. 2016; GPT-2's alphabet).
 
-  Every line, with its end, is encoded by itself: memory then stays small.
+  A text is encoded in pieces, cut where no token could go on (after a single
+  line end between two words): memory then stays small. Unicode's normal form C
+  of published vocabularies is left out, no character must change.
 
   Args:
     path: a `tokenizer.json` of the `tokenizers` library.
@@ -123,6 +129,8 @@ class Bpe(LmTokenizer):
       self._encoder = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises no narrower one
       raise ValueError(f"{path} is no tokenizer: {error}.") from error
+    if isinstance(self._encoder.normalizer, tokenizers.normalizers.NFC):
+      self._encoder.normalizer = None
     try:
       super().__init__(_pieces(self._encoder))
       kept = self.decode(self.encode(_SAMPLE)) == _SAMPLE
@@ -136,7 +144,7 @@ class Bpe(LmTokenizer):
 
   def encode(self, text):
     encoded = self._encoder.encode_batch_fast(
-      text.splitlines(keepends=True), add_special_tokens=False
+      _CUT.split(text), add_special_tokens=False
     )
     ids = itertools.chain.from_iterable(line.ids for line in encoded)
     return np.fromiter(ids, np.int32)
@@ -183,15 +191,17 @@ def train_bpe(text: str, size: int) -> str:
   if size < 256:
     raise ValueError(f"`size` must be at least 256, the bytes: got {size}.")
   level = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+  # No token goes over a line's end: spaces before it belong to it.
+  lines = tokenizers.pre_tokenizers.Split("\n", "merged_with_previous")
   encoder = tokenizers.Tokenizer(tokenizers.models.BPE())
-  encoder.pre_tokenizer = level
+  encoder.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([lines, level])
   encoder.decoder = tokenizers.decoders.ByteLevel()
   trainer = tokenizers.trainers.BpeTrainer(
     vocab_size=size,
     initial_alphabet=sorted(level.alphabet()),
     show_progress=False,
   )
-  encoder.train_from_iterator(text.splitlines(keepends=True), trainer)
+  encoder.train_from_iterator(_CUT.split(text), trainer)
   return json.dumps(json.loads(encoder.to_str()), ensure_ascii=False) + "\n"
 
 

@@ -66,12 +66,4 @@ def read(path: str) -> str:
       f"No text file {str(file)!r}: give the `path` of one"
       " (`data.options.path`)."
     )
-  data = file.read_bytes()
-  try:
-    return data.decode("utf-8")
-  except UnicodeDecodeError as error:
-    raise ValueError(
-      f"{file} is not UTF-8: byte 0x{data[error.start]:02x} at offset"
-      f" {error.start}. Convert it first, such as with `iconv -f latin1 -t"
-      " utf-8`."
-    ) from error
+  return sources.from_utf8(file.read_bytes(), str(file))

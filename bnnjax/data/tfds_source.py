@@ -76,7 +76,7 @@ def _images(records: list[Record], key: str) -> Inputs:
 def _tokens(
   records: list[Record], keys: Sequence[str], encoder: wordpiece.Tokenizer
 ) -> Inputs:
-  texts = [tuple(r[key].decode() for key in keys) for r in records]
+  texts = [tuple(_text(r, key) for key in keys) for r in records]
   return encoder.encode([t if len(keys) == 2 else t[0] for t in texts])
 
 
@@ -89,7 +89,11 @@ def _joined(builder: Any, name: str, keys: Sequence[str], split: str) -> str:
     )
   sources.check_split(name, split, builder.info.splits)
   records = builder.as_data_source(split=split)
-  return "".join(r[keys[0]].decode() + END for r in records)
+  return "".join(_text(r, keys[0]) + END for r in records)
+
+
+def _text(record: Record, key: str) -> str:
+  return sources.from_utf8(record[key], f"The feature {key!r} of a record")
 
 
 @registry.register("source", "tfds")

@@ -71,6 +71,9 @@ def ssd(
     if size < 1:
       raise ValueError(f"`{name}` must be at least 1, got {size}.")
   batch, length, heads, _ = x.shape
+  if length == 1:  # sampling: a third of the time
+    y, state = ssd_step(*(t[:, 0] for t in (x, a, b, c)), state)
+    return y[:, None], state
   groups, size = b.shape[2], min(chunk, length)
   count = -(-length // size)
   segments = -(-count // segment)
@@ -135,7 +138,11 @@ def ssd_step(
 
   Returns:
     `y [B, H, P]` in the dtype of `x`, and the new state.
+
+  Raises:
+    ValueError: as `ssd`, of one token.
   """
+  state = _checked(*(t[:, None] for t in (x, a, b, c)), state)
   copies = x.shape[1] // b.shape[1]
   b, c = (jnp.repeat(t.astype(WIDE), copies, axis=1) for t in (b, c))
   decay = jnp.exp(a.astype(WIDE))[..., None, None]

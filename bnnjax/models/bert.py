@@ -19,6 +19,7 @@ from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from bnnjax.models.classifier import pick
+from bnnjax.models.tokens import check_tokens
 
 INIT = nnx.initializers.truncated_normal(0.02)
 HEAD_FEATURES = 64  # of one attention head, in every published size
@@ -156,6 +157,7 @@ class BERT(nnx.Module):
     self.head = (
       Linear(size, num_classes, dtype=dtype, rngs=rngs) if num_classes else None
     )
+    self.vocab = vocab
     self.max_len = max_len
 
   def encode(
@@ -179,7 +181,8 @@ class BERT(nnx.Module):
       `[B, T, features]`.
 
     Raises:
-      ValueError: a sequence longer than `max_len`, a mask of another shape.
+      ValueError: a sequence longer than `max_len`, a mask of another shape, or
+        tokens outside the vocabulary (not under `jit`).
     """
     length = tokens.shape[-1]
     if length > self.max_len:
@@ -193,6 +196,7 @@ class BERT(nnx.Module):
         f"`mask` must have the shape of the tokens, {tokens.shape}: got"
         f" {mask.shape}."
       )
+    check_tokens(tokens, self.vocab)
     types = jnp.zeros_like(tokens) if types is None else types
     x = self.word(tokens, mode) + self.type(types, mode)
     x = self.norm(x + self.position(jnp.arange(length), mode))

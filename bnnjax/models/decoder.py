@@ -20,6 +20,7 @@ from bnnjax.layers.cache import Cache
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.models.classifier import pick
+from bnnjax.models.tokens import check_tokens
 
 INIT = nnx.initializers.normal(0.02)
 ROTARY = 10_000.0
@@ -138,7 +139,10 @@ class Decoder(nnx.Module):
   ):
     given = (features, blocks, heads, hidden)
     plan = pick("decoder variant", variant, VARIANTS)
-    plan = Plan(*(g or p for g, p in zip(given, plan)))
+    plan = Plan(*(p if g is None else g for g, p in zip(given, plan)))
+    for name, size in plan._asdict().items():
+      if size < 1:
+        raise ValueError(f"`{name}` must be at least 1, got {size}.")
     self.embedding = nnx.Param(INIT(rngs.params(), (vocab, plan.features)))
     self.blocks = nnx.List(
       DecoderBlock(
@@ -167,6 +171,7 @@ class Decoder(nnx.Module):
     *,
     mask: jax.Array | None = None,
     caches: Sequence[Cache] | None = None,
+    last: bool = False,
   ) -> Any:
     """Scores of the next token at every place.
 
@@ -175,13 +180,16 @@ class Decoder(nnx.Module):
       mode: on whose behalf.
       mask: bool `[B, keys]`, False for padding.
       caches: of the tokens before, one a block; see `empty_caches`.
+      last: score only what comes after the last token.
 
     Returns:
-      `[B, T, vocab]`; with caches, that and the new caches.
+      `[B, T, vocab]` (`[B, 1, vocab]`); with caches, that and the new caches.
 
     Raises:
-      ValueError: a sequence longer than `max_len`.
+      ValueError: a sequence longer than `max_len`, or tokens outside the
+        vocabulary (where their values are known: not under `jit`).
     """
+    check_tokens(tokens, self.vocab)
     if tokens.shape[-1] > self.max_len:
       raise ValueError(
         f"A sequence of {tokens.shape[-1]} tokens is longer than `max_len` ="
@@ -197,7 +205,7 @@ class Decoder(nnx.Module):
         x, cache = x
         new.append(cache)
       sow(self, mode, hidden_states=x)
-    logits = self.head(self.norm(x), mode)
+    logits = self.head(self.norm(x[:, -1:] if last else x), mode)
     return logits if caches is None else (logits, new)
 
   def empty_caches(self, batch: int, tokens: int | None = None) -> list[Cache]:

@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 
 from bnnjax.core.progress import DEPLOYED
+from bnnjax.models.tokens import check_tokens
 
 
 def generate(
@@ -24,6 +25,7 @@ def generate(
   length: int,
   *,
   key: jax.Array,
+  vocab: int | None = None,
   temperature: float = 1.0,
   top_k: int = 0,
   top_p: float = 1.0,
@@ -31,10 +33,13 @@ def generate(
   """Draws the next `length` tokens, by the deployed network.
 
   Args:
-    model: called as `model(tokens, mode, caches=...)`, with `empty_caches`.
+    model: called as `model(tokens, mode, caches=..., last=True)`, with
+      `empty_caches`.
     prompt: int `[B, T]`, T at least 1.
     length: tokens to draw.
     key: random numbers; each step folds its number in.
+    vocab: entries that may be drawn, the first of them; by default all. A
+      vocabulary may have been padded.
     temperature, top_k, top_p: see `draw`.
 
   Returns:
@@ -53,12 +58,8 @@ def generate(
   if length < 1:
     raise ValueError(f"`length` must be at least 1, got {length}.")
   check_drawing(temperature, top_k, top_p)
-  vocab, longest = model.vocab, getattr(model, "max_len", None)
-  if not 0 <= prompt.min() <= prompt.max() < vocab:
-    raise ValueError(
-      f"The prompt has tokens {prompt.min()} .. {prompt.max()}, the vocabulary"
-      f" {vocab} entries, from 0."
-    )
+  check_tokens(prompt, model.vocab)
+  longest = getattr(model, "max_len", None)
   room = prompt.shape[1] + length - 1  # the last is drawn, not read
   if longest is not None and room > longest:
     raise ValueError(
@@ -67,23 +68,31 @@ def generate(
       " (`max_len`)."
     )
   graphdef, state = nnx.split(model)
-
-  @functools.partial(jax.jit, donate_argnums=1)
-  def advance(state, caches, tokens, key):
-    model = nnx.merge(graphdef, state)
-    logits, caches = model(tokens, DEPLOYED, caches=caches)
-    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-    return draw(logits[:, -1], key, **options), caches
+  options = (("temperature", temperature), ("top_k", top_k), ("top_p", top_p))
 
   def tokens():
     last, caches = jnp.asarray(prompt), model.empty_caches(len(prompt), room)
     for number in range(length):
       now = jax.random.fold_in(key, number)
-      last, caches = advance(state, caches, last, now)
+      last, caches = _advance(
+        graphdef, vocab, options, state, caches, last, now
+      )
       yield np.asarray(last)
       last = last[:, None]
 
   return tokens()
+
+
+@functools.partial(
+  jax.jit,
+  static_argnames=("graphdef", "vocab", "options"),
+  donate_argnames="caches",
+)
+def _advance(graphdef, vocab, options, state, caches, tokens, key):
+  """The token after `tokens`, and the caches with them."""
+  model = nnx.merge(graphdef, state)
+  logits, caches = model(tokens, DEPLOYED, caches=caches, last=True)
+  return draw(logits[:, -1, :vocab], key, **dict(options)), caches
 
 
 def check_drawing(temperature: float, top_k: int, top_p: float) -> None:

@@ -20,6 +20,7 @@ from bnnjax.layers.mamba1 import Mamba1
 from bnnjax.layers.ssm import Mamba2, SSMCache
 from bnnjax.layers.stack import Stack
 from bnnjax.models.classifier import pick
+from bnnjax.models.tokens import check_tokens
 
 INIT = nnx.initializers.normal(0.02)
 EPSILON = 1e-5
@@ -126,7 +127,8 @@ class Mamba(nnx.Module):
     rngs: nnx.Rngs,
   ):
     plan = pick("Mamba variant", variant, VARIANTS)
-    features = features or plan.features
+    features = plan.features if features is None else features
+    blocks = plan.blocks if blocks is None else blocks
     mixer = pick("Mamba kind", kind, KINDS)
     options = {"expand": expand, "conv": conv, "chunk": chunk}
     options |= {"weight": weight, "act": act, "dtype": dtype}
@@ -137,7 +139,7 @@ class Mamba(nnx.Module):
     self.embedding = nnx.Param(INIT(rngs.params(), (vocab, features)))
     self.blocks = Stack(
       lambda rngs: MambaBlock(features, mixer, rngs=rngs, **options),
-      blocks or plan.blocks,
+      blocks,
       remat=remat,
       rngs=rngs,
     )
@@ -150,6 +152,7 @@ class Mamba(nnx.Module):
     mode: Mode = DEPLOYED,
     *,
     caches: SSMCache | None = None,
+    last: bool = False,
   ) -> Any:
     """Scores of the next token at every place.
 
@@ -157,18 +160,22 @@ class Mamba(nnx.Module):
       tokens: int `[B, T]`, of any length.
       mode: on whose behalf.
       caches: of the tokens before, see `empty_caches`.
+      last: score only what comes after the last token.
 
     Returns:
-      `[B, T, vocab]`, float32; with caches, that and the new caches.
+      `[B, T, vocab]` (`[B, 1, vocab]`), float32; with caches, that and the new
+      caches.
 
     Raises:
-      ValueError: no token, or caches of another shape.
+      ValueError: no token, tokens outside the vocabulary (where their values
+        are known: not under `jit`), or caches of another shape.
     """
+    check_tokens(tokens, self.vocab)
     x = self.embedding[...][tokens]
     sow(self, mode, hidden_states=x)
     x = self.blocks(x, mode, caches=caches)
     x, caches = x if caches is not None else (x, None)
-    x = self.norm(x)
+    x = self.norm(x[:, -1:] if last else x)
     words = self.embedding[...].astype(x.dtype)
     with jax.named_scope("head"):
       logits = jnp.einsum(

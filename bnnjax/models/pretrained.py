@@ -37,6 +37,7 @@ __all__ = [
   "weights",
 ]  # fmt: skip
 
+ENDINGS = (".safetensors", ".safetensors.index.json")  # of files it reads
 Source = str | os.PathLike | Mapping[str, Any]
 Place = tuple[str, int | None]  # a variable, and a layer of a stacked one
 
@@ -69,7 +70,7 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
 
   Args:
     model: any module with the variables that the table names.
-    source: a safetensors file, or its tensors by name.
+    source: a safetensors file, the index of several, or tensors by name.
     names: what the tensors are called.
 
   Returns:
@@ -81,7 +82,9 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
   """
   tensors = source
   if not isinstance(source, Mapping):
-    tensors = safetensors.numpy.load_file(source)
+    tensors = {}
+    for file in _files(source):
+      tensors |= safetensors.numpy.load_file(file)
   variables = weights(model)
   places = _places(variables, names)
   found, problems = _assign(tensors, places, names)
@@ -111,7 +114,7 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
   """Arguments of `models.build` for the network of a checkpoint.
 
   Args:
-    source: a safetensors file, or its tensors by name.
+    source: a safetensors file, the index of several, or tensors by name.
     names: what the tensors are called.
     **given: arguments that override what is found; necessary for those that
       shapes do not show (`heads`) where no `config.json` lies beside the file.
@@ -127,8 +130,11 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
   if isinstance(source, Mapping):
     shapes = {k: v.shape for k, v in source.items()}
   else:
-    with safetensors.safe_open(source, "numpy") as file:
-      shapes = {k: file.get_slice(k).get_shape() for k in file.keys()}  # noqa: SIM118
+    shapes = {}
+    for path in _files(source):
+      with safetensors.safe_open(path, "numpy") as file:
+        names_in = file.keys()
+        shapes |= {k: file.get_slice(k).get_shape() for k in names_in}
     beside = pathlib.Path(source).with_name("config.json")
     if beside.exists():
       settings = json.loads(beside.read_text(), object_hook=_number)
@@ -153,6 +159,22 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
   if problems:
     raise ValueError("The checkpoint cannot be used: " + "; ".join(problems))
   return {**config, **given}
+
+
+def _files(source: str | os.PathLike) -> list[pathlib.Path]:
+  """A safetensors file, or those that an index of them lists.
+
+  Raises:
+    ValueError: the index lists a file that is not there.
+  """
+  path = pathlib.Path(source)
+  if not path.name.endswith(ENDINGS[1]):
+    return [path]
+  listed = set(json.loads(path.read_text())["weight_map"].values())
+  files = [path.with_name(name) for name in sorted(listed)]
+  if lacking := [file.name for file in files if not file.exists()]:
+    raise ValueError(f"{path} lists files that are not there: {lacking}.")
+  return files
 
 
 def _number(entry: dict[str, Any]) -> Any:

@@ -26,7 +26,8 @@ def load(config: ConfigDict, network: Network) -> Any:
   other's keys out.
 
   Args:
-    config: resolved, `init` a trained run's workdir or a `.safetensors` file.
+    config: resolved, `init` a trained run's workdir, a `.safetensors` file, or
+      the `.safetensors.index.json` of several.
     network: of the first stage.
 
   Raises:
@@ -40,7 +41,7 @@ def load(config: ConfigDict, network: Network) -> Any:
 
 def _load(config: ConfigDict, network: Network) -> Any:
   theirs = None
-  if config.init.endswith(".safetensors"):
+  if config.init.endswith(pretrained.ENDINGS):
     source, names = config.init, _family(config)
   else:
     theirs = _trained(config)

@@ -58,6 +58,10 @@ def sample(
       f" data {config.data.name!r} now give {len(tokenizer)}: the text was"
       " changed."
     )
+  try:
+    prompt.encode()
+  except UnicodeEncodeError as error:
+    raise ValueError(f"The prompt is not UTF-8: got {prompt!r}.") from error
   tokens = tokenizer.encode(prompt)
   if tokenizer.decode(tokens) != prompt:
     kept = set(tokenizer.decode(tokens))
@@ -69,6 +73,7 @@ def sample(
     np.tile(tokens, (batch, 1)),
     length,
     key=jax.random.key(seed),
+    vocab=len(tokenizer),
     **drawing,
   )
   return _pieces(tokenizer, drawn, batch)

@@ -70,8 +70,14 @@ def _inputs_of(config: ConfigDict) -> dict[str, Any]:
       raise ValueError(
         f"`model.max_len` is {longest}, but the texts have {shape[0]} tokens."
       )
-    given = {} if "max_len" in config.model else {"max_len": longest}
-    return {"vocab": config.data.vocab, **given}
+    entries = config.model.get("vocab", config.data.vocab)
+    if entries < config.data.vocab:
+      raise ValueError(
+        f"`model.vocab` is {entries}, but the texts have tokens of"
+        f" {config.data.vocab} entries."
+      )
+    given = {"max_len": longest, "vocab": entries}
+    return {k: v for k, v in given.items() if k not in config.model}
   if "vocab" in takes and "image_shape" not in takes:
     raise ValueError(
       f"The model {name!r} reads text, but the data are images (`data.vocab` is"
@@ -166,6 +172,11 @@ def load_teacher(
   network, state, _ = restore(theirs, workdir, "last", whole.mesh)
   for stage in stages:
     student = stage.network.abstract
+    if task.takes == "vocab" and student.vocab != network.abstract.vocab:
+      raise ValueError(
+        "Teacher and student differ in `model.vocab`:"
+        f" {network.abstract.vocab} and {student.vocab}."
+      )
     task.check_teacher(student, network.abstract, example_of(config))
   return network, state
 

@@ -86,6 +86,28 @@ def test_bpe_is_a_function_of_the_text(tmp_path):
   assert len(tokenizer.encode(text)) < len(text) // 2
 
 
+def test_pieces_have_the_tokens_of_the_whole(tmp_path):
+  """Spaces after a line's end, empty lines, and a normal form left out."""
+  text = "if a:\n    b = 1\n\n    c = 2\n\t\nd\n e\r\nf " * 9
+  level = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+  made = tokenizers.Tokenizer(tokenizers.models.BPE())
+  made.pre_tokenizer = level
+  made.decoder = tokenizers.decoders.ByteLevel()
+  trainer = tokenizers.trainers.BpeTrainer(
+    vocab_size=300,
+    initial_alphabet=level.alphabet(),
+    show_progress=False,
+  )
+  made.train_from_iterator([text], trainer)
+  made.normalizer = tokenizers.normalizers.NFC()
+  path = tmp_path / "vocab.json"
+  made.save(str(path))
+  tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+  assert any(b"\n " in piece for piece in tokenizer.pieces)
+  np.testing.assert_array_equal(tokenizer.encode(text), made.encode(text).ids)
+  assert tokenizer.decode(tokenizer.encode("e\u0301")) == "e\u0301"
+
+
 def test_published_vocabularies_with_special_entries_and_holes(tmp_path):
   made = json.loads(lm_tokenizer.train_bpe("a b", 256))
   model = made["model"]["vocab"]

@@ -216,6 +216,12 @@ def test_errors(change, message):
       run(**given)
 
 
+def test_a_step_checks_its_state():
+  (x, a, b, c), state = operands(0, *SIZES, 2)
+  with pytest.raises(ValueError, match="must be .* got \\(1, 1, 1, 1\\)"):
+    ssd_step(x[:, 0], a[:, 0], b[:, 0], c[:, 0], state[:1, :1, :1, :1])
+
+
 @pytest.mark.parametrize("name", ["chunk", "segment"])
 def test_nothing_is_empty(name):
   given, _ = operands(0, *SIZES, 2)

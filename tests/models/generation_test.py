@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from bnnjax.models import generation
 from bnnjax.models.decoder import Decoder
 from bnnjax.models.generation import draw, generate
+from bnnjax.models.mamba import Mamba
 
 PROBS = np.array([0.1, 0.4, 0.2, 0.3])
 SIZES = {
@@ -69,11 +71,40 @@ def test_a_key_is_a_text(model):
   assert text(0) != text(1)
 
 
+def test_two_texts_are_one_program(model):
+  programs = []
+  for seed in (0, 1):
+    list(generate(model, [[1, 2]], 3, key=jax.random.key(seed), top_k=7))
+    programs.append(generation._advance._cache_size())
+  assert programs[0] == programs[1]
+
+
+def test_what_pads_the_vocabulary_is_not_drawn(model):
+  drawn = generate(model, [[1]] * 64, 2, key=jax.random.key(0), vocab=3)
+  assert {int(t) for tokens in drawn for t in tokens} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+  ("build", "sizes"), [(Decoder, SIZES), (Mamba, {"vocab": 11, "blocks": 1})]
+)
+def test_tokens_outside_the_vocabulary(build, sizes):
+  model = build(**sizes, variant="tiny", rngs=nnx.Rngs(0))
+  for token in (-1, 11):
+    with pytest.raises(ValueError, match=rf"must be 0 \.\. 10, .*{token}"):
+      model(jnp.array([[3, token]]))
+
+
+@pytest.mark.parametrize("build", [Decoder, Mamba])
+def test_no_block(build):
+  with pytest.raises(ValueError, match="at least one layer|`blocks` must be"):
+    build(vocab=11, features=64, blocks=0, variant="tiny", rngs=nnx.Rngs(0))
+
+
 @pytest.mark.parametrize(
   ("changes", "message"),
   [
     ({"prompt": [[]]}, "at least one token"),
-    ({"prompt": [[3, 11]]}, r"tokens 3 \.\. 11, the vocabulary 11"),
+    ({"prompt": [[3, 11]]}, r"must be 0 \.\. 10, .*: got 3 \.\. 11"),
     ({"length": 0}, "`length` must be at least 1"),
     ({"length": 12}, r"2 \+ 12 tokens, .* has positions for 12"),
     ({"temperature": -1.0}, "`temperature` must be 0 or above"),

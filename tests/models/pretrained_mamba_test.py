@@ -150,3 +150,25 @@ def test_config_refuses_other_networks(tmp_path):
     "no tensor backbone.layers.0.mixer.norm.weight to show `expand`" in message
   )
   assert "time_step_limit" not in message
+
+
+def test_the_index_of_several_files(tmp_path):
+  tensors, files = checkpoint(), {}
+  for number, name in enumerate(sorted(tensors)):
+    files.setdefault(f"part-{number % 2}.safetensors", {})[name] = tensors[name]
+  for file, part in files.items():
+    safetensors.numpy.save_file(part, tmp_path / file)
+  index = tmp_path / "model.safetensors.index.json"
+  where = {name: file for file, part in files.items() for name in part}
+  index.write_text(json.dumps({"weight_map": where}))
+  (tmp_path / "config.json").write_text(
+    json.dumps({"time_step_limit": [0.0, {"__float__": "Infinity"}]})
+  )
+  assert config_of(index, MAMBA2) == {"name": "mamba", **SIZES}
+  model = models.build({"name": "mamba", **SIZES}, rngs=nnx.Rngs(0))
+  assert load(model, index, MAMBA2) == ()
+  words = tensors["backbone.embeddings.weight"]
+  np.testing.assert_array_equal(model.embedding[...], words)
+  (tmp_path / "part-1.safetensors").unlink()
+  with pytest.raises(ValueError, match=r"not there: \['part-1.safetensors'\]"):
+    load(model, index, MAMBA2)

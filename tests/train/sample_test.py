@@ -63,6 +63,7 @@ def test_command(workdir, capsys):
   [
     ({"prompt": "\u0101x\u0102"}, "lacks 'x'"),
     ({"prompt": ""}, "at least one token"),
+    ({"prompt": "\udcff"}, r"The prompt is not UTF-8: got '\\udcff'"),
     ({"batch": 0}, "`batch` must be at least 1"),
     ({"top_p": 2.0}, "`top_p` must be in"),
     ({"workdir": "runs/nowhere"}, "runs/nowhere"),

@@ -131,6 +131,19 @@ def test_teacher_must_read_the_same_vocabulary(finished):
       match=rf"same vocabulary.*{field}` is '' there and 'mine' here",
     ):
       setup.load_teacher(other, task, ())
+  task = tasks.build(
+    {"name": "masked_lm", "distill": {"teacher": str(workdir)}}
+  )
+  other = tiny()
+  other.model.vocab = 48
+  with pytest.raises(ValueError, match=r"differ in `model.vocab`: 40 and 48"):
+    setup.load_teacher(other, task, setup.plan(other, 1))
+
+
+def test_a_vocabulary_may_be_padded():
+  config = tiny()
+  config.model.vocab = 48
+  assert setup.network_of(config).abstract.word.table.shape[0] == 48
 
 
 @pytest.mark.parametrize(
@@ -148,7 +161,7 @@ def test_teacher_must_read_the_same_vocabulary(finished):
     ({"data.name": "fake", "data.options": {}}, r"`data.vocab` is 40, but 'fake' holds images \(0\)"),
     ({"model": {"name": "mlp"}}, "'mlp' reads images, but the data are text .* 'bert'"),
     ({"model": {"name": "decoder"}}, "'classification' needs a model with the argument `num_classes`"),
-    ({"model.vocab": 9}, "`model.vocab` is decided by the data"),
+    ({"model.vocab": 9}, "`model.vocab` is 9, but the texts have tokens of 40"),
     ({"data.name": "wordnet_min", "data.options": {}}, "Did you mean 'wordnet_mini'"),
   ],
 )  # fmt: skip
