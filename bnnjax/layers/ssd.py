@@ -71,9 +71,6 @@ def ssd(
     if size < 1:
       raise ValueError(f"`{name}` must be at least 1, got {size}.")
   batch, length, heads, _ = x.shape
-  if length == 1:  # sampling: a third of the time
-    y, state = ssd_step(*(t[:, 0] for t in (x, a, b, c)), state)
-    return y[:, None], state
   groups, size = b.shape[2], min(chunk, length)
   count = -(-length // size)
   segments = -(-count // segment)
