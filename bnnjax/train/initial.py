@@ -21,9 +21,9 @@ def load(config: ConfigDict, network: Network) -> Any:
   """Parameters and running statistics of `config.init`, as a network has them.
 
   Latent weights take the float weights. A binarizer that the other run has at
-  the same place goes on with what it has learned (scales, thresholds); any other
-  starts again, a learned scale from the weights. Attention that shares queries and keys leaves the
-  other's keys out.
+  the same place goes on with what it has learned (scales, thresholds); any
+  other starts again, a learned scale from the weights. Attention that shares
+  queries and keys leaves the other's keys out.
 
   Args:
     config: resolved, `init` a trained run's workdir, a `.safetensors` file, or
@@ -34,8 +34,12 @@ def load(config: ConfigDict, network: Network) -> Any:
     ValueError: no run or file there, no table of names for it, another
       vocabulary or network, parameters that do not fit (all listed).
   """
+  try:
+    host = jax.local_devices(backend="cpu")[0]
+  except RuntimeError:  # JAX_PLATFORMS names others alone
+    host = None
   # Off the accelerator, of which one may not hold what all of them share.
-  with jax.default_device(jax.local_devices(backend="cpu")[0]):
+  with jax.default_device(host):
     return _load(config, network)
 
 
