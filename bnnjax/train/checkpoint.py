@@ -97,9 +97,9 @@ class Checkpoints:
     Args:
       kind: `"last"` or `"best"`.
       state: arrays or `jax.ShapeDtypeStruct`s with shardings.
+      data: iterator whose position is set, in place.
       partial: whether the checkpoint may hold more than `state` has, which is
         then not read.
-      data: iterator whose position is set, in place.
 
     Returns:
       The state and the `info` it was stored with.

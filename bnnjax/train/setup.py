@@ -71,9 +71,9 @@ def _inputs_of(config: ConfigDict) -> dict[str, Any]:
         f"`model.max_len` is {longest}, but the texts have {shape[0]} tokens."
       )
     entries = config.model.get("vocab", config.data.vocab)
-    if entries < config.data.vocab:
+    if not isinstance(entries, int) or entries < config.data.vocab:
       raise ValueError(
-        f"`model.vocab` is {entries}, but the texts have tokens of"
+        f"`model.vocab` is {entries!r}, but the texts have tokens of"
         f" {config.data.vocab} entries."
       )
     given = {"max_len": longest, "vocab": entries}
