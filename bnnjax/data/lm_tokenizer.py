@@ -23,9 +23,8 @@ NAMES = ("bpe", "bytes", "chars")
 BPE_FILE = pathlib.Path(__file__).parent / "embedded" / "plays_mini.bpe.json"
 UNKNOWN = 0  # of `chars`
 _CUT = re.compile(r"(?<=\S\n)(?=\S)")
-_SAMPLE = (
-  "Ab  ée\u0301\n\n don't 12 \t…"  # what a tokenizer must give back as it was
-)
+# What a tokenizer must give back as it was.
+_SAMPLE = "Ab  ée\u0301\n\n don't 12 \t…"
 
 
 class LmTokenizer:

@@ -162,10 +162,11 @@ def adopt(model: nnx.Module, source: nnx.Module) -> None:
     old, new = nnx.state(mine), nnx.state(other)
     shapes = [jax.tree.map(jnp.shape, state) for state in (old, new)]
     if mine.binarizer == other.binarizer and shapes[0] == shapes[1]:
-      nnx.update(mine, jax.tree.map(_like, new, old))
+      nnx.update(mine, jax.tree.map(placed_like, new, old))
 
 
-def _like(new: jax.Array, old: jax.Array) -> jax.Array:
+def placed_like(new: Any, old: jax.Array) -> jax.Array:
+  """An array in the dtype and sharding of another."""
   return jax.device_put(new.astype(old.dtype), old.sharding)
 
 

@@ -15,6 +15,7 @@ from flax import nnx
 
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers.linear import Linear, Spec
+from bnnjax.layers.sizes import check_sizes
 from bnnjax.layers.ssm import CausalConv, SSMCache, step_bias, undecayed
 
 WIDE = jnp.float32
@@ -79,8 +80,7 @@ def selective_scan(
 
 def _checked(x, dt, a, b, c, chunk, state) -> jax.Array:
   """The state in float32; raises what `selective_scan` says."""
-  if chunk < 1:
-    raise ValueError(f"`chunk` must be at least 1, got {chunk}.")
+  check_sizes(chunk=chunk)
   if x.ndim != 3 or not x.shape[1] or dt.shape != x.shape:
     raise ValueError(
       "`x` and `dt` are both [B, T, C] with at least one token: got"
@@ -135,9 +135,7 @@ class Mamba1(nnx.Module):
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
-    for name, size in (("state", state), ("expand", expand), ("chunk", chunk)):
-      if size < 1:
-        raise ValueError(f"`{name}` must be at least 1, got {size}.")
+    check_sizes(state=state, expand=expand, chunk=chunk)
     inside, rank = expand * features, -(-features // RANK)
     options = {"dtype": dtype, "use_bias": False, "rngs": rngs}
     low = {"weight": weight, "act": act, **options}

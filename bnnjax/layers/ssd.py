@@ -19,6 +19,8 @@ import math
 import jax
 import jax.numpy as jnp
 
+from bnnjax.layers.sizes import check_sizes
+
 WIDE = jnp.float32
 
 
@@ -67,9 +69,7 @@ def ssd(
       the heads, or shapes that do not belong together.
   """
   state = _checked(x, a, b, c, state)
-  for name, size in (("chunk", chunk), ("segment", segment)):
-    if size < 1:
-      raise ValueError(f"`{name}` must be at least 1, got {size}.")
+  check_sizes(chunk=chunk, segment=segment)
   batch, length, heads, _ = x.shape
   groups, size = b.shape[2], min(chunk, length)
   count = -(-length // size)
@@ -83,27 +83,31 @@ def ssd(
     return jnp.moveaxis(t.reshape(batch, *shape, *rest), 1, 0)
 
   grouped = groups, heads // groups
-  x_, a_ = split(x, *grouped, x.shape[3]), split(a.astype(WIDE), *grouped)
-  step = jax.checkpoint(lambda s, given: _segment(*given, s), prevent_cse=False)
   state, y = jax.lax.scan(
-    step,
+    jax.checkpoint(_segment, prevent_cse=False),
     state.reshape(batch, *grouped, *state.shape[2:]),
-    (x_, a_, split(b, *b.shape[2:]), split(c, *c.shape[2:])),
+    (
+      split(x, *grouped, x.shape[3]),
+      split(a.astype(WIDE), *grouped),
+      split(b, *b.shape[2:]),
+      split(c, *c.shape[2:]),
+    ),
   )
   y = jnp.moveaxis(y, 0, 1).reshape(batch, -1, *x.shape[2:])[:, :length]
   return y, state.reshape(batch, heads, *state.shape[3:])
 
 
-def _segment(x, a, b, c, state):
+def _segment(state, given):
   """The chunks of a segment.
 
   Args:
-    x, a, b, c: `[B, chunks, size, ...]`, with `G, H / G` for the heads.
     state: `[B, G, H / G, P, N]` before the first.
+    given: `x, a, b, c`, `[B, chunks, size, ...]`, with `G, H / G` for the heads.
 
   Returns:
     The state after the last, and `y` like `x`.
   """
+  x, a, b, c = given
   a = jnp.moveaxis(a, 2, -1)  # [B, chunks, G, H / G, size]
   sums = segsum(a)
   within, total = jnp.exp(sums), sums[..., 0] + a[..., :1]

@@ -14,6 +14,7 @@ from flax import nnx
 
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers.linear import Linear, Spec
+from bnnjax.layers.sizes import check_sizes
 from bnnjax.layers.ssd import ssd
 
 DECAY_RATES = (1.0, 16.0)  # -A at the start
@@ -251,9 +252,7 @@ class Mamba2(nnx.Module):
 
 def _check_sizes(inside, state, head_size, groups, chunk):
   """Raises what `Mamba2` says of its sizes."""
-  for name, size in (("state", state), ("chunk", chunk)):
-    if size < 1:
-      raise ValueError(f"`{name}` must be at least 1, got {size}.")
+  check_sizes(state=state, chunk=chunk)
   if head_size < 1 or inside < 1 or inside % head_size:
     raise ValueError(
       "`head_size` must divide the features inside, `expand` times `features`:"

@@ -19,6 +19,7 @@ from bnnjax.layers.attention import Attention
 from bnnjax.layers.cache import Cache
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
+from bnnjax.layers.sizes import check_sizes
 from bnnjax.models.classifier import pick
 from bnnjax.models.tokens import check_tokens
 
@@ -140,9 +141,7 @@ class Decoder(nnx.Module):
     given = (features, blocks, heads, hidden)
     plan = pick("decoder variant", variant, VARIANTS)
     plan = Plan(*(p if g is None else g for g, p in zip(given, plan)))
-    for name, size in plan._asdict().items():
-      if size < 1:
-        raise ValueError(f"`{name}` must be at least 1, got {size}.")
+    check_sizes(**plan._asdict())
     self.embedding = nnx.Param(INIT(rngs.params(), (vocab, plan.features)))
     self.blocks = nnx.List(
       DecoderBlock(

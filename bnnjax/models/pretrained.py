@@ -15,7 +15,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
@@ -265,6 +264,6 @@ def _fill(path, variable, found, tensors) -> None:
   else:
     new = np.stack([tensor((path, i)) for i in range(variable.shape[0])])
   old = variable[...]
-  new = jax.device_put(new.astype(old.dtype), old.sharding)
+  new = binarize.placed_like(new, old)
   binary = isinstance(variable, binarize.BinaryWeight)
   variable[...] = sign(new) if binary else new
