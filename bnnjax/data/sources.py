@@ -111,22 +111,6 @@ class Source:
     }
 
 
-def from_utf8(data: bytes, what: str) -> str:
-  """The text of bytes.
-
-  Raises:
-    ValueError: they are not UTF-8; says what they are, and where.
-  """
-  try:
-    return data.decode("utf-8")
-  except UnicodeDecodeError as error:
-    raise ValueError(
-      f"{what} is not UTF-8: byte 0x{data[error.start]:02x} at offset"
-      f" {error.start}. Convert it first, such as with `iconv -f latin1 -t"
-      " utf-8`."
-    ) from error
-
-
 def stack(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
   """Images as one array `[B, H, W, C]` if they have one size, else the list."""
   same = all(image.shape == images[0].shape for image in images)

@@ -4,7 +4,7 @@ import functools
 import pathlib
 
 from bnnjax.core import registry
-from bnnjax.data import sources, windows
+from bnnjax.data import sources, utf8, windows
 
 SPLITS = ("train", "test")
 
@@ -54,11 +54,11 @@ def text_file(
 
 @functools.lru_cache(maxsize=1)  # a run opens both splits
 def read(path: str) -> str:
-  """The text of a file, its line ends as they are.
+  """The text of a file, its line ends as they are, without its byte order mark.
 
   Raises:
     DataNotFoundError: no such file.
-    ValueError: it is not UTF-8.
+    ValueError: it is not UTF-8; says what it is, and how to convert it.
   """
   file = pathlib.Path(path).expanduser()
   if not file.is_file():
@@ -66,4 +66,4 @@ def read(path: str) -> str:
       f"No text file {str(file)!r}: give the `path` of one"
       " (`data.options.path`)."
     )
-  return sources.from_utf8(file.read_bytes(), str(file))
+  return utf8.decode(file.read_bytes(), str(file))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import sources, windows, wordnet
+from bnnjax.data import sources, utf8, windows, wordnet
 from bnnjax.data import tokenizer as wordpiece
 
 # Per channel, of pixels in [0, 1]; the values in common use for each set.
@@ -93,7 +93,7 @@ def _joined(builder: Any, name: str, keys: Sequence[str], split: str) -> str:
 
 
 def _text(record: Record, key: str) -> str:
-  return sources.from_utf8(record[key], f"The feature {key!r} of a record")
+  return utf8.decode(record[key], f"The feature {key!r} of a record")
 
 
 @registry.register("source", "tfds")

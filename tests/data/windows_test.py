@@ -1,5 +1,6 @@
 """Windows over one text: every token scored once, whatever their overlap."""
 
+import gzip
 import json
 import pickle
 
@@ -153,6 +154,21 @@ def test_files_that_are_no_text(tmp_path):
   path.write_bytes(b"")
   with pytest.raises(ValueError, match="has 0 tokens"):
     data.load("text_file", path=str(path))
+
+
+def test_marked_wide_and_compressed_text(tmp_path):
+  path = tmp_path / "text"
+  path.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+  source = data.load("text_file", path=str(path), max_len=8)
+  assert source.tokenizer.decode(source[0]["tokens"]) == TEXT[:8]
+  path.write_bytes(TEXT.encode("utf-16"))
+  with pytest.raises(ValueError, match=r"UTF-16.* `iconv -f utf-16 -t utf-8 /"):
+    data.load("text_file", path=str(path.rename(tmp_path / "wide")))
+  path.write_bytes(gzip.compress(TEXT.encode()))
+  with pytest.raises(
+    ValueError, match=r"compressed \(gzip\).* `gzip -dc /.* > /"
+  ):
+    data.load("text_file", path=str(path.rename(tmp_path / "packed")))
 
 
 def test_line_ends_stay_as_they_are(tmp_path):

@@ -1,0 +1,112 @@
+"""Text of bytes, or what they are instead and the command that converts them.
+
+A byte order mark at the start is no character of the text and left out.
+"""
+
+import pathlib
+import re
+import shlex
+
+_START = 4096  # bytes that are looked at
+# How a file begins, what it then is, the command that writes its content.
+_COMPRESSED = (
+  (rb"\x1f\x8b", "gzip", "gzip -dc {}"),
+  (rb"\xfd7zXZ\x00", "xz", "xz -dc {}"),
+  (rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "bzip2", "bzip2 -dc {}"),
+  (rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", "zstd", "zstd -dc {}"),
+  (rb"PK(\x03\x04|\x05\x06|\x07\x08)", "zip", "unzip -p {}"),
+  (rb"\x04\x22\x4d\x18", "lz4", "lz4 -dc {}"),
+  (rb"\x1f\x9d", "compress (.Z)", "gzip -dc {}"),
+  (rb"7z\xbc\xaf\x27\x1c", "7-Zip", "7z x -so {}"),
+)
+_MARKS = (  # of 4 bytes first: they begin like those of 2
+  (b"\xff\xfe\x00\x00", "utf-32"),
+  (b"\x00\x00\xfe\xff", "utf-32"),
+  (b"\xff\xfe", "utf-16"),
+  (b"\xfe\xff", "utf-16"),
+)
+
+
+def decode(data: bytes, what: str) -> str:
+  """The text of UTF-8.
+
+  Args:
+    data: its bytes.
+    what: their name in a message; if it is a file's, its command can be run.
+
+  Raises:
+    ValueError: they are compressed, UTF-16 or UTF-32 (with or without a mark)
+      or another encoding; says what they are, and the command that converts
+      them.
+  """
+  for begins, kind, command in _COMPRESSED:
+    if re.match(begins, data):
+      raise ValueError(
+        f"{what} is compressed ({kind}), no text: uncompress it first,"
+        f" `{_command(command, what)}`."
+      )
+  other = _wide(data)
+  if other:
+    raise ValueError(
+      f"{what} is {other.upper()}, not UTF-8: convert it first,"
+      f" `{_command(f'iconv -f {other} -t utf-8 {{}}', what)}`."
+    )
+  try:
+    return data.decode("utf-8-sig")
+  except UnicodeDecodeError as error:
+    # The codec counts from behind the mark.
+    at = error.start + len(data) - len(error.object)
+    where = f"{what} is not UTF-8: byte 0x{data[at]:02x} at offset {at}."
+    if 0 in data[:_START]:
+      raise ValueError(
+        f"{where} It has zero bytes: it is UTF-16 without a mark, or no text."
+      ) from error
+    raise ValueError(
+      f"{where} Convert it first from the encoding that it has, such as"
+      f" `{_command('iconv -f latin1 -t utf-8 {}', what)}`."
+    ) from error
+
+
+def _wide(data: bytes) -> str:
+  """The encoding of 2 or 4 bytes a character, empty if it is none.
+
+  Without a mark: its alphabets begin below U+2000, so that the high bytes are
+  below 0x20, and those of spaces 0. UTF-8 allows them, as control characters.
+  """
+  for mark, name in _MARKS:
+    if data.startswith(mark):
+      return name
+  head = data[:_START]
+  if len(head) < 4:
+    return ""
+  names = {
+    (False, True, True, True): "utf-32le",
+    (True, True, True, False): "utf-32be",
+    (False, False, True, True): "utf-32le",
+    (True, True, False, False): "utf-32be",
+    (False, True): "utf-16le",
+    (True, False): "utf-16be",
+  }
+  return names.get(_high(head, 4), "") or names.get(_high(head, 2), "")
+
+
+def _high(data: bytes, size: int) -> tuple[bool, ...]:
+  """Which bytes of every `size` are high ones."""
+  columns = [data[place::size] for place in range(size)]
+  return tuple(
+    0 in column and sum(byte < 0x20 for byte in column) > 0.8 * len(column)
+    for column in columns
+  )
+
+
+def _command(command: str, what: str) -> str:
+  """The command for a file, to one beside it; for the rest without a name."""
+  path = pathlib.Path(what)
+  try:
+    known = path.is_file()
+  except (OSError, ValueError):
+    known = False
+  if not known:
+    return command.format("FILE > FILE.txt")
+  out = path.with_name(f"{path.name}.utf8.txt")
+  return command.format(f"{shlex.quote(what)} > {shlex.quote(str(out))}")
