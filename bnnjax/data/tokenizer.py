@@ -1,4 +1,4 @@
-"""Text to tokens: lower-cased WordPiece (BERT, Devlin et al. 2019).
+"""Text to tokens: WordPiece (BERT, Devlin et al. 2019), cased or uncased.
 
   tokenizer = Tokenizer.from_file("vocab.txt", max_len=32)
   tokens = tokenizer.encode(["one text", ("a pair", "of texts")])  # [2, 32]
@@ -7,16 +7,28 @@ A vocabulary is a list of entries, one a line in its file; an entry's line is
 its token. The published `vocab.txt` of BERT are such files.
 """
 
+import json
 import pathlib
+import re
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from bnnjax.data import sources
+from bnnjax.data import sources, utf8
 
 PAD = 0  # models take it for the end of a text
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SHORTEST = 5  # [CLS] a [SEP] b [SEP]
+# Beside a published vocabulary, and what of it `Tokenizer` takes.
+CONFIG = "tokenizer_config.json"
+_OPTIONS = {
+  "do_lower_case": "lowercase",
+  "strip_accents": "strip_accents",
+  "tokenize_chinese_chars": "chinese_chars",
+}
+_NO_WORD = re.compile(r"\[.+\]|<.+>")  # [CLS], [unused1], <S>
 
 Text = str | tuple[str, str]
 
@@ -25,28 +37,60 @@ class Tokenizer:
   """Encodes texts and pairs of texts to one length.
 
   `[CLS] text [SEP]`, or `[CLS] first [SEP] second [SEP]`, cut (of a pair, the
-  longer first) or filled up with `[PAD]` to `max_len`.
+  longer first) or filled up with `[PAD]` to `max_len`. Tokens are those of the
+  `tokenizers` library's `BertWordPieceTokenizer`: a special entry that stands
+  in a text is one token, and spaces at the end of an entry do not count.
+
+  What is not given follows from the entries: each must be reachable. One with
+  a capital makes the vocabulary cased, one with an accent keeps the accents.
 
   Args:
     entries: the vocabulary.
     max_len: tokens of every encoded text.
+    lowercase: whether texts are lower-cased, for an uncased vocabulary.
+    strip_accents: whether accents are taken off, by default as `lowercase`.
+    chinese_chars: whether each Chinese character is a word.
 
   Raises:
     ValueError: a vocabulary that does not begin with [PAD], lacks another
       special entry or has one twice; a `max_len` without room for a pair.
+
+  Warns:
+    UserWarning: the vocabulary was found to be cased or to have accents and
+      nothing said so, or the opposite was said.
   """
 
-  def __init__(self, entries: Sequence[str], max_len: int):
+  def __init__(
+    self,
+    entries: Sequence[str],
+    max_len: int,
+    *,
+    lowercase: bool | None = None,
+    strip_accents: bool | None = None,
+    chinese_chars: bool = True,
+  ):
     import tokenizers  # 0.1 s: only when used
 
     _check(entries, max_len)
-    table = {entry: token for token, entry in enumerate(entries)}
+    table = {_word(entry): token for token, entry in enumerate(entries)}
     unknown, cls, sep = SPECIAL[1:4]
     self.entries, self.max_len = tuple(entries), max_len
+    if strip_accents is None:
+      strip_accents = lowercase  # as in the library
+    self.lowercase = _decide(entries, "lowercase", lowercase)
+    if strip_accents is None and not self.lowercase:
+      strip_accents = False
+    self.strip_accents = _decide(entries, "strip_accents", strip_accents)
     self._encoder = tokenizers.Tokenizer(
       tokenizers.models.WordPiece(table, unk_token=unknown)
     )
-    _split_as_bert(self._encoder)
+    self._encoder.add_special_tokens(list(SPECIAL))
+    _split_as_bert(
+      self._encoder,
+      lowercase=self.lowercase,
+      strip_accents=self.strip_accents,
+      handle_chinese_chars=chinese_chars,
+    )
     self._encoder.post_processor = tokenizers.processors.BertProcessing(
       (sep, table[sep]), (cls, table[cls])
     )
@@ -56,23 +100,39 @@ class Tokenizer:
     )
 
   @classmethod
-  def from_file(cls, path: str | pathlib.Path, max_len: int) -> "Tokenizer":
-    """Reads a vocabulary file.
+  def from_file(
+    cls, path: str | pathlib.Path, max_len: int, **options: bool | None
+  ) -> "Tokenizer":
+    """Reads a vocabulary file, and a `tokenizer_config.json` beside it.
+
+    Lines end with LF or CRLF, whatever else they hold.
+
+    Args:
+      path: the file.
+      max_len: tokens of every encoded text.
+      **options: as the constructor's, before those of the config.
 
     Raises:
       DataNotFoundError: no such file.
-      ValueError: as the constructor, of that file.
+      ValueError: as the constructor, of that file; no UTF-8; a config that
+        cannot be read.
     """
     path = pathlib.Path(path).expanduser()
     if not path.is_file():
       raise sources.DataNotFoundError(
         f"No vocabulary {path}: a text file with one entry a line, [PAD] first."
       )
-    entries = path.read_text(encoding="utf-8").splitlines()
+    entries = lines(utf8.decode(path.read_bytes(), str(path)))
+    options = _configured(path.with_name(CONFIG)) | options
     try:
-      return cls(entries, max_len)
+      with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        made = cls(entries, max_len, **options)
     except ValueError as error:
       raise ValueError(f"{path}: {error}") from error
+    for warning in said:
+      warnings.warn(f"{path}: {warning.message}", stacklevel=2)
+    return made
 
   def __len__(self) -> int:
     return len(self.entries)
@@ -84,12 +144,21 @@ class Tokenizer:
     return np.array(ids, np.int32).reshape(-1, self.max_len)
 
 
+def lines(text: str) -> list[str]:
+  """The lines of a text, which end with LF or CRLF and with nothing else.
+
+  `str.splitlines` ends one at U+2028 and U+0085 too: entries of vocabularies.
+  """
+  found = text.removesuffix("\n").split("\n") if text else []
+  return [line.removesuffix("\r") for line in found]
+
+
 def train(texts: Sequence[str], size: int) -> list[str]:
   """The vocabulary of at most `size` entries that suits a corpus."""
   import tokenizers
 
   encoder = tokenizers.Tokenizer(tokenizers.models.WordPiece())
-  _split_as_bert(encoder)
+  _split_as_bert(encoder, lowercase=True)
   normal = map(encoder.normalizer.normalize_str, texts)
   letters = sorted(set().union(*normal) - {" "})
   # All named in advance: the trainer would number them in the order of a hash
@@ -103,26 +172,91 @@ def train(texts: Sequence[str], size: int) -> list[str]:
   return sorted(table, key=table.get)
 
 
-def _split_as_bert(encoder: "tokenizers.Tokenizer") -> None:  # noqa: F821
-  """Lower case without accents, words and punctuation apart."""
+def _split_as_bert(
+  encoder: "tokenizers.Tokenizer",  # noqa: F821
+  **options: bool | None,
+) -> None:
+  """Clean characters, lower case where it is asked; words and punctuation apart."""
   import tokenizers
 
-  encoder.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
+  encoder.normalizer = tokenizers.normalizers.BertNormalizer(**options)
   encoder.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+  encoder.decoder = tokenizers.decoders.WordPiece()
+
+
+def _word(entry: str) -> str:
+  """What can stand in a text: no word ends with a space."""
+  return entry.rstrip() or entry
+
+
+def _decide(entries: Sequence[str], option: str, given: bool | None) -> bool:
+  """Whether to apply a change, which must leave every entry as it is."""
+  import tokenizers
+
+  off = dict.fromkeys(("clean_text", "handle_chinese_chars"), False)
+  off |= {"lowercase": False, "strip_accents": False}
+  change = tokenizers.normalizers.BertNormalizer(**off | {option: True})
+  words = (e for e in entries if not _NO_WORD.fullmatch(e))
+  lost = next((e for e in words if change.normalize_str(e) != e), None)
+  if lost is None:
+    return given is None or given
+  if given is None:
+    kind = "cased" if option == "lowercase" else "with accents"
+    warnings.warn(
+      f"The vocabulary is taken as {kind}: {option}=True would never reach such"
+      f" entries as {lost!r}. To say so, set `{option}` to False, or put a"
+      f" {CONFIG} beside the file.",
+      stacklevel=3,
+    )
+  elif given:
+    warnings.warn(
+      f"{option}=True never reaches entries of the vocabulary such as {lost!r}:"
+      f" is it {option}=False?",
+      stacklevel=3,
+    )
+  return bool(given)
+
+
+def _configured(path: pathlib.Path) -> dict[str, bool | None]:
+  """What a published vocabulary's config says, nothing without one."""
+  if not path.is_file():
+    return {}
+  try:
+    config: Any = json.loads(utf8.decode(path.read_bytes(), str(path)))
+  except (ValueError, RecursionError) as error:
+    raise ValueError(f"{path} is no JSON: {error}.") from error
+  if not isinstance(config, dict):
+    raise ValueError(f"{path} must be a JSON object, got {config!r:.40}.")
+  found = {
+    ours: config[theirs]
+    for theirs, ours in _OPTIONS.items()
+    if theirs in config
+  }
+  for name, value in found.items():
+    if not (value is None or isinstance(value, bool)):
+      raise ValueError(
+        f"{path}: {name} must be true or false, got {value!r:.40}."
+      )
+  return {name: value for name, value in found.items() if value is not None}
 
 
 def _check(entries: Sequence[str], max_len: int) -> None:
-  if not entries or entries[PAD] != SPECIAL[PAD]:
+  words = list(map(_word, entries))
+  if not words or words[PAD] != SPECIAL[PAD]:
     raise ValueError(
       f"A vocabulary begins with {SPECIAL[PAD]}: got"
-      f" {entries[PAD] if entries else 'no entry'}."
+      f" {words[PAD][:40] if words else 'no entry'}."
     )
-  missing = [entry for entry in SPECIAL if entry not in entries]
+  missing = [entry for entry in SPECIAL if entry not in words]
   if missing:
     raise ValueError(f"The vocabulary lacks {', '.join(missing)}.")
-  if len(set(entries)) != len(entries):
-    twice = next(e for i, e in enumerate(entries) if e in entries[:i])
-    raise ValueError(f"The vocabulary has {twice!r} twice.")
+  first: dict[str, int] = {}
+  for line, word in enumerate(words, 1):
+    # Lines without a word keep their number, and no text has them.
+    if word.strip() and first.setdefault(word, line) != line:
+      raise ValueError(
+        f"The vocabulary has {word!r} twice, on lines {first[word]} and {line}."
+      )
   if max_len < SHORTEST:
     raise ValueError(
       f"`max_len` must be at least {SHORTEST}, [CLS] a [SEP] b [SEP]: got"
