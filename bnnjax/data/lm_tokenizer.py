@@ -2,37 +2,44 @@
 
   tokenizer = lm_tokenizer.of("bpe")
   ids = tokenizer.encode("To be, or not to be")  # int32 [N]
-  tokenizer.chars(ids).sum()  # 19: bits per character need it
+  ids, chars = tokenizer.align("To be, or not to be")
+  chars.sum()  # 19: bits per character need it
 
-No character is lost, but for those that `Chars` has not seen. Unlike
-`tokenizer`, which lower-cases texts and cuts them to one length.
+A text of any length is encoded whole, unlike by `tokenizer`, which cuts texts
+to one length. `lossless` says whether decoding gives any text back.
 """
 
 import itertools
 import json
 import pathlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import sources
+from bnnjax.data import streams, tokenizer_json
 
 NAMES = ("bpe", "bytes", "chars")
 BPE_FILE = pathlib.Path(__file__).parent / "embedded" / "plays_mini.bpe.json"
 UNKNOWN = 0  # of `chars`
 _CUT = re.compile(r"(?<=\S\n)(?=\S)")
-# What a tokenizer must give back as it was.
-_SAMPLE = "Ab  ée\u0301\n\n don't 12 \t…"
+AT_ONCE = 16  # parts of a text, on the library's threads
 
 
 class LmTokenizer:
   """A vocabulary whose every token stands for bytes of UTF-8.
 
+  Attributes:
+    lossless: whether decoding gives any text back as it was.
+    unknown: the token of whatever the vocabulary lacks, if it has one.
+
   Args:
     pieces: the bytes of every token.
   """
+
+  lossless = True
+  unknown: int | None = None
 
   def __init__(self, pieces: Sequence[bytes]):
     self.pieces = tuple(pieces)
@@ -45,15 +52,30 @@ class LmTokenizer:
     """Tokens of a text, int32 `[N]`."""
     raise NotImplementedError
 
+  def align(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens of a text and the characters of it that each completes, `[N]`.
+
+    The characters sum to the length of the text as it is given, whatever the
+    tokenizer makes of it: bits per character divide by them.
+    """
+    ids = self.encode(text)
+    return ids, self.chars(ids)
+
   def decode(self, ids: Sequence[int]) -> str:
     """Text of tokens; U+FFFD for bytes that are no character."""
     return self._bytes(ids).decode(errors="replace")
 
+  def stream(
+    self, prompt: Sequence[int] = ()
+  ) -> streams.ByteStream | streams.TextStream:
+    """Decodes tokens as they come, after those of a prompt; see `streams`."""
+    return streams.ByteStream(self.pieces, np.asarray(prompt, int).tolist())
+
   def chars(self, ids: Sequence[int]) -> np.ndarray:
-    """Characters that each token completes, int32 `[N]`.
+    """Characters of the decoded text that each token completes, int32 `[N]`.
 
     A character of several tokens counts at the last of them, so that the sum
-    is the length of the text.
+    is the length of `decode(ids)`: of the text, if the tokenizer is lossless.
 
     Example:
       >>> Bytes().chars([0x41, 0xC3, 0xA9]).tolist()  # A, two bytes of é
@@ -88,6 +110,8 @@ class Chars(LmTokenizer):
     text: what the vocabulary is taken from, the training split.
   """
 
+  lossless, unknown = False, UNKNOWN
+
   def __init__(self, text: str):
     letters = sorted(set(text))
     super().__init__([letter.encode() for letter in ("\ufffd", *letters)])
@@ -102,51 +126,89 @@ class Chars(LmTokenizer):
 
 
 class Bpe(LmTokenizer):
-  """Byte-level byte-pair encoding (Sennrich et al. 2016; GPT-2's alphabet).
+  """Any tokenizer of the `tokenizers` library, from its `tokenizer.json`.
 
-  A text is encoded in pieces, cut where no token could go on (after a single
-  line end between two words): memory then stays small. Unicode's normal form C
-  of published vocabularies is left out, no character must change.
+  Byte-level byte-pair encoding above all (Sennrich et al. 2016; GPT-2's
+  alphabet), whose tokens stand for bytes; also those whose decoder makes the
+  text, such as SentencePiece's (Metaspace) and WordPiece.
+
+  Tokens are the library's for the whole text, with the file's normalizer and
+  added tokens, without what its post-processor would put around a text. A long
+  text is encoded in parts where that makes no difference, in little memory.
 
   Args:
-    path: a `tokenizer.json` of the `tokenizers` library.
+    path: the file.
 
   Raises:
     DataNotFoundError: no such file.
-    ValueError: another kind of file, or of tokenizer.
+    ValueError: another kind of file, or one that the library cannot use.
+
+  Warns:
+    UserWarning: of padding, truncation or dropout, which are switched off.
   """
 
   def __init__(self, path: str | pathlib.Path):
-    import tokenizers  # 0.1 s: only when used
-
-    path = pathlib.Path(path).expanduser()
-    if not path.is_file():
-      raise sources.DataNotFoundError(
-        f"No vocabulary {path}: a JSON file as `lm_tokenizer.train_bpe` makes."
-      )
-    try:
-      self._encoder = tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises no narrower one
-      raise ValueError(f"{path} is no tokenizer: {error}.") from error
-    if isinstance(self._encoder.normalizer, tokenizers.normalizers.NFC):
-      self._encoder.normalizer = None
-    try:
-      super().__init__(_pieces(self._encoder))
-      kept = self.decode(self.encode(_SAMPLE)) == _SAMPLE
-    except KeyError:
-      kept = False
-    if not kept:
-      raise ValueError(
-        f"{path} does not give a text back as it was: it must be a byte-level"
-        " BPE without normalizer or prefix, as `lm_tokenizer.train_bpe` makes."
-      )
+    self._encoder, spec = tokenizer_json.read(pathlib.Path(path).expanduser())
+    super().__init__(tokenizer_json.pieces(self._encoder))
+    self.lossless = tokenizer_json.is_lossless(self._encoder, spec)
+    self.unknown = tokenizer_json.unknown(self._encoder, spec)
+    self._bytewise = tokenizer_json.is_bytewise(spec)
+    self._late = tokenizer_json.late(self._encoder, spec)
+    self._in_parts = tokenizer_json.has_word_line_ends(spec)
 
   def encode(self, text):
-    encoded = self._encoder.encode_batch_fast(
-      _CUT.split(text), add_special_tokens=False
+    found = [
+      np.array(encoding.ids, np.int32)
+      for part in self._parts(text)
+      for encoding in self._encoder.encode_batch_fast(
+        part, add_special_tokens=False
+      )
+    ]
+    return np.concatenate(found)
+
+  def align(self, text):
+    if self.lossless:
+      return super().align(text)
+    ids, starts, before = [], [], 0
+    for part in self._parts(text):
+      encodings = self._encoder.encode_batch(part, add_special_tokens=False)
+      for line, encoding in zip(part, encodings):
+        ids += encoding.ids
+        starts += [before + start for start, _ in encoding.offsets]
+        before += len(line)
+    # A character of several tokens begins with each of them; what none stands
+    # for, such as a space, counts with the one before.
+    stops = np.append(np.array(starts[1:], np.int64), len(text))[: len(ids)]
+    stops = np.minimum.accumulate(stops[::-1])[::-1]
+    return np.array(ids, np.int32), np.diff(stops, prepend=0).astype(np.int32)
+
+  def decode(self, ids):
+    if self._bytewise:
+      return super().decode(ids)
+    return self._encoder.decode(
+      np.asarray(ids, int).tolist(), skip_special_tokens=False
     )
-    ids = itertools.chain.from_iterable(line.ids for line in encoded)
-    return np.fromiter(ids, np.int32)
+
+  def stream(self, prompt=()):
+    if self._bytewise:
+      return super().stream(prompt)
+    return streams.TextStream(
+      self.decode, self._late, np.asarray(prompt, int).tolist()
+    )
+
+  def chars(self, ids):
+    if self._bytewise:
+      return super().chars(ids)
+    stream = self.stream()
+    found = [len(stream.push(int(token))) for token in ids]
+    if found:
+      found[-1] += len(stream.end())
+    return np.array(found, np.int32)
+
+  def _parts(self, text: str) -> Iterator[list[str]]:
+    parts = tokenizer_json.in_parts(text) if self._in_parts else iter([text])
+    while some := list(itertools.islice(parts, AT_ONCE)):
+      yield some
 
 
 def of(
@@ -157,8 +219,8 @@ def of(
   Args:
     name: "chars", "bytes" or "bpe".
     train_text: makes the text that `chars` takes its vocabulary from.
-    vocab_file: of `bpe`; by default the embedded one, 1,024 entries for the
-      training split of `plays_mini`.
+    vocab_file: of `bpe`, any `tokenizer.json`; by default the embedded one,
+      1,024 entries for the training split of `plays_mini`.
 
   Raises:
     ValueError: unknown name (the nearest is suggested), or a file for one that
@@ -206,24 +268,3 @@ def train_bpe(text: str, size: int) -> str:
 
 def _codes(text: str) -> np.ndarray:
   return np.frombuffer(text.encode("utf-32-le"), np.uint32)
-
-
-def _pieces(encoder: "tokenizers.Tokenizer") -> list[bytes]:  # noqa: F821
-  """Bytes of every entry; `KeyError` where one is not of the byte alphabet."""
-  # GPT-2 writes printable Latin-1 as it is, and the other bytes from U+0100.
-  shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-  hidden = [byte for byte in range(256) if byte not in shown]
-  table = {chr(byte): byte for byte in shown}
-  table |= {chr(0x100 + i): byte for i, byte in enumerate(hidden)}
-  added = {
-    token: entry.content.encode()
-    for token, entry in encoder.get_added_tokens_decoder().items()
-  }
-  # A published vocabulary may leave numbers out.
-  entries = {token: entry for entry, token in encoder.get_vocab().items()}
-  return [
-    added[token]
-    if token in added
-    else bytes(table[letter] for letter in entries.get(token, ""))
-    for token in range(max(entries) + 1)
-  ]

@@ -28,6 +28,8 @@ class Windows(sources.Source):
     info: description of the data set; its shape is `(T,)`.
     context: tokens at least that precede a scored one, except in the first
       window; 0 <= context < T. More of it costs more windows.
+    chars: characters of the text that each token completes, int `[N]`; by
+      default those of a lossless tokenizer, see `LmTokenizer.align`.
   """
 
   def __init__(
@@ -36,13 +38,14 @@ class Windows(sources.Source):
     tokenizer: lm_tokenizer.LmTokenizer,
     info: sources.DatasetInfo,
     context: int = 0,
+    chars: np.ndarray | None = None,
   ):
     (self._length,) = info.shape
     self._stride = self._length - max(context, 1)
     self.info, self.tokenizer = info, tokenizer
     # As narrow as they can be: this is all of a text that stays in memory.
     self._ids = ids.astype(np.min_scalar_type(len(tokenizer) - 1))
-    chars = tokenizer.chars(ids)
+    chars = tokenizer.chars(ids) if chars is None else chars
     self._chars = chars.astype(np.min_scalar_type(chars.max()))
 
   def __len__(self) -> int:
@@ -110,7 +113,7 @@ def pack(
   encoder = lm_tokenizer.of(
     tokenizer, lambda: own if split == TRAIN else text(TRAIN), vocab_file
   )
-  ids = encoder.encode(own)
+  ids, chars = encoder.align(own)
   if len(ids) < max_len:
     raise ValueError(
       f"The split {split!r} of {name!r} has {len(ids)} tokens, less than one"
@@ -126,7 +129,7 @@ def pack(
     vocab=len(encoder),
     splits={split: windows},
   )
-  return Windows(ids, encoder, info, context)
+  return Windows(ids, encoder, info, context, chars)
 
 
 def tokenizer_of(

@@ -18,10 +18,11 @@ from bnnjax.tasks.metrics import TrainMetrics
 
 @flax.struct.dataclass
 class BitsPerChar(metrics.Metric):
-  """`sum of -log2 p(token) / characters that the tokens stand for`.
+  """`sum of -log2 p(token) / characters of the text that the tokens stand for`.
 
-  Unlike perplexity it compares models of different vocabularies, and with a
-  compressor, as long as the vocabulary lacks no character of the text.
+  Of the text as it was given, before any normalizer. Unlike perplexity it
+  compares models of different vocabularies, and with a compressor, as long as
+  the tokens give the text back (`LmTokenizer.lossless`).
   """
 
   bits: jax.Array

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_bpe_is_a_function_of_the_text(tmp_path):
 
 
 def test_pieces_have_the_tokens_of_the_whole(tmp_path):
-  """Spaces after a line's end, empty lines, and a normal form left out."""
+  """Spaces after a line's end, empty lines, and a normal form."""
   text = "if a:\n    b = 1\n\n    c = 2\n\t\nd\n e\r\nf " * 9
   level = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
   made = tokenizers.Tokenizer(tokenizers.models.BPE())
@@ -105,7 +106,8 @@ def test_pieces_have_the_tokens_of_the_whole(tmp_path):
   tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
   assert any(b"\n " in piece for piece in tokenizer.pieces)
   np.testing.assert_array_equal(tokenizer.encode(text), made.encode(text).ids)
-  assert tokenizer.decode(tokenizer.encode("e\u0301")) == "e\u0301"
+  assert tokenizer.decode(tokenizer.encode("e\u0301")) == "\xe9"
+  assert not tokenizer.lossless
 
 
 def test_published_vocabularies_with_special_entries_and_holes(tmp_path):
@@ -148,11 +150,135 @@ def lower_cased(path: pathlib.Path) -> str:
   return str(path)
 
 
-@pytest.mark.parametrize("make", [lossy, lower_cased])
-def test_refuses_what_does_not_give_a_text_back(tmp_path, make):
-  path = make(tmp_path / "vocab.json")
-  with pytest.raises(ValueError, match="does not give a text back as it was"):
-    lm_tokenizer.of("bpe", vocab_file=path)
+def prefixed(path: pathlib.Path) -> str:
+  made = json.loads(lm_tokenizer.train_bpe("a b", 256))
+  made["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = True
+  path.write_text(json.dumps(made), encoding="utf-8")
+  return str(path)
+
+
+def without_a_byte(path: pathlib.Path) -> str:
+  made = json.loads(lm_tokenizer.train_bpe("a b", 256))
+  del made["model"]["vocab"]["z"]
+  path.write_text(json.dumps(made), encoding="utf-8")
+  return str(path)
+
+
+def spaces_around(path: pathlib.Path) -> str:
+  made = tokenizers.Tokenizer.from_file(str(lm_tokenizer.BPE_FILE))
+  made.add_tokens([tokenizers.AddedToken("<m>", lstrip=True)])
+  made.save(str(path))
+  return str(path)
+
+
+@pytest.mark.parametrize(
+  ("make", "text", "becomes"),
+  [
+    (lossy, "a b", "[UNK]"),
+    (lower_cased, "Ab", "ab"),
+    (prefixed, "a\nb", " a\n b"),
+    (without_a_byte, "azb", "ab"),
+    (spaces_around, "a <m>", "a<m>"),
+  ],
+)
+def test_says_that_a_text_does_not_come_back(tmp_path, make, text, becomes):
+  tokenizer = lm_tokenizer.of("bpe", vocab_file=make(tmp_path / "vocab.json"))
+  ids, chars = tokenizer.align(text)
+  assert tokenizer.decode(ids) == becomes
+  assert not tokenizer.lossless
+  assert chars.sum() == len(text)
+  assert tokenizer.chars(ids).sum() == len(becomes)
+
+
+def test_lossless_by_name():
+  lossless = {
+    name: lm_tokenizer.of(name, lambda: "abc").lossless
+    for name in lm_tokenizer.NAMES
+  }
+  assert lossless == {"bytes": True, "bpe": True, "chars": False}
+
+
+TEXT = "a b c\nd\n" + "x1 y2 " * 600 + "\nend"
+
+
+@pytest.mark.parametrize("setting", ["padding", "truncation", "dropout"])
+def test_what_would_change_a_long_text_is_off_and_said(tmp_path, setting):
+  made = tokenizers.Tokenizer.from_file(str(lm_tokenizer.BPE_FILE))
+  if setting == "padding":
+    made.enable_padding(pad_id=0, pad_token=made.id_to_token(0))
+  elif setting == "truncation":
+    made.enable_truncation(512)
+  else:
+    made.model.dropout = 0.5
+  path = tmp_path / "vocab.json"
+  made.save(str(path))
+  with pytest.warns(UserWarning, match=f"vocab.json: {setting}.* switched off"):
+    tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+  expected = LOSSLESS["bpe"].encode(TEXT)
+  np.testing.assert_array_equal(tokenizer.encode(TEXT), expected)
+  assert tokenizer.decode(expected) == TEXT
+  assert tokenizer.lossless
+
+
+def test_files_with_a_byte_order_mark(tmp_path):
+  path = tmp_path / "vocab.json"
+  path.write_bytes(b"\xef\xbb\xbf" + lm_tokenizer.BPE_FILE.read_bytes())
+  tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+  assert tokenizer.pieces == LOSSLESS["bpe"].pieces
+
+
+VALUES = (None, 0, -1, 2**32, 1.5, "", "x", [], {}, True, {"type": "ByteLevel"})
+
+
+def damaged(rng, spec):
+  """Bytes of the file, changed anywhere: in its JSON, or in its bytes."""
+  spec = json.loads(json.dumps(spec))
+  if rng.random() < 0.5:
+    whole = bytearray(json.dumps(spec).encode())
+    for _ in range(3):
+      whole[rng.randrange(len(whole))] = rng.randrange(256)
+    return bytes(whole[: rng.choice([None, rng.randrange(len(whole))])])
+  node, below = None, spec
+  while isinstance(below, dict | list) and below and rng.random() < 0.9:
+    node = below
+    key = rng.choice([*node] if isinstance(node, dict) else range(len(node)))
+    below = node[key]
+  if node is not None:
+    node[key] = rng.choice(VALUES)
+  return json.dumps(spec).encode()
+
+
+def test_damaged_files_are_named_or_right(tmp_path):
+  """What is read streams as it decodes and keeps its promise (seed 0)."""
+  rng = random.Random(0)
+  spec = json.loads(lm_tokenizer.train_bpe("the cat sat\n" * 3, 262))
+  path, text = tmp_path / "vocab.json", "The café\n 12\n\nsat"
+  refused = []
+  for _ in range(250):
+    path.write_bytes(damaged(rng, spec))
+    try:
+      tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+    except ValueError as error:
+      refused.append(str(error))
+      continue
+    ids, chars = tokenizer.align(text)
+    assert chars.sum() == len(text)
+    stream, decoded = tokenizer.stream(), tokenizer.decode(ids)
+    assert "".join(map(stream.push, ids.tolist())) + stream.end() == decoded
+    assert decoded == text or not tokenizer.lossless
+  assert all(str(path) in message for message in refused)
+  assert 100 < len(refused) < 240
+
+
+def test_numbers_far_beyond_the_entries(tmp_path):
+  spec = json.loads(lm_tokenizer.train_bpe("a b", 256))
+  spec["model"]["vocab"]["a"] = 2**31
+  path = tmp_path / "vocab.json"
+  path.write_text(json.dumps(spec), encoding="utf-8")
+  with pytest.raises(
+    ValueError, match=r"256 entries, but 'a' has .* 2147483648"
+  ):
+    lm_tokenizer.of("bpe", vocab_file=str(path))
 
 
 def test_bad_arguments(tmp_path):
