@@ -1,5 +1,6 @@
 """Text from a trained language model."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 import jax
@@ -36,12 +37,15 @@ def sample(
   Returns:
     An iterator over the next characters of every text; a list entry is empty
     while a token leaves a character unfinished. The pieces of a text, joined,
-    are the text without the prompt.
+    are what all its tokens decode to, behind the prompt.
 
   Raises:
     ValueError: no run there, or one of another task; a prompt with characters
       that the vocabulary lacks; anything else that `generation.generate`
       refuses. Raised at once.
+
+  Warns:
+    UserWarning: the tokenizer is not lossless and changes the prompt.
   """
   config = workdir_lib.read_config(workdir)
   if config.task.name != "language_modeling":
@@ -63,10 +67,7 @@ def sample(
   except UnicodeEncodeError as error:
     raise ValueError(f"The prompt is not UTF-8: got {prompt!r}.") from error
   tokens = tokenizer.encode(prompt)
-  if tokenizer.decode(tokens) != prompt:
-    kept = set(tokenizer.decode(tokens))
-    lacking = "".join(sorted(set(prompt) - kept))
-    raise ValueError(f"The vocabulary of {workdir} lacks {lacking!r}.")
+  _check_prompt(tokenizer, prompt, tokens, workdir)
   network, state, _ = setup.restore(config, workdir, checkpoint)
   drawn = generation.generate(
     network.merge(state),
@@ -76,25 +77,43 @@ def sample(
     vocab=len(tokenizer),
     **drawing,
   )
-  return _pieces(tokenizer, drawn, batch)
+  return _pieces(tokenizer, drawn, batch, tokens)
+
+
+def _check_prompt(
+  tokenizer: data.LmTokenizer,
+  prompt: str,
+  tokens: np.ndarray,
+  workdir: epath.PathLike,
+) -> None:
+  """Refuses what the vocabulary lacks, says what else it changes."""
+  unknown = tokenizer.unknown
+  if unknown is not None and unknown in tokens:
+    words = [w for w in prompt.split() if unknown in tokenizer.encode(w)]
+    text = "".join(words) or prompt
+    single = {c for c in text if unknown in tokenizer.encode(c)}
+    # Where only whole words are entries, no letter says what is lacking.
+    lacking = "".join(sorted(single)) if single < set(text) else " ".join(words)
+    raise ValueError(
+      f"The vocabulary of {workdir} lacks {lacking or prompt!r}."
+    )
+  seen = tokenizer.decode(tokens)
+  if seen != prompt and len(tokens):
+    warnings.warn(
+      f"The vocabulary of {workdir} is not lossless: the model reads the prompt"
+      f" {prompt!r} as {seen!r}.",
+      stacklevel=3,
+    )
 
 
 def _pieces(
-  tokenizer: data.LmTokenizer, drawn: Iterator[np.ndarray], batch: int
+  tokenizer: data.LmTokenizer,
+  drawn: Iterator[np.ndarray],
+  batch: int,
+  prompt: Sequence[int] = (),
 ) -> Iterator[list[str]]:
-  """Characters as soon as their last byte is there."""
-  waiting: list[list[int]] = [[] for _ in range(batch)]
+  """Characters as soon as no later token can change them."""
+  texts = [tokenizer.stream(prompt) for _ in range(batch)]
   for tokens in drawn:
-    for text, token in zip(waiting, tokens):
-      text.append(int(token))
-    yield [_complete(tokenizer, text) for text in waiting]
-  yield [tokenizer.decode(text) for text in waiting]
-
-
-def _complete(tokenizer: data.LmTokenizer, waiting: Sequence[int]) -> str:
-  """Takes out the characters of waiting tokens, unless the last is cut."""
-  text = tokenizer.decode(waiting)
-  if text.endswith("\ufffd") and len(waiting) < 4:  # bytes of a character
-    return ""
-  waiting.clear()
-  return text
+    yield [text.push(int(token)) for text, token in zip(texts, tokens)]
+  yield [text.end() for text in texts]

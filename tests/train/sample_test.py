@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tokenizers
 
 from bnnjax import cli, data
+from bnnjax.data import lm_tokenizer
 from bnnjax.train import config_file, loop, sample
 
 CONFIG = "configs/plays_lm.py:method=bi_mamba,smoke"
@@ -45,6 +47,45 @@ def test_bytes_that_are_no_character_do_not_wait_for_ever():
   drawn = (np.array([0x80]) for _ in range(9))
   pieces = [piece for (piece,) in sample._pieces(encoder, drawn, 1)]
   assert "".join(pieces) == 9 * "\ufffd"
+
+
+def word_piece(path):
+  """Words, of which a decoder joins some and moves full stops."""
+  entries = ["[UNK]", "the", "cat", "##s", "sat", ".", "caf", "##e"]
+  model = tokenizers.models.WordPiece(
+    {entry: token for token, entry in enumerate(entries)}, unk_token="[UNK]"
+  )
+  made = tokenizers.Tokenizer(model)
+  made.normalizer = tokenizers.normalizers.BertNormalizer()
+  made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+  made.decoder = tokenizers.decoders.WordPiece()
+  made.save(str(path))
+  return lm_tokenizer.of("bpe", vocab_file=str(path))
+
+
+def test_pieces_join_to_what_all_tokens_decode_to(tmp_path):
+  """Words go on from the prompt; its own text is not given again."""
+  encoder = word_piece(tmp_path / "vocab.json")
+  prompt, drawn = [1, 2], [3, 4, 5, 1, 6, 7]
+  batches = (np.array([token, 5]) for token in drawn)
+  texts = zip(*sample._pieces(encoder, batches, 2, prompt))
+  assert ["".join(text) for text in texts] == ["s sat. the cafe", 6 * "."]
+  assert encoder.decode([*prompt, *drawn]) == "the cats sat. the cafe"
+
+
+def test_a_prompt_that_is_changed_is_said(tmp_path):
+  encoder = word_piece(tmp_path / "vocab.json")
+  with pytest.warns(
+    UserWarning, match="reads the prompt 'The Caf\xe9' as 'the ca"
+  ):
+    sample._check_prompt(
+      encoder, "The Caf\xe9", encoder.encode("The Caf\xe9"), "x"
+    )
+  with pytest.raises(ValueError, match="of x lacks 'g'"):
+    sample._check_prompt(encoder, "the g", encoder.encode("the g"), "x")
+  text = "the caf. cat\tcafe catg gs"
+  with pytest.raises(ValueError, match="of x lacks 'catg gs'"):
+    sample._check_prompt(encoder, text, encoder.encode(text), "x")
 
 
 def test_command(workdir, capsys):
