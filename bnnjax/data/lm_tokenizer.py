@@ -169,18 +169,20 @@ class Bpe(LmTokenizer):
   def align(self, text):
     if self.lossless:
       return super().align(text)
-    ids, starts, before = [], [], 0
+    ids, starts, before = [], [], 0  # arrays: a list takes tenfold
     for part in self._parts(text):
       encodings = self._encoder.encode_batch(part, add_special_tokens=False)
       for line, encoding in zip(part, encodings):
-        ids += encoding.ids
-        starts += [before + start for start, _ in encoding.offsets]
+        ids.append(np.array(encoding.ids, np.int32))
+        first = (start for start, _ in encoding.offsets)
+        starts.append(before + np.fromiter(first, np.int64, len(encoding)))
         before += len(line)
     # A character of several tokens begins with each of them; what none stands
     # for, such as a space, counts with the one before.
-    stops = np.append(np.array(starts[1:], np.int64), len(text))[: len(ids)]
+    ids, starts = np.concatenate(ids), np.concatenate(starts)
+    stops = np.append(starts[1:], len(text))[: len(ids)]
     stops = np.minimum.accumulate(stops[::-1])[::-1]
-    return np.array(ids, np.int32), np.diff(stops, prepend=0).astype(np.int32)
+    return ids, np.diff(stops, prepend=0).astype(np.int32)
 
   def decode(self, ids):
     if self._bytewise:

@@ -106,6 +106,7 @@ def tfds(
   label_key: str = "label",
   text: Sequence[str] = (),
   vocab_file: str = "",
+  lowercase: bool | None = None,
   max_len: int = 128,
   tokenizer: str = "",
   context: int = 0,
@@ -123,6 +124,7 @@ def tfds(
       `("sentence",)`, or the two of a pair, as `("premise", "hypothesis")`.
     vocab_file: WordPiece vocabulary of the text; by default the embedded one of
       `wordnet_mini`.
+    lowercase: whether that is uncased, by default see `tokenizer.Tokenizer`.
     max_len: tokens of a text.
     tokenizer: "chars", "bytes" or "bpe": not texts with a label, but all of
       them as one, for language modelling; after each comes the character `END`.
@@ -138,6 +140,11 @@ def tfds(
   sources.check_split(name, split, splits)
   keys = (text,) if text and isinstance(text, str) else tuple(text)
   _check_texts(builder, name, keys)
+  if lowercase is not None and (tokenizer or not text):
+    raise ValueError(
+      "`lowercase` is of the WordPiece vocabulary of a `text` with a label: got"
+      f" {lowercase} for {f'tokenizer={tokenizer!r}' if tokenizer else 'images'}."
+    )
   if tokenizer:
     return windows.pack(
       name,
@@ -151,7 +158,7 @@ def tfds(
   classes = _num_classes(builder, name, label_key)
   if text:
     file = vocab_file or wordnet.VOCAB_FILE
-    encoder = wordpiece.Tokenizer.from_file(file, max_len)
+    encoder = wordpiece.Tokenizer.from_file(file, max_len, lowercase=lowercase)
     kind = {"shape": (max_len,), "vocab": len(encoder)}
     inputs = functools.partial(_tokens, keys=keys, encoder=encoder)
   else:

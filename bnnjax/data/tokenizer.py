@@ -122,8 +122,17 @@ class Tokenizer:
       raise sources.DataNotFoundError(
         f"No vocabulary {path}: a text file with one entry a line, [PAD] first."
       )
-    entries = lines(utf8.decode(path.read_bytes(), str(path)))
-    options = _configured(path.with_name(CONFIG)) | options
+    text = utf8.decode(path.read_bytes(), str(path))
+    if text.startswith("{"):
+      raise ValueError(
+        f"{path} is JSON, such as a tokenizer.json: give the vocab.txt beside"
+        " it, a text file with one entry a line, [PAD] first."
+      )
+    entries = lines(text)
+    given = {
+      name: value for name, value in options.items() if value is not None
+    }
+    options = _configured(path.with_name(CONFIG)) | given
     try:
       with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

@@ -77,7 +77,7 @@ def _wide(data: bytes) -> str:
     if data.startswith(mark):
       return name
   head = data[:_START]
-  if len(head) < 4:
+  if len(head) < 8:
     return ""
   names = {
     (False, True, True, True): "utf-32le",
@@ -90,13 +90,17 @@ def _wide(data: bytes) -> str:
   return names.get(_high(head, 4), "") or names.get(_high(head, 2), "")
 
 
-def _high(data: bytes, size: int) -> tuple[bool, ...]:
-  """Which bytes of every `size` are high ones."""
+def _high(data: bytes, size: int) -> tuple[bool | None, ...]:
+  """Which bytes of every `size` are high ones; None where it is not clear."""
   columns = [data[place::size] for place in range(size)]
-  return tuple(
-    0 in column and sum(byte < 0x20 for byte in column) > 0.8 * len(column)
-    for column in columns
-  )
+  return tuple(map(_is_high, columns))
+
+
+def _is_high(column: bytes) -> bool | None:
+  zeros = column.count(0)
+  if zeros and sum(byte < 0x20 for byte in column) > 0.8 * len(column):
+    return True
+  return None if zeros > 0.2 * len(column) else False
 
 
 def _command(command: str, what: str) -> str:

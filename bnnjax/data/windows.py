@@ -5,6 +5,7 @@ int32 `[T]`, the characters of text that each token completes, and `scored` bool
 `[T]`, False for tokens that are only read. There is no label and no padding.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,9 @@ def pack(
   Raises:
     ValueError: fewer than 2 tokens, a context that leaves nothing to score, a
       text shorter than a window, or as `lm_tokenizer.of`.
+
+  Warns:
+    UserWarning: the vocabulary lacks some of the text.
   """
   if max_len < 2:
     raise ValueError(
@@ -119,6 +123,14 @@ def pack(
       f"The split {split!r} of {name!r} has {len(ids)} tokens, less than one"
       f" window: give more text, or set `max_len` below {max_len}"
       " (`data.shape`)."
+    )
+  lacks = encoder.unknown is not None
+  if lacks and (unknown := np.count_nonzero(ids == encoder.unknown)):
+    warnings.warn(
+      f"{unknown} of the {len(ids)} tokens of the split {split!r} of {name!r} are"
+      " unknown: what they stand for is not coded, so that bits per character"
+      " are too few. Take a tokenizer that has them, such as 'bytes'.",
+      stacklevel=2,
     )
   context = 0 if split == TRAIN else context
   windows = count(len(ids), max_len, max_len - max(context, 1))

@@ -47,7 +47,11 @@ class Gloss(NamedTuple):
 
 @registry.register("source", "wordnet_mini")
 def wordnet_mini(
-  split: str, *, max_len: int = 32, vocab_file: str = ""
+  split: str,
+  *,
+  max_len: int = 32,
+  vocab_file: str = "",
+  lowercase: bool | None = None,
 ) -> sources.Source:
   """At most 600 train and 60 test glosses of each class, in the package.
 
@@ -56,8 +60,10 @@ def wordnet_mini(
     max_len: tokens of a text.
     vocab_file: WordPiece vocabulary; by default the embedded one, which was
       trained on this training split.
+    lowercase: whether that is uncased, by default see `tokenizer.Tokenizer`.
   """
-  return _source("wordnet_mini", mini(), split, max_len, vocab_file)
+  encoder = _encoder(vocab_file, max_len, lowercase)
+  return _source("wordnet_mini", mini(), split, encoder)
 
 
 @registry.register("source", "wordnet")
@@ -67,6 +73,7 @@ def wordnet(
   data_dir: str | None = None,
   max_len: int = 32,
   vocab_file: str = "",
+  lowercase: bool | None = None,
 ) -> sources.Source:
   """All 82,115 noun glosses of WordNet.
 
@@ -75,9 +82,11 @@ def wordnet(
     data_dir: folder of `data.noun`, by default the Debian package's.
     max_len: tokens of a text.
     vocab_file: WordPiece vocabulary; by default that of `wordnet_mini`.
+    lowercase: whether that is uncased, by default see `tokenizer.Tokenizer`.
   """
   folder = pathlib.Path(data_dir).expanduser() if data_dir else DEBIAN_FOLDER
-  return _source("wordnet", full(folder), split, max_len, vocab_file)
+  encoder = _encoder(vocab_file, max_len, lowercase)
+  return _source("wordnet", full(folder), split, encoder)
 
 
 @functools.cache  # a run opens both splits
@@ -137,18 +146,24 @@ def hash_of(text: str, word: int = 0) -> int:
   return int.from_bytes(digest[8 * word : 8 * word + 8])
 
 
+def _encoder(
+  vocab_file: str, max_len: int, lowercase: bool | None
+) -> tokenizer.Tokenizer:
+  return tokenizer.Tokenizer.from_file(
+    vocab_file or VOCAB_FILE, max_len, lowercase=lowercase
+  )
+
+
 def _source(
   name: str,
   glosses: dict[str, tuple[Gloss, ...]],
   split: str,
-  max_len: int,
-  vocab_file: str,
+  encoder: tokenizer.Tokenizer,
 ) -> sources.Source:
   sources.check_split(name, split, SPLITS)
-  encoder = tokenizer.Tokenizer.from_file(vocab_file or VOCAB_FILE, max_len)
   info = sources.DatasetInfo(
     name=name,
-    shape=(max_len,),
+    shape=(encoder.max_len,),
     num_classes=len(CLASSES),
     vocab=len(encoder),
     splits={key: len(part) for key, part in glosses.items()},

@@ -97,8 +97,9 @@ def _vocabulary(config: ConfigDict) -> dict[str, Any]:
   """What a token means, as far as the config says."""
   name = config.data.name
   options = {**data.defaults_of(name), **config.data.options.to_dict()}
-  fields = ["tokenizer", "vocab_file"]
+  fields = ["tokenizer", "vocab_file", "lowercase"]
   if options.get("tokenizer") == "chars":  # those of the training text
     fields.append("path")
-  found = {f"options.{f}": options.get(f, "") for f in fields}
+  found = {f"options.{f}": options.get(f) for f in fields}
+  found = {f: "" if value is None else value for f, value in found.items()}
   return found | ({"name": name} if "path" in fields else {})

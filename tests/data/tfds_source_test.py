@@ -240,6 +240,15 @@ def test_texts_with_a_vocabulary_of_ones_own(data_dir, tmp_path):
   )  # [CLS] the cat number i [SEP]
 
 
+def test_texts_with_a_cased_vocabulary(data_dir, tmp_path):
+  path = tmp_path / "vocab.txt"
+  path.write_text("\n".join((*tokenizer.SPECIAL, "cat", "The")))
+  source = load_text(
+    data_dir, text="premise", vocab_file=str(path), lowercase=False
+  )
+  np.testing.assert_array_equal(source[0]["tokens"][:4], [2, 1, 5, 1])
+
+
 def test_texts_without_tensorflow(data_dir):
   code = f"""
 import sys
@@ -258,6 +267,11 @@ assert "tensorflow" not in sys.modules
     ({"text": "premisse"}, "no feature 'premisse'; .* `text`"),
     ({"text": "label"}, "'label' .* is not a text, but ClassLabel"),
     ({"text": ("premise", "hypothesis", "third")}, "or the two of a pair"),
+    ({"lowercase": True}, "`lowercase` is of .* got True for images"),
+    (
+      {"text": "premise", "tokenizer": "bpe", "lowercase": False},
+      "got False for tokenizer='bpe'",
+    ),
     ({"text": "premise", "split": "test"}, r"no labels \(-1\).* train, test"),
     ({"text": "premise", "label_key": "third"}, "is not a class label"),
     ({"text": "premise", "max_len": 2}, "`max_len` must be at least 5"),

@@ -187,6 +187,9 @@ def test_files_that_are_no_text(tmp_path):
   path.write_text("\n".join(ENTRIES), encoding="utf-16")
   with pytest.raises(ValueError, match=r"vocab.txt is UTF-16.* `iconv"):
     Tokenizer.from_file(path, 6)
+  path.write_text('{"model": {}}')
+  with pytest.raises(ValueError, match="is JSON, .* give the vocab.txt"):
+    Tokenizer.from_file(path, 6)
 
 
 @pytest.mark.parametrize("lowercase", [True, False])

@@ -156,6 +156,16 @@ def test_files_that_are_no_text(tmp_path):
     data.load("text_file", path=str(path))
 
 
+def test_unknown_characters_are_said(tmp_path):
+  path = tmp_path / "text"
+  path.write_text("a" * 90 + "ab" * 5)
+  data.load("text_file", "train", path=str(path), max_len=8)
+  with pytest.warns(
+    UserWarning, match="5 of the 10 tokens of the split 'test'"
+  ):
+    data.load("text_file", "test", path=str(path), max_len=8)
+
+
 def test_marked_wide_and_compressed_text(tmp_path):
   path = tmp_path / "text"
   path.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())

@@ -173,6 +173,19 @@ def test_refuses_what_is_no_noun(tmp_path, line):
     data.load("wordnet", data_dir=str(tmp_path))
 
 
+def test_a_cased_vocabulary_of_ones_own(tmp_path):
+  path = tmp_path / "vocab.txt"
+  letters = "abcdefghijklmnopqrstuvwxyz"
+  entries = [*tokenizer.SPECIAL, *letters, *(f"##{c}" for c in letters), "A"]
+  path.write_text("\n".join(entries), encoding="utf-8")
+  options = {"vocab_file": str(path), "lowercase": False}
+  cased = data.load("wordnet_mini", "test", **options)
+  assert (cased.inputs == entries.index("A")).any()
+  with pytest.warns(UserWarning, match="lowercase=True never reaches .* 'A'"):
+    other = data.load("wordnet_mini", "test", **options | {"lowercase": True})
+  assert not (other.inputs == entries.index("A")).any()
+
+
 def test_missing_full_set_says_how_to_get_it(tmp_path):
   with pytest.raises(data.DataNotFoundError) as error:
     data.load("wordnet", data_dir=str(tmp_path))

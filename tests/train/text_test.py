@@ -131,6 +131,10 @@ def test_teacher_must_read_the_same_vocabulary(finished):
       match=rf"same vocabulary.*{field}` is '' there and 'mine' here",
     ):
       setup.load_teacher(other, task, ())
+  other = tiny()
+  other.data.options.lowercase = False
+  with pytest.raises(ValueError, match="lowercase` is '' there and False here"):
+    setup.load_teacher(other, task, ())
   task = tasks.build(
     {"name": "masked_lm", "distill": {"teacher": str(workdir)}}
   )
