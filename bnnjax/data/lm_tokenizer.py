@@ -187,9 +187,12 @@ class Bpe(LmTokenizer):
   def decode(self, ids):
     if self._bytewise:
       return super().decode(ids)
-    return self._encoder.decode(
-      np.asarray(ids, int).tolist(), skip_special_tokens=False
-    )
+    if not len(ids):
+      return ""
+    with tokenizer_json.errors():
+      return self._encoder.decode(
+        np.asarray(ids, int).tolist(), skip_special_tokens=False
+      )
 
   def stream(self, prompt=()):
     if self._bytewise:

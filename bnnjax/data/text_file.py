@@ -52,7 +52,6 @@ def text_file(
   )
 
 
-@functools.lru_cache(maxsize=1)  # a run opens both splits
 def read(path: str) -> str:
   """The text of a file, its line ends as they are, without its byte order mark.
 
@@ -66,4 +65,10 @@ def read(path: str) -> str:
       f"No text file {str(file)!r}: give the `path` of one"
       " (`data.options.path`)."
     )
+  stat = file.stat()
+  return _read(file, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=1)  # a run opens both splits
+def _read(file: pathlib.Path, changed: int, size: int) -> str:
   return utf8.decode(file.read_bytes(), str(file))

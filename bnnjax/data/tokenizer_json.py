@@ -5,6 +5,7 @@ stands for, whether a text comes back as it was, whether it can be encoded in
 parts, whether tokens can be decoded as they come.
 """
 
+import contextlib
 import json
 import pathlib
 import re
@@ -59,16 +60,15 @@ def read(path: pathlib.Path) -> tuple["tokenizers.Tokenizer", dict[str, Any]]:  
     )
   text = utf8.decode(path.read_bytes(), str(path))
   try:
-    encoder = tokenizers.Tokenizer.from_str(text)
-    off = _switch_off(encoder)
-    # First: the library goes through all numbers up to the last to write them.
-    _check_numbers(encoder)
-    ids = encoder.encode(_TRIAL).ids
-    encoder.decode(ids, skip_special_tokens=False)
-    spec = json.loads(encoder.to_str())
-  except (KeyboardInterrupt, SystemExit):
-    raise
-  except BaseException as error:  # a panic of the library is no Exception
+    with errors():
+      encoder = tokenizers.Tokenizer.from_str(text)
+      off = _switch_off(encoder)
+      # First: the library goes through all numbers up to the last to write.
+      _check_numbers(encoder)
+      ids = encoder.encode(_TRIAL).ids
+      encoder.decode(ids, skip_special_tokens=False)
+      spec = json.loads(encoder.to_str())
+  except Exception as error:  # the library raises no narrower one
     raise ValueError(
       f"{path} is no tokenizer: {str(error).rstrip('.')}. It must be a tokenizer.json of the"
       " `tokenizers` library, as `lm_tokenizer.train_bpe` makes."
@@ -82,6 +82,17 @@ def read(path: pathlib.Path) -> tuple["tokenizers.Tokenizer", dict[str, Any]]:  
   spec["model"].pop("vocab", None)
   spec["model"].pop("merges", None)
   return encoder, spec
+
+
+@contextlib.contextmanager
+def errors() -> Iterator[None]:
+  """Makes a panic of the library, which is no `Exception`, a `ValueError`."""
+  try:
+    yield
+  except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
+    raise
+  except BaseException as error:
+    raise ValueError(f"The `tokenizers` library failed: {error}.") from error
 
 
 def _switch_off(encoder: Any) -> list[str]:

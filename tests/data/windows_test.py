@@ -166,6 +166,14 @@ def test_unknown_characters_are_said(tmp_path):
     data.load("text_file", "test", path=str(path), max_len=8)
 
 
+def test_a_text_that_was_changed_is_read_again(tmp_path):
+  path = tmp_path / "text"
+  for text in ("abc" * 20, "other text" * 9):
+    path.write_text(text)
+    source = data.load("text_file", path=str(path), max_len=8)
+    assert source.tokenizer.decode(source[0]["tokens"]) == text[:8]
+
+
 def test_marked_wide_and_compressed_text(tmp_path):
   path = tmp_path / "text"
   path.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
