@@ -28,8 +28,8 @@ def text_file(
     test_share: part of the characters that is the test split.
     max_len: tokens of a window.
     tokenizer: "chars", "bytes" or "bpe".
-    vocab_file: of `bpe`; by default that of `plays_mini`, which suits English.
-      `lm_tokenizer.train_bpe` makes another.
+    vocab_file: of `bpe`, any `tokenizer.json`; by default that of `plays_mini`,
+      which suits English. `lm_tokenizer.train_bpe` makes another.
     context: see `windows.Windows`.
   """
   sources.check_split("text_file", split, SPLITS)

@@ -29,16 +29,13 @@ CL100K = (
   r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
   r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-O200K = "|".join(
-  [
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
-    r"\p{N}{1,3}",
-    r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
-    r"\s*[\r\n]+",
-    r"\s+(?!\S)",
-    r"\s+",
-  ]
+_ENDING = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+O200K = (
+  r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*"
+  rf"[\p{{Ll}}\p{{Lm}}\p{{Lo}}\p{{M}}]+{_ENDING}"
+  r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+"
+  rf"[\p{{Ll}}\p{{Lm}}\p{{Lo}}\p{{M}}]*{_ENDING}\p{{N}}{{1,3}}|"
+  r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 END = "<|endoftext|>"
 
@@ -196,6 +193,8 @@ def family(request, tmp_path_factory):
   made = FAMILIES[request.param]()
   path = tmp_path_factory.mktemp(request.param) / "tokenizer.json"
   made.save(str(path))
+  # Of the file: what is written and read again may break ties otherwise.
+  made = tokenizers.Tokenizer.from_file(str(path))
   ours = lm_tokenizer.of("bpe", vocab_file=str(path))
   return request.param, made, ours
 
@@ -246,9 +245,8 @@ def test_text_comes_with_its_token(family):
   _, made, ours = family
   ids = made.encode("The cafe open; we say", add_special_tokens=False).ids
   stream = ours.stream()
-  parts = [stream.push(token) for token in ids]
-  byte = [made.id_to_token(token).startswith("<0x") for token in ids]
-  assert all(part for part, late in zip(parts, byte) if not late)
+  late = [made.id_to_token(token).startswith("<0x") for token in ids]
+  assert all(stream.push(token) or wait for token, wait in zip(ids, late))
 
 
 def test_long_texts_are_encoded_whole(family, monkeypatch):
@@ -275,7 +273,7 @@ def test_long_texts_are_encoded_whole(family, monkeypatch):
 
 def test_windows_divide_by_the_characters_of_the_file(family, tmp_path):
   """Decomposed and upper-case text, which some families make shorter."""
-  name, _, ours = family
+  _, _, ours = family
   text = unicodedata.normalize("NFD", CORPUS)
   path = tmp_path / "text"
   path.write_bytes(text.encode())
@@ -289,9 +287,6 @@ def test_windows_divide_by_the_characters_of_the_file(family, tmp_path):
   text = text[: round(0.9 * len(text))]
   first = ours.align(text)[1][0]
   assert (batch["chars"] * batch["scored"]).sum() == len(text) - first
-  if name in LOSSLESS:
-    assert ours.decode(ours.encode(text)) == text
-    assert ours.decode(source[0]["tokens"]) == text[: source[0]["chars"].sum()]
 
 
 @pytest.mark.parametrize("family", sorted(LOSSLESS), indirect=True)
