@@ -32,7 +32,7 @@ from bnnjax.models.pretrained_names import (
 
 __all__ = [
   "BERT", "FAMILIES", "MAMBA2", "Names", "config_of", "load", "own_names",
-  "weights",
+  "said", "weights",
 ]  # fmt: skip
 
 Source = str | os.PathLike | Mapping[str, Any]
@@ -84,7 +84,8 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
   """
   where, tensors, settings = _open(source, files.tensors)
   shapes = {name: tuple(np.shape(t)) for name, t in tensors.items()}
-  config_lib.check_family(where, names, shapes, settings)
+  names = config_lib.fit(names, shapes)
+  config_lib.check_family(where or "The checkpoint", names, shapes, settings)
   variables = weights(model)
   places = _places(variables, names)
   found, spare, problems = _assign(tensors, places, names)
@@ -142,6 +143,7 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
   where, shapes, settings = _open(source, files.shapes)
   if not where:
     shapes = {name: tuple(t.shape) for name, t in shapes.items()}
+  names = config_lib.fit(names, shapes)
   config_lib.check_family(where or "The checkpoint", names, shapes, settings)
   shapes = {names.spell(name): shape for name, shape in shapes.items()}
   try:
@@ -153,6 +155,16 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
     what = where or "The checkpoint"
     raise ValueError(f"{what} cannot be used: " + "; ".join(problems))
   return {**config, **given}
+
+
+def said(source: str | os.PathLike, names: Names) -> dict[str, Any]:
+  """The arguments that shapes do not show, as `config.json` has them."""
+  settings = files.settings(files.resolve(source)) or {}
+  try:
+    settings = config_lib.translate(settings)
+  except ValueError:  # `config_of` says what is wrong
+    return {}
+  return {a: settings[k] for a, k in names.settings.items() if k in settings}
 
 
 def _open(source: Source, read) -> tuple[str, Mapping[str, Any], Any]:

@@ -5,8 +5,10 @@ does what our models do not implement. Nothing is guessed: what two places say
 differently, or none says, is a problem with a name.
 """
 
+import dataclasses
 import fnmatch
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bnnjax.core import registry
@@ -26,6 +28,7 @@ _TOP = {
   "tie_embeddings": "tie_word_embeddings",
   "d_intermediate": "d_intermediate",
   "attn_layer_idx": "attn_layer_idx",
+  "n_groups": "n_groups",  # where `transformers`' converter looks for it
   **dict.fromkeys(
     (
       "ssm_cfg", "attn_cfg", "pad_vocab_size_multiple", "residual_in_fp32",
@@ -79,6 +82,23 @@ _KINDS = (
 )
 
 
+def fit(names: Names, tensors: Iterable[str]) -> Names:
+  """The table for names that all have something before them.
+
+  Known are wrappers (`model.`, `module.`); others show at the word embedding,
+  where nothing else is of the table.
+  """
+  if not names.reads or any(names.target(names.spell(t))[0] for t in tensors):
+    return names
+  words = f".{next(iter(names.table))}"
+  found = [t for t in tensors if t.endswith(words)]
+  if len(found) != 1:
+    return names
+  before = re.escape(found[0].removesuffix(words))
+  spelling = ((rf"^{before}\.", ""), *names.spelling)
+  return dataclasses.replace(names, spelling=spelling)
+
+
 def check_family(
   where: str, names: Names, shapes: Shapes, settings: Settings | None
 ) -> None:
@@ -129,6 +149,10 @@ def translate(settings: Settings) -> dict[str, Any]:
   for key, value in mixer.items():
     if key not in _MIXER:
       raise registry.unknown("setting of `ssm_cfg`", key, _MIXER)
+    if key == "ngroups" and value != settings.get("n_groups", value):
+      raise ValueError(
+        f"n_groups is {settings['n_groups']!r}, `ssm_cfg` has ngroups {value!r}"
+      )
     found[_MIXER[key]] = value
   found.pop(None, None)
   rows, multiple = (
@@ -212,9 +236,14 @@ def _demanded(names, shapes, settings) -> list[str]:
     for key, wanted in names.demands.items()
     if key in settings
     and settings[key] not in wanted
-    # Whether words are tied is seen where both are there.
-    and not (key == TIED and any(k in shapes for k in names.copies))
+    and not (key == TIED and _tied_is_seen(names, shapes))
   ]
+
+
+def _tied_is_seen(names, shapes) -> bool:
+  """Both words are in the file and compared, or there is no head for them."""
+  head = not names.parts or any(t in shapes for t in names.parts.values())
+  return not head or next(iter(names.copies)) in shapes
 
 
 def _contradicted(names, shapes, settings, found) -> list[str]:

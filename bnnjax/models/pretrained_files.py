@@ -3,6 +3,7 @@
 Whatever is wrong with one, the error names the file and the fault.
 """
 
+import glob
 import json
 import os
 import pathlib
@@ -46,6 +47,8 @@ def resolve(source: str | os.PathLike) -> pathlib.Path:
   path = pathlib.Path(source).expanduser()
   if path.is_dir():
     path = _inside(path)
+  if not os.path.lexists(path):
+    raise FileNotFoundError(f"No checkpoint {path}.")
   if path.name.endswith(PICKLES):
     raise ValueError(_convert(path))
   if not path.name.endswith(ENDINGS):
@@ -53,8 +56,6 @@ def resolve(source: str | os.PathLike) -> pathlib.Path:
       f"{path} is {_kind(path) or 'no checkpoint that can be read'}: give a"
       f" `{FILE}` file, the `{INDEX}` of several, or their folder."
     )
-  if not path.exists():
-    raise FileNotFoundError(f"No checkpoint {path}.")
   return path
 
 
@@ -144,7 +145,7 @@ def _convert(path: pathlib.Path) -> str:
     " code. Convert it once where torch is installed, then give the result:"
     ' python -c "import glob, torch; from safetensors.torch import save_file;'
     " save_file({k: v.clone().contiguous() for f in"
-    f" sorted(glob.glob('{folder / name}')) for k, v in torch.load(f,"
+    f" sorted(glob.glob('{glob.escape(str(folder))}/{name}')) for k, v in torch.load(f,"
     f" map_location='cpu', weights_only=True).items()}}, '{target}')\""
   )
 

@@ -75,14 +75,14 @@ def _is_run(init: str) -> bool:
   """Whether a path is not meant as a file of weights or a folder of them."""
   if init.endswith((*files.ENDINGS, *files.OTHERS)):
     return False
-  path = epath.Path(init)
-  return not path.is_dir() or any(
+  path = epath.Path(init).expanduser()
+  return not path.exists() or any(
     (path / name).exists() for name in ("checkpoints", "metrics.jsonl")
   )
 
 
 def _family(config: ConfigDict) -> pretrained.Names:
-  """Names of a file's tensors."""
+  """Names of a file's tensors, its network checked before one is made."""
   names = pretrained.FAMILIES.get(config.model.name)
   if names is None:
     raise registry.unknown(
@@ -90,6 +90,10 @@ def _family(config: ConfigDict) -> pretrained.Names:
       config.model.name,
       pretrained.FAMILIES,
     )
+  said = pretrained.said(config.init, names)
+  mine = {k: config.model[k] for k in names.settings if k in config.model}
+  told = {k: v for k, v in mine.items() if k not in said}
+  pretrained.config_of(config.init, names, **told)
   return names
 
 

@@ -8,7 +8,7 @@ import safetensors.numpy
 from flax import nnx
 
 from bnnjax import models
-from bnnjax.models.pretrained import MAMBA2, config_of, load
+from bnnjax.models.pretrained import BERT, MAMBA2, config_of, load
 from bnnjax.models.pretrained_config import read, translate
 from tests.filled_models import filled
 
@@ -331,3 +331,21 @@ def test_words_that_are_not_tied_are_seen():
   assert (
     read(MAMBA2, {**shapes, "lm_head.weight": (11, 16)}, settings, {})[1] == []
   )
+
+
+def test_groups_where_the_converter_of_transformers_looks_for_them():
+  shapes = {k: v.shape for k, v in checkpoint().items()}
+  given = {**STATE_SPACES, "n_groups": 2}
+  assert read(MAMBA2, shapes, translate(given), {})[0]["groups"] == 2
+  with pytest.raises(
+    ValueError, match="n_groups is 4, `ssm_cfg` has ngroups 2"
+  ):
+    translate({**STATE_SPACES, "n_groups": 4})
+
+
+def test_an_encoder_has_no_words_to_tie():
+  """BERT's head is seen by its dense layer."""
+  settings = {"tie_word_embeddings": False}
+  for shapes, said in (({}, 0), ({BERT.parts["transform"]: (16, 16)}, 1)):
+    _, problems = read(BERT, shapes, settings, {"heads": 2})
+    assert sum("no tensor" not in p for p in problems) == said

@@ -114,7 +114,9 @@ def features(model, tokens, mask):
   return model.encode(tokens, mask=mask)
 
 
-@pytest.mark.parametrize("prefix", ["", "bert.", "module.model.bert."])
+@pytest.mark.parametrize(
+  "prefix", ["", "bert.", "module.model.bert.", "net.0.bert."]
+)
 def test_names_with_and_without_prefix(prefix, rngs):
   tensors = checkpoint(prefix)
   ignored = {f"{prefix}embeddings.position_ids": np.arange(8)[None]}

@@ -134,6 +134,32 @@ def test_a_student_starts_from_a_file(tmp_path, capsys):
   assert not (tmp_path / "other").exists()
 
 
+def test_what_shapes_do_not_show_has_to_be_told(tmp_path):
+  """A Mamba-2 without `config.json`: of how many groups is not seen."""
+  config = tiny()
+  config.model = {"name": "mamba", "features": 16, "blocks": 1, "head_size": 8}
+  names = pretrained.MAMBA2
+  model = models.abstract(
+    lambda rngs: models.build({**config.model, "vocab": 8}, rngs=rngs)
+  )
+  tensors = {}
+  for path, variable in pretrained.weights(model).items():
+    shape = variable.shape[1:] if names.stacks(path) else variable.shape
+    name = names.source(path, 0 if names.stacks(path) else None)
+    axes = names.target(name)[2] or range(len(shape))
+    theirs = [shape[list(axes).index(i)] for i in range(len(shape))]
+    tensors[name] = np.ones(theirs, np.float32)
+  save_file(tensors, tmp_path / "model.safetensors")
+  config.init = str(tmp_path)
+  with pytest.raises(ValueError, match="do not show `groups`: give it"):
+    initial._family(config)
+  config.model.groups = 1
+  assert initial._family(config) is names
+  (tmp_path / "config.json").write_text('{"n_groups": 1, "use_bias": true}')
+  with pytest.raises(ValueError, match="use_bias is True, `mamba` has False"):
+    initial._family(config)
+
+
 def test_another_network_is_refused(tmp_path):
   init = trained(tmp_path)
   config = tiny()
