@@ -169,8 +169,6 @@ def _source(
   vocab_file: str,
 ) -> sources.Source:
   sources.check_split(name, split, SPLITS)
-  if not glosses[split]:
-    raise ValueError(f"The split {split!r} of {name!r} has no gloss.")
   encoder = tokenizer.Tokenizer.from_file(vocab_file or VOCAB_FILE, max_len)
   info = sources.DatasetInfo(
     name=name,
@@ -179,5 +177,7 @@ def _source(
     vocab=len(encoder),
     splits={key: len(part) for key, part in glosses.items()},
   )
+  if not glosses[split]:
+    raise ValueError(f"The split {split!r} of {name!r} has no gloss.")
   labels, texts = zip(*glosses[split])
   return sources.ArraySource(encoder.encode(texts), np.array(labels), info)
