@@ -4,16 +4,13 @@
 """
 
 import functools
-import gzip
-import io
-import lzma
 import pathlib
 from collections.abc import Mapping
 
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import sources, tfds_source
+from bnnjax.data import archives, sources, tfds_source
 
 DEBIAN_FOLDER = pathlib.Path("/usr/share/datasets/fashion-mnist")
 MINI_FILE = (
@@ -22,6 +19,7 @@ MINI_FILE = (
 SPLITS = {"train": 60_000, "test": 10_000}
 MINI_SPLITS = {"train": 10_000, "test": 2_000}
 _PREFIX = {"train": "train", "test": "t10k"}
+_SIDE, _CLASSES = 28, 10
 
 
 def _info(name: str, splits: Mapping[str, int]) -> sources.DatasetInfo:
@@ -34,6 +32,8 @@ def fashion_mnist_mini(split: str) -> sources.Source:
   """The first 1,000 train and 200 test images of each class, in the package."""
   sources.check_split("fashion_mnist_mini", split, MINI_SPLITS)
   arrays = mini_arrays()
+  if f"{split}_images" not in arrays:
+    raise ValueError(f"{MINI_FILE} has no {split!r} split.")
   return sources.ArraySource(
     arrays[f"{split}_images"][..., None],
     arrays[f"{split}_labels"],
@@ -43,14 +43,47 @@ def fashion_mnist_mini(split: str) -> sources.Source:
 
 @functools.cache  # a run opens both splits; xz takes 0.2 s each time
 def mini_arrays() -> dict[str, np.ndarray]:
-  """Reads the embedded file: read-only `<split>_images`, `<split>_labels`."""
-  with np.load(io.BytesIO(lzma.decompress(MINI_FILE.read_bytes()))) as file:
-    arrays = {key: file[key] for key in file.files}
+  """Reads the embedded file: read-only `<split>_images`, `<split>_labels`.
+
+  Raises:
+    ValueError: it is damaged, or holds other arrays.
+  """
+  arrays = archives.arrays(MINI_FILE)
+  named = {f"{s}_{kind}" for s in MINI_SPLITS for kind in ("images", "labels")}
+  if not arrays or arrays.keys() - named:
+    raise ValueError(
+      f"{MINI_FILE} must hold {', '.join(sorted(named))}: got"
+      f" {', '.join(sorted(arrays)) or 'nothing'}."
+    )
   for key, value in arrays.items():
     if value.ndim == 3:  # stored column by column: compresses better
       arrays[key] = np.ascontiguousarray(value.transpose(0, 2, 1))
     arrays[key].flags.writeable = False  # shared by every caller
+  for split in {key.partition("_")[0] for key in arrays}:
+    _check(
+      arrays.get(f"{split}_images"), arrays.get(f"{split}_labels"), MINI_FILE
+    )
   return arrays
+
+
+def _check(
+  images: np.ndarray | None, labels: np.ndarray | None, where: object
+) -> None:
+  """Refuses what is not uint8 `[N, 28, 28]` with labels 0 .. 9 `[N]`."""
+  got = [x is not None and (str(x.dtype), x.shape) for x in (images, labels)]
+  count = len(labels) if got[1] and labels.ndim == 1 else 0
+  wanted = ("uint8", (count, _SIDE, _SIDE)), ("uint8", (count,))
+  if not count or got != list(wanted):
+    raise ValueError(
+      f"{where}: images must be uint8 [N, {_SIDE}, {_SIDE}] and labels uint8"
+      f" [N], N > 0: got {got[0] or 'none'} and {got[1] or 'none'}."
+    )
+  if (wrong := labels >= _CLASSES).any():
+    raise ValueError(
+      f"{where}: labels must be 0 .. {_CLASSES - 1}: {int(wrong.sum())} of"
+      f" {count} are not, the first {labels[wrong][0]} in record"
+      f" {int(wrong.argmax())}."
+    )
 
 
 @registry.register("source", "fashion_mnist")
@@ -82,9 +115,14 @@ def fashion_mnist(split: str, *, data_dir: str | None = None) -> sources.Source:
 
 
 def read_idx(folder: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-  """Images uint8 `[N, 28, 28]` and labels uint8 `[N]` of the original files."""
-  parts = []
-  for kind in ("images-idx3", "labels-idx1"):
+  """Images uint8 `[N, 28, 28]` and labels uint8 `[N]` of the original files.
+
+  Raises:
+    DataNotFoundError: one is not there.
+    ValueError: one is damaged, or they do not belong together.
+  """
+  parts, paths = [], []
+  for kind, rest in (("images-idx3", (_SIDE, _SIDE)), ("labels-idx1", ())):
     stem = f"{_PREFIX[split]}-{kind}-ubyte"
     path = _find(folder, stem)
     if not path:
@@ -92,30 +130,14 @@ def read_idx(folder: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         f"No file {stem} or {stem}.gz in {folder}. Get it with `apt-get install"
         " dataset-fashion-mnist`."
       )
-    parts.append(_parse_idx(path))
+    paths.append(path)
+    parts.append(archives.idx(path, (None, *rest)))
+  _check(*parts, " and ".join(map(str, paths)))
   return tuple(parts)
 
 
 def _find(folder: pathlib.Path, stem: str) -> pathlib.Path | None:
   for path in (folder / f"{stem}.gz", folder / stem):
-    if path.is_file():
+    if path.exists():
       return path
   return None
-
-
-def _parse_idx(path: pathlib.Path) -> np.ndarray:
-  data = path.read_bytes()
-  if path.suffix == ".gz":
-    data = gzip.decompress(data)
-  # Two zero bytes, the type (8 = unsigned byte), the rank, then big-endian
-  # sizes, then the values.
-  if data[:3] != b"\0\0\x08":
-    raise ValueError(f"{path} is not an IDX file of bytes.")
-  rank = data[3]
-  shape = np.frombuffer(data, ">i4", rank, offset=4)
-  values = np.frombuffer(data, np.uint8, offset=4 + 4 * rank)
-  if values.size != shape.prod():
-    raise ValueError(
-      f"{path} holds {values.size} values, its header says {shape.tolist()}."
-    )
-  return values.reshape(shape)

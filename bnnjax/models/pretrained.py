@@ -3,40 +3,38 @@
 How a family of checkpoints names and lays out its tensors is a table (`Names`);
 one loader reads them all, and fills a model only when everything fits:
 
-  config = config_of("model.safetensors", BERT)
+  config = config_of("folder", BERT)
   model = models.build({**config, "weight": "ste|channel_l1"}, rngs=rngs)
-  load(model, "model.safetensors", BERT)
+  load(model, "folder", BERT)
 """
 
 import fnmatch
-import json
 import os
-import pathlib
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import safetensors.numpy
 from flax import nnx
 
 from bnnjax.core.estimator import sign
 from bnnjax.layers import binarize
+from bnnjax.models import pretrained_config as config_lib
+from bnnjax.models import pretrained_files as files
 from bnnjax.models.pretrained_names import (
   BERT,
   FAMILIES,
   MAMBA2,
   RESIDUAL,
   Names,
-  numbers,
 )
 
 __all__ = [
   "BERT", "FAMILIES", "MAMBA2", "Names", "config_of", "load", "own_names",
-  "weights",
+  "said", "weights",
 ]  # fmt: skip
 
-ENDINGS = (".safetensors", ".safetensors.index.json")  # of files it reads
 Source = str | os.PathLike | Mapping[str, Any]
 Place = tuple[str, int | None]  # a variable, and a layer of a stacked one
 
@@ -65,28 +63,32 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
 
   A latent weight takes the float weight. Parameters of binarizers are not in a
   checkpoint: those of a filled weight start again from it (a learned scale
-  measures it), all others stay.
+  measures it), all others stay. A head of pre-training that the model does not
+  have is left out, with a warning that names its tensors.
 
   Args:
     model: any module with the variables that the table names.
-    source: a safetensors file, the index of several, or tensors by name.
+    source: a safetensors file, the index of several, the folder of one, or
+      tensors by name. Of files, the `config.json` beside them is checked
+      against the model too; without one, a warning says what was not.
     names: what the tensors are called.
 
   Returns:
     Paths of the optional variables that the checkpoint does not have.
 
   Raises:
-    ValueError: tensors that are missing, unexpected, given twice or of another
-      shape, all listed; the model is as it was.
+    ValueError: a damaged file; a network that the model is not; tensors that are
+      missing, unexpected, given twice, of another shape, not float or not
+      finite, all listed; the model is as it was.
+    FileNotFoundError: no such file.
   """
-  tensors = source
-  if not isinstance(source, Mapping):
-    tensors = {}
-    for file in _files(source):
-      tensors |= safetensors.numpy.load_file(file)
+  where, tensors, settings = _open(source, files.tensors)
+  shapes = {name: tuple(np.shape(t)) for name, t in tensors.items()}
+  names = config_lib.fit(names, shapes)
+  config_lib.check_family(where or "The checkpoint", names, shapes, settings)
   variables = weights(model)
   places = _places(variables, names)
-  found, problems = _assign(tensors, places, names)
+  found, spare, problems = _assign(tensors, places, names)
   absent = [place for place in places if place not in found]
   # A wildcard of which something was found is not optional any more.
   known = {path for path, _ in found}
@@ -97,15 +99,24 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
     if not any(fnmatch.fnmatchcase(place[0], p) for p in optional)
   ]
   problems += _misfits(found, tensors, places)
+  if where and not problems:
+    problems = _unlike(model, where, names, shapes, settings)
   if problems:
     raise ValueError(
-      f"The checkpoint does not fit this {type(model).__name__}"
+      f"{where or 'The checkpoint'} does not fit this {type(model).__name__}"
       f" ({len(problems)} problems, nothing was changed):\n  "
       + "\n  ".join(sorted(problems))
     )
   for path in known:
     _fill(path, variables[path], found, tensors)
   binarize.remeasure(model, {path.rpartition(".")[0] for path in known})
+  if spare:
+    warnings.warn(
+      f"{where or 'The checkpoint'} has tensors that this"
+      f" {type(model).__name__} has no place for; they were left out:"
+      f" {', '.join(sorted(spare))}.{_roomy(names, spare)}",
+      stacklevel=2,
+    )
   return tuple(dict.fromkeys(path for path, _ in absent))
 
 
@@ -113,83 +124,86 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
   """Arguments of `models.build` for the network of a checkpoint.
 
   Args:
-    source: a safetensors file, the index of several, or tensors by name.
+    source: a safetensors file, the index of several, the folder of one, or
+      tensors by name.
     names: what the tensors are called.
     **given: arguments that override what is found; necessary for those that
-      shapes do not show (`heads`) where no `config.json` lies beside the file.
+      shapes do not show (`heads`, `groups`) where no `config.json` lies beside
+      the file.
 
   Returns:
     `name` and sizes.
 
   Raises:
-    ValueError: a tensor that shows a size is missing; a setting is unknown; the
+    ValueError: a damaged file; a network of another family; a tensor that shows
+      a size is missing, or `config.json` says another; a setting is unknown; the
       network has something that our model does not implement.
+    FileNotFoundError: no such file.
   """
-  settings = {}
-  if isinstance(source, Mapping):
-    shapes = {k: v.shape for k, v in source.items()}
-  else:
-    shapes = {}
-    for path in _files(source):
-      with safetensors.safe_open(path, "numpy") as file:
-        names_in = file.keys()
-        shapes |= {k: file.get_slice(k).get_shape() for k in names_in}
-    beside = pathlib.Path(source).with_name("config.json")
-    if beside.exists():
-      settings = json.loads(beside.read_text(), object_hook=_number)
-  shapes = {names.spell(k): shape for k, shape in shapes.items()}
-  config = {"name": names.model}
-  problems = [
-    f"{key} is {settings[key]!r}, `{names.model}` has {wanted!r}"
-    for key, wanted in names.demands.items()
-    if settings.get(key, wanted) != wanted
-  ]
-  for argument, where in names.sizes.items():
-    function, *shown = where if callable(where[0]) else (int, where)
-    lacking = [name for name, _ in shown if not _like(name, shapes)]
-    problems += [f"no tensor {n} to show `{argument}`" for n in lacking]
-    if not lacking:
-      config[argument] = function(*(_shown(*s, shapes) for s in shown))
-  for argument, key in names.settings.items():
-    config[argument] = given.get(argument, settings.get(key))
-    if config[argument] is None:
-      why = f"shapes do not show `{argument}`: give it, or the path of a file"
-      problems.append(f"{why} that has its `config.json` ({key!r}) beside it")
+  where, shapes, settings = _open(source, files.shapes)
+  if not where:
+    shapes = {name: tuple(t.shape) for name, t in shapes.items()}
+  names = config_lib.fit(names, shapes)
+  config_lib.check_family(where or "The checkpoint", names, shapes, settings)
+  shapes = {names.spell(name): shape for name, shape in shapes.items()}
+  try:
+    settings = settings and config_lib.translate(settings)
+    config, problems = config_lib.read(names, shapes, settings, given)
+  except ValueError as error:
+    config, problems = {}, [str(error)]
   if problems:
-    raise ValueError("The checkpoint cannot be used: " + "; ".join(problems))
+    what = where or "The checkpoint"
+    raise ValueError(f"{what} cannot be used: " + "; ".join(problems))
   return {**config, **given}
 
 
-def _files(source: str | os.PathLike) -> list[pathlib.Path]:
-  """A safetensors file, or those that an index of them lists.
-
-  Raises:
-    ValueError: the index lists a file that is not there.
-  """
-  path = pathlib.Path(source)
-  if not path.name.endswith(ENDINGS[1]):
-    return [path]
-  listed = set(json.loads(path.read_text())["weight_map"].values())
-  files = [path.with_name(name) for name in sorted(listed)]
-  if lacking := [file.name for file in files if not file.exists()]:
-    raise ValueError(f"{path} lists files that are not there: {lacking}.")
-  return files
+def said(source: str | os.PathLike, names: Names) -> dict[str, Any]:
+  """The arguments that shapes do not show, as `config.json` has them."""
+  settings = files.settings(files.resolve(source)) or {}
+  try:
+    settings = config_lib.translate(settings)
+  except ValueError:  # `config_of` says what is wrong
+    return {}
+  return {a: settings[k] for a, k in names.settings.items() if k in settings}
 
 
-def _number(entry: dict[str, Any]) -> Any:
-  """What `transformers` writes as `{"__float__": "Infinity"}`."""
-  return float(entry["__float__"]) if entry.keys() == {"__float__"} else entry
+def _open(source: Source, read) -> tuple[str, Mapping[str, Any], Any]:
+  """Where it is (empty: in memory), what `read` gives, and its settings."""
+  if isinstance(source, Mapping):
+    return "", source, None
+  path = files.resolve(source)
+  settings = files.settings(path)
+  return f"The checkpoint {path}", read(path), settings
 
 
-def _like(name: str, shapes: Mapping[str, Any]) -> list[tuple[int, ...]]:
-  """Shapes of the tensors of a name."""
-  return [shapes[k] for k in shapes if numbers(name, k) is not None]
+def _unlike(model, where, names, shapes, settings) -> list[str]:
+  """What `config.json` says otherwise than the model was built."""
+  if not names.reads:
+    return []
+  built = {key: of(model) for key, of in names.built.items()}
+  shapes = {names.spell(name): shape for name, shape in shapes.items()}
+  try:
+    settings = config_lib.translate(settings or {})
+  except ValueError as error:
+    return [str(error)]
+  _, problems = config_lib.read(names, shapes, settings, built)
+  told = {a: v for a, v in built.items() if names.settings[a] not in settings}
+  if told and not problems:
+    warnings.warn(
+      f"{where} has no `config.json` beside it that says"
+      f" {', '.join(names.settings[a] for a in told)}, and shapes do not show"
+      " it: it is taken to have the model's,"
+      f" {', '.join(f'{a} = {v}' for a, v in told.items())}.",
+      stacklevel=3,
+    )
+  return problems + config_lib.differing(names, settings, built)
 
 
-def _shown(name: str, axis: int, shapes: Mapping[str, Any]) -> int:
-  """The size that a tensor shows, or the number of tensors."""
-  like = _like(name, shapes)
-  return len(like) if "{}" in name else like[0][axis]
+def _roomy(names: Names, spare: list[str]) -> str:
+  """Says with which arguments a model has a place for more of the tensors."""
+  spelled = {names.spell(name) for name in spare}
+  having = [a for a, tensor in names.parts.items() if tensor in spelled]
+  return "".join(f" `{a}=True` makes a place for some." for a in having)
 
 
 def _places(variables, names) -> dict[Place, tuple[int, ...]]:
@@ -210,8 +224,8 @@ def _say(place: Place) -> str:
 
 
 def _assign(tensors, places, names):
-  """`{place: (name, axes)}` and what is wrong with the names."""
-  found, problems = {}, []
+  """`{place: (name, axes)}`, what is left out, what is wrong with the names."""
+  found, spare, problems = {}, [], []
   spelled = {names.spell(name): name for name in tensors}
   for name, tensor in tensors.items():
     theirs = names.spell(name)
@@ -225,18 +239,22 @@ def _assign(tensors, places, names):
     place = path, layer
     if any(fnmatch.fnmatchcase(path, p) for p in names.strangers):
       continue
-    if place not in places:
+    if place not in places and any(
+      fnmatch.fnmatchcase(theirs, p) for p in names.spare
+    ):
+      spare.append(name)
+    elif place not in places:
       where = path and f": the model has no {_say(place)}"
       problems.append(f"unexpected: {name} {tuple(tensor.shape)}{where}")
     elif place in found:
       problems.append(f"twice: {found[place][0]} and {name} for {_say(place)}")
     else:
       found[place] = name, axes
-  return found, problems
+  return found, spare, problems
 
 
 def _misfits(found, tensors, places) -> list[str]:
-  """Tensors of the wrong shape, or that are not float."""
+  """Tensors of the wrong shape, that are not float or not finite."""
   problems = []
   for place, (name, axes) in found.items():
     got, wanted = tuple(tensors[name].shape), places[place]
@@ -248,6 +266,8 @@ def _misfits(found, tensors, places) -> list[str]:
       )
     elif not jnp.issubdtype(tensors[name].dtype, jnp.floating):
       problems.append(f"not float: {name}: got {tensors[name].dtype}")
+    elif wrong := int(np.sum(~np.isfinite(np.asarray(tensors[name])))):
+      problems.append(f"not finite: {name}: {wrong} of its values")
   return problems
 
 

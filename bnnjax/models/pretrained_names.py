@@ -4,14 +4,16 @@ A table a family; `bnnjax.models.pretrained` reads a checkpoint with it.
 """
 
 import dataclasses
-import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bnnjax.layers.sizes import exact
+
 Axes = tuple[int, ...] | None
-Shown = tuple[str, int]  # a tensor and an axis of it
-Size = Shown | tuple[Callable[..., int], Shown, Shown]
+# A tensor and an axis of it, or an argument that is known already.
+Shown = tuple[str, int] | str
+Size = tuple[str, int] | tuple[Callable[..., int], *tuple[Shown, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,16 +30,27 @@ class Names:
     copies: name of a tensor -> the one that it repeats (tied words).
     spelling: `(regular expression, replacement)` pairs that turn the variants
       of a name into the one of the table.
-    ignored: wildcards of tensors that the model has no use for.
-    strangers: the same, of the variables that they would go to.
+    ignored: wildcards of tensors that hold no parameter.
+    spare: wildcards of tensors that are left out, with a warning, by a model
+      that has no place for them.
+    strangers: wildcards of variables that a model does without: what would go
+      there is left out.
     optional: wildcards of variables that a checkpoint may lack, all of a
       wildcard together; they keep what they have.
     sizes: argument of the model -> tensor and axis that show it; with `{}` in
-      its name, the number of such tensors; or a function of two of them, and
-      these.
+      its name, the number of such tensors; or a function of several of them,
+      and these.
+    parts: argument of the model, true -> tensor that calls for it.
     settings: argument of the model -> key of `config.json`, for what shapes do
       not show.
-    demands: key of `config.json` -> the one value that our model implements.
+    built: the same arguments -> their value in a model that is built.
+    claims: key of `config.json` -> the argument, or the axis of a tensor, that
+      it has to agree with.
+    demands: key of `config.json` -> the values that our model implements.
+    types: values of `model_type`, and how the names of `architectures` begin.
+    rivals: `(wildcard of a tensor, what has such tensors)`: networks of nearly
+      these names.
+    reads: what the table is of, in words.
   """
 
   model: str
@@ -45,11 +58,22 @@ class Names:
   copies: Mapping[str, str] = dataclasses.field(default_factory=dict)
   spelling: tuple[tuple[str, str], ...] = ()
   ignored: tuple[str, ...] = ()
+  spare: tuple[str, ...] = ()
   strangers: tuple[str, ...] = ()
   optional: tuple[str, ...] = ()
   sizes: Mapping[str, Size] = dataclasses.field(default_factory=dict)
+  parts: Mapping[str, str] = dataclasses.field(default_factory=dict)
   settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  demands: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  built: Mapping[str, Callable[[Any], Any]] = dataclasses.field(
+    default_factory=dict
+  )
+  claims: Mapping[str, Shown] = dataclasses.field(default_factory=dict)
+  demands: Mapping[str, tuple[Any, ...]] = dataclasses.field(
+    default_factory=dict
+  )
+  types: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  rivals: tuple[tuple[str, str], ...] = ()
+  reads: str = ""
 
   def spell(self, name: str) -> str:
     """The name as the table has it."""
@@ -104,14 +128,20 @@ def _pair(weight: str, axes=None):
 
 linear, norm = _pair("kernel", (1, 0)), _pair("scale")
 
+
+# What trainers and compilers put before all names.
+_WRAPPERS = r"^(?:(?:module|_orig_mod|model|auto_model)\.)+"
 RESIDUAL = "blocks.*.attention.residual.*"
 # Hugging Face's `BertModel`, alone or inside `BertFor...`. Checkpoints
 # converted from TensorFlow call a norm's scale and shift gamma and beta.
 _LAYER, _BLOCK = "encoder.layer.{}", "blocks.{}"
+_TABLE, _HEAD = "embeddings.word_embeddings.weight", "cls.predictions"
 BERT = Names(
   model="bert",
+  reads="BERT of Hugging Face (`BertModel`, `BertFor...`)",
+  types={"bert": "Bert"},
   table={
-    "embeddings.word_embeddings.weight": ("word.table", None),
+    _TABLE: ("word.table", None),
     "embeddings.position_embeddings.weight": ("position.table", None),
     "embeddings.token_type_embeddings.weight": ("type.table", None),
     **norm("embeddings.LayerNorm", "norm"),
@@ -125,39 +155,77 @@ BERT = Names(
     **norm(f"{_LAYER}.output.LayerNorm", f"{_BLOCK}.mlp_norm"),
     **linear("pooler.dense", "pooler"),
     **linear("classifier", "head"),
+    **linear(f"{_HEAD}.transform.dense", "transform.dense"),
+    **norm(f"{_HEAD}.transform.LayerNorm", "transform.norm"),
+    f"{_HEAD}.bias": ("transform.bias", None),
+    # The same, where a file has one of both.
+    f"{_HEAD}.decoder.bias": ("transform.bias", None),
+  },
+  copies={
+    f"{_HEAD}.decoder.weight": _TABLE,
+    f"{_HEAD}.decoder.bias": f"{_HEAD}.bias",
   },
   spelling=(
+    (_WRAPPERS, ""),
     (r"^bert\.", ""),
     (r"LayerNorm\.gamma$", "LayerNorm.weight"),
     (r"LayerNorm\.beta$", "LayerNorm.bias"),
   ),
-  # The numbers 0, 1, 2, ...; the heads of pre-training.
-  ignored=("embeddings.position_ids", "cls.*"),
+  ignored=("embeddings.position_ids",),  # the numbers 0, 1, 2, ...
+  spare=("cls.*",),  # the heads of pre-training
   # BiPFT's estimators are a student's own.
-  optional=("pooler.*", "head.*", RESIDUAL),
+  optional=("pooler.*", "head.*", "transform.*", RESIDUAL),
   sizes={
-    "vocab": ("embeddings.word_embeddings.weight", 0),
-    "features": ("embeddings.word_embeddings.weight", 1),
+    "vocab": (_TABLE, 0),
+    "features": (_TABLE, 1),
     "max_len": ("embeddings.position_embeddings.weight", 0),
     "types": ("embeddings.token_type_embeddings.weight", 0),
     "hidden": ("encoder.layer.0.intermediate.dense.weight", 0),
     "blocks": (f"{_LAYER}.intermediate.dense.weight", 0),
   },
+  parts={"transform": f"{_HEAD}.transform.dense.weight"},
   settings={"heads": "num_attention_heads"},
-  demands={
-    "hidden_act": "gelu",
-    "layer_norm_eps": 1e-12,
-    "position_embedding_type": "absolute",
+  built={"heads": lambda model: model.blocks[0].attention.heads},
+  claims={
+    "vocab_size": "vocab",
+    "hidden_size": "features",
+    "max_position_embeddings": "max_len",
+    "type_vocab_size": "types",
+    "intermediate_size": "hidden",
+    "num_hidden_layers": "blocks",
   },
+  demands={
+    "hidden_act": ("gelu", "gelu_python"),
+    "layer_norm_eps": (1e-12,),
+    "position_embedding_type": ("absolute",),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "pruned_heads": ({},),
+    "tie_word_embeddings": (True,),
+  },
+  rivals=(
+    ("roberta.*", "RoBERTa"),
+    ("*.q_lin.weight", "DistilBERT"),
+    ("*albert_layer*", "ALBERT"),
+    ("*.lora_?.*", "a LoRA adapter"),
+    ("*crossattention*", "a BERT that decodes, with cross-attention"),
+  ),
 )
 
 # Hugging Face's `Mamba2ForCausalLM`; the originals of state-spaces say
-# `embedding`. More than one group of heads is not told from larger states.
+# `embedding`. Both norm the groups of a block's output apart (transformers
+# before 5.24, by mistake, all of them together).
 _WORDS, _LAYERS = "backbone.embeddings.weight", "backbone.layers.{}"
 _MIXER, _OURS = f"{_LAYERS}.mixer", "blocks.layer"
 _INSIDE = (f"{_MIXER}.norm.weight".format(0), 0)
+_HEADS = (f"{_MIXER}.A_log".format(0), 0)
 MAMBA2 = Names(
   model="mamba",
+  reads=(
+    "Mamba-2 of Hugging Face (`model_type` 'mamba2') or of state-spaces"
+    " (`ssm_cfg` with `layer` 'Mamba2')"
+  ),
+  types={"mamba2": "Mamba2"},
   table={
     _WORDS: ("embedding", None),
     f"{_LAYERS}.norm.weight": (f"{_OURS}.norm.scale", None),
@@ -173,30 +241,60 @@ MAMBA2 = Names(
     "backbone.norm_f.weight": ("norm.scale", None),
   },
   copies={"lm_head.weight": _WORDS},
-  spelling=((r"^backbone\.embedding\.", "backbone.embeddings."),),
+  spelling=(
+    (_WRAPPERS, ""),
+    # `Mamba2Model`, without the head.
+    (r"^(embeddings?|layers|norm_f)\.", r"backbone.\1."),
+    (r"^backbone\.embedding\.", "backbone.embeddings."),
+  ),
   sizes={
     "vocab": (_WORDS, 0),
     "features": (_WORDS, 1),
     "blocks": (f"{_LAYERS}.norm.weight", 0),
-    "expand": (operator.floordiv, _INSIDE, (_WORDS, 1)),
-    "head_size": (operator.floordiv, _INSIDE, (f"{_MIXER}.A_log".format(0), 0)),
+    "expand": (exact, _INSIDE, "features"),
+    "head_size": (exact, _INSIDE, _HEADS),
     "conv": (f"{_MIXER}.conv1d.weight".format(0), 2),
     "state": (
-      lambda mixed, inside: (mixed - inside) // 2,
+      lambda mixed, inside, groups: exact(mixed - inside, 2, groups),
       (f"{_MIXER}.conv1d.weight".format(0), 0),
       _INSIDE,
+      "groups",
     ),
   },
-  demands={
-    "hidden_act": "silu",
-    "layer_norm_epsilon": 1e-5,
-    "n_groups": 1,
-    "tie_embeddings": True,
-    "tie_word_embeddings": True,
-    "time_step_limit": [0.0, float("inf")],
-    "use_bias": False,
-    "use_conv_bias": True,
+  settings={"groups": "n_groups"},
+  built={"groups": lambda model: model.blocks.layer.mixer.groups},
+  claims={
+    "vocab_size": "vocab",
+    "hidden_size": "features",
+    "num_hidden_layers": "blocks",
+    "expand": "expand",
+    "head_dim": "head_size",
+    "num_heads": _HEADS,
+    "d_ssm": _INSIDE,
+    "conv_kernel": "conv",
+    "state_size": "state",
   },
+  demands={
+    "hidden_act": ("silu", "swish"),
+    "layer_norm_epsilon": (1e-5,),
+    "norm_before_gate": (False,),
+    "rms_norm": (True,),
+    "gated_norm": (True,),
+    "layer": ("Mamba2",),
+    "d_intermediate": (0, None),
+    "attn_layer_idx": ([], None),
+    "D_has_hdim": (False,),
+    "process_group": (None,),
+    "tie_word_embeddings": (True,),
+    "time_step_limit": ([0.0, float("inf")],),
+    "use_bias": (False,),
+    "use_conv_bias": (True,),
+  },
+  rivals=(
+    ("*.mixer.x_proj.weight", "Mamba-1"),
+    ("*.mixer.B_bias", "Mamba-3"),
+    ("*.lora_?.*", "a LoRA adapter"),
+  ),
 )
 
 FAMILIES = {"bert": BERT, "mamba": MAMBA2}

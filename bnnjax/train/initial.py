@@ -12,6 +12,7 @@ from bnnjax.core import registry
 from bnnjax.layers import binarize
 from bnnjax.layers.attention import Attention
 from bnnjax.models import pretrained
+from bnnjax.models import pretrained_files as files
 from bnnjax.train import inputs, setup
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.state import Network
@@ -26,13 +27,13 @@ def load(config: ConfigDict, network: Network) -> Any:
   queries and keys leaves the other's keys out.
 
   Args:
-    config: resolved, `init` a trained run's workdir, a `.safetensors` file, or
-      the `.safetensors.index.json` of several.
+    config: resolved, `init` a trained run's workdir, a `.safetensors` file, the
+      `.safetensors.index.json` of several, or a folder of one of these.
     network: of the first stage.
 
   Raises:
-    ValueError: no run or file there, no table of names for it, another
-      vocabulary or network, parameters that do not fit (all listed).
+    ValueError: no run or file there, another kind of file, no table of names for
+      it, another vocabulary or network, parameters that do not fit (all listed).
   """
   try:
     host = jax.local_devices(backend="cpu")[0]
@@ -45,12 +46,12 @@ def load(config: ConfigDict, network: Network) -> Any:
 
 def _load(config: ConfigDict, network: Network) -> Any:
   theirs = None
-  if config.init.endswith(pretrained.ENDINGS):
-    source, names = config.init, _family(config)
-  else:
+  if _is_run(config.init):
     theirs = _trained(config)
     source = {k: v[...] for k, v in pretrained.weights(theirs).items()}
     names = pretrained.own_names(source)
+  else:
+    source, names = config.init, _family(config)
   params, rest = network.variables(config.seed)
   model = network.merge({"params": params, "rest": rest})
   shared = tuple(
@@ -59,7 +60,9 @@ def _load(config: ConfigDict, network: Network) -> Any:
     if isinstance(module, Attention) and module.key is None
   )
   names = dataclasses.replace(names, strangers=shared)
-  pretrained.load(model, source, names)
+  new = pretrained.load(model, source, names)
+  if new and theirs is None:
+    print(f"{config.init} does not have, and the run draws: {', '.join(new)}")
   if theirs is not None:
     binarize.adopt(model, theirs)
   _, params, rest = nnx.split(model, nnx.Param, ...)
@@ -68,8 +71,18 @@ def _load(config: ConfigDict, network: Network) -> Any:
   }
 
 
+def _is_run(init: str) -> bool:
+  """Whether a path is not meant as a file of weights or a folder of them."""
+  if init.endswith((*files.ENDINGS, *files.OTHERS)):
+    return False
+  path = epath.Path(init).expanduser()
+  return not path.exists() or any(
+    (path / name).exists() for name in ("checkpoints", "metrics.jsonl")
+  )
+
+
 def _family(config: ConfigDict) -> pretrained.Names:
-  """Names of a file's tensors, its settings checked against the config's."""
+  """Names of a file's tensors, its network checked before one is made."""
   names = pretrained.FAMILIES.get(config.model.name)
   if names is None:
     raise registry.unknown(
@@ -77,17 +90,10 @@ def _family(config: ConfigDict) -> pretrained.Names:
       config.model.name,
       pretrained.FAMILIES,
     )
-  if not epath.Path(config.init).exists():
-    raise ValueError(f"`init` names {config.init}, which does not exist.")
+  said = pretrained.said(config.init, names)
   mine = {k: config.model[k] for k in names.settings if k in config.model}
-  told = epath.Path(config.init).with_name("config.json").exists()
-  theirs = pretrained.config_of(config.init, names, **({} if told else mine))
-  for key in names.settings:  # what shapes do not show
-    if mine.get(key) != theirs[key]:
-      raise ValueError(
-        f"The checkpoint {config.init} has {key} = {theirs[key]}: set"
-        f" `model.{key}` to it, got {mine.get(key)}."
-      )
+  told = {k: v for k, v in mine.items() if k not in said}
+  pretrained.config_of(config.init, names, **told)
   return names
 
 

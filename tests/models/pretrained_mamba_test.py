@@ -8,18 +8,23 @@ import safetensors.numpy
 from flax import nnx
 
 from bnnjax import models
-from bnnjax.models.pretrained import MAMBA2, config_of, load
+from bnnjax.models.pretrained import BERT, MAMBA2, config_of, load
+from bnnjax.models.pretrained_config import read, translate
 from tests.filled_models import filled
 
 SIZES = {
   "vocab": 11, "features": 16, "blocks": 2, "state": 6, "head_size": 8,
-  "expand": 2, "conv": 4,
+  "expand": 2, "conv": 4, "groups": 1,
 }  # fmt: skip
+CONFIG = {"name": "mamba", **SIZES, "weight": None}
 TOKENS = np.array([[3, 1, 4, 1, 5]])
 
 
 def checkpoint(words="embeddings"):
-  """Tensors of a network of `SIZES`, written out."""
+  """Tensors of a network of `SIZES`, written out.
+
+  With two groups the states have half the size: the shapes are the same.
+  """
   shapes = {
     f"backbone.{words}.weight": (11, 16),
     "backbone.norm_f.weight": (16,),
@@ -46,13 +51,15 @@ def checkpoint(words="embeddings"):
   }
 
 
-def score(tensors, tokens):
-  """Mamba-2 in float64, token by token; one group, heads of 8."""
+def score(tensors, tokens, groups=1):
+  """Mamba-2 in float64, token by token; heads of 8, `groups` of them."""
   t = {k.removeprefix("backbone."): np.float64(v) for k, v in tensors.items()}
   silu = lambda x: x / (1 + np.exp(-x))  # noqa: E731
 
-  def norm(x, name):
-    return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5) * t[name]
+  def norm(x, name, groups=1):
+    x = x.reshape(len(x), groups, -1)
+    x = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5)
+    return x.reshape(len(x), -1) * t[name]
 
   def mix(u, at):
     p = {k.removeprefix(at): v for k, v in t.items() if k.startswith(at)}
@@ -64,14 +71,18 @@ def score(tensors, tokens):
       np.array([(w * taps).sum(0) for w in windows]) + p["conv1d.bias"]
     )
     dt = np.logaddexp(dt + p["dt_bias"], 0)
-    state, y = np.zeros((4, 8, 6)), []
+    state, y = np.zeros((4, 8, 6 // groups)), []
     for i in range(len(u)):
       x, b, c = np.split(xbc[i], (32, 38))
       x = x.reshape(4, 8)
+      # Of every head, those of its group: `[4, state]`.
+      b, c = (
+        np.repeat(a.reshape(groups, -1), 4 // groups, axis=0) for a in (b, c)
+      )
       decay = np.exp(-dt[i] * np.exp(p["A_log"]))[:, None, None]
-      state = decay * state + (dt[i][:, None] * x)[..., None] * b
-      y.append((state @ c + p["D"][:, None] * x).ravel())
-    gated = norm(np.array(y) * silu(z), f"{at}norm.weight")
+      state = decay * state + (dt[i][:, None] * x)[..., None] * b[:, None]
+      y.append(((state * c[:, None]).sum(-1) + p["D"][:, None] * x).ravel())
+    gated = norm(np.array(y) * silu(z), f"{at}norm.weight", groups)
     return gated @ p["out_proj.weight"].T
 
   x = t["embeddings.weight"][tokens]
@@ -85,17 +96,130 @@ def make():
   return filled(lambda rngs: models.build(config, rngs=rngs))
 
 
-def test_a_file_computes_as_its_network(tmp_path):
-  tensors = checkpoint()
-  file = tmp_path / "model.safetensors"
-  safetensors.numpy.save_file(tensors, file)
-  assert config_of(file, MAMBA2) == {"name": "mamba", **SIZES}
-  config = {**config_of(file, MAMBA2), "weight": None}
-  model = nnx.jit(lambda: models.build(config, rngs=nnx.Rngs(0)))()
-  assert load(model, file, MAMBA2) == ()
+STATE_SPACES = {
+  "d_model": 16, "n_layer": 2, "vocab_size": 11, "rms_norm": True,
+  "pad_vocab_size_multiple": 1, "tie_embeddings": True,
+  "ssm_cfg": {"layer": "Mamba2", "headdim": 8, "ngroups": 2},
+}  # fmt: skip
+HUGGING_FACE = {
+  "model_type": "mamba2", "architectures": ["Mamba2ForCausalLM"],
+  "hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 11, "num_heads": 4,
+  "state_size": 3, "expand": 2, "n_groups": 2, "tie_word_embeddings": True,
+  "time_step_limit": [0.0, {"__float__": "Infinity"}],
+}  # fmt: skip
+
+
+def written(folder, tensors, settings):
+  """A folder of both, the file in it."""
+  folder.mkdir(exist_ok=True)
+  safetensors.numpy.save_file(tensors, folder / "model.safetensors")
+  if settings is not None:
+    (folder / "config.json").write_text(json.dumps(settings))
+  return folder / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+  ("words", "before", "settings"),
+  [
+    ("embedding", "", STATE_SPACES),
+    ("embeddings", "model.", HUGGING_FACE),
+  ],
+)
+def test_groups_of_both_layouts_compute_as_their_network(
+  tmp_path, words, before, settings
+):
+  """From the folder; the layouts say `groups` and the words otherwise."""
+  tensors = checkpoint(words)
+  written(tmp_path, {before + k: v for k, v in tensors.items()}, settings)
+  found = config_of(tmp_path, MAMBA2)
+  assert found == {"name": "mamba", **SIZES, "state": 3, "groups": 2}
+  model = filled(
+    lambda rngs: models.build({**found, "weight": None}, rngs=rngs)
+  )
+  assert load(model, tmp_path, MAMBA2) == ()
   got = nnx.jit(lambda m: m(TOKENS))(model)[0]
-  want = score(tensors, TOKENS[0])
+  tensors["backbone.embeddings.weight"] = tensors[f"backbone.{words}.weight"]
+  want = score(tensors, TOKENS[0], groups=2)
   np.testing.assert_allclose(got, want, atol=1e-5 * np.abs(want).max())
+  assert np.abs(want - score(tensors, TOKENS[0])).max() > 0.01
+
+
+def test_a_file_computes_as_its_network(tmp_path):
+  """Without `config.json`: what shapes do not show must be told."""
+  tensors = {k.removeprefix("backbone."): v for k, v in checkpoint().items()}
+  file = written(tmp_path, tensors, None)
+  with pytest.raises(ValueError, match=r"do not show `groups`.*'n_groups'"):
+    config_of(file, MAMBA2)
+  assert config_of(file, MAMBA2, groups=1) == {"name": "mamba", **SIZES}
+  model = filled(lambda rngs: models.build(CONFIG, rngs=rngs))
+  with pytest.warns(UserWarning, match=r"no `config.json`.*groups = 1"):
+    assert load(model, file, MAMBA2) == ()
+  got = nnx.jit(lambda m: m(TOKENS))(model)[0]
+  want = score(checkpoint(), TOKENS[0])
+  np.testing.assert_allclose(got, want, atol=1e-5 * np.abs(want).max())
+
+
+def test_a_model_of_other_groups_is_refused(tmp_path):
+  """The shapes of one group and of two are the same."""
+  file = written(tmp_path, checkpoint(), HUGGING_FACE)
+  with pytest.raises(
+    ValueError, match=r"groups = 2: set `model.groups`.*got 1"
+  ):
+    load(make(), file, MAMBA2)
+
+
+# What mamba_ssm's `MambaConfig` and `Mamba2` take, and other values of it.
+SETTINGS = {
+  "d_model": 32, "n_layer": 3, "vocab_size": 12, "rms_norm": False,
+  "tie_embeddings": False, "d_intermediate": 64, "attn_layer_idx": [1],
+  "n_layers": 2, "norm_epsilon": 1e-6,
+}  # fmt: skip
+SSM_CFG = {
+  "layer": "Mamba1", "d_state": 4, "d_conv": 3, "expand": 4, "headdim": 16,
+  "d_ssm": 16, "ngroups": 5, "dt_limit": [0.0, 1.0], "bias": True,
+  "conv_bias": False, "rmsnorm": False, "norm_before_gate": True,
+  "D_has_hdim": True, "process_group": "x", "n_groups": 2, "dt_rank": 3,
+}  # fmt: skip
+NAMED = {
+  "d_model": "hidden_size", "n_layer": "num_hidden_layers",
+  "tie_embeddings": "tie_word_embeddings", "d_state": "state_size",
+  "d_conv": "conv_kernel", "headdim": "head_dim", "ngroups": "`state`",
+  "dt_limit": "time_step_limit", "bias": "use_bias",
+  "conv_bias": "use_conv_bias", "rmsnorm": "gated_norm",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [*SETTINGS, *SSM_CFG])
+def test_every_setting_of_state_spaces_is_honoured_or_refused(key):
+  settings = {**STATE_SPACES, "ssm_cfg": dict(STATE_SPACES["ssm_cfg"])}
+  shapes = {k: v.shape for k, v in checkpoint().items()}
+  assert read(MAMBA2, shapes, translate(settings), {})[1] == []
+  if key in SETTINGS:
+    settings[key] = SETTINGS[key]
+  else:
+    settings["ssm_cfg"][key] = SSM_CFG[key]
+  try:
+    problems = read(MAMBA2, shapes, translate(settings), {})[1]
+  except ValueError as error:
+    problems = [str(error)]
+  assert NAMED.get(key, key) in " ".join(problems)
+
+
+def test_what_made_a_network_fast_or_trained_it_does_not_matter():
+  settings = {**STATE_SPACES, "residual_in_fp32": False, "fused_add_norm": True}
+  settings["ssm_cfg"] = {
+    **STATE_SPACES["ssm_cfg"], "chunk_size": 64, "dt_min": 0.01, "d_ssm": None,
+    "A_init_range": [1, 2], "use_mem_eff_path": False,
+  }  # fmt: skip
+  shapes = {k: v.shape for k, v in checkpoint().items()}
+  assert read(MAMBA2, shapes, translate(settings), {})[1] == []
+
+
+def test_a_layer_that_is_not_named_is_mamba_1():
+  settings = translate({**STATE_SPACES, "ssm_cfg": {"ngroups": 2}})
+  shapes = {k: v.shape for k, v in checkpoint().items()}
+  _, problems = read(MAMBA2, shapes, settings, {})
+  assert problems == ["layer is 'Mamba1', `mamba` has 'Mamba2'"]
 
 
 def test_latent_weights_are_stacked_and_their_scales_measured():
@@ -140,12 +264,18 @@ def test_config_refuses_other_networks(tmp_path):
   tensors = checkpoint()
   del tensors["backbone.layers.0.mixer.norm.weight"]
   safetensors.numpy.save_file(tensors, file)
-  settings = {"n_groups": 8, "time_step_limit": [0.0, float("inf")]}
+  settings = {
+    "n_groups": 1,
+    "time_step_limit": [0.0, float("inf")],
+    "use_bias": True,
+    "vocab_size": 12,
+  }
   (tmp_path / "config.json").write_text(json.dumps(settings))
   with pytest.raises(ValueError) as error:
     config_of(file, MAMBA2)
   message = str(error.value)
-  assert "n_groups is 8, `mamba` has 1" in message
+  assert "use_bias is True, `mamba` has False" in message
+  assert "vocab_size is 12, the tensors show 11" in message
   assert (
     "no tensor backbone.layers.0.mixer.norm.weight to show `expand`" in message
   )
@@ -162,13 +292,60 @@ def test_the_index_of_several_files(tmp_path):
   where = {name: file for file, part in files.items() for name in part}
   index.write_text(json.dumps({"weight_map": where}))
   (tmp_path / "config.json").write_text(
-    json.dumps({"time_step_limit": [0.0, {"__float__": "Infinity"}]})
+    json.dumps(
+      {"n_groups": 1, "time_step_limit": [0.0, {"__float__": "Infinity"}]}
+    )
   )
   assert config_of(index, MAMBA2) == {"name": "mamba", **SIZES}
-  model = models.build({"name": "mamba", **SIZES}, rngs=nnx.Rngs(0))
+  model = make()
   assert load(model, index, MAMBA2) == ()
   words = tensors["backbone.embeddings.weight"]
   np.testing.assert_array_equal(model.embedding[...], words)
   (tmp_path / "part-1.safetensors").unlink()
   with pytest.raises(ValueError, match=r"not there: \['part-1.safetensors'\]"):
     load(model, index, MAMBA2)
+
+
+@pytest.mark.parametrize(
+  ("name", "what"),
+  [
+    ("backbone.layers.0.mixer.x_proj.weight", "Mamba-1"),
+    ("h.0.attn.c_attn.weight", None),
+  ],
+)
+def test_another_network_is_said_to_be_one(name, what):
+  tensors = checkpoint() if what else {}
+  tensors[name] = np.ones((2, 2), np.float32)
+  with pytest.raises(ValueError, match=rf"{what or 'GPT-2'}.*reads Mamba-2 of"):
+    load(make(), tensors, MAMBA2)
+  with pytest.raises(ValueError, match=what or "GPT-2"):
+    config_of(tensors, MAMBA2, groups=1)
+
+
+def test_words_that_are_not_tied_are_seen():
+  shapes = {k: v.shape for k, v in checkpoint().items()}
+  settings = {"n_groups": 1, "tie_word_embeddings": False}
+  _, problems = read(MAMBA2, shapes, settings, {})
+  assert problems == ["tie_word_embeddings is False, `mamba` has True"]
+  # With both in the file, `load` compares them.
+  assert (
+    read(MAMBA2, {**shapes, "lm_head.weight": (11, 16)}, settings, {})[1] == []
+  )
+
+
+def test_groups_where_the_converter_of_transformers_looks_for_them():
+  shapes = {k: v.shape for k, v in checkpoint().items()}
+  given = {**STATE_SPACES, "n_groups": 2}
+  assert read(MAMBA2, shapes, translate(given), {})[0]["groups"] == 2
+  with pytest.raises(
+    ValueError, match="n_groups is 4, `ssm_cfg` has ngroups 2"
+  ):
+    translate({**STATE_SPACES, "n_groups": 4})
+
+
+def test_an_encoder_has_no_words_to_tie():
+  """BERT's head is seen by its dense layer."""
+  settings = {"tie_word_embeddings": False}
+  for shapes, said in (({}, 0), ({BERT.parts["transform"]: (16, 16)}, 1)):
+    _, problems = read(BERT, shapes, settings, {"heads": 2})
+    assert sum("no tensor" not in p for p in problems) == said

@@ -114,19 +114,80 @@ def features(model, tokens, mask):
   return model.encode(tokens, mask=mask)
 
 
-@pytest.mark.parametrize("prefix", ["", "bert."])
+@pytest.mark.parametrize(
+  "prefix", ["", "bert.", "module.model.bert.", "net.0.bert."]
+)
 def test_names_with_and_without_prefix(prefix, rngs):
   tensors = checkpoint(prefix)
-  ignored = {
-    f"{prefix}embeddings.position_ids": np.arange(8)[None],
-    "cls.predictions.bias": np.zeros(11, np.float32),
-  }
+  ignored = {f"{prefix}embeddings.position_ids": np.arange(8)[None]}
   model = Model(**SMALL, **FLOAT, rngs=rngs)
   assert load(model, tensors | ignored, BERT) == ()
   tokens = np.array([3, 1, 4, 1, 5])
   y = features(model, tokens[None], np.ones((1, 5), bool))[0]
   bare = {k.removeprefix(prefix): v for k, v in tensors.items()}
   np.testing.assert_allclose(y, encode(bare, tokens, 2), atol=1e-4)
+
+
+def heads():
+  """What `BertForPreTraining` has beyond the encoder, tied words included."""
+  rng = np.random.default_rng(1)
+  shapes = {
+    "predictions.transform.dense.weight": (16, 16),
+    "predictions.transform.dense.bias": (16,),
+    "predictions.transform.LayerNorm.weight": (16,),
+    "predictions.transform.LayerNorm.bias": (16,),
+    "predictions.bias": (11,),
+    "seq_relationship.weight": (2, 16),
+    "seq_relationship.bias": (2,),
+  }
+  made = {
+    f"cls.{k}": rng.normal(size=v).astype(np.float32) for k, v in shapes.items()
+  }
+  words = checkpoint()["embeddings.word_embeddings.weight"]
+  tied = {"weight": words, "bias": made["cls.predictions.bias"]}
+  return made | {f"cls.predictions.decoder.{k}": v for k, v in tied.items()}
+
+
+@pytest.mark.parametrize("bias", ["bias", "decoder.bias"])
+def test_the_head_of_masked_words_computes_as_itself(bias, rngs):
+  """`dense`, GELU, norm, the tied words, and a bias under either name."""
+  cls = {k: v for k, v in heads().items() if "seq_relationship" not in k}
+  t = {k.removeprefix("cls.predictions."): v for k, v in cls.items()}
+  other = "decoder.bias" if bias == "bias" else "bias"
+  del cls[f"cls.predictions.{other}"]
+  tensors = checkpoint("bert.") | cls
+  found = config_of(tensors, BERT, heads=2)
+  assert found["transform"] is True
+  model = models.build({**found, **FLOAT}, rngs=rngs)
+  assert load(model, tensors, BERT) == ()
+  tokens = np.array([3, 1, 4, 1, 5])
+  got = nnx.jit(lambda m: m.token_logits(tokens[None]))(model)[0]
+  x = encode(checkpoint(), tokens, 2)
+  x = x @ t["transform.dense.weight"].T + t["transform.dense.bias"]
+  x = x / 2 * (1 + scipy.special.erf(x / np.sqrt(2)))
+  x = x - x.mean(-1, keepdims=True)
+  x = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-12)
+  x = x * t["transform.LayerNorm.weight"] + t["transform.LayerNorm.bias"]
+  want = x @ t["decoder.weight"].T + t["bias"]
+  np.testing.assert_allclose(got, want, atol=1e-4)
+
+
+def test_heads_without_a_place_are_left_out_with_a_word(rngs):
+  tensors = checkpoint("bert.") | heads()
+  model = Model(**SMALL, **FLOAT, rngs=rngs)
+  with pytest.warns(UserWarning, match="no place for") as caught:
+    assert load(model, tensors, BERT) == ()
+  (said,) = (str(w.message) for w in caught)
+  left = {k for k in heads() if ".decoder." not in k}  # tied: nothing is lost
+  assert all(name in said for name in left)
+  assert "`transform=True`" in said
+  del tensors["cls.predictions.transform.dense.bias"]
+  model = Model(**SMALL, **FLOAT, transform=True, rngs=rngs)
+  with pytest.raises(ValueError, match=r"missing: cls.predictions.transform.d"):
+    load(model, tensors, BERT)
+  tensors["cls.predictions.decoder.weight"] = np.ones((11, 16), np.float32)
+  with pytest.raises(ValueError, match=r"not tied: cls.predictions.decoder.w"):
+    load(model, tensors, BERT)
 
 
 def test_norms_of_tensorflow_checkpoints(rngs):
@@ -148,6 +209,7 @@ def test_every_misfit_is_listed_and_nothing_changes(rngs):
   tensors["encoder.layer.0.intermediate.dense.weight"] = np.ones((48, 16))
   tensors["embeddings.word_embeddings.weight"] = np.ones((12, 16))
   tensors["embeddings.LayerNorm.bias"] = np.ones(16, np.int8)
+  tensors["encoder.layer.1.output.LayerNorm.bias"][3] = np.nan
   tensors["encoder.layer.2.output.dense.bias"] = np.ones(16)
   tensors["lm_head.weight"] = np.ones((2, 3))
   tensors["bert.embeddings.LayerNorm.weight"] = np.ones(16)
@@ -156,13 +218,14 @@ def test_every_misfit_is_listed_and_nothing_changes(rngs):
   with pytest.raises(ValueError) as error:
     load(model, tensors, BERT)
   assert str(error.value).splitlines() == [
-    "The checkpoint does not fit this BERT (8 problems, nothing was changed):",
+    "The checkpoint does not fit this BERT (9 problems, nothing was changed):",
     "  mis-shaped: embeddings.word_embeddings.weight for `word.table`: got"
     " (12, 16), wanted (11, 16)",
     "  mis-shaped: encoder.layer.0.intermediate.dense.weight for"
     " `blocks.0.expand.kernel`: got (48, 16), wanted (64, 16)",
     "  missing: encoder.layer.1.output.dense.bias for `blocks.1.reduce.bias`",
     "  missing: pooler.dense.bias for `pooler.bias`",
+    "  not finite: encoder.layer.1.output.LayerNorm.bias: 1 of its values",
     "  not float: embeddings.LayerNorm.bias: got int8",
     "  twice: embeddings.LayerNorm.weight and"
     " bert.embeddings.LayerNorm.weight for `norm.scale`",

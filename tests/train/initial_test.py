@@ -92,7 +92,7 @@ def test_a_run_of_no_epoch_measures_what_it_starts_from(tmp_path):
   assert metrics[None] != metrics["ste|channel_l1"]
 
 
-def test_a_student_starts_from_a_file(tmp_path):
+def test_a_student_starts_from_a_file(tmp_path, capsys):
   """Heads stand in the `config.json` beside it, and have to be the model's."""
   config = config_lib.base()
   config.data.update(shape=(12,), vocab=40, num_classes=3)
@@ -110,12 +110,15 @@ def test_a_student_starts_from_a_file(tmp_path):
     k: v.T if v.ndim == 2 and "embeddings" not in k else v
     for k, v in tensors.items()
   }
-  file = tmp_path / "model.safetensors"
+  folder = tmp_path / "hub"
+  folder.mkdir()
+  file = folder / "model.safetensors"
   save_file({k: np.ascontiguousarray(v) for k, v in turned.items()}, file)
-  settings = tmp_path / "config.json"
+  settings = folder / "config.json"
   settings.write_text(json.dumps({"num_attention_heads": 2}))
-  config.init = str(file)
+  config.init = str(folder)
   got, _ = started(config, tmp_path)
+  assert "draws: head.bias, head.kernel" in capsys.readouterr().out
   got = {".".join(map(str, path)): value for path, value in got}
   for path, variable in pretrained.weights(source).items():
     if path.startswith("blocks"):
@@ -123,6 +126,38 @@ def test_a_student_starts_from_a_file(tmp_path):
   settings.write_text(json.dumps({"num_attention_heads": 4}))
   with pytest.raises(ValueError, match=r"heads = 4: set `model.heads`.* got 2"):
     loop.train(config, tmp_path / "other")
+  file.rename(folder / "pytorch_model.bin")
+  for init in (folder, folder / "pytorch_model.bin"):
+    config.init = str(init)
+    with pytest.raises(ValueError, match="Convert it once.*save_file"):
+      loop.train(config, tmp_path / "other")
+  assert not (tmp_path / "other").exists()
+
+
+def test_what_shapes_do_not_show_has_to_be_told(tmp_path):
+  """A Mamba-2 without `config.json`: of how many groups is not seen."""
+  config = tiny()
+  config.model = {"name": "mamba", "features": 16, "blocks": 1, "head_size": 8}
+  names = pretrained.MAMBA2
+  model = models.abstract(
+    lambda rngs: models.build({**config.model, "vocab": 8}, rngs=rngs)
+  )
+  tensors = {}
+  for path, variable in pretrained.weights(model).items():
+    shape = variable.shape[1:] if names.stacks(path) else variable.shape
+    name = names.source(path, 0 if names.stacks(path) else None)
+    axes = names.target(name)[2] or range(len(shape))
+    theirs = [shape[list(axes).index(i)] for i in range(len(shape))]
+    tensors[name] = np.ones(theirs, np.float32)
+  save_file(tensors, tmp_path / "model.safetensors")
+  config.init = str(tmp_path)
+  with pytest.raises(ValueError, match="do not show `groups`: give it"):
+    initial._family(config)
+  config.model.groups = 1
+  assert initial._family(config) is names
+  (tmp_path / "config.json").write_text('{"n_groups": 1, "use_bias": true}')
+  with pytest.raises(ValueError, match="use_bias is True, `mamba` has False"):
+    initial._family(config)
 
 
 def test_another_network_is_refused(tmp_path):

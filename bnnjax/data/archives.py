@@ -1,0 +1,135 @@
+"""Compressed files and IDX, read whole or refused.
+
+Whatever is damaged, the error names the file and the fault; nothing that follows
+the end of a stream, and no second layer of compression, is passed over.
+"""
+
+import gzip
+import io
+import lzma
+import math
+import pathlib
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+
+_GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
+# What numpy and zipfile raise of damaged archives.
+_BROKEN = (
+  ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError, MemoryError,
+  SyntaxError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+_RANKS = 4  # of IDX files that we know
+_UNSIGNED_BYTE = 8  # IDX's code of a type
+
+
+def unxz(path: pathlib.Path) -> bytes:
+  """The content of an xz file of one stream.
+
+  Raises:
+    ValueError: damaged, cut, followed by something, or compressed twice.
+    OSError: it cannot be read.
+  """
+  data = path.read_bytes()
+  if not data.startswith(_XZ):
+    raise ValueError(f"{path} is no xz file: it begins with {data[:6]!r}.")
+  stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+  try:
+    content = stream.decompress(data)
+  except lzma.LZMAError as error:
+    raise ValueError(f"{path} is damaged: {error}.") from error
+  if not stream.eof:
+    raise ValueError(
+      f"{path} ends before its xz stream does: {len(data)} bytes."
+    )
+  if stream.unused_data:
+    raise ValueError(
+      f"{path} goes on after its xz stream: {len(stream.unused_data)} bytes."
+    )
+  return _once(content, path)
+
+
+def text(path: pathlib.Path) -> str:
+  """The text of an xz file.
+
+  Raises:
+    ValueError: as `unxz`, or the content is not UTF-8.
+    OSError: it cannot be read.
+  """
+  try:
+    return unxz(path).decode("utf-8")
+  except UnicodeDecodeError as error:
+    raise ValueError(f"{path} does not hold UTF-8: {error}.") from error
+
+
+def arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """The arrays of an npz in an xz file.
+
+  Raises:
+    ValueError: as `unxz`, or the content is no npz of plain arrays.
+    OSError: it cannot be read.
+  """
+  content = unxz(path)
+  try:
+    with np.load(io.BytesIO(content)) as file:
+      return {key: file[key] for key in file.files}
+  except (*_BROKEN, AttributeError) as error:  # an array alone has no `files`
+    raise ValueError(
+      f"{path} does not hold an npz of plain arrays: {error}."
+    ) from error
+
+
+def idx(path: pathlib.Path, shape: Iterable[int | None]) -> np.ndarray:
+  """The bytes of an IDX file, gzipped or not, whatever it is called.
+
+  Two zero bytes, the type (8 = unsigned byte), the rank, then big-endian sizes,
+  then the values (LeCun's MNIST page).
+
+  Args:
+    path: the file.
+    shape: what it must have, `None` for any number of examples but 0.
+
+  Raises:
+    ValueError: damaged, cut, longer than it says, of another type or shape.
+    OSError: it cannot be read.
+  """
+  wanted = tuple(shape)
+  data = path.read_bytes()
+  if data.startswith(_GZIP):
+    try:
+      data = _once(gzip.decompress(data), path)
+    except (OSError, EOFError, zlib.error) as error:
+      raise ValueError(f"{path} is a damaged gzip file: {error}.") from error
+  if data[:2] != b"\0\0" or len(data) < 4 or not 1 <= data[3] <= _RANKS:
+    raise ValueError(f"{path} is not an IDX file: it begins with {data[:4]!r}.")
+  if data[2] != _UNSIGNED_BYTE:
+    raise ValueError(
+      f"{path} is an IDX file of type 0x{data[2]:02x}: it must be of unsigned"
+      " bytes, 0x08."
+    )
+  rank = data[3]
+  values = data[4 + 4 * rank :]
+  if len(data) < 4 + 4 * rank:
+    raise ValueError(f"{path} ends in its header: {len(data)} bytes.")
+  got = struct.unpack_from(f">{rank}I", data, 4)
+  if len(values) != math.prod(got):
+    raise ValueError(
+      f"{path} holds {len(values)} values, its header says {list(got)}."
+    )
+  if rank != len(wanted) or not all(
+    g == w if w is not None else g > 0 for g, w in zip(got, wanted)
+  ):
+    raise ValueError(
+      f"{path} has the shape {list(got)}: it must be"
+      f" [{', '.join('N' if w is None else str(w) for w in wanted)}], N > 0."
+    )
+  return np.frombuffer(values, np.uint8).reshape(got)
+
+
+def _once(content: bytes, path: pathlib.Path) -> bytes:
+  if content.startswith((_GZIP, _XZ)):
+    raise ValueError(f"{path} is compressed twice: unpack it once.")
+  return content

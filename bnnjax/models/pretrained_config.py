@@ -1,0 +1,277 @@
+"""What `config.json` and the shapes of tensors say of a network.
+
+Shapes show most sizes; heads and groups stand in `config.json` alone, and so
+does what our models do not implement. Nothing is guessed: what two places say
+differently, or none says, is a problem with a name.
+"""
+
+import dataclasses
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bnnjax.core import registry
+from bnnjax.models.pretrained_names import Names, numbers
+
+Shapes = Mapping[str, tuple[int, ...]]
+Settings = Mapping[str, Any]
+
+# Keys of state-spaces' `config.json` (mamba_ssm: `MambaConfig`) and of its
+# `ssm_cfg` (`Mamba2`) -> what `Names` calls them, mostly Hugging Face's words;
+# `None`: says how a network was initialised, trained or made fast.
+_TOP = {
+  "d_model": "hidden_size",
+  "n_layer": "num_hidden_layers",
+  "vocab_size": "vocab_size",
+  "rms_norm": "rms_norm",
+  "tie_embeddings": "tie_word_embeddings",
+  "d_intermediate": "d_intermediate",
+  "attn_layer_idx": "attn_layer_idx",
+  "n_groups": "n_groups",  # where `transformers`' converter looks for it
+  **dict.fromkeys(
+    (
+      "ssm_cfg", "attn_cfg", "pad_vocab_size_multiple", "residual_in_fp32",
+      "fused_add_norm",
+    )
+  ),
+}  # fmt: skip
+_MIXER = {
+  "layer": "layer",
+  "d_state": "state_size",
+  "d_conv": "conv_kernel",
+  "expand": "expand",
+  "headdim": "head_dim",
+  "d_ssm": "d_ssm",
+  "ngroups": "n_groups",
+  "dt_limit": "time_step_limit",
+  "bias": "use_bias",
+  "conv_bias": "use_conv_bias",
+  "rmsnorm": "gated_norm",
+  "norm_before_gate": "norm_before_gate",
+  "D_has_hdim": "D_has_hdim",
+  "process_group": "process_group",
+  **dict.fromkeys(
+    (
+      "conv_init", "A_init_range", "dt_min", "dt_max", "dt_init_floor",
+      "chunk_size", "use_mem_eff_path", "sequence_parallel", "layer_idx",
+      "device", "dtype",
+    )
+  ),
+}  # fmt: skip
+_DEFAULTS = {"layer": "Mamba1", "n_groups": 1}
+_PAD = 8  # rows of the embedding are a multiple of it, by default
+# Written by the libraries that keep such files; not read by mamba_ssm.
+_KEPT = (
+  "_*", "architectures", "model_type", "transformers_version", "torch_dtype",
+  "dtype", "*_token_id", "use_cache",
+)  # fmt: skip
+TIED = "tie_word_embeddings"
+# Tensors -> the network that has them; the first that fits.
+_KINDS = (
+  ("*.mixer.x_proj.weight", "Mamba-1"),
+  ("*.mixer.A_log", "Mamba-2"),
+  ("*.lora_?.*", "a LoRA adapter"),
+  ("*attn.c_attn.weight", "GPT-2"),
+  ("*attention.query_key_value.weight", "GPT-NeoX or BLOOM"),
+  ("*self_attn.q_proj.weight", "a decoder, such as LLaMA or OPT"),
+  ("*.q_lin.weight", "DistilBERT"),
+  ("*albert_layer*", "ALBERT"),
+  ("*SelfAttention.q.weight", "T5"),
+  ("*attention.self.query.weight", "BERT or one of its kind"),
+)
+
+
+def fit(names: Names, tensors: Iterable[str]) -> Names:
+  """The table for names that all have something before them.
+
+  Known are wrappers (`model.`, `module.`); others show at the word embedding,
+  where nothing else is of the table.
+  """
+  if not names.reads or any(names.target(names.spell(t))[0] for t in tensors):
+    return names
+  words = f".{next(iter(names.table))}"
+  found = [t for t in tensors if t.endswith(words)]
+  if len(found) != 1:
+    return names
+  before = re.escape(found[0].removesuffix(words))
+  spelling = ((rf"^{before}\.", ""), *names.spelling)
+  return dataclasses.replace(names, spelling=spelling)
+
+
+def check_family(
+  where: str, names: Names, shapes: Shapes, settings: Settings | None
+) -> None:
+  """Refuses a network of another family than the table's.
+
+  Raises:
+    ValueError: says what the file is, and what the table is of.
+  """
+  if not names.reads:  # our own names
+    return
+  said, spelled = (
+    _called(settings or {}),
+    [names.spell(name) for name in shapes],
+  )
+  (kind, begin), *_ = names.types.items()
+  rivals = (what for p, what in names.rivals if fnmatch.filter(spelled, p))
+  what = next(rivals, "")
+  if not what and said and said != kind and not said.startswith(begin):
+    what = f"its `config.json` says {said!r}"
+  if not what and not any(names.target(name)[0] for name in spelled):
+    kinds = (k for p, k in _KINDS if fnmatch.filter(spelled, p))
+    what = next(kinds, "of an unknown kind")
+    what += f" (tensors as {', '.join(list(shapes)[:3]) or 'none'})"
+  if what:
+    raise ValueError(
+      f"{where} is of another network: {what}. Model `{names.model}` reads"
+      f" {names.reads}."
+    )
+
+
+def translate(settings: Settings) -> dict[str, Any]:
+  """Settings in the words of `Names`, whoever wrote them.
+
+  Raises:
+    ValueError: one of state-spaces' that is not known.
+  """
+  if not {"d_model", "ssm_cfg"} & settings.keys():
+    return dict(settings)
+  mixer = settings.get("ssm_cfg") or {}
+  if not isinstance(mixer, dict):
+    raise ValueError(f"`ssm_cfg` must be an object, got {mixer!r}")
+  found = dict(_DEFAULTS)
+  for key, value in settings.items():
+    if key in _TOP:
+      found[_TOP[key]] = value
+    elif not any(fnmatch.fnmatchcase(key, p) for p in _KEPT):
+      raise registry.unknown("setting of state-spaces", key, _TOP)
+  for key, value in mixer.items():
+    if key not in _MIXER:
+      raise registry.unknown("setting of `ssm_cfg`", key, _MIXER)
+    if key == "ngroups" and value != settings.get("n_groups", value):
+      raise ValueError(
+        f"n_groups is {settings['n_groups']!r}, `ssm_cfg` has ngroups {value!r}"
+      )
+    found[_MIXER[key]] = value
+  found.pop(None, None)
+  rows, multiple = (
+    found.get("vocab_size"),
+    settings.get("pad_vocab_size_multiple", _PAD),
+  )
+  if _size(rows) and _size(multiple):
+    found["vocab_size"] = (rows, rows + -rows % multiple)
+  return found
+
+
+def read(
+  names: Names,
+  shapes: Shapes,
+  settings: Settings | None,
+  given: Mapping[str, Any],
+) -> tuple[dict[str, Any], list[str]]:
+  """Arguments of a model, and what is wrong.
+
+  Args:
+    names: what the tensors are called.
+    shapes: of the tensors, by their names in the table.
+    settings: of `config.json`, in the words of the table; `None` without one.
+    given: arguments that override what is found.
+  """
+  found, settings = {}, {} if settings is None else settings
+  problems = _demanded(names, shapes, settings)
+  for argument, key in names.settings.items():
+    value = given.get(argument, settings.get(key))
+    if value is None:
+      why = f"shapes do not show `{argument}`: give it, or the path of a file"
+      problems.append(f"{why} that has its `config.json` ({key!r}) beside it")
+    elif not _size(value):
+      what = f"`{argument}`" if argument in given else key
+      problems.append(f"{what} must be a whole number above 0, got {value!r}")
+    else:
+      found[argument] = value
+  for argument, where in names.sizes.items():
+    function, *shown = where if callable(where[0]) else (int, where)
+    problems += [
+      f"no tensor {s[0]} to show `{argument}`"
+      for s in shown
+      if not isinstance(s, str) and _shown(*s, shapes) is None
+    ]
+    values = [_value(s, shapes, found) for s in shown]
+    if None not in values:
+      try:
+        found[argument] = function(*values)
+      except ValueError as error:
+        problems.append(f"shapes show no `{argument}`: {error}")
+  found |= {k: True for k, tensor in names.parts.items() if tensor in shapes}
+  problems += _contradicted(names, shapes, settings, found)
+  order = ("name", *names.sizes, *names.settings, *names.parts)
+  found["name"] = names.model
+  return {k: found[k] for k in order if k in found}, problems
+
+
+def differing(
+  names: Names, settings: Settings | None, built: Mapping[str, Any]
+) -> list[str]:
+  """Where a model was built otherwise than its checkpoint's settings say."""
+  return [
+    f"its `config.json` has {argument} = {settings[key]!r}: set"
+    f" `model.{argument}` to it, got {built[argument]}"
+    for argument, key in names.settings.items()
+    if (settings or {}).get(key) not in (None, built[argument])
+  ]
+
+
+def _called(settings: Settings) -> str:
+  """What the settings call the network, empty if they do not."""
+  classes = settings.get("architectures")
+  classes = classes if isinstance(classes, list) and classes else [classes]
+  return str(settings.get("model_type") or classes[0] or "")
+
+
+def _demanded(names, shapes, settings) -> list[str]:
+  """Settings that our model does not implement."""
+  return [
+    f"{key} is {settings[key]!r}, `{names.model}` has {wanted[0]!r}"
+    for key, wanted in names.demands.items()
+    if key in settings
+    and settings[key] not in wanted
+    and not (key == TIED and _tied_is_seen(names, shapes))
+  ]
+
+
+def _tied_is_seen(names, shapes) -> bool:
+  """Both words are in the file and compared, or there is no head for them."""
+  head = not names.parts or any(t in shapes for t in names.parts.values())
+  return not head or next(iter(names.copies)) in shapes
+
+
+def _contradicted(names, shapes, settings, found) -> list[str]:
+  """Settings that say another size than the tensors show."""
+  problems = []
+  for key, where in names.claims.items():
+    value, shown = settings.get(key), _value(where, shapes, found)
+    if value is None or shown is None:
+      continue
+    allowed = value if isinstance(value, tuple) else (value,)
+    if shown not in allowed or any(isinstance(v, bool) for v in allowed):
+      problems.append(f"{key} is {allowed[0]!r}, the tensors show {shown}")
+  return problems
+
+
+def _value(where, shapes, found) -> int | None:
+  """A size by its argument, or by the tensor that shows it."""
+  return found.get(where) if isinstance(where, str) else _shown(*where, shapes)
+
+
+def _shown(name: str, axis: int, shapes: Shapes) -> int | None:
+  """The size that a tensor shows, or the number of tensors."""
+  like = [shapes[k] for k in shapes if numbers(name, k) is not None]
+  if "{}" in name:
+    return len(like) or None
+  rank: Sequence[int] = like[0] if like else ()
+  return rank[axis] if axis < len(rank) else None
+
+
+def _size(value: Any) -> bool:
+  return isinstance(value, int) and not isinstance(value, bool) and value > 0

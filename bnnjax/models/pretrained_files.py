@@ -1,0 +1,240 @@
+"""Files of checkpoints: folders, safetensors, indexes of them, `config.json`.
+
+Whatever is wrong with one, the error names the file and the fault.
+"""
+
+import glob
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import safetensors
+import safetensors.numpy
+
+FILE, INDEX = ".safetensors", ".safetensors.index.json"
+ENDINGS = (FILE, INDEX)  # of files it reads
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".bin.index.json")
+OTHERS = (*PICKLES, ".h5", ".msgpack", ".gguf", ".onnx", ".npz", ".pkl")
+_SHOWN = 6  # entries of a folder in a message
+_PICKLE = "a pickle, such as PyTorch's .bin and .pt are"
+# How a file begins -> what it is.
+_BEGINNINGS = (
+  (b"PK\x03\x04", "a zip archive, such as PyTorch's .bin and .pt are"),
+  *((bytes([0x80, n]), _PICKLE) for n in range(2, 6)),
+  (b"version https://git-lfs", "a pointer of Git LFS, not the weights"),
+  (b"\x1f\x8b", "compressed by gzip: unpack it first"),
+  (b"\xfd7zXZ", "compressed by xz: unpack it first"),
+  (b"\x89HDF", "HDF5, such as Keras and TensorFlow write"),
+  (b"GGUF", "GGUF of llama.cpp"),
+  (b"<", "HTML or XML, perhaps the page of a failed download"),
+  (b"{", "JSON"),
+)
+
+
+def resolve(source: str | os.PathLike) -> pathlib.Path:
+  """The safetensors file, or the index of several, that a path stands for.
+
+  Args:
+    source: such a file, or the folder of one.
+
+  Raises:
+    ValueError: another kind of file (of PyTorch's: the line that converts it), a
+      folder of none or of several.
+    FileNotFoundError: nothing there.
+  """
+  path = pathlib.Path(source).expanduser()
+  if path.is_dir():
+    path = _inside(path)
+  if not os.path.lexists(path):
+    raise FileNotFoundError(f"No checkpoint {path}.")
+  if path.name.endswith(PICKLES):
+    raise ValueError(_convert(path))
+  if not path.name.endswith(ENDINGS):
+    raise ValueError(
+      f"{path} is {_kind(path) or 'no checkpoint that can be read'}: give a"
+      f" `{FILE}` file, the `{INDEX}` of several, or their folder."
+    )
+  return path
+
+
+def settings(path: pathlib.Path) -> dict[str, Any] | None:
+  """The `config.json` beside a checkpoint, `None` if there is none."""
+  beside = path.with_name("config.json")
+  return read_json(beside) if os.path.lexists(beside) else None
+
+
+def shapes(path: pathlib.Path) -> dict[str, tuple[int, ...]]:
+  """Shapes of all tensors by name; only headers are read."""
+
+  def read(file):
+    with safetensors.safe_open(file, "numpy") as opened:
+      names = opened.keys()
+      return {k: tuple(opened.get_slice(k).get_shape()) for k in names}
+
+  return _gather(path, read)
+
+
+def tensors(path: pathlib.Path) -> dict[str, Any]:
+  """All tensors by name."""
+  return _gather(path, safetensors.numpy.load_file)
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+  """The object of a JSON file.
+
+  `{"__float__": "Infinity"}`, which `transformers` writes, is that number.
+
+  Raises:
+    ValueError: not UTF-8, not JSON, nested too deep, a key twice, no object.
+  """
+  try:
+    text = path.read_bytes().decode("utf-8-sig")
+    found = json.loads(text, object_pairs_hook=_entry)
+  except (ValueError, TypeError, RecursionError) as error:
+    raise ValueError(f"{path} is no JSON that can be read: {error}.") from error
+  if not isinstance(found, dict):
+    raise ValueError(
+      f"{path} must hold an object {{...}}: got {type(found).__name__}."
+    )
+  return found
+
+
+def _entry(pairs: list[tuple[str, Any]]) -> Any:
+  entry = dict(pairs)
+  if len(entry) != len(pairs):
+    keys = [key for key, _ in pairs]
+    twice = next(k for k in keys if keys.count(k) > 1)
+    raise ValueError(f"the key {twice!r} stands there twice")
+  return float(entry["__float__"]) if entry.keys() == {"__float__"} else entry
+
+
+def _inside(folder: pathlib.Path) -> pathlib.Path:
+  """The one checkpoint of a folder."""
+  names = sorted(file.name for file in folder.iterdir())
+  found = [name for name in names if name.endswith(INDEX)]
+  parts = {p.name for name in found for p in _parts(folder / name)}
+  found += [n for n in names if n.endswith(FILE) and n not in parts]
+  if len(found) == 1:
+    return folder / found[0]
+  if found:
+    raise ValueError(
+      f"{folder} holds several checkpoints: give one of {', '.join(found)}."
+    )
+  pickles = [name for name in names if name.endswith(PICKLES)]
+  if pickles:
+    raise ValueError(_convert(folder / pickles[0]))
+  shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+  raise ValueError(
+    f"{folder} holds no `{FILE}` file and no run of bnnjax, but"
+    f" {shown or 'nothing'}."
+  )
+
+
+def _convert(path: pathlib.Path) -> str:
+  """Says how to make safetensors of PyTorch's files."""
+  folder, name = path.parent, path.name
+  if name.endswith(".index.json"):
+    name = name.removesuffix(".bin.index.json") + "*.bin"
+  elif "-of-" in name:
+    name = name.partition("-")[0] + "-*" + path.suffix
+  target = folder / ("model" + FILE)
+  return (
+    f"{path} is a pickle of PyTorch, which is not read: a pickle may run any"
+    " code. Convert it once where torch is installed, then give the result:"
+    ' python -c "import glob, torch; from safetensors.torch import save_file;'
+    " save_file({k: v.clone().contiguous() for f in"
+    f" sorted(glob.glob('{glob.escape(str(folder))}/{name}')) for k, v in torch.load(f,"
+    f" map_location='cpu', weights_only=True).items()}}, '{target}')\""
+  )
+
+
+def _parts(index: pathlib.Path) -> dict[pathlib.Path, set[str]]:
+  """The files that an index lists, and the tensors of each.
+
+  Raises:
+    ValueError: not an index, or one of files that are not beside it.
+  """
+  listed = read_json(index).get("weight_map")
+  if not isinstance(listed, dict) or not listed:
+    raise ValueError(
+      f"{index} is no index: `weight_map` must say in which file each tensor"
+      f" is, got {type(listed).__name__} {str(listed)[:40]!r}."
+    )
+  parts = {}
+  for tensor, name in listed.items():
+    if not isinstance(name, str) or not _plain(name):
+      raise ValueError(
+        f"{index}: the file of {tensor!r} must be the name of a `{FILE}` file"
+        f" beside it, got {name!r}."
+      )
+    parts.setdefault(index.with_name(name), set()).add(tensor)
+  return parts
+
+
+def _plain(name: str) -> bool:
+  return (
+    name.endswith(FILE)
+    and "\0" not in name
+    and name == pathlib.PurePath(name).name
+  )
+
+
+def _gather(path: pathlib.Path, read) -> dict[str, Any]:
+  """What `read` finds in a file, or in all that an index lists.
+
+  Raises:
+    ValueError: a file is damaged or not there, or the index says otherwise.
+  """
+  if not path.name.endswith(INDEX):
+    return _read(path, read)
+  parts, found = _parts(path), {}
+  if lacking := sorted(f.name for f in parts if not f.exists()):
+    raise ValueError(f"{path} lists files that are not there: {lacking}.")
+  for file in sorted(parts):
+    part = _read(file, read)
+    if part.keys() != parts[file]:
+      raise ValueError(
+        f"{path} and {file.name} disagree: listed but not there"
+        f" {_some(parts[file] - part.keys())}, there but not listed"
+        f" {_some(part.keys() - parts[file])}."
+      )
+    found |= part
+  return found
+
+
+def _read(file: pathlib.Path, read) -> Mapping[str, Any]:
+  try:
+    found = read(file)
+  except safetensors.SafetensorError as error:
+    kind = _kind(file) or "damaged, or no safetensors file"
+    raise ValueError(f"{file} is {kind}: {error}.") from error
+  except (KeyError, TypeError, AttributeError) as error:
+    raise ValueError(
+      f"{file} holds a type that numpy does not have: {error}."
+    ) from error
+  except OSError as error:  # says nothing of the file
+    raise type(error)(f"{file} cannot be read: {error}.") from error
+  if not found:
+    raise ValueError(f"{file} holds no tensor.")
+  return found
+
+
+def _kind(file: pathlib.Path) -> str:
+  """What a file is by its first bytes, as far as they say."""
+  if not file.is_file():
+    return ""
+  with file.open("rb") as opened:
+    head = opened.read(24)
+  if not head:
+    return "empty"
+  if head[2:8] == bytes(6):  # the length of a header of safetensors
+    return ""
+  found = (what for begin, what in _BEGINNINGS if head.startswith(begin))
+  return next(found, "")
+
+
+def _some(names: Iterable[str]) -> str:
+  names = sorted(names)
+  return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "") or "nothing"

@@ -1,0 +1,392 @@
+"""The readers of files: what they read, written at random, and how.
+
+A reader writes valid files of random content beside what reading them must
+give, and may know damage of its own kind.
+"""
+
+import functools
+import gzip
+import io
+import json
+import lzma
+import pathlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from unittest import mock
+
+import ml_dtypes
+import numpy as np
+import safetensors.numpy
+import tokenizers
+
+from bnnjax.data import (
+  fashion_mnist,
+  lm_tokenizer,
+  plays,
+  text_file,
+  wordnet,
+)
+from bnnjax.data import tokenizer as wordpiece
+from bnnjax.models import pretrained_files
+from tests.hunt import damage
+
+Rng = np.random.Generator
+Written = tuple[pathlib.Path, Any]
+# Text has no checksum: most changes of it are another text.
+TEXT = tuple(damage.WAYS)
+
+
+class Reader(NamedTuple):
+  """A reader and its files.
+
+  Attributes:
+    write: makes a valid file in a folder; gives its path and what is in it.
+    read: reads the file of a path.
+    blind: ways of damage that a file without a checksum cannot show: what is
+      read may then differ, but neither fail nor hang.
+    change: damage of its own kind, in place: its name, and whether it is blind.
+    alike: `(got, want, path)`, whether a damaged file that was read is right.
+  """
+
+  write: Callable[[Rng, pathlib.Path], Written]
+  read: Callable[[pathlib.Path], Any]
+  blind: tuple[str, ...] = ()
+  change: Callable[[Rng, pathlib.Path], tuple[str, bool]] | None = None
+  alike: Callable[[Any, Any, pathlib.Path], bool] | None = None
+
+
+def same(got: Any, want: Any) -> bool:
+  """Whether two nests of arrays are equal, types included."""
+  if isinstance(want, dict):
+    return got.keys() == want.keys() and all(
+      same(got[k], want[k]) for k in want
+    )
+  if isinstance(want, tuple):
+    return len(got) == len(want) and all(map(same, got, want))
+  if isinstance(want, np.ndarray):
+    return got.dtype == want.dtype and np.array_equal(got, want)
+  return got == want
+
+
+def letters(rng: Rng, count: int, alphabet: str = "abcdefghij") -> str:
+  return "".join(rng.choice(list(alphabet), count))
+
+
+def text(rng: Rng, count: int) -> str:
+  """Letters of several scripts, line ends, marks, emoji."""
+  return letters(rng, count, "ab c.\n\r\té\u0301ßЖ中\u2028\x85\u200d😀\ufeff")
+
+
+# safetensors
+
+_TYPES = (
+  np.float32, np.float16, np.float64, ml_dtypes.bfloat16, np.int64, np.uint8,
+  np.bool_,
+)  # fmt: skip
+
+
+def _tensors(rng: Rng) -> dict[str, np.ndarray]:
+  def one():
+    shape = tuple(rng.integers(0, 5, int(rng.integers(0, 4))))
+    kind = _TYPES[int(rng.integers(len(_TYPES)))]
+    return np.asarray(rng.integers(0, 9, shape)).astype(kind)
+
+  return {f"{letters(rng, 3)}.{i}": one() for i in range(rng.integers(1, 7))}
+
+
+def _write_safetensors(rng, folder):
+  found, path = _tensors(rng), folder / "model.safetensors"
+  meta = {"format": "pt"} if rng.random() < 0.5 else None
+  safetensors.numpy.save_file(found, path, metadata=meta)
+  return path, found
+
+
+def _read_safetensors(path):
+  return pretrained_files.tensors(pretrained_files.resolve(path))
+
+
+def _write_index(rng, folder):
+  found = {f"x.{i}": t for i, t in enumerate(_tensors(rng).values())}
+  parts = int(rng.integers(1, 4))
+  weight_map = {}
+  for name in found:
+    number = int(rng.integers(parts))
+    weight_map[name] = f"model-{number:05d}-of-{parts:05d}.safetensors"
+  for file in set(weight_map.values()):
+    part = {k: v for k, v in found.items() if weight_map[k] == file}
+    safetensors.numpy.save_file(part, folder / file)
+  index = {"metadata": {"total_size": 1}, "weight_map": weight_map}
+  path = folder / "model.safetensors.index.json"
+  path.write_text(json.dumps(index, indent=int(rng.integers(3))))
+  return path, found
+
+
+def _change_index(rng, path):
+  part = sorted(path.parent.glob("*.safetensors"))[0]
+  kind = str(rng.choice(["json", "json", "no part", "part", "swapped"]))
+  if kind == "json":
+    kind, data = damage.json_text(rng, json.loads(path.read_text()))
+    path.write_bytes(data)
+  elif kind == "no part":
+    part.unlink()
+  elif kind == "part":
+    ways = [w for w in damage.WAYS if w not in damage.INSIDE]
+    kind = str(rng.choice(ways))
+    part.write_bytes(damage.WAYS[kind](rng, part.read_bytes()))
+  else:
+    found = safetensors.numpy.load_file(part)
+    first = next(iter(found))
+    safetensors.numpy.save_file({f"{first}.": found[first]}, part)
+  return kind, False
+
+
+# Embedded archives
+
+
+def _embedded(module, name, pick=lambda got: got):
+  """Reads with another file in the place of the embedded one."""
+
+  def read(path):
+    with mock.patch.object(module, "MINI_FILE", path):
+      return pick(getattr(module, name).__wrapped__())
+
+  return read
+
+
+def _inside(blind):
+  """Damages the content, not its compression."""
+
+  def change(rng, path):
+    kind = str(rng.choice(list(damage.WAYS)))
+    content = damage.WAYS[kind](rng, lzma.decompress(path.read_bytes()))
+    path.write_bytes(lzma.compress(content, preset=0))
+    return f"{kind} inside", blind
+
+  return change
+
+
+def _write_npz(rng, folder):
+  arrays = {}
+  for split in ("train", "test"):
+    n = int(rng.integers(1, 5))
+    arrays[f"{split}_images"] = rng.integers(0, 256, (n, 28, 28), np.uint8)
+    arrays[f"{split}_labels"] = rng.integers(0, 10, n).astype(np.uint8)
+  path = folder / "mini.npz.xz"
+  path.write_bytes(_npz(arrays))
+  return path, arrays
+
+
+def _npz(arrays):
+  buffer = io.BytesIO()
+  turned = {
+    k: v.transpose(0, 2, 1) if v.ndim == 3 else v for k, v in arrays.items()
+  }
+  np.savez(buffer, **turned)
+  return lzma.compress(buffer.getvalue(), preset=0)
+
+
+def _change_npz(rng, path):
+  if rng.random() < 0.4:
+    return _inside(False)(rng, path)
+  with np.load(io.BytesIO(lzma.decompress(path.read_bytes()))) as file:
+    arrays = dict(file)
+  key = str(rng.choice(list(arrays)))
+  array = arrays.pop(key)
+  kind = str(rng.choice(["gone", "renamed", "int32", "float", "row", "flat"]))
+  other = {
+    "renamed": {f"{key}_": array},
+    "int32": {key: array.astype(np.int32)},
+    "float": {key: array / 255},
+    "row": {key: array[1:]},
+    "flat": {key: array[None]},
+  }
+  path.write_bytes(_npz(arrays | other.get(kind, {})))
+  return f"{key} {kind}", False
+
+
+def _write_plays(rng, folder):
+  parts = {s: text(rng, int(rng.integers(1, 99))) for s in plays.SPLITS}
+  path = folder / "mini.txt.xz"
+  path.write_bytes(lzma.compress("\0".join(parts.values()).encode(), preset=0))
+  return path, parts
+
+
+def _glosses(rng):
+  return sorted(
+    wordnet.Gloss(int(rng.integers(26)), f"{i} {letters(rng, 5)} \u2028 \x85é.")
+    for i in range(rng.integers(1, 40))
+  )
+
+
+def _write_tsv(rng, folder):
+  found = _glosses(rng)
+  lines = "".join(f"{label}\t{gloss}\n" for label, gloss in found)
+  path = folder / "mini.tsv.xz"
+  path.write_bytes(lzma.compress(lines.encode(), preset=0))
+  return path, found
+
+
+def _all(parts):
+  return sorted(gloss for part in parts.values() for gloss in part)
+
+
+def _write_noun(rng, folder):
+  found = [
+    g._replace(text=f"{g.label} {letters(rng, 9)} é") for g in _glosses(rng)
+  ]
+  lines = ["  1 This software and database is provided\n"] + [
+    f"{i:08d} {label + 3:02d} n 01 dog 0 000 | {gloss}  \n"
+    for i, (label, gloss) in enumerate(found)
+  ]
+  path = folder / "data.noun"
+  path.write_text("".join(lines), encoding="utf-8")
+  return path, sorted(found)
+
+
+# IDX
+
+_STEMS = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+def _write_idx(zipped):
+  def write(rng, folder):
+    n = int(rng.integers(1, 6))
+    parts = (
+      rng.integers(0, 256, (n, 28, 28), np.uint8),
+      rng.integers(0, 10, n).astype(np.uint8),
+    )
+    for stem, part in zip(_STEMS, parts):
+      sizes = np.array(part.shape, ">u4").tobytes()
+      content = bytes([0, 0, 8, part.ndim]) + sizes + part.tobytes()
+      name = f"{stem}.gz" if zipped else stem
+      packed = gzip.compress(content, 1) if zipped else content
+      (folder / name).write_bytes(packed)
+    stem = _STEMS[int(rng.integers(2))]
+    return folder / (f"{stem}.gz" if zipped else stem), parts
+
+  return write
+
+
+def _change_idx(rng, path):
+  """The header says otherwise, or the two files are not of one set."""
+  zipped = path.suffix == ".gz"
+  data = path.read_bytes()
+  data = bytearray(gzip.decompress(data) if zipped else data)
+  kind = str(rng.choice(["magic", "type", "rank", "count", "fewer", "size"]))
+  if kind == "fewer":  # as it would be of another set
+    count = int.from_bytes(data[4:8]) - 1
+    rest = (len(data) - 4 - 4 * data[3]) // (count + 1)
+    data[4:8] = count.to_bytes(4)
+    data = data[: len(data) - rest]
+  else:
+    place = {"magic": 0, "type": 2, "rank": 3, "count": 7, "size": 4}[kind]
+    data[place] = (data[place] + int(rng.integers(1, 256))) % 256
+  path.write_bytes(gzip.compress(bytes(data)) if zipped else bytes(data))
+  return kind, False
+
+
+# Tokens
+
+SAMPLE = ("abc cab, bad dab", "a b. abba jig", "zzz")
+
+
+def _write_vocab(rng, folder):
+  words = {letters(rng, int(rng.integers(1, 5))) for _ in range(30)}
+  entries = [*wordpiece.SPECIAL, *words, *(f"##{w}" for w in words), ",", "."]
+  end = "\r\n" if rng.random() < 0.3 else "\n"
+  mark = "\ufeff" if rng.random() < 0.2 else ""
+  last = end if rng.random() < 0.8 else ""
+  path = folder / "vocab.txt"
+  path.write_bytes((mark + end.join(entries) + last).encode())
+  table = {entry: i for i, entry in enumerate(entries)}
+  library = tokenizers.BertWordPieceTokenizer(table, lowercase=True)
+  library.enable_truncation(16)
+  library.enable_padding(length=16)
+  ids = [e.ids for e in library.encode_batch(list(SAMPLE))]
+  return path, (len(entries), np.array(ids, np.int32))
+
+
+def _read_vocab(path):
+  found = wordpiece.Tokenizer.from_file(path, 16)
+  return len(found), found.encode(SAMPLE)
+
+
+@functools.cache
+def _trained(size: int) -> str:
+  corpus = text(np.random.default_rng(size), 4000) + " ".join(SAMPLE)
+  return lm_tokenizer.train_bpe(corpus.replace("\0", " "), size)
+
+
+def _write_bpe(rng, folder):
+  made = json.loads(_trained(256 + 8 * int(rng.integers(4))))
+  path = folder / "tokenizer.json"
+  indent, ascii_ = int(rng.integers(3)) or None, bool(rng.integers(2))
+  path.write_text(
+    json.dumps(made, indent=indent, ensure_ascii=ascii_), encoding="utf-8"
+  )
+  return path, _library(path)
+
+
+def _library(path):
+  library = tokenizers.Tokenizer.from_file(str(path))
+  library.no_padding()
+  library.no_truncation()
+  ids = [library.encode(s, add_special_tokens=False).ids for s in SAMPLE]
+  return ids
+
+
+def _change_bpe(rng, path):
+  kind, data = damage.json_text(rng, json.loads(path.read_text("utf-8")))
+  path.write_bytes(data)
+  return kind, True
+
+
+def _read_bpe(path):
+  found = lm_tokenizer.Bpe(path)
+  return [found.encode(s).tolist() for s in SAMPLE]
+
+
+def _write_text(rng, folder):
+  content = text(rng, int(rng.integers(1, 300))).lstrip("\ufeff")
+  path = folder / "a.txt"
+  path.write_bytes(content.encode())
+  return path, content
+
+
+READERS = {
+  "safetensors": Reader(_write_safetensors, _read_safetensors, damage.INSIDE),
+  "index": Reader(_write_index, _read_safetensors, (), _change_index),
+  "npz.xz": Reader(
+    _write_npz, _embedded(fashion_mnist, "mini_arrays"), (), _change_npz
+  ),
+  "txt.xz": Reader(_write_plays, _embedded(plays, "mini"), (), _inside(True)),
+  "tsv.xz": Reader(
+    _write_tsv, _embedded(wordnet, "mini", _all), (), _inside(True)
+  ),
+  "data.noun": Reader(
+    _write_noun, lambda path: _all(wordnet.full.__wrapped__(path.parent)), TEXT
+  ),
+  "idx": Reader(
+    _write_idx(False),
+    lambda path: fashion_mnist.read_idx(path.parent, "test"),
+    damage.INSIDE,
+    _change_idx,
+  ),
+  "idx.gz": Reader(
+    _write_idx(True),
+    lambda path: fashion_mnist.read_idx(path.parent, "test"),
+    (),
+    _change_idx,
+  ),
+  "vocab.txt": Reader(_write_vocab, _read_vocab, TEXT),
+  "tokenizer.json": Reader(
+    _write_bpe,
+    _read_bpe,
+    TEXT,
+    _change_bpe,
+    lambda got, want, path: got == _library(path),
+  ),
+  "text": Reader(
+    _write_text, lambda path: text_file.read.__wrapped__(str(path)), TEXT
+  ),
+}
