@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from bnnjax.data import augment as augment_lib
-from bnnjax.data import batch, sources
+from bnnjax.data import batch, check, sources
 
 if typing.TYPE_CHECKING:
   import grain  # takes 0.7 s to import: only when a pipeline is made
@@ -71,8 +71,9 @@ def make_train_iterator(
 
   Raises:
     ValueError: a batch that does not fit the source or the processes, images
-      that are not uint8 `[H, W, C]`, tokens that are not int32 `[T]`, unknown
-      augmentations, or any for text.
+      that are not uint8 `[H, W, C]`, tokens that are not int32 `[T]`, labels
+      outside the classes, unknown augmentations, or any for text. Labels that
+      cannot be had at once, and tokens, are checked in every batch.
   """
   import grain
 
@@ -82,6 +83,7 @@ def make_train_iterator(
   normalise = batch.normaliser(source.info, mean, std)
   make_batch = batch.TrainBatch(source, augment_lib.parse(augment), normalise)
   input_shape(source, make_batch.augments)  # bad inputs: an error here, now
+  check.source(source)
   positions = (
     grain.MapDataset.range(len(source))
     .shuffle(seed=seed)
@@ -131,6 +133,7 @@ def make_eval_batches(
   local_batch_size(batch_size, count)
   normalise = batch.normaliser(source.info, mean, std)
   input_shape(source, augments)
+  check.source(source)
   make_batch = batch.EvalBatch(
     source, augments, normalise, batch_size, slice(index, None, count)
   )

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bnnjax.core import registry
+from bnnjax.data import check
 
 Example = dict[str, Any]
 
@@ -81,8 +82,9 @@ class Source:
   """Random access to the examples of one split.
 
   Subclasses give `info`, `__len__` and `__getitem__`; those that can read many
-  examples faster than one by one override `read` too. A source is pickled
-  when a pipeline uses worker processes.
+  examples faster than one by one override `read` too, those that know the
+  labels without reading the inputs `all_labels`. A source is pickled when a
+  pipeline uses worker processes.
   """
 
   info: DatasetInfo
@@ -105,10 +107,21 @@ class Source:
     """
     examples = [self[int(i)] for i in indices]
     columns = {key: [e[key] for e in examples] for key in examples[0]}
+    name = self.info.name
     return {
-      key: np.array(values, np.int32) if key == "label" else stack(values)
+      key: check.integers(values, name, indices)
+      if key == "label"
+      else stack(values)
       for key, values in columns.items()
     }
+
+  def all_labels(self) -> np.ndarray | None:
+    """All labels `[N]`, which are checked before anything else happens.
+
+    None where they cannot be had without the inputs: then every batch is
+    checked as it comes.
+    """
+    return None
 
 
 def from_utf8(data: bytes, what: str) -> str:
@@ -128,8 +141,10 @@ def from_utf8(data: bytes, what: str) -> str:
 
 
 def stack(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
-  """Images as one array `[B, H, W, C]` if they have one size, else the list."""
-  same = all(image.shape == images[0].shape for image in images)
+  """Images as one array `[B, H, W, C]` if they are of one kind, else the list."""
+  # Of one type, too: a stack of two would have the larger.
+  first = images[0]
+  same = all(i.shape == first.shape and i.dtype == first.dtype for i in images)
   return np.stack(images) if same else images
 
 
@@ -138,8 +153,12 @@ class ArraySource(Source):
 
   Args:
     inputs: images, uint8 `[N, H, W, C]`, or tokens, int32 `[N, T]`.
-    labels: `[N]`.
+    labels: ints `[N]`.
     info: description of the data set.
+
+  Raises:
+    ValueError: inputs or labels of another type or shape, tokens outside the
+      vocabulary.
   """
 
   def __init__(self, inputs: np.ndarray, labels: np.ndarray, info: DatasetInfo):
@@ -151,8 +170,10 @@ class ArraySource(Source):
       )
     if len(inputs) != len(labels):
       raise ValueError(f"{len(inputs)} {plural}, but {len(labels)} labels.")
+    if info.vocab:
+      check.tokens(inputs, info)
     self.inputs = inputs
-    self.labels = np.asarray(labels, np.int32)
+    self.labels = check.integers(labels, info.name)
     self.info = info
 
   def __len__(self) -> int:
@@ -165,6 +186,9 @@ class ArraySource(Source):
   def read(self, indices):
     key = self.info.kind.key
     return {key: self.inputs[indices], "label": self.labels[indices]}
+
+  def all_labels(self):
+    return self.labels
 
 
 class Subset(Source):
@@ -184,6 +208,12 @@ class Subset(Source):
   def read(self, indices):
     return self.source.read(np.asarray(indices) + self.range.start)
 
+  def all_labels(self):
+    labels = self.source.all_labels()
+    return (
+      None if labels is None else labels[self.range.start : self.range.stop]
+    )
+
 
 def load(name: str, split: str = "train", **options: Any) -> Source:
   """Opens a data set by name.
@@ -198,7 +228,8 @@ def load(name: str, split: str = "train", **options: Any) -> Source:
     The source.
 
   Raises:
-    ValueError: unknown name, split or option; the nearest one is suggested.
+    ValueError: unknown name, split or option (the nearest one is suggested), or
+      labels of the split that are not its classes.
     DataNotFoundError: the data set is not here; says how to get it.
     ImportError: the data set needs a package that is not installed.
 
@@ -208,6 +239,11 @@ def load(name: str, split: str = "train", **options: Any) -> Source:
   """
   family, _, dataset = name.partition(":")
   if dataset:
+    if "dataset" in options:
+      raise ValueError(
+        f"{name!r} names the data set: leave out the option `dataset`, got"
+        f" {options['dataset']!r}."
+      )
     options["dataset"] = dataset
   known = options_of(name)
   for option in options:
@@ -222,13 +258,21 @@ def load(name: str, split: str = "train", **options: Any) -> Source:
     )
   base, first, last = match.groups()
   source = make(base, **options)
-  if first is None and last is None:
-    return source
+  if first is not None or last is not None:
+    source = _part(source, name, split, first, last)
+  check.source(source, split)
+  return source
+
+
+def _part(
+  source: Source, name: str, split: str, first: str | None, last: str | None
+) -> Subset:
+  """The examples `first:last` of a split."""
   start = _position(first, len(source), 0)
   stop = _position(last, len(source), len(source))
   if start >= stop:
     raise ValueError(
-      f"The split {split!r} of {name!r} is empty: {base!r} has"
+      f"The split {split!r} of {name!r} is empty: the whole has"
       f" {len(source)} examples."
     )
   return Subset(source, start, stop)

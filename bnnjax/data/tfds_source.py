@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import sources, windows, wordnet
+from bnnjax.data import check, sources, tfds_labels, windows, wordnet
 from bnnjax.data import tokenizer as wordpiece
 
 # Per channel, of pixels in [0, 1]; the values in common use for each set.
@@ -41,6 +41,7 @@ class TfdsSource(sources.Source):
     info: description of the data set.
     label_key: feature that holds the class.
     inputs: makes images or tokens `[B, ...]` of records.
+    labels: all of them `[N]`, see `tfds_labels`; None: unknown.
   """
 
   def __init__(
@@ -49,11 +50,13 @@ class TfdsSource(sources.Source):
     info: sources.DatasetInfo,
     label_key: str,
     inputs: Callable[[list[Record]], Inputs],
+    labels: np.ndarray | None = None,
   ):
     self.info = info
     self._data = data
     self._label_key = label_key
     self._inputs = inputs
+    self._labels = labels
 
   def __len__(self) -> int:
     return len(self._data)
@@ -65,8 +68,12 @@ class TfdsSource(sources.Source):
 
   def read(self, indices):
     records = self._data.__getitems__([int(i) for i in indices])
-    labels = np.array([r[self._label_key] for r in records], np.int32)
+    labels = [record[self._label_key] for record in records]
+    labels = check.integers(labels, self.info.name, indices)
     return {self.info.kind.key: self._inputs(records), "label": labels}
+
+  def all_labels(self):
+    return self._labels
 
 
 def _images(records: list[Record], key: str) -> Inputs:
@@ -165,12 +172,8 @@ def tfds(
     name=name, num_classes=classes, splits=splits, **kind
   )
   data = builder.as_data_source(split=split)
-  if len(data) and int(data[0][label_key]) < 0:
-    raise ValueError(
-      f"The split {split!r} of {name!r} has no labels (-1). Take another of"
-      f" {', '.join(splits)}."
-    )
-  return TfdsSource(data, info, label_key, inputs)
+  labels = tfds_labels.read(builder, split, label_key)
+  return TfdsSource(data, info, label_key, inputs, labels)
 
 
 def how_to_prepare(dataset: str, data_dir: str | None) -> str:
