@@ -27,6 +27,7 @@ from bnnjax.models import (  # noqa: F401 (registers them)
   quicknet,
   reactnet,
   resnet,
+  unused,
   vgg,
   vit,
 )
@@ -35,7 +36,7 @@ _DATA = {"image_shape": "shape", "max_len": "shape"}  # by argument
 
 
 def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
-  """Builds a model from its config.
+  """Builds a model from its config, and warns of a binarizer that it ignores.
 
   Args:
     config: `name` and keyword arguments of the model.
@@ -50,6 +51,13 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
     ValueError: unknown model, or an argument that it does not take (with the
       nearest name), or a value that it cannot use.
   """
+  model = make(config, rngs=rngs, **fixed)
+  unused.warn(config["name"], unused.specs(config, model), config)
+  return model
+
+
+def make(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
+  """As `build`, without the warning."""
   arguments = {k: v for k, v in dict(config).items() if k != "name"}
   model = registry.get("model", config["name"])
   known = [

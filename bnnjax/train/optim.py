@@ -26,7 +26,8 @@ A field that is set and that nothing reads is refused, such as `end_lr` beside
 the schedule "constant".
 """
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import jax
@@ -131,6 +132,32 @@ def make_optimizer(
     chain.append(project_latent(project, kinds))
   shared.refuse_unread(f"with the schedule {shared['schedule']!r}")
   return optax.chain(*chain)
+
+
+# Fields of weights of one kind.
+_OF_KIND = {
+  "latent": ("latent", "latent_clip", "projection"),
+  "binary": ("bop",),
+}
+
+
+def warn_unused(optim: Mapping[str, Any], kinds: Container[str]) -> None:
+  """Warns of fields that are set for weights that a network does not have.
+
+  Args:
+    optim: `config.optim` as a dict.
+    kinds: of all parameters, see `state.Network.kinds`.
+  """
+  defaults = config_lib.base().optim.to_dict()
+  for kind, fields in _OF_KIND.items():
+    idle = [f for f in fields if optim[f] != defaults[f]]
+    if idle and kind not in kinds:
+      warnings.warn(
+        f"The network has no {kind} weights, which alone read"
+        f" {', '.join(f'`optim.{f}`' for f in idle)}: leave it out, or check"
+        " `model.weight`.",
+        stacklevel=2,
+      )
 
 
 def _one(optim: Settings, steps: int, kinds) -> optax.GradientTransformation:

@@ -1,0 +1,79 @@
+import warnings
+
+import pytest
+
+from bnnjax.train import config as config_lib
+from bnnjax.train import loop, setup
+
+
+def config(stages=(), optim=None, **model):
+  made = config_lib.base()
+  made.data.update(shape=(4, 4, 1), num_classes=3)
+  config_lib.make_smoke(made)
+  made.model = {"name": "mlp", "hidden": (4,), **model}
+  made.optim.update(optim or {})
+  made.stages = stages
+  return config_lib.resolve(made)
+
+
+@pytest.mark.parametrize(
+  ("made", "message"),
+  [
+    ({"act": "ste"}, "uses `act='ste'`"),
+    (
+      {"weight": None, "optim": {"latent_clip": 1.0}},
+      "no latent weights, which",
+    ),
+    ({"weight": None, "optim": {"projection": "center_clamp"}}, "`optim.proj"),
+    ({"weight": None, "optim": {"latent": {"lr": 0.1}}}, "`optim.latent`"),
+    ({"optim": {"bop": {"gamma": 0.1}}}, "no binary weights.*`optim.bop`"),
+  ],
+)
+def test_warns_of_what_no_layer_uses(made, message):
+  with pytest.warns(UserWarning, match=message) as got:
+    setup.check_used(config(**made))
+  assert len(got) == 1
+
+
+@pytest.mark.parametrize(
+  "made",
+  [
+    {},
+    {"weight": "bop", "optim": {"bop": {"gamma": 0.1}}},
+    {"optim": {"latent_clip": 1.0, "latent": {"lr": 0.1}}},
+    # What one stage leaves out another has.
+    {
+      "weight": "ste",
+      "optim": {"latent_clip": 1.0},
+      "stages": (
+        {"until": 0.5, "model": {"weight": None}},
+        {"until": 1.0, "restart": True},
+      ),
+    },
+  ],
+)
+def test_what_a_layer_uses(made):
+  with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    setup.check_used(config(**made))
+
+
+def test_an_option_without_effect_is_refused():
+  made = config_lib.base()
+  made.data.update(shape=(8,), vocab=20)
+  made.model = {
+    "name": "mamba", "features": 16, "blocks": 1, "kind": "mamba1", "groups": 2,
+  }  # fmt: skip
+  made.task = {"name": "language_modeling"}
+  with pytest.raises(ValueError, match="does not read `model.groups`.* got 2"):
+    setup.check_used(config_lib.resolve(made))
+
+
+def test_a_run_says_so_before_it_writes(tmp_path):
+  with pytest.warns(UserWarning, match="uses `act='ste'`"):
+    loop.Run(config(act="ste"), tmp_path / "run", "name", None)
+  with pytest.raises(
+    ValueError, match=r"Nothing reads `optim.latent.grad_clip`"
+  ):
+    loop.train(config(optim={"latent": {"grad_clip": 1.0}}), tmp_path / "other")
+  assert not (tmp_path / "other").exists()
