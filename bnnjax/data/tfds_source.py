@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core import registry
+from bnnjax.core.settings import Settings
 from bnnjax.data import check, sources, tfds_labels, windows, wordnet
 from bnnjax.data import tokenizer as wordpiece
 
@@ -29,6 +30,14 @@ MEAN_STD = {
 }
 END = "\0"  # of a text among packed ones; a token of every `lm_tokenizer`
 _FORMATS = ("array_record", "parquet")
+# What each use of a set reads of the options.
+_READS = {
+  "images": ("image_key", "label_key"),
+  "texts": ("text", "label_key", "vocab_file", "max_len"),
+  "language modelling": (
+    "text", "tokenizer", "vocab_file", "max_len", "context",
+  ),
+}  # fmt: skip
 Record = dict[str, Any]
 Inputs = np.ndarray | list[np.ndarray]
 
@@ -136,16 +145,25 @@ def tfds(
       The whole is held in memory. `vocab_file` is then of "bpe", and no
       `label_key` is needed.
     context: of such windows, see `windows.Windows`.
+
+  Raises:
+    ValueError: a feature that is not there or of another kind, an option that
+      this use of the set does not read.
   """
+  given = {k: v for k, v in locals().items() if k != "split"}
   if not dataset:
     raise ValueError("Write the tfds name after a colon, as 'tfds:cifar10'.")
   builder = _builder(dataset, data_dir)
   name = f"tfds:{dataset}"
+  use = "language modelling" if tokenizer else "texts" if text else "images"
+  options = Settings("data.options", given, registry.defaults_of(tfds))
+  options.read = {"dataset", "data_dir", *_READS[use]}
   splits = {k: v.num_examples for k, v in builder.info.splits.items()}
   sources.check_split(name, split, splits)
   keys = (text,) if text and isinstance(text, str) else tuple(text)
   _check_texts(builder, name, keys)
   if tokenizer:
+    options.refuse_unread(f"of {use}")
     return windows.pack(
       name,
       functools.partial(_joined, builder, name, keys),
@@ -168,6 +186,7 @@ def tfds(
     )
     kind = {"shape": shape, "mean": mean, "std": std}
     inputs = functools.partial(_images, key=image_key)
+  options.refuse_unread(f"of {use}")
   info = sources.DatasetInfo(
     name=name, num_classes=classes, splits=splits, **kind
   )

@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from bnnjax import models, tasks  # noqa: F401 (register their names)
+from bnnjax import models, tasks  # noqa: F401 (the first registers names)
 from bnnjax.core import registry
 from bnnjax.core.progress import to_step
 from bnnjax.train.config_arg import parse_arg  # noqa: F401 (configs use it)
@@ -149,6 +149,9 @@ def _check(config: ConfigDict) -> None:
       "Config field 'data.num_classes' must be above 0 for the task"
       f" {config.task.name!r}, got 0."
     )
+  task = tasks.build(config.task)
+  if hasattr(task, "check_data"):
+    task.check_data(config.data.vocab)
   shape = tuple(config.data.shape)
   for size in shape:
     if not isinstance(size, int) or not 1 <= size <= LARGEST[int]:

@@ -175,6 +175,10 @@ if __name__ == "__main__":
     ({"image_key": "img"}, "no feature 'img'; it has image, .*`image_key`"),
     ({"image_key": "size"}, r"shape \(\); an image must be"),
     ({"label_key": "size"}, "not a class label"),
+    ({"max_len": 64}, "Nothing reads `data.options.max_len` of images, got 64"),
+    ({"vocab_file": "x"}, "reads `data.options.vocab_file` of images"),
+    ({"context": 3}, "reads `data.options.context` of images"),
+    ({"dataset": "x"}, "leave out the option `dataset`"),
     ({"data_dirs": "x"}, "Did you mean 'data_dir'"),
   ],
 )
@@ -268,6 +272,18 @@ assert "tensorflow" not in sys.modules
       "texts of one feature",
     ),
     ({"tokenizer": "bpe"}, r"texts of one feature.* got \(\)"),
+    (
+      {"text": "premise", "context": 3},
+      "Nothing reads `data.options.context` of texts, got 3",
+    ),
+    (
+      {"text": "premise", "tokenizer": "bytes", "label_key": "third"},
+      "reads `data.options.label_key` of language modelling",
+    ),
+    (
+      {"text": "premise", "image_key": "x"},
+      "`data.options.image_key` of texts",
+    ),
   ],
 )
 def test_bad_arguments_of_texts(data_dir, options, message):

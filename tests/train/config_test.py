@@ -41,6 +41,32 @@ def test_out_of_range(groups, message):
     config_lib.resolve(config(**groups))
 
 
+@pytest.mark.parametrize(
+  ("task", "model", "vocab", "message"),
+  [
+    ({"mask": 64}, "bert", 64, "`task.mask` is 64, but the vocabulary has 64"),
+    ({"cls": 101, "sep": 102}, "bert", 64, "`task.cls` is 101"),
+    (
+      {"distill": {"teacher": "x", "match": {"keys": "mse"}, "ignore_padding": 1 > 0}},
+      "vit",
+      0,
+      "`distill.ignore_padding` is for texts, the data are images",
+    ),
+  ],
+)  # fmt: skip
+def test_task_settings_that_mean_nothing_for_the_data(
+  task, model, vocab, message
+):
+  name = "masked_lm" if vocab else "classification"
+  shape = (8,) if vocab else (8, 8, 1)
+  made = config(
+    data={"shape": shape, "vocab": vocab}, task={"name": name, **task}
+  )
+  made["model"] = {"name": model}
+  with pytest.raises(ValueError, match=message):
+    config_lib.resolve(made)
+
+
 def test_the_largest_values_are_taken():
   got = config_lib.resolve(
     config(seed=2**32 - 1, steps=2**31 - 1, model={"hidden": (2**31 - 1,)})
