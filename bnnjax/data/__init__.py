@@ -21,6 +21,7 @@ from bnnjax.data import (  # noqa: F401 (each registers its sources)
   tfds_source,
   wordnet,
 )
+from bnnjax.data.by_name import defaults_of, load, options_of
 from bnnjax.data.lm_tokenizer import LmTokenizer
 from bnnjax.data.pipeline import (
   input_shape,
@@ -33,9 +34,6 @@ from bnnjax.data.sources import (
   DataNotFoundError,
   DatasetInfo,
   Source,
-  defaults_of,
-  load,
-  options_of,
 )
 from bnnjax.data.windows import tokenizer_of
 

@@ -12,6 +12,7 @@ source gives (`windows`: no label, but `chars` and `scored`), and in evaluation
 
 import dataclasses
 import typing
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -77,6 +78,8 @@ def make_train_iterator(
   """
   import grain
 
+  if not 0 <= seed < 2**32:
+    raise ValueError(f"`seed` must be in [0, 2**32), got {seed}.")
   index, count = _processes(process_index, process_count)
   local = local_batch_size(batch_size, count)
   steps = steps_per_epoch(source, batch_size)
@@ -127,6 +130,9 @@ def make_eval_batches(
 
   Returns:
     An iterable with a length, to be run through once per evaluation.
+
+  Raises:
+    ValueError: as `make_train_iterator`. Warns of an augmentation that draws.
   """
   index, count = _processes(process_index, process_count)
   augments = augment_lib.parse(augment)
@@ -134,6 +140,7 @@ def make_eval_batches(
   normalise = batch.normaliser(source.info, mean, std)
   input_shape(source, augments)
   check.source(source)
+  _warn_of_draws(source, augments)
   make_batch = batch.EvalBatch(
     source, augments, normalise, batch_size, slice(index, None, count)
   )
@@ -222,6 +229,20 @@ def input_shape(source: sources.Source, augment: Any = ()) -> tuple[int, ...]:
       )
   rng = np.random.default_rng(0)
   return augment_lib.apply(augments, first[None], rng).shape[1:]
+
+
+def _warn_of_draws(source: sources.Source, augments: Any) -> None:
+  rng = np.random.default_rng(0)
+  before = rng.bit_generator.state
+  if augments:
+    augment_lib.apply(augments, source.read([0])[source.info.kind.key], rng)
+  if rng.bit_generator.state != before:
+    warnings.warn(
+      f"The evaluation of {source.info.name!r} has an augmentation that draws"
+      " at random, and so has its result: use 'resize(...)' and"
+      " 'center_crop(...)' only.",
+      stacklevel=3,
+    )
 
 
 def _processes(index: int | None, count: int | None) -> tuple[int, int]:
