@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+INT32 = 2**31 - 1  # the largest size of an axis, and number of a step
+
 
 def is_number(value: Any) -> bool:
   """Whether a value is an int or a float other than NaN, and no bool."""
@@ -51,3 +53,25 @@ def interval(what: str, value: Any, high: float) -> tuple[float, float]:
       f"`{what}` must be (low, high), 0 < low <= high <= {high}: got {value!r}."
     )
   return tuple(value)
+
+
+def int32s(what: str, value: Any) -> None:
+  """Refuses ints that no array has as a size, however deep they stand.
+
+  Args:
+    what: of the value, in the message.
+    value: a number, or a mapping or sequence of such; anything else passes.
+
+  Raises:
+    ValueError: an int beyond int32, or NaN; names it.
+  """
+  if hasattr(value, "items"):
+    for key, inside in value.items():
+      int32s(f"{what}.{key}" if what else str(key), inside)
+  elif isinstance(value, (tuple, list)):
+    for inside in value:
+      int32s(what, inside)
+  elif isinstance(value, int) and abs(value) > INT32:
+    raise ValueError(f"{what!r} must be at most {INT32}, got {value!r}.")
+  elif isinstance(value, float) and math.isnan(value):
+    raise ValueError(f"{what!r} must be a number, got {value!r}.")

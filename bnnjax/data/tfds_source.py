@@ -252,10 +252,11 @@ def _feature(builder: Any, name: str, key: str, option: str) -> Any:
 def _num_classes(builder: Any, name: str, key: str) -> int:
   feature = _feature(builder, name, key, "label_key")
   classes = getattr(feature, "num_classes", None)
-  if not classes:
+  if not classes or feature.shape != ():  # a sequence has those of its entries
     raise ValueError(
-      f"Feature {key!r} of {name!r} is not a class label."
-      " Choose another with `label_key`."
+      f"Feature {key!r} of {name!r} is not a class label, but"
+      f" {type(feature).__name__}, which does not say how many classes there"
+      " are. Choose another with `label_key`."
     )
   return classes
 

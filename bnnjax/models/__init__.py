@@ -12,7 +12,7 @@ import jax
 from flax import nnx
 
 from bnnjax import methods  # noqa: F401 (registers every preset)
-from bnnjax.core import registry
+from bnnjax.core import numbers, registry
 from bnnjax.layers.binarize import Binarize
 from bnnjax.models import (  # noqa: F401 (registers them)
   alexnet,
@@ -75,6 +75,7 @@ def make(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
       raise registry.unknown(
         f"argument of model {config['name']!r}", key, known
       )
+  numbers.int32s("model", arguments)
   fixed = {k: v for k, v in fixed.items() if k in known}
   return model(**{**fixed, **arguments}, rngs=rngs)
 

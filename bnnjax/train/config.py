@@ -11,13 +11,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bnnjax import models, tasks  # noqa: F401 (the first registers names)
-from bnnjax.core import registry
+from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
 from bnnjax.train.config_arg import parse_arg  # noqa: F401 (configs use it)
 from bnnjax.train.config_types import (
   LARGEST,
   OPEN,
-  check_sizes,
   check_types,
 )
 from bnnjax.train.smoke import make_smoke  # noqa: F401 (configs use it)
@@ -176,7 +175,7 @@ def _check(config: ConfigDict) -> None:
       raise ValueError(
         f"`restart` of a stage is True or False, got {stage['restart']!r}."
       )
-    check_sizes(stage.get("model", {}), "stages.model")
+    numbers.int32s("stages.model", stage.get("model", {}))
     optim_of(config, stage)
 
 

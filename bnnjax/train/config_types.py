@@ -1,10 +1,11 @@
 """Types and ranges of config fields, read off their defaults."""
 
 import math
-from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
+
+from bnnjax.core import numbers
 
 # Groups whose fields are known to the source, model, task or optimizer alone.
 OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
@@ -16,7 +17,7 @@ POSITIVE = (
 
 
 # Steps and sizes are int32, rates float32; grain takes a seed of 32 bits.
-LARGEST = {int: 2**31 - 1, float: float(np.finfo(np.float32).max)}
+LARGEST = {int: numbers.INT32, float: float(np.finfo(np.float32).max)}
 LARGEST_SEED = 2**32 - 1
 
 
@@ -36,7 +37,7 @@ def check_types(
   for key, default in defaults.items():
     name, value = f"{path}{key}", config[key]
     if name in OPEN:
-      check_sizes(value, name)
+      numbers.int32s(f"Config field {name}", value)
       continue
     if isinstance(default, ConfigDict):
       check_types(value, default, f"{name}.")
@@ -64,23 +65,3 @@ def check_types(
         raise ValueError(
           f"Config field {name!r} must be at most {most}, got {value!r}."
         )
-
-
-def check_sizes(value: Any, name: str) -> None:
-  """Refuses numbers that no array has, in a group whose fields others know.
-
-  Raises:
-    ValueError: an int beyond int32, or NaN; names the field.
-  """
-  if hasattr(value, "items"):  # a dict or a ConfigDict
-    for key, inside in value.items():
-      check_sizes(inside, f"{name}.{key}")
-  elif isinstance(value, (tuple, list)):
-    for inside in value:
-      check_sizes(inside, name)
-  elif isinstance(value, int) and abs(value) > LARGEST[int]:
-    raise ValueError(
-      f"Config field {name!r} must be at most {LARGEST[int]}, got {value!r}."
-    )
-  elif isinstance(value, float) and math.isnan(value):
-    raise ValueError(f"Config field {name!r} must be a number, got {value!r}.")

@@ -18,7 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from bnnjax import cost, models
-from bnnjax.core import registry
+from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
 from bnnjax.models import unused
 from bnnjax.train import config as config_lib
@@ -149,6 +149,11 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
       an optimizer that differs would go on with the moments of another.
   """
   entries = config.stages or ({"until": 1.0},)
+  if steps > numbers.INT32:
+    raise ValueError(
+      f"The run has {steps:.3g} steps, of which {numbers.INT32} can be counted:"
+      " lower `epochs`."
+    )
   if not steps:  # nothing is trained: the last network, from the start
     network = network_of(config, entries[-1].get("model", {}))
     settings = config_lib.optim_of(config, entries[-1])

@@ -34,3 +34,15 @@ def test_interval():
   for value in ((0, 1), (1, 0.5), (0.5, 2), 1, "ab", (1,), (1, math.nan)):
     with pytest.raises(ValueError, match=r"`x` must be \(low, high\)"):
       numbers.interval("x", value, 1)
+
+
+def test_sizes_at_any_depth():
+  most = 2**31 - 1
+  numbers.int32s("model", {"a": (1, [most]), "b": {"c": None, "d": "x"}})
+  for value, where in (
+    ({"a": (1, [most + 1])}, "model.a"),
+    ({"b": {"c": -(2**40)}}, "model.b.c"),
+    ([math.nan], "model"),
+  ):
+    with pytest.raises(ValueError, match=f"'{where}' must be"):
+      numbers.int32s("model", value)

@@ -174,7 +174,10 @@ if __name__ == "__main__":
     ({"split": "trian"}, "Did you mean 'train'"),
     ({"image_key": "img"}, "no feature 'img'; it has image, .*`image_key`"),
     ({"image_key": "size"}, r"shape \(\); an image must be"),
-    ({"label_key": "size"}, "not a class label"),
+    (
+      {"label_key": "size"},
+      "not a class label, but Scalar, which does not say",
+    ),
     ({"max_len": 64}, "Nothing reads `data.options.max_len` of images, got 64"),
     ({"vocab_file": "x"}, "reads `data.options.vocab_file` of images"),
     ({"context": 3}, "reads `data.options.context` of images"),

@@ -25,10 +25,10 @@ def config(**groups):
     ({"optim": {"lr": float("nan")}}, "'optim.lr' must be above 0 and finite"),
     ({"optim": {"latent": {"lr": -1.0}}}, "In `optim.latent`: .*'optim.lr'"),
     ({"optim": {"latent": {"warmup": "1"}}}, "In `optim.latent`: .*a float"),
-    ({"model": {"hidden": (2147483648,)}}, "'model.hidden' must be at most"),
-    ({"model": {"hidden": float("nan")}}, "'model.hidden' must be a number"),
+    ({"model": {"hidden": (2147483648,)}}, "model.hidden' must be at most"),
+    ({"model": {"hidden": float("nan")}}, "model.hidden' must be a number"),
     ({"data": {"shape": (4.5, 4, 1)}}, "'data.shape' must be of ints above 0"),
-    ({"data": {"options": {"size": 1 << 40}}}, "'data.options.size' must be"),
+    ({"data": {"options": {"size": 1 << 40}}}, "data.options.size' must be"),
     ({"stages": ({"until": 1.0, "restart": 1},)}, "`restart` of a stage is"),
     (
       {"stages": ({"until": 1.0, "model": {"hidden": (1 << 31,)}},)},

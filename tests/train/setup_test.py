@@ -1,9 +1,11 @@
 import warnings
 
 import pytest
+from flax import nnx
 
+from bnnjax import models
 from bnnjax.train import config as config_lib
-from bnnjax.train import loop, setup
+from bnnjax.train import loop, recipe, setup
 
 
 def config(stages=(), optim=None, **model):
@@ -77,3 +79,26 @@ def test_a_run_says_so_before_it_writes(tmp_path):
   ):
     loop.train(config(optim={"latent": {"grad_clip": 1.0}}), tmp_path / "other")
   assert not (tmp_path / "other").exists()
+
+
+def test_more_steps_than_can_be_counted():
+  with pytest.raises(
+    ValueError, match=r"has 2.15e\+09 steps, of which 2147483647"
+  ):
+    setup.plan(config(), 2**31)
+
+
+def test_a_size_beyond_int32_is_refused_without_a_config_too():
+  rngs = nnx.Rngs(0)
+  with pytest.raises(ValueError, match="'model.features' must be at most"):
+    models.make({"name": "decoder", "features": 2**31}, rngs=rngs)
+
+
+def test_a_method_of_attention_on_a_network_without():
+  made = config_lib.base()
+  made.model = {"name": "resnet"}
+  with pytest.warns(UserWarning, match="'bibert' is one of attention, which"):
+    recipe.use_method(made, "bibert")
+  made.model = {"name": "vit"}
+  recipe.use_method(made, "bibert")  # silent: warnings are errors here
+  assert made.model.attention == "bibert"
