@@ -35,21 +35,22 @@ def integers(
   try:
     got = np.asarray(labels)
   except ValueError:  # rows of different lengths
-    got = np.empty((len(labels), 0), object)
-  whole = np.array(got.dtype.kind in "biu")
-  if got.dtype.kind == "f":
-    whole = got == np.rint(got)
-  if got.ndim != 1 or not whole.all():
+    got = np.array([None, *labels], object)[1:]
+  whole = got.dtype.kind in "biu" or (
+    got.dtype.kind == "f" and bool((got == np.rint(got)).all())
+  )
+  if got.ndim != 1 or not whole:
+    # Of a list as it was: numpy turns all of it into words if one is.
+    values = labels if isinstance(labels, list) else np.atleast_1d(got)
+    odd = (i for i, value in enumerate(values) if not _whole(value))
+    first = next(odd, 0)
     rows = " Of one-hot rows take `.argmax(-1)`; drop an axis of length 1."
-    hint, first = (rows, 0) if got.ndim == 2 else ("", int(whole.argmin()))
-    shown = (
-      f", {got if got.ndim == 0 else got[first]} in {_named(first, records)}"
-      if got.size
-      else ""
-    )
+    one = np.asarray(values[first]) if len(values) else np.zeros(())
+    shown = f", {one.tolist()!r} in {_named(first, records)}"
     raise ValueError(
-      f"Labels of {name!r} must be whole numbers, one an example: got {got.dtype}"
-      f" {list(got.shape)}{shown}.{hint}"
+      f"Labels of {name!r} must be whole numbers, one an example: got"
+      f" {got.dtype} {list(got.shape)}{shown if len(values) else ''}."
+      f"{rows if one.ndim else ''}"
     )
   far = (got < _INT32.min) | (got > _INT32.max)
   if far.any():
@@ -59,6 +60,13 @@ def integers(
       f" {_named(first, records)}."
     )
   return got.astype(np.int32)
+
+
+def _whole(value: Any) -> bool:
+  value = np.asarray(value)
+  if value.ndim or value.dtype.kind not in "biuf":
+    return False
+  return bool(value == np.rint(value))
 
 
 def _named(place: int, records: Sequence[int] | None) -> str:

@@ -74,7 +74,10 @@ def _batches(make, labels, **options):
   return make(source, batch_size=8, **options, **ONE)
 
 
-@pytest.mark.parametrize("wrong", [-1, 3, 255, 1.5, np.array([0, 1])])
+@pytest.mark.parametrize(
+  "wrong",
+  [-1, 3, 255, 2**40, 1.5, float("nan"), "cat", None, np.eye(3)[1], [1]],
+)
 @pytest.mark.parametrize("threads", [0, 1])
 def test_a_source_of_unknown_labels_names_the_record(wrong, threads):
   labels = LABELS.tolist()
@@ -83,14 +86,13 @@ def test_a_source_of_unknown_labels_names_the_record(wrong, threads):
   batches = data.make_train_iterator(
     source, batch_size=40, seed=0, threads=threads, **ONE
   )
-  wanted = "record 21" if np.ndim(wrong) == 0 else r"Labels of 'mine' must be"
-  with pytest.raises(ValueError, match=wanted):
+  with pytest.raises(ValueError, match="Labels of 'mine' must be .*record 21"):
     next(batches)
   batches = iter(
     data.make_eval_batches(source, batch_size=8, threads=threads, **ONE)
   )
   next(batches)  # records 0 .. 7 are fine
-  with pytest.raises(ValueError, match=wanted):
+  with pytest.raises(ValueError, match="Labels of 'mine' must be .*record 21"):
     list(batches)
 
 
