@@ -9,6 +9,8 @@
 
 A text source such as `wordnet_mini` gives `tokens` int32 `[B, T]` for `image`;
 one for language modelling, such as `plays_mini`, has no label (see `windows`).
+Labels outside the classes and tokens outside the vocabulary are refused when a
+split is opened, or with the number of the record when it is read (see `check`).
 Importing this package imports neither grain, tfds, tokenizers nor scikit-learn.
 """
 

@@ -49,7 +49,8 @@ def base() -> ConfigDict:
     diagnostics: steps between lines of `diagnostics.jsonl`; 0 is off.
     tensorboard: also write TensorBoard files (extra `tensorboard`).
 
-  A time is a fraction of the run (float) or a step (int).
+  A time is a fraction of the run (float) or a step (int). What is set and read
+  by nothing is refused, a binarizer that no layer uses warned of.
   """
   config = ConfigDict()
   config.seed = 0

@@ -90,7 +90,11 @@ def make_schedule(optim: Mapping[str, Any], steps: int) -> optax.Schedule:
 
 
 def make_optimizer(
-  optim: Mapping[str, Any], steps: int, kinds: Any
+  optim: Mapping[str, Any],
+  steps: int,
+  kinds: Any,
+  *,
+  inherited: Container[str] = (),
 ) -> optax.GradientTransformation:
   """The optimizer of a run.
 
@@ -98,6 +102,7 @@ def make_optimizer(
     optim: `config.optim`, see the head of this file.
     steps: of the run.
     kinds: tree of labels like the parameters, see `state.Network.kinds`.
+    inherited: fields that another stage of the run may read, if not this one.
 
   Raises:
     ValueError: unknown optimizer or schedule, an option that it does not take
@@ -130,6 +135,7 @@ def make_optimizer(
   if shared["projection"]:
     project = registry.get("projection", shared["projection"])
     chain.append(project_latent(project, kinds))
+  shared.read |= {field for field in defaults if field in inherited}
   shared.refuse_unread(f"with the schedule {shared['schedule']!r}")
   return optax.chain(*chain)
 

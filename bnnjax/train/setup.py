@@ -181,7 +181,10 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
         f"The stage until {entry['until']} has another `optim` than the one"
         ' before it: give it `"restart": True`.'
       )
-    optimizer = optim.make_optimizer(settings, span, network.kinds)
+    own = entry.get("optim", {}) if len(entries) > 1 else settings
+    optimizer = optim.make_optimizer(
+      settings, span, network.kinds, inherited=settings.keys() - own.keys()
+    )
     stages.append(Stage(start, stop, network, optimizer, fresh))
     start, before = stop, settings
   if start != steps:

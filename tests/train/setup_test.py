@@ -60,6 +60,17 @@ def test_what_a_layer_uses(made):
     setup.check_used(config(**made))
 
 
+def test_a_field_of_another_stage_may_stay_unread():
+  stages = (
+    {"until": 0.5, "optim": {"schedule": "constant"}},
+    {"until": 1.0, "restart": True},
+  )
+  setup.plan(config(stages, {"end_lr": 1e-5}), 4)
+  stages[0]["optim"]["end_lr"] = 1e-4
+  with pytest.raises(ValueError, match="Nothing reads `optim.end_lr`"):
+    setup.plan(config(stages), 4)
+
+
 def test_an_option_without_effect_is_refused():
   made = config_lib.base()
   made.data.update(shape=(8,), vocab=20)
