@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from bnnjax import models, tasks  # noqa: F401 (the first registers names)
 from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
+from bnnjax.train import optim_options
 from bnnjax.train.config_arg import parse_arg  # noqa: F401 (configs use it)
 from bnnjax.train.config_types import (
   LARGEST,
@@ -213,6 +214,9 @@ def optim_of(config: ConfigDict, stage: Mapping[str, Any]) -> dict[str, Any]:
     check_types(latent.optim, base().optim, "optim.")
   except ValueError as error:
     raise ValueError(f"In `optim.latent`: {error}") from None
+  chosen = merged.optim.to_dict()
+  for fields in (chosen, {**chosen, **chosen["latent"]}):
+    optim_options.check(fields["name"], fields["options"])
   return merged.optim.to_dict()
 
 

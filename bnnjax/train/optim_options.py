@@ -12,6 +12,9 @@ import optax
 
 from bnnjax.core import registry
 
+OPTIMIZERS = (
+  "adam", "adamw", "sgd", "lamb", "lion", "nadam", "radam", "rmsprop", "adamax"
+)  # fmt: skip
 # By name, in every factory of optax that has them: what holds, in words.
 _SHARE = (lambda x: 0 <= x < 1, "in [0, 1)")
 _POSITIVE = (lambda x: x > 0, "above 0")
@@ -30,17 +33,20 @@ _FIELDS = {"learning_rate": "lr", "weight_decay": "weight_decay", "mask": None}
 
 
 def check(name: str, options: Mapping[str, Any]) -> None:
-  """Refuses options that a factory lacks, cannot use, or does not read.
+  """Refuses an unknown factory, and options that do not fit it.
 
   Args:
     name: of the factory in optax.
     options: its keyword arguments.
 
   Raises:
-    ValueError: unknown (with the nearest name), out of range, of another type,
-      a field of `config.optim`, or one that changes nothing beside the others,
-      such as `nesterov` without `momentum`.
+    ValueError: none of `OPTIMIZERS`; an option that is unknown (with the
+      nearest name), out of range, of another type, a field of `config.optim`,
+      or one that changes nothing beside the others, such as `nesterov` without
+      `momentum`.
   """
+  if name not in OPTIMIZERS:
+    raise registry.unknown("optimizer", name, OPTIMIZERS)
   factory = inspect.signature(getattr(optax, name)).parameters
   known = {k: p.default for k, p in factory.items() if k not in _FIELDS}
   for key, value in options.items():
@@ -74,6 +80,11 @@ def _check_value(what: str, key: str, value: Any, default: Any) -> None:
       raise ValueError(f"{what} must be {words}, got {value!r}.")
   elif isinstance(default, bool) and not isinstance(value, bool):
     raise ValueError(f"{what} must be True or False, got {value!r}.")
+  elif default is None and value is not None:
+    try:
+      jnp.dtype(value)
+    except TypeError:
+      raise ValueError(f"{what} must be a dtype, got {value!r}.") from None
 
 
 @functools.lru_cache

@@ -26,6 +26,8 @@ def test_every_factory_takes_options_inside_and_none_outside(name):
   [
     ("adam", {"eps": 0.0}, "must be above 0, got 0.0"),
     ("adam", {"nesterov": "yes"}, "must be True or False, got 'yes'"),
+    ("adam", {"mu_dtype": "nope"}, "must be a dtype, got 'nope'"),
+    ("sgd", {"momentum": 0.9, "accumulator_dtype": [1]}, "must be a dtype"),
     ("adamw", {"weight_decay": 0.1}, "Set `optim.weight_decay`"),
     ("adamw", {"mask": None}, "has no 'mask'"),
     ("adam", {"learning_rate": 1.0}, "Set `optim.lr`"),
