@@ -181,7 +181,10 @@ def _counted(args, rest) -> list[Any]:
   if args.function:
     return [target.count(args.function, args.shape, args.params)]
   specs = args.compare or [args.config]
-  return [setup.cost_of(config_file.read(spec, rest)) for spec in specs]
+  configs = [config_file.read(spec, rest) for spec in specs]
+  for config in configs:
+    setup.check_used(config)
+  return [setup.cost_of(config) for config in configs]
 
 
 def _list(args, rest) -> int:

@@ -9,6 +9,8 @@
 
 A text source such as `wordnet_mini` gives `tokens` int32 `[B, T]` for `image`;
 one for language modelling, such as `plays_mini`, has no label (see `windows`).
+Labels outside the classes and tokens outside the vocabulary are refused when a
+split is opened, or with the number of the record when it is read (see `check`).
 Importing this package imports neither grain, tfds, tokenizers nor scikit-learn.
 """
 
@@ -21,6 +23,7 @@ from bnnjax.data import (  # noqa: F401 (each registers its sources)
   tfds_source,
   wordnet,
 )
+from bnnjax.data.by_name import defaults_of, load, options_of
 from bnnjax.data.lm_tokenizer import LmTokenizer
 from bnnjax.data.pipeline import (
   input_shape,
@@ -33,9 +36,6 @@ from bnnjax.data.sources import (
   DataNotFoundError,
   DatasetInfo,
   Source,
-  defaults_of,
-  load,
-  options_of,
 )
 from bnnjax.data.windows import tokenizer_of
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bnnjax.core import registry
+from bnnjax.core import numbers, registry
 
+_LARGEST = 65_535  # pixels of a side; more is a typo, and fills the memory
 Images = np.ndarray | list[np.ndarray]
 Augment = Callable[[Images, np.random.Generator], Images]
 
@@ -28,7 +29,7 @@ class PadCrop:
   padding: int
 
   def __post_init__(self):
-    _check_positive("padding", self.padding)
+    numbers.size("padding", self.padding, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     _check_one_size("pad_crop", images)
@@ -51,10 +52,7 @@ class Flip:
   probability: float = 0.5
 
   def __post_init__(self):
-    if not 0 <= self.probability <= 1:
-      raise ValueError(
-        f"`probability` must be in [0, 1]: got {self.probability!r}."
-      )
+    numbers.number("probability", self.probability, 0, 1)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     _check_one_size("flip", images)
@@ -78,11 +76,10 @@ class RandomResizedCrop:
   ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
   def __post_init__(self):
-    _check_positive("size", self.size)
-    for name in ("scale", "ratio"):
-      low, high = getattr(self, name)
-      if not 0 < low <= high:
-        raise ValueError(f"`{name}` must be (low, high), 0 < low <= high.")
+    numbers.size("size", self.size, _LARGEST)
+    # More than the whole area never fits: every crop would be the centred one.
+    numbers.interval("scale", self.scale, 1)
+    numbers.interval("ratio", self.ratio, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     size = self.size, self.size
@@ -118,7 +115,7 @@ class Resize:
   size: int
 
   def __post_init__(self):
-    _check_positive("size", self.size)
+    numbers.size("size", self.size, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     del rng
@@ -140,7 +137,7 @@ class CenterCrop:
   size: int
 
   def __post_init__(self):
-    _check_positive("size", self.size)
+    numbers.size("size", self.size, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     del rng
@@ -263,11 +260,6 @@ def _unreadable(spec: str) -> ValueError:
     f"Cannot read the augmentation {spec!r}. Write it as 'pad_crop(2)',"
     f" 'flip' ...; known: {', '.join(registry.registered('augment'))}."
   )
-
-
-def _check_positive(name: str, value: Any) -> None:
-  if not isinstance(value, int) or value < 1:
-    raise ValueError(f"`{name}` must be a positive integer: got {value!r}.")
 
 
 def _check_one_size(what: str, images: Images) -> None:

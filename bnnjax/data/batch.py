@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bnnjax.data import augment, sources
+from bnnjax.data import augment, check, sources
 
 Batch = dict[str, np.ndarray]
 Prepare = Callable[[np.ndarray], np.ndarray]
@@ -62,14 +62,16 @@ def normaliser(
 
 @dataclasses.dataclass(frozen=True)
 class TrainBatch:
-  """Positions `[B]` and a generator to a batch."""
+  """Positions `[B]` and a generator to a batch, checked (see `check`)."""
 
   source: sources.Source
   augments: tuple[augment.Augment, ...]
   normalise: Prepare
 
   def __call__(self, positions: np.ndarray, rng: np.random.Generator) -> Batch:
-    batch, key = self.source.read(positions), self.source.info.kind.key
+    info = self.source.info
+    batch, key = self.source.read(positions), info.kind.key
+    batch = check.batch(batch, info, positions)
     inputs = augment.apply(self.augments, batch[key], rng)
     return {**batch, key: self.normalise(inputs)}
 

@@ -12,6 +12,7 @@ source gives (`windows`: no label, but `chars` and `scored`), and in evaluation
 
 import dataclasses
 import typing
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 from absl import flags
 
 from bnnjax.data import augment as augment_lib
-from bnnjax.data import batch, sources
+from bnnjax.data import batch, check, sources
 
 if typing.TYPE_CHECKING:
   import grain  # takes 0.7 s to import: only when a pipeline is made
@@ -71,17 +72,21 @@ def make_train_iterator(
 
   Raises:
     ValueError: a batch that does not fit the source or the processes, images
-      that are not uint8 `[H, W, C]`, tokens that are not int32 `[T]`, unknown
-      augmentations, or any for text.
+      that are not uint8 `[H, W, C]`, tokens that are not int32 `[T]`, labels
+      outside the classes, unknown augmentations, or any for text. Labels that
+      cannot be had at once, and tokens, are checked in every batch.
   """
   import grain
 
+  if not 0 <= seed < 2**32:
+    raise ValueError(f"`seed` must be in [0, 2**32), got {seed}.")
   index, count = _processes(process_index, process_count)
   local = local_batch_size(batch_size, count)
   steps = steps_per_epoch(source, batch_size)
   normalise = batch.normaliser(source.info, mean, std)
   make_batch = batch.TrainBatch(source, augment_lib.parse(augment), normalise)
   input_shape(source, make_batch.augments)  # bad inputs: an error here, now
+  check.source(source)
   positions = (
     grain.MapDataset.range(len(source))
     .shuffle(seed=seed)
@@ -125,12 +130,17 @@ def make_eval_batches(
 
   Returns:
     An iterable with a length, to be run through once per evaluation.
+
+  Raises:
+    ValueError: as `make_train_iterator`. Warns of an augmentation that draws.
   """
   index, count = _processes(process_index, process_count)
   augments = augment_lib.parse(augment)
   local_batch_size(batch_size, count)
   normalise = batch.normaliser(source.info, mean, std)
   input_shape(source, augments)
+  check.source(source)
+  _warn_of_draws(source, augments)
   make_batch = batch.EvalBatch(
     source, augments, normalise, batch_size, slice(index, None, count)
   )
@@ -219,6 +229,20 @@ def input_shape(source: sources.Source, augment: Any = ()) -> tuple[int, ...]:
       )
   rng = np.random.default_rng(0)
   return augment_lib.apply(augments, first[None], rng).shape[1:]
+
+
+def _warn_of_draws(source: sources.Source, augments: Any) -> None:
+  rng = np.random.default_rng(0)
+  before = rng.bit_generator.state
+  if augments:
+    augment_lib.apply(augments, source.read([0])[source.info.kind.key], rng)
+  if rng.bit_generator.state != before:
+    warnings.warn(
+      f"The evaluation of {source.info.name!r} has an augmentation that draws"
+      " at random, and so has its result: use 'resize(...)' and"
+      " 'center_crop(...)' only.",
+      stacklevel=3,
+    )
 
 
 def _processes(index: int | None, count: int | None) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Where examples come from: one interface, `load`, and splits by name.
+"""Where examples come from: one interface; `by_name` opens them.
 
 A source is random access: `len(source)`, and `source[i]` gives
 `{"image": uint8 [H, W, C], "label": int}`, or `{"tokens": int32 [T], "label":
@@ -9,18 +9,15 @@ in files of their own (`fashion_mnist`, `digits`, `wordnet`, `plays`,
 """
 
 import dataclasses
-import inspect
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bnnjax.core import registry
+from bnnjax.data import check
 
 Example = dict[str, Any]
-
-_SPLIT = re.compile(r"(\w+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")
 
 
 class DataNotFoundError(FileNotFoundError):
@@ -81,8 +78,9 @@ class Source:
   """Random access to the examples of one split.
 
   Subclasses give `info`, `__len__` and `__getitem__`; those that can read many
-  examples faster than one by one override `read` too. A source is pickled
-  when a pipeline uses worker processes.
+  examples faster than one by one override `read` too, those that know the
+  labels without reading the inputs `all_labels`. A source is pickled when a
+  pipeline uses worker processes.
   """
 
   info: DatasetInfo
@@ -105,15 +103,28 @@ class Source:
     """
     examples = [self[int(i)] for i in indices]
     columns = {key: [e[key] for e in examples] for key in examples[0]}
+    name = self.info.name
     return {
-      key: np.array(values, np.int32) if key == "label" else stack(values)
+      key: check.integers(values, name, indices)
+      if key == "label"
+      else stack(values)
       for key, values in columns.items()
     }
 
+  def all_labels(self) -> np.ndarray | None:
+    """All labels `[N]`, which are checked before anything else happens.
+
+    None where they cannot be had without the inputs: then every batch is
+    checked as it comes.
+    """
+    return None
+
 
 def stack(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
-  """Images as one array `[B, H, W, C]` if they have one size, else the list."""
-  same = all(image.shape == images[0].shape for image in images)
+  """Images as one array `[B, H, W, C]` if they are of one kind, else the list."""
+  # Of one type, too: a stack of two would have the larger.
+  first = images[0]
+  same = all(i.shape == first.shape and i.dtype == first.dtype for i in images)
   return np.stack(images) if same else images
 
 
@@ -122,8 +133,12 @@ class ArraySource(Source):
 
   Args:
     inputs: images, uint8 `[N, H, W, C]`, or tokens, int32 `[N, T]`.
-    labels: `[N]`.
+    labels: ints `[N]`.
     info: description of the data set.
+
+  Raises:
+    ValueError: inputs or labels of another type or shape, tokens outside the
+      vocabulary.
   """
 
   def __init__(self, inputs: np.ndarray, labels: np.ndarray, info: DatasetInfo):
@@ -135,8 +150,10 @@ class ArraySource(Source):
       )
     if len(inputs) != len(labels):
       raise ValueError(f"{len(inputs)} {plural}, but {len(labels)} labels.")
+    if info.vocab:
+      check.tokens(inputs, info)
     self.inputs = inputs
-    self.labels = np.asarray(labels, np.int32)
+    self.labels = check.integers(labels, info.name)
     self.info = info
 
   def __len__(self) -> int:
@@ -149,6 +166,9 @@ class ArraySource(Source):
   def read(self, indices):
     key = self.info.kind.key
     return {key: self.inputs[indices], "label": self.labels[indices]}
+
+  def all_labels(self):
+    return self.labels
 
 
 class Subset(Source):
@@ -168,86 +188,14 @@ class Subset(Source):
   def read(self, indices):
     return self.source.read(np.asarray(indices) + self.range.start)
 
-
-def load(name: str, split: str = "train", **options: Any) -> Source:
-  """Opens a data set by name.
-
-  Args:
-    name: a registered source (`fashion_mnist_mini`, `fashion_mnist`, `digits`,
-      `wordnet_mini`, `plays_mini`, `fake` ...) or `tfds:<name>`.
-    split: its name, or a part of it: `train[:90%]`, `test[100:200]`.
-    **options: of that source, such as `data_dir`.
-
-  Returns:
-    The source.
-
-  Raises:
-    ValueError: unknown name, split or option; the nearest one is suggested.
-    DataNotFoundError: the data set is not here; says how to get it.
-    ImportError: the data set needs a package that is not installed.
-
-  Example:
-    >>> len(load("fashion_mnist_mini", "test"))
-    2000
-  """
-  family, _, dataset = name.partition(":")
-  if dataset:
-    options["dataset"] = dataset
-  known = options_of(name)
-  for option in options:
-    if option not in known:
-      raise registry.unknown(f"option of source {name!r}", option, known)
-  make = registry.get("source", family)
-  match = _SPLIT.fullmatch(split.replace(" ", ""))
-  if not match:
-    raise ValueError(
-      f"Cannot read the split {split!r}. Write it as 'train',"
-      " 'train[:90%]' or 'test[100:200]'."
+  def all_labels(self):
+    labels = self.source.all_labels()
+    return (
+      None if labels is None else labels[self.range.start : self.range.stop]
     )
-  base, first, last = match.groups()
-  source = make(base, **options)
-  if first is None and last is None:
-    return source
-  start = _position(first, len(source), 0)
-  stop = _position(last, len(source), len(source))
-  if start >= stop:
-    raise ValueError(
-      f"The split {split!r} of {name!r} is empty: {base!r} has"
-      f" {len(source)} examples."
-    )
-  return Subset(source, start, stop)
-
-
-def options_of(name: str) -> list[str]:
-  """The options that the source of a data set takes.
-
-  Raises:
-    ValueError: unknown name.
-  """
-  make = registry.get("source", name.partition(":")[0])
-  return list(inspect.signature(make).parameters)[1:]
-
-
-def defaults_of(name: str) -> dict[str, Any]:
-  """The options that the source of a data set takes, with their defaults.
-
-  Raises:
-    ValueError: unknown name.
-  """
-  return registry.defaults_of(registry.get("source", name.partition(":")[0]))
 
 
 def check_split(name: str, split: str, splits: Mapping[str, Any]) -> None:
   """Refuses a split that is not there, with the nearest one."""
   if split not in splits:
     raise registry.unknown(f"split of data set {name!r}", split, splits)
-
-
-def _position(text: str | None, length: int, default: int) -> int:
-  if text is None:
-    return default
-  if text.endswith("%"):
-    position = round(int(text[:-1]) * length / 100)
-  else:
-    position = int(text)
-  return min(max(position + (length if position < 0 else 0), 0), length)

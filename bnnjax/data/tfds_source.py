@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import sources, utf8, windows, wordnet
+from bnnjax.core.settings import Settings
+from bnnjax.data import check, sources, tfds_labels, utf8, windows, wordnet
 from bnnjax.data import tokenizer as wordpiece
 
 # Per channel, of pixels in [0, 1]; the values in common use for each set.
@@ -29,6 +30,14 @@ MEAN_STD = {
 }
 END = "\0"  # of a text among packed ones; a token of every `lm_tokenizer`
 _FORMATS = ("array_record", "parquet")
+# What each use of a set reads of the options.
+_READS = {
+  "images": ("image_key", "label_key"),
+  "texts": ("text", "label_key", "vocab_file", "lowercase", "max_len"),
+  "language modelling": (
+    "text", "tokenizer", "vocab_file", "max_len", "context",
+  ),
+}  # fmt: skip
 Record = dict[str, Any]
 Inputs = np.ndarray | list[np.ndarray]
 
@@ -41,6 +50,7 @@ class TfdsSource(sources.Source):
     info: description of the data set.
     label_key: feature that holds the class.
     inputs: makes images or tokens `[B, ...]` of records.
+    labels: all of them `[N]`, see `tfds_labels`; None: unknown.
   """
 
   def __init__(
@@ -49,11 +59,13 @@ class TfdsSource(sources.Source):
     info: sources.DatasetInfo,
     label_key: str,
     inputs: Callable[[list[Record]], Inputs],
+    labels: np.ndarray | None = None,
   ):
     self.info = info
     self._data = data
     self._label_key = label_key
     self._inputs = inputs
+    self._labels = labels
 
   def __len__(self) -> int:
     return len(self._data)
@@ -65,8 +77,12 @@ class TfdsSource(sources.Source):
 
   def read(self, indices):
     records = self._data.__getitems__([int(i) for i in indices])
-    labels = np.array([r[self._label_key] for r in records], np.int32)
+    labels = [record[self._label_key] for record in records]
+    labels = check.integers(labels, self.info.name, indices)
     return {self.info.kind.key: self._inputs(records), "label": labels}
+
+  def all_labels(self):
+    return self._labels
 
 
 def _images(records: list[Record], key: str) -> Inputs:
@@ -131,21 +147,25 @@ def tfds(
       The whole is held in memory. `vocab_file` is then of "bpe", and no
       `label_key` is needed.
     context: of such windows, see `windows.Windows`.
+
+  Raises:
+    ValueError: a feature that is not there or of another kind, an option that
+      this use of the set does not read.
   """
+  given = {k: v for k, v in locals().items() if k != "split"}
   if not dataset:
     raise ValueError("Write the tfds name after a colon, as 'tfds:cifar10'.")
   builder = _builder(dataset, data_dir)
   name = f"tfds:{dataset}"
+  use = "language modelling" if tokenizer else "texts" if text else "images"
+  options = Settings("data.options", given, registry.defaults_of(tfds))
+  options.read = {"dataset", "data_dir", *_READS[use]}
   splits = {k: v.num_examples for k, v in builder.info.splits.items()}
   sources.check_split(name, split, splits)
   keys = (text,) if text and isinstance(text, str) else tuple(text)
   _check_texts(builder, name, keys)
-  if lowercase is not None and (tokenizer or not text):
-    raise ValueError(
-      "`lowercase` is of the WordPiece vocabulary of a `text` with a label: got"
-      f" {lowercase} for {f'tokenizer={tokenizer!r}' if tokenizer else 'images'}."
-    )
   if tokenizer:
+    options.refuse_unread(f"of {use}")
     return windows.pack(
       name,
       functools.partial(_joined, builder, name, keys),
@@ -168,16 +188,13 @@ def tfds(
     )
     kind = {"shape": shape, "mean": mean, "std": std}
     inputs = functools.partial(_images, key=image_key)
+  options.refuse_unread(f"of {use}")
   info = sources.DatasetInfo(
     name=name, num_classes=classes, splits=splits, **kind
   )
   data = builder.as_data_source(split=split)
-  if len(data) and int(data[0][label_key]) < 0:
-    raise ValueError(
-      f"The split {split!r} of {name!r} has no labels (-1). Take another of"
-      f" {', '.join(splits)}."
-    )
-  return TfdsSource(data, info, label_key, inputs)
+  labels = tfds_labels.read(builder, split, label_key)
+  return TfdsSource(data, info, label_key, inputs, labels)
 
 
 def how_to_prepare(dataset: str, data_dir: str | None) -> str:
@@ -237,10 +254,11 @@ def _feature(builder: Any, name: str, key: str, option: str) -> Any:
 def _num_classes(builder: Any, name: str, key: str) -> int:
   feature = _feature(builder, name, key, "label_key")
   classes = getattr(feature, "num_classes", None)
-  if not classes:
+  if not classes or feature.shape != ():  # a sequence has those of its entries
     raise ValueError(
-      f"Feature {key!r} of {name!r} is not a class label."
-      " Choose another with `label_key`."
+      f"Feature {key!r} of {name!r} is not a class label, but"
+      f" {type(feature).__name__}, which does not say how many classes there"
+      " are. Choose another with `label_key`."
     )
   return classes
 

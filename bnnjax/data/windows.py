@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bnnjax.data import lm_tokenizer, sources
+from bnnjax.data import by_name, lm_tokenizer, sources
 
 TRAIN = "train"
 
@@ -157,7 +157,7 @@ def tokenizer_of(
   Raises:
     ValueError: as `load`, or another kind of source.
   """
-  source = sources.load(name, split.partition("[")[0], **options)
+  source = by_name.load(name, split.partition("[")[0], **options)
   if not hasattr(source, "tokenizer"):
     raise ValueError(
       f"{name!r} has no tokenizer to write text with: it is no source for"

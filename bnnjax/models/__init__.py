@@ -12,7 +12,7 @@ import jax
 from flax import nnx
 
 from bnnjax import methods  # noqa: F401 (registers every preset)
-from bnnjax.core import registry
+from bnnjax.core import numbers, registry
 from bnnjax.layers.binarize import Binarize
 from bnnjax.models import (  # noqa: F401 (registers them)
   alexnet,
@@ -27,6 +27,7 @@ from bnnjax.models import (  # noqa: F401 (registers them)
   quicknet,
   reactnet,
   resnet,
+  unused,
   vgg,
   vit,
 )
@@ -35,7 +36,7 @@ _DATA = {"image_shape": "shape", "max_len": "shape"}  # by argument
 
 
 def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
-  """Builds a model from its config.
+  """Builds a model from its config, and warns of a binarizer that it ignores.
 
   Args:
     config: `name` and keyword arguments of the model.
@@ -50,6 +51,13 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
     ValueError: unknown model, or an argument that it does not take (with the
       nearest name), or a value that it cannot use.
   """
+  model = make(config, rngs=rngs, **fixed)
+  unused.warn(config["name"], unused.specs(config, model), config)
+  return model
+
+
+def make(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
+  """As `build`, without the warning."""
   arguments = {k: v for k, v in dict(config).items() if k != "name"}
   model = registry.get("model", config["name"])
   known = [
@@ -67,6 +75,7 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
       raise registry.unknown(
         f"argument of model {config['name']!r}", key, known
       )
+  numbers.int32s("model", arguments)
   fixed = {k: v for k, v in fixed.items() if k in known}
   return model(**{**fixed, **arguments}, rngs=rngs)
 

@@ -9,6 +9,7 @@ import optax
 from flax import nnx
 
 from bnnjax.core import registry
+from bnnjax.core.numbers import number
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.data.tokenizer import PAD
 from bnnjax.tasks.distillation import Distillation
@@ -30,7 +31,8 @@ class Classification:
       none.
 
   Raises:
-    ValueError: unknown distillation field, value out of range.
+    ValueError: unknown distillation field, value out of range, smoothing of
+      labels that are not learned.
   """
 
   forward = "__call__"  # the model's method that is trained and counted
@@ -47,13 +49,33 @@ class Classification:
     label_smoothing: float = 0.0,
     distill: Mapping[str, Any] | None = None,
   ):
-    if not 0 <= label_smoothing < 1:
+    if number("label_smoothing", label_smoothing, 0) >= 1:
       raise ValueError(
         f"`label_smoothing` must be in [0, 1), got {label_smoothing}."
       )
     self.distillation = Distillation(distill)
     self.teacher = self.distillation.teacher
+    if label_smoothing and self.teacher and not self.distillation.label_weight:
+      raise ValueError(
+        "Nothing reads `label_smoothing` where no label is learned"
+        f" (`distill.label_weight` is 0), got {label_smoothing}: leave it out."
+      )
     self.label_smoothing = label_smoothing
+
+  def check_data(self, vocab: int) -> None:
+    """Refuses settings that mean nothing for the data.
+
+    Args:
+      vocab: entries of the vocabulary; 0: images.
+
+    Raises:
+      ValueError: padding to ignore, in images.
+    """
+    if self.distillation.ignore_padding and not vocab:
+      raise ValueError(
+        "`distill.ignore_padding` is for texts, the data are images: leave it"
+        " out."
+      )
 
   def loss(
     self,

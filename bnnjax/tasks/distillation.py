@@ -12,7 +12,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
+from bnnjax.core.numbers import number
 from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.settings import Settings
 from bnnjax.layers import intermediates
 from bnnjax.tasks.distances import MATCHED, features, soft_cross_entropy
 
@@ -69,15 +71,18 @@ class Distillation:
       ignore_padding: padding does not count in what is matched.
       preset: "bibert" or "bipft", of which other fields may differ.
 
+    padded: whether the task knows padding.
+
   Raises:
-    ValueError: unknown field or name, value out of range, no teacher.
+    ValueError: unknown field or name, value out of range, no teacher, a field
+      that nothing reads (`temperature` without soft labels), nothing to learn.
   """
 
-  def __init__(self, settings: Mapping[str, Any] | None = None):
+  def __init__(
+    self, settings: Mapping[str, Any] | None = None, *, padded: bool = True
+  ):
     given = dict(settings or {})
-    for key in given:
-      if key not in DEFAULTS:
-        raise registry.unknown("field of `distill`", key, DEFAULTS)
+    Settings("distill", given, DEFAULTS)  # a typo comes before what is missing
     if given and not given.get("teacher"):
       raise ValueError(
         "`task.distill` needs `teacher`: a trained run's workdir."
@@ -85,19 +90,42 @@ class Distillation:
     preset = given.get("preset", "")
     if preset and preset not in PRESETS:
       raise registry.unknown("`distill.preset`", preset, PRESETS)
-    values = {**DEFAULTS, **PRESETS.get(preset, {}), **given}
-    weight, self.temperature = values["weight"], values["temperature"]
-    if not 0 <= weight <= 1 or self.temperature <= 0:
-      raise ValueError(
-        "`distill.weight` must be in [0, 1] and `temperature` above 0, got"
-        f" {weight} and {self.temperature}."
-      )
-    self.label_weight = _weight(values, "label_weight", 1 - weight)
-    self.logit_weight = _weight(values, "logit_weight", weight)
-    self.class_mean = values["class_mean"]
+    values = Settings("distill", given, {**DEFAULTS, **PRESETS.get(preset, {})})
+    self.teacher, _ = values["teacher"], values["preset"]
+    self.label_weight = values["label_weight"]
+    self.logit_weight = values["logit_weight"]
+    if self.label_weight is None or self.logit_weight is None:
+      weight = number("distill.weight", values["weight"], 0, 1)
+      if self.label_weight is None:
+        self.label_weight = 1 - weight
+      if self.logit_weight is None:
+        self.logit_weight = weight
+    number("distill.label_weight", self.label_weight, 0)
+    number("distill.logit_weight", self.logit_weight, 0)
     self.match = _parse_match(values["match"])
-    self.ignore_padding = values["ignore_padding"]
-    self.teacher = values["teacher"]
+    self.temperature, self.class_mean = 1.0, False
+    if self.logit_weight:
+      self.temperature, self.class_mean = (
+        values["temperature"],
+        values["class_mean"],
+      )
+    if not number("distill.temperature", self.temperature, 0):
+      raise ValueError("`distill.temperature` must be above 0, got 0.")
+    self.ignore_padding = bool(
+      self.match and padded and values["ignore_padding"]
+    )
+    for name in ("class_mean", "ignore_padding"):
+      if not isinstance(given.get(name, False), bool):
+        raise ValueError(
+          f"`distill.{name}` must be True or False, got {given[name]!r}."
+        )
+    learned = any(weight for _, weight in self.match.values())
+    if not (self.label_weight or self.logit_weight or learned):
+      raise ValueError(
+        "`distill` leaves nothing to learn: `label_weight`, `logit_weight` and"
+        f" all of `match` are 0, got {given}."
+      )
+    values.refuse_unread("with the terms of the loss that are not 0")
 
   def call(
     self,
@@ -223,13 +251,6 @@ class Distillation:
     return {n: [x.shape for x in layers] for n, layers in shapes.items()}
 
 
-def _weight(values: Mapping[str, Any], name: str, default: float) -> float:
-  weight = default if values[name] is None else values[name]
-  if weight < 0:
-    raise ValueError(f"`distill.{name}` must be 0 or above, got {weight}.")
-  return weight
-
-
 def _parse_match(match: Any) -> dict[str, tuple[str, float]]:
   """`{name: (distance, weight)}`, checked."""
   if isinstance(match, (str, tuple, list)):
@@ -249,10 +270,6 @@ def _parse_match(match: Any) -> dict[str, tuple[str, float]]:
       )
     distance, weight = pair
     registry.get("distance", distance)
-    if weight < 0:
-      raise ValueError(
-        f"The weight of {name!r} in `distill.match` must be 0 or above, got"
-        f" {weight}."
-      )
+    number(f"distill.match` weight of `{name}", weight, 0)
     parsed[name] = (distance, weight)
   return parsed

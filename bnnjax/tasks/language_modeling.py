@@ -87,7 +87,7 @@ class LanguageModeling:
   headline, highest_is_best = "bits_per_char", False
 
   def __init__(self, *, distill: Mapping[str, Any] | None = None):
-    self.distillation = Distillation(distill)
+    self.distillation = Distillation(distill, padded=False)
     self.teacher = self.distillation.teacher
 
   def loss(

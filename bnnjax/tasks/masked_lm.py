@@ -9,6 +9,7 @@ import optax
 from flax import nnx
 
 from bnnjax.core import registry
+from bnnjax.core.numbers import number
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.data.tokenizer import PAD, SPECIAL
 from bnnjax.tasks.distillation import Distillation
@@ -69,7 +70,8 @@ class MaskedLM:
       "bipft", "logit_weight": 0}`.
 
   Raises:
-    ValueError: a share outside (0, 1), anything wrong with `distill`.
+    ValueError: a share outside (0, 1), tokens that are no numbers of entries,
+      anything wrong with `distill`.
   """
 
   train_metrics = TrainMetrics
@@ -88,14 +90,36 @@ class MaskedLM:
     mask: int = SPECIAL.index("[MASK]"),
     distill: Mapping[str, Any] | None = None,
   ):
-    if not 0 < share < 1:
+    if not 0 < number("share", share, 0) < 1:
       raise ValueError(f"`share` must be in (0, 1), got {share}.")
+    for name, token in (("cls", cls), ("sep", sep), ("mask", mask)):
+      if not isinstance(token, int) or isinstance(token, bool) or token <= PAD:
+        raise ValueError(
+          f"`{name}` must be the number of an entry above {PAD}, [PAD]: got"
+          f" {token!r}."
+        )
     self.share, self.keep, self.mask = share, (cls, sep), mask
     given = dict(distill or {})
     if given.get("preset") == "bipft":  # its L_cls is of next sentences
       given.setdefault("logit_weight", 0.0)
     self.distillation = Distillation(given)
     self.teacher = self.distillation.teacher
+
+  def check_data(self, vocab: int) -> None:
+    """Refuses special tokens that the vocabulary does not have.
+
+    Args:
+      vocab: entries of the vocabulary.
+
+    Raises:
+      ValueError: names them; their embedding would be that of another.
+    """
+    for name, token in zip(("cls", "sep", "mask"), (*self.keep, self.mask)):
+      if token >= vocab:
+        raise ValueError(
+          f"`task.{name}` is {token}, but the vocabulary has {vocab} entries,"
+          " from 0."
+        )
 
   def loss(
     self,

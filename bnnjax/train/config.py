@@ -5,16 +5,21 @@ typo in the file or on the command line is answered with the nearest name.
 """
 
 import inspect
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from bnnjax import models, tasks  # noqa: F401 (register their names)
-from bnnjax.core import registry
+from bnnjax import models, tasks  # noqa: F401 (the first registers names)
+from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
+from bnnjax.train import optim_options
 from bnnjax.train.config_arg import parse_arg  # noqa: F401 (configs use it)
+from bnnjax.train.config_types import (
+  LARGEST,
+  OPEN,
+  check_types,
+)
 from bnnjax.train.smoke import make_smoke  # noqa: F401 (configs use it)
 
 
@@ -45,7 +50,8 @@ def base() -> ConfigDict:
     diagnostics: steps between lines of `diagnostics.jsonl`; 0 is off.
     tensorboard: also write TensorBoard files (extra `tensorboard`).
 
-  A time is a fraction of the run (float) or a step (int).
+  A time is a fraction of the run (float) or a step (int). What is set and read
+  by nothing is refused, a binarizer that no layer uses warned of.
   """
   config = ConfigDict()
   config.seed = 0
@@ -95,7 +101,6 @@ def base() -> ConfigDict:
   return config
 
 
-OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
 STAGE_FIELDS = ("until", "model", "optim", "restart")
 
 
@@ -129,44 +134,8 @@ def _merge(defaults: ConfigDict, given: Mapping[str, Any], path: str) -> None:
         defaults[key] = value
 
 
-POSITIVE = (
-  "eval_every", "log_every", "data.batch_size",
-  "data.eval_batch_size", "optim.lr", "mesh.fsdp",
-  "mesh.tensor",
-)  # fmt: skip
-
-
-def _check_types(config: ConfigDict, defaults: ConfigDict, path: str = ""):
-  """Every field has the type of its default; numbers are finite, not negative."""
-  for key, default in defaults.items():
-    name, value = f"{path}{key}", config[key]
-    if name in OPEN:
-      continue
-    if isinstance(default, ConfigDict):
-      _check_types(value, default, f"{name}.")
-      continue
-    wanted = {float: (int, float), tuple: (tuple, list)}.get(
-      type(default), type(default)
-    )
-    if name in ("data.augment", "data.eval_augment"):
-      wanted = (tuple, list, str)
-    wrong_bool = isinstance(value, bool) and not isinstance(default, bool)
-    if not isinstance(value, wanted) or wrong_bool:
-      raise ValueError(
-        f"Config field {name!r} must be a {type(default).__name__}, got"
-        f" {value!r}."
-      )
-    if isinstance(value, (int, float)):
-      least = "above 0" if name in POSITIVE else "0 or above"
-      fits = value > 0 if name in POSITIVE else value >= 0
-      if not fits or not math.isfinite(value):
-        raise ValueError(
-          f"Config field {name!r} must be {least} and finite, got {value!r}."
-        )
-
-
 def _check(config: ConfigDict) -> None:
-  _check_types(config, base())
+  check_types(config, base())
   for name, (kind, value) in {
     "model.name": ("model", config.model.name),
     "task.name": ("task", config.task.name),
@@ -181,12 +150,21 @@ def _check(config: ConfigDict) -> None:
       "Config field 'data.num_classes' must be above 0 for the task"
       f" {config.task.name!r}, got 0."
     )
+  task = tasks.build(config.task)
+  if hasattr(task, "check_data"):
+    task.check_data(config.data.vocab)
   shape = tuple(config.data.shape)
+  for size in shape:
+    if not isinstance(size, int) or not 1 <= size <= LARGEST[int]:
+      raise ValueError(
+        f"Config field 'data.shape' must be of ints above 0, got {shape}."
+      )
   if config.data.vocab and len(shape) != 1:
     raise ValueError(
       "Config field 'data.shape' of a text (`data.vocab` is"
       f" {config.data.vocab}) must be (tokens,), e.g. (128,): got {shape}."
     )
+  optim_of(config, {})
   for stage in config.stages:
     if not isinstance(stage, Mapping):
       raise ValueError(f"A stage is a dict with `until`, got {stage!r}.")
@@ -195,6 +173,11 @@ def _check(config: ConfigDict) -> None:
         raise registry.unknown("stage field", key, STAGE_FIELDS)
     if "until" not in stage:
       raise ValueError(f"A stage needs `until`, got {dict(stage)}.")
+    if not isinstance(stage.get("restart", False), bool):
+      raise ValueError(
+        f"`restart` of a stage is True or False, got {stage['restart']!r}."
+      )
+    numbers.int32s("stages.model", stage.get("model", {}))
     optim_of(config, stage)
 
 
@@ -224,7 +207,16 @@ def optim_of(config: ConfigDict, stage: Mapping[str, Any]) -> dict[str, Any]:
   merged = base()
   for fields in (config.optim.to_dict(), stage.get("optim", {})):
     _merge(merged, {"optim": fields}, "")
-  _check_types(merged.optim, base().optim, "optim.")
+  check_types(merged.optim, base().optim, "optim.")
+  latent = base()  # its fields are those of `optim`, in type and range
+  try:
+    _merge(latent, {"optim": merged.optim.latent.to_dict()}, "")
+    check_types(latent.optim, base().optim, "optim.")
+  except ValueError as error:
+    raise ValueError(f"In `optim.latent`: {error}") from None
+  chosen = merged.optim.to_dict()
+  for fields in (chosen, {**chosen, **chosen["latent"]}):
+    optim_options.check(fields["name"], fields["options"])
   return merged.optim.to_dict()
 
 

@@ -90,6 +90,7 @@ class Run:
       )
     self.epochs = self.steps / self.steps_per_epoch
     self.stages = setup.plan(config, self.steps)
+    setup.check_used(config)
     self.network = self.stages[-1].network
     required = [
       (s.start, models.required_events(s.network.abstract)) for s in self.stages

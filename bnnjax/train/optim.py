@@ -19,10 +19,15 @@ Fields of `config.optim`:
   bop: `gamma` and `threshold` of the rule for binary weights without a latent
     one (`method=bop`), see `bnnjax.train.bop`.
   grad_clip: global norm; 0 is off.
-  latent: fields of this list that differ for latent weights.
+  latent: fields that differ for latent weights, of those that a rule reads:
+    from `name` to `decay_latent`.
+
+A field that is set and that nothing reads is refused, such as `end_lr` beside
+the schedule "constant".
 """
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import jax
@@ -31,12 +36,13 @@ import optax
 
 from bnnjax.core import registry
 from bnnjax.core.progress import to_step
+from bnnjax.core.settings import Settings
+from bnnjax.train import config as config_lib
+from bnnjax.train import optim_options
 from bnnjax.train.bop import bop
 
 SCHEDULES = ("cosine", "linear", "constant")
-OPTIMIZERS = (
-  "adam", "adamw", "sgd", "lamb", "lion", "nadam", "radam", "rmsprop", "adamax"
-)  # fmt: skip
+OPTIMIZERS = optim_options.OPTIMIZERS
 DECOUPLED = ("adamw", "lamb", "lion")
 
 
@@ -48,25 +54,33 @@ def make_schedule(optim: Mapping[str, Any], steps: int) -> optax.Schedule:
     steps: of the run (or of the stage, when it restarts the schedule).
 
   Raises:
-    ValueError: unknown schedule, or times out of order.
+    ValueError: unknown schedule, or times out of order or beyond the run.
   """
   if optim["schedule"] not in SCHEDULES:
     raise registry.unknown("schedule", optim["schedule"], SCHEDULES)
   if not 0 < optim["lr"] < float("inf"):
     raise ValueError(f"`optim.lr` must be above 0, got {optim['lr']}.")
-  warmup = to_step(optim["warmup"], steps)
-  until = to_step(optim["decay_until"], steps)
-  if not warmup < until:
+  peak, warmup = optim["lr"], to_step(optim["warmup"], steps)
+  falls = optim["schedule"] != "constant"  # which reads neither end nor time
+  until = to_step(optim["decay_until"], steps) if falls else steps
+  if until > steps:
     raise ValueError(
-      f"`optim.warmup` ({warmup} steps) must end before `optim.decay_until`"
-      f" ({until} steps)."
+      f"`optim.decay_until` is step {until}, after the {steps} steps of the run"
+      " (or stage): `end_lr` would never be reached. Set an earlier time, or"
+      " train longer."
     )
-  peak, end, span = optim["lr"], optim["end_lr"], until - warmup
-  decay = {
-    "constant": lambda: optax.constant_schedule(peak),
-    "linear": lambda: optax.linear_schedule(peak, end, span),
-    "cosine": lambda: optax.cosine_decay_schedule(peak, span, end / peak),
-  }[optim["schedule"]]()
+  if not warmup < until:
+    named = "`optim.decay_until`" if falls else "the run"
+    raise ValueError(
+      f"`optim.warmup` ({warmup} steps) must end before {named} ({until} steps)."
+    )
+  decay = optax.constant_schedule(peak)
+  if falls:
+    end, span = optim["end_lr"], until - warmup
+    decay = {
+      "linear": lambda: optax.linear_schedule(peak, end, span),
+      "cosine": lambda: optax.cosine_decay_schedule(peak, span, end / peak),
+    }[optim["schedule"]]()
   if not warmup:
     return decay
   ramp = optax.linear_schedule(0.0, peak, warmup)
@@ -74,7 +88,11 @@ def make_schedule(optim: Mapping[str, Any], steps: int) -> optax.Schedule:
 
 
 def make_optimizer(
-  optim: Mapping[str, Any], steps: int, kinds: Any
+  optim: Mapping[str, Any],
+  steps: int,
+  kinds: Any,
+  *,
+  inherited: Container[str] = (),
 ) -> optax.GradientTransformation:
   """The optimizer of a run.
 
@@ -82,50 +100,80 @@ def make_optimizer(
     optim: `config.optim`, see the head of this file.
     steps: of the run.
     kinds: tree of labels like the parameters, see `state.Network.kinds`.
+    inherited: fields that another stage of the run may read, if not this one.
 
   Raises:
-    ValueError: unknown optimizer or schedule, or an option that it does not
-      take.
+    ValueError: unknown optimizer or schedule, an option that it does not take
+      or cannot use, or a field that nothing reads.
   """
-  shared = {k: v for k, v in optim.items() if k not in ("latent", "bop")}
-  own = dict(optim["latent"])
-  for key in own:
-    if key not in shared:
-      raise registry.unknown("field of `optim.latent`", key, shared)
+  defaults = config_lib.base().optim.to_dict()
+  shared = Settings("optim", optim, defaults)
+  own = dict(shared["latent"])
+  # Its own fields over the shared ones, which count as read where it does.
+  latent = Settings("optim.latent", own, dict(optim), strict=True)
   rules = {
     "float": _one(shared, steps, kinds),
-    "latent": _one({**shared, **own}, steps, kinds),
-    "binary": bop(**optim["bop"]),
+    "latent": _one(latent, steps, kinds),
+    "binary": bop(**shared["bop"]),
   }
+  latent.refuse_unread("in a rule for some of the weights")
+  shared.read |= latent.read
   present = set(jax.tree.leaves(kinds))
   chain = []
-  if optim["grad_clip"]:
-    chain.append(optax.clip_by_global_norm(optim["grad_clip"]))
+  if shared["grad_clip"]:
+    chain.append(optax.clip_by_global_norm(shared["grad_clip"]))
   if own or "binary" in present:
     labels = jax.tree.map(lambda k: k if k in rules else "float", kinds)
     chain.append(optax.multi_transform(rules, labels))
   else:
     chain.append(rules["float"])
-  if optim["latent_clip"]:
-    bound = optim["latent_clip"]
+  if shared["latent_clip"]:
+    bound = shared["latent_clip"]
     chain.append(project_latent(lambda w: jnp.clip(w, -bound, bound), kinds))
-  if optim["projection"]:
-    project = registry.get("projection", optim["projection"])
+  if shared["projection"]:
+    project = registry.get("projection", shared["projection"])
     chain.append(project_latent(project, kinds))
+  shared.read |= {field for field in defaults if field in inherited}
+  shared.refuse_unread(f"with the schedule {shared['schedule']!r}")
   return optax.chain(*chain)
 
 
-def _one(optim, steps, kinds) -> optax.GradientTransformation:
+# Fields of weights of one kind.
+_OF_KIND = {
+  "latent": ("latent", "latent_clip", "projection"),
+  "binary": ("bop",),
+}
+
+
+def warn_unused(optim: Mapping[str, Any], kinds: Container[str]) -> None:
+  """Warns of fields that are set for weights that a network does not have.
+
+  Args:
+    optim: `config.optim` as a dict.
+    kinds: of all parameters, see `state.Network.kinds`.
+  """
+  defaults = config_lib.base().optim.to_dict()
+  for kind, fields in _OF_KIND.items():
+    idle = [f for f in fields if optim[f] != defaults[f]]
+    if idle and kind not in kinds:
+      warnings.warn(
+        f"The network has no {kind} weights, which alone read"
+        f" {', '.join(f'`optim.{f}`' for f in idle)}: leave it out, or check"
+        " `model.weight`.",
+        stacklevel=2,
+      )
+
+
+def _one(optim: Settings, steps: int, kinds) -> optax.GradientTransformation:
   name, decay = optim["name"], optim["weight_decay"]
-  if name not in OPTIMIZERS:
-    raise registry.unknown("optimizer", name, OPTIMIZERS)
+  decay_latent = optim["decay_latent"]
 
   def decays(params):
     # Inside multi_transform the tree holds placeholders for the other part.
     return jax.tree.map(
       lambda p, kind: (
         getattr(p, "ndim", 0) > 1
-        and (kind == "float" or (kind == "latent" and optim["decay_latent"]))
+        and (kind == "float" or (kind == "latent" and decay_latent))
       ),
       params,
       kinds,
@@ -133,6 +181,7 @@ def _one(optim, steps, kinds) -> optax.GradientTransformation:
     )
 
   options = dict(optim["options"])
+  optim_options.check(name, options)
   if name in DECOUPLED:
     options |= {"weight_decay": decay, "mask": decays}
     decay = 0.0

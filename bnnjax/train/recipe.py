@@ -1,6 +1,7 @@
 """What a method prescribes for a run, written into a config."""
 
 import inspect
+import warnings
 
 from ml_collections import ConfigDict
 
@@ -23,6 +24,13 @@ def use_method(config: ConfigDict, name: str) -> None:
   takes = inspect.signature(model.__init__).parameters
   if "attention" in takes and method.attention:
     config.model.attention = name
+  elif method.attention:
+    warnings.warn(
+      f"The method {name!r} is one of attention, which the model"
+      f" {config.model.name!r} does not have: what is left of it are the"
+      " binarizers of the layers. Take a transformer, such as 'vit' or 'bert'.",
+      stacklevel=2,
+    )
   if "embedding" in takes and method.embedding.spec:
     config.model.embedding = name
   config.optim.projection = method.projection or ""

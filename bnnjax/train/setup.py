@@ -4,9 +4,10 @@ Everything is checked here, before anything is compiled or written.
 """
 
 import dataclasses
+import functools
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,8 +18,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from bnnjax import cost, models
-from bnnjax.core import registry
+from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
+from bnnjax.models import unused
 from bnnjax.train import config as config_lib
 from bnnjax.train import inputs, optim, sharding
 from bnnjax.train import workdir as workdir_lib
@@ -44,13 +46,48 @@ def network_of(config: ConfigDict, overrides: Any = ()) -> Network:
     ValueError: unknown model or argument, an impossible value, or a model of
       images for text, or the other way round.
   """
+  settings, build = _builder_of(config, overrides)
+  return Network.of(lambda rngs: build(settings, rngs))
+
+
+def _builder_of(
+  config: ConfigDict, overrides: Any = ()
+) -> tuple[dict[str, Any], unused.Build]:
+  """Settings of the model, and what builds it of some and random numbers."""
   settings = {**config.model.to_dict(), **dict(overrides)}
   fixed = {"num_classes": config.data.num_classes, **_inputs_of(config)}
 
-  def build(rngs: nnx.Rngs) -> nnx.Module:
-    return models.build(settings, rngs=rngs, **fixed)
+  def build(settings: Mapping[str, Any], rngs: nnx.Rngs) -> nnx.Module:
+    return models.make(settings, rngs=rngs, **fixed)
 
-  return Network.of(build)
+  return settings, build
+
+
+def check_used(config: ConfigDict) -> None:
+  """Warns of binarizers, refuses options, that change nothing in any stage.
+
+  Raises:
+    ValueError: an option that the model does not read beside the others, such
+      as `head_size` of a Mamba of the first kind.
+  """
+  stages = [dict(stage) for stage in config.stages] or [{}]
+  specs, idle, kinds, given, chosen = {}, [], set(), {}, {}
+  for stage in stages:
+    settings, build = _builder_of(config, stage.get("model", {}))
+    network = Network.of(functools.partial(build, settings))
+    for name, used in unused.specs(settings, network.abstract).items():
+      specs[name] = specs.get(name, False) or used
+    idle.append(set(unused.options(settings, network.abstract, build)))
+    kinds |= set(jax.tree.leaves(network.kinds))
+    given |= settings
+    chosen |= config_lib.optim_of(config, stage)
+  for name in sorted(set.intersection(*idle)):
+    raise ValueError(
+      f"The model {config.model.name!r} does not read `model.{name}` as it is"
+      f" set up, got {given[name]!r}: leave it out."
+    )
+  unused.warn(config.model.name, specs, given)
+  optim.warn_unused(chosen, kinds)
 
 
 def _inputs_of(config: ConfigDict) -> dict[str, Any]:
@@ -112,6 +149,11 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
       an optimizer that differs would go on with the moments of another.
   """
   entries = config.stages or ({"until": 1.0},)
+  if steps > numbers.INT32:
+    raise ValueError(
+      f"The run has {steps:.3g} steps, of which {numbers.INT32} can be counted:"
+      " lower `epochs`."
+    )
   if not steps:  # nothing is trained: the last network, from the start
     network = network_of(config, entries[-1].get("model", {}))
     settings = config_lib.optim_of(config, entries[-1])
@@ -139,7 +181,10 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
         f"The stage until {entry['until']} has another `optim` than the one"
         ' before it: give it `"restart": True`.'
       )
-    optimizer = optim.make_optimizer(settings, span, network.kinds)
+    own = entry.get("optim", {}) if len(entries) > 1 else settings
+    optimizer = optim.make_optimizer(
+      settings, span, network.kinds, inherited=settings.keys() - own.keys()
+    )
     stages.append(Stage(start, stop, network, optimizer, fresh))
     start, before = stop, settings
   if start != steps:

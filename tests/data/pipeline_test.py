@@ -335,3 +335,20 @@ def test_wrong_tokens(tokens, message):
 def test_texts_take_no_augmentation():
   with pytest.raises(ValueError, match=r"'counting' holds text: .*Flip"):
     train(CountingText(), augment="flip")
+
+
+def test_an_evaluation_that_draws_warns():
+  source = data.load("fake", shape=(4, 4, 1), size=8)
+  with pytest.warns(
+    UserWarning, match="evaluation of 'fake' .*draws at random"
+  ):
+    data.make_eval_batches(source, batch_size=4, augment="flip", **ONE)
+  # What draws nothing is silent: warnings are errors here.
+  data.make_eval_batches(source, batch_size=4, augment="center_crop(2)", **ONE)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seed_of_32_bits(seed):
+  source = data.load("fake", shape=(4, 4, 1), size=8)
+  with pytest.raises(ValueError, match="`seed` must be in"):
+    data.make_train_iterator(source, batch_size=4, seed=seed, **ONE)

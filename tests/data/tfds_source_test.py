@@ -174,7 +174,14 @@ if __name__ == "__main__":
     ({"split": "trian"}, "Did you mean 'train'"),
     ({"image_key": "img"}, "no feature 'img'; it has image, .*`image_key`"),
     ({"image_key": "size"}, r"shape \(\); an image must be"),
-    ({"label_key": "size"}, "not a class label"),
+    (
+      {"label_key": "size"},
+      "not a class label, but Scalar, which does not say",
+    ),
+    ({"max_len": 64}, "Nothing reads `data.options.max_len` of images, got 64"),
+    ({"vocab_file": "x"}, "reads `data.options.vocab_file` of images"),
+    ({"context": 3}, "reads `data.options.context` of images"),
+    ({"dataset": "x"}, "leave out the option `dataset`"),
     ({"data_dirs": "x"}, "Did you mean 'data_dir'"),
   ],
 )
@@ -282,6 +289,18 @@ assert "tensorflow" not in sys.modules
       "texts of one feature",
     ),
     ({"tokenizer": "bpe"}, r"texts of one feature.* got \(\)"),
+    (
+      {"text": "premise", "context": 3},
+      "Nothing reads `data.options.context` of texts, got 3",
+    ),
+    (
+      {"text": "premise", "tokenizer": "bytes", "label_key": "third"},
+      "reads `data.options.label_key` of language modelling",
+    ),
+    (
+      {"text": "premise", "image_key": "x"},
+      "`data.options.image_key` of texts",
+    ),
   ],
 )
 def test_bad_arguments_of_texts(data_dir, options, message):

@@ -79,6 +79,11 @@ def test_metrics_leave_out_what_is_masked():
       {"distill": {"teacher": "x", "weight": 2}},
       r"`distill.weight` must be in \[0, 1\]",
     ),
+    (
+      {"distill": {"teacher": "x"}, "label_smoothing": 0.1},
+      "Nothing reads `label_smoothing` where no label is learned",
+    ),
+    ({"label_smoothing": "x"}, "`label_smoothing` must be 0 or above, got 'x'"),
     ({"smoothing": 0.1}, "Did you mean 'label_smoothing'"),
   ],
 )

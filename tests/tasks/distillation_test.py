@@ -147,6 +147,19 @@ def test_weights(settings, label, logit):
     ({"match": "bibert"}, "maps names to distances.* `preset`"),
     ({"label_weight": -1.0}, "`distill.label_weight` must be 0 or above"),
     ({"teacher": "", "preset": "bibert"}, "needs `teacher`"),
+    # What no term of the loss reads.
+    (
+      {"weight": 0.0, "temperature": 2.0},
+      "Nothing reads `distill.temperature`",
+    ),
+    ({"weight": 0.0, "class_mean": True}, "Nothing reads `distill.class_mean`"),
+    ({"preset": "bibert", "weight": 0.5}, "Nothing reads `distill.weight`"),
+    ({"ignore_padding": True}, "Nothing reads `distill.ignore_padding`"),
+    ({"logit_weight": 0.0}, "leaves nothing to learn"),
+    ({"weight": "1"}, r"`distill.weight` must be in \[0, 1\], got '1'"),
+    ({"temperature": 0.0}, "`distill.temperature` must be above 0"),
+    ({"class_mean": 1}, "`distill.class_mean` must be True or False, got 1"),
+    ({"match": {"queries": ("mse", "x")}}, "must be 0 or above, got 'x'"),
   ],
 )
 def test_errors(settings, message):

@@ -95,3 +95,6 @@ def test_errors():
     tasks.build({"name": "language_modeling", "distill": {"weight": 0.5}})
   with pytest.raises(ValueError, match="Did you mean 'distill'"):
     tasks.build({"name": "language_modeling", "distil": {}})
+  padded = {"teacher": "x", "match": {"keys": "mse"}, "ignore_padding": True}
+  with pytest.raises(ValueError, match="Nothing reads `distill.ignore_padd"):
+    tasks.build({"name": "language_modeling", "distill": padded})

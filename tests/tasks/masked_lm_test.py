@@ -160,6 +160,9 @@ def test_a_small_bert_learns(preset):
   ("kw", "message"),
   [
     ({"share": 0.0}, r"`share` must be in \(0, 1\), got 0.0"),
+    ({"share": "x"}, "`share` must be 0 or above, got 'x'"),
+    ({"mask": 0}, r"`mask` must be the number of an entry above 0, \[PAD\]"),
+    ({"cls": 1.5}, "`cls` must be the number .* got 1.5"),
     ({"mask_id": 3}, "Did you mean 'mask'"),
     ({"distill": {"teacher": "x", "preset": "bipf"}}, "Did you mean 'bipft'"),
   ],

@@ -105,14 +105,39 @@ def test_schedules():
     ({"name": "sdg"}, "Unknown optimizer 'sdg'. Did you mean 'sgd'"),
     ({"schedule": "liner"}, "Did you mean 'linear'"),
     (
-      {"warmup": 0.6, "decay_until": 0.5},
+      {"schedule": "linear", "warmup": 0.6, "decay_until": 0.5},
       r"warmup` \(6 steps\) must end before",
     ),
     ({"projection": "centre_clamp"}, "Did you mean 'center_clamp'"),
     ({"latent": {"rl": 1}}, "field of `optim.latent` 'rl'"),
     ({"options": {"momentun": 0.9}}, "`optim.options` of sgd.*momentun"),
+    ({"latent": {"grad_clip": 1.0}}, "Nothing reads `optim.latent.grad_clip`"),
+    ({"latent": {"latent_clip": 0.0}}, "reads `optim.latent.latent_clip`"),
+    ({"latent": {"projection": ""}}, "reads `optim.latent.projection`"),
+    ({"end_lr": 0.1}, "Nothing reads `optim.end_lr` with the schedule 'const"),
+    ({"decay_until": 0.5}, "Nothing reads `optim.decay_until` with"),
+    (
+      {"schedule": "linear", "decay_until": 1e30},
+      "is step 1000000.*after the 10 steps of the run",
+    ),
+    ({"schedule": "cosine", "decay_until": 11}, "is step 11, after the 10"),
   ],
 )
 def test_errors(changes, message):
   with pytest.raises(ValueError, match=message):
     step(**changes)
+
+
+def test_latent_fields_may_be_read_there_alone():
+  """`end_lr` serves the latent weights' cosine, not the others' constant."""
+  rule = optim.make_optimizer(
+    settings(end_lr=0.5, latent={"schedule": "cosine"}), 10, KINDS
+  )
+  grads = {k: jnp.full_like(v, -1.0) for k, v in PARAMS.items()}
+  state = rule.init(PARAMS)
+  for _ in range(11):
+    updates, state = rule.update(grads, state, PARAMS)
+  # At step 10 of 10 the cosine has reached its end.
+  got = {k: float(np.ravel(v)[0]) for k, v in updates.items()}
+  np.testing.assert_allclose(got["kernel"], 0.5, rtol=1e-6)
+  np.testing.assert_allclose(got["head"], 1.0, rtol=1e-6)

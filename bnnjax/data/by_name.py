@@ -1,0 +1,124 @@
+"""Data sets by name, and parts of their splits: `load`."""
+
+import inspect
+import os
+import re
+from typing import Any
+
+from bnnjax.core import registry
+from bnnjax.data import check, sources
+
+_SPLIT = re.compile(r"(\w+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")
+# What may stand for a default of a type.
+_TYPES = {
+  bool: bool,
+  int: int,
+  float: (int, float),
+  str: (str, os.PathLike),
+  tuple: (tuple, list, str),
+}
+
+
+def load(name: str, split: str = "train", **options: Any) -> sources.Source:
+  """Opens a data set by name.
+
+  Args:
+    name: a registered source (`fashion_mnist_mini`, `fashion_mnist`, `digits`,
+      `wordnet_mini`, `plays_mini`, `fake` ...) or `tfds:<name>`.
+    split: its name, or a part of it: `train[:90%]`, `test[100:200]`.
+    **options: of that source, such as `data_dir`.
+
+  Returns:
+    The source.
+
+  Raises:
+    ValueError: unknown name, split or option (the nearest one is suggested), or
+      labels of the split that are not its classes.
+    DataNotFoundError: the data set is not here; says how to get it.
+    ImportError: the data set needs a package that is not installed.
+
+  Example:
+    >>> len(load("fashion_mnist_mini", "test"))
+    2000
+  """
+  family, _, dataset = name.partition(":")
+  if dataset:
+    if "dataset" in options:
+      raise ValueError(
+        f"{name!r} names the data set: leave out the option `dataset`, got"
+        f" {options['dataset']!r}."
+      )
+    options["dataset"] = dataset
+  known = defaults_of(name)
+  for option, value in options.items():
+    if option not in known:
+      raise registry.unknown(f"option of source {name!r}", option, known)
+    _check_type(f"Option {option!r} of source {name!r}", value, known[option])
+  make = registry.get("source", family)
+  match = _SPLIT.fullmatch(split.replace(" ", ""))
+  if not match:
+    raise ValueError(
+      f"Cannot read the split {split!r}. Write it as 'train',"
+      " 'train[:90%]' or 'test[100:200]'."
+    )
+  base, first, last = match.groups()
+  source = make(base, **options)
+  if first is not None or last is not None:
+    source = _part(source, name, split, first, last)
+  check.source(source, split)
+  return source
+
+
+def _part(
+  source: sources.Source,
+  name: str,
+  split: str,
+  first: str | None,
+  last: str | None,
+) -> sources.Subset:
+  """The examples `first:last` of a split."""
+  start = _position(first, len(source), 0)
+  stop = _position(last, len(source), len(source))
+  if start >= stop:
+    raise ValueError(
+      f"The split {split!r} of {name!r} is empty: the whole has"
+      f" {len(source)} examples."
+    )
+  return sources.Subset(source, start, stop)
+
+
+def options_of(name: str) -> list[str]:
+  """The options that the source of a data set takes.
+
+  Raises:
+    ValueError: unknown name.
+  """
+  make = registry.get("source", name.partition(":")[0])
+  return list(inspect.signature(make).parameters)[1:]
+
+
+def defaults_of(name: str) -> dict[str, Any]:
+  """The options that the source of a data set takes, with their defaults.
+
+  Raises:
+    ValueError: unknown name.
+  """
+  return registry.defaults_of(registry.get("source", name.partition(":")[0]))
+
+
+def _position(text: str | None, length: int, default: int) -> int:
+  if text is None:
+    return default
+  if text.endswith("%"):
+    position = round(int(text[:-1]) * length / 100)
+  else:
+    position = int(text)
+  return min(max(position + (length if position < 0 else 0), 0), length)
+
+
+def _check_type(what: str, value: Any, default: Any) -> None:
+  """Refuses a value of another type than the default's, unless that is None."""
+  kind = type(default)
+  wrong = not isinstance(value, _TYPES.get(kind, object))
+  if wrong or (isinstance(value, bool) and kind in (int, float)):
+    raise ValueError(f"{what} must be a {kind.__name__}, got {value!r}.")

@@ -1,0 +1,211 @@
+"""Checks of what a source gives: labels, tokens, images against its info.
+
+A label outside the classes has a one-hot row of zeros: it trains nothing, and
+nothing says so. A token outside the vocabulary reads the nearest entry. So both
+are refused: whole splits at the start, where labels can be had without the
+inputs (`Source.all_labels`), and every batch, which names the record.
+"""
+
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+if typing.TYPE_CHECKING:
+  from bnnjax.data.sources import DatasetInfo, Source
+
+_SHOWN = 4  # different values in a message
+_INT32 = np.iinfo(np.int32)
+
+
+def integers(
+  labels: Any, name: str, records: Sequence[int] | None = None
+) -> np.ndarray:
+  """Labels as int32 `[N]`.
+
+  Args:
+    labels: one number an example, of any type that holds whole ones.
+    name: of the data set.
+    records: number of every record, by default 0 .. N - 1.
+
+  Raises:
+    ValueError: fractions, one-hot rows, words, numbers beyond int32.
+  """
+  try:
+    got = np.asarray(labels)
+  except ValueError:  # rows of different lengths
+    got = np.array([None, *labels], object)[1:]
+  whole = got.dtype.kind in "biu" or (
+    got.dtype.kind == "f" and bool((got == np.rint(got)).all())
+  )
+  if got.ndim != 1 or not whole:
+    # Of a list as it was: numpy turns all of it into words if one is.
+    values = labels if isinstance(labels, list) else np.atleast_1d(got)
+    odd = (i for i, value in enumerate(values) if not _whole(value))
+    first = next(odd, 0)
+    rows = " Of one-hot rows take `.argmax(-1)`; drop an axis of length 1."
+    one = np.asarray(values[first]) if len(values) else np.zeros(())
+    shown = f", {one.tolist()!r} in {_named(first, records)}"
+    raise ValueError(
+      f"Labels of {name!r} must be whole numbers, one an example: got"
+      f" {got.dtype} {list(got.shape)}{shown if len(values) else ''}."
+      f"{rows if one.ndim else ''}"
+    )
+  far = (got < _INT32.min) | (got > _INT32.max)
+  if far.any():
+    first = int(far.argmax())
+    raise ValueError(
+      f"Labels of {name!r} must be numbers of classes: {got[first]} in"
+      f" {_named(first, records)}."
+    )
+  return got.astype(np.int32)
+
+
+def _whole(value: Any) -> bool:
+  value = np.asarray(value)
+  if value.ndim or value.dtype.kind not in "biuf":
+    return False
+  return bool(value == np.rint(value))
+
+
+def _named(place: int, records: Sequence[int] | None) -> str:
+  """`record 17`, by its number in the source."""
+  return f"record {place if records is None else int(records[place])}"
+
+
+def labels(
+  values: Any,
+  info: "DatasetInfo",
+  *,
+  records: Sequence[int] | None = None,
+  split: str = "",
+) -> np.ndarray:
+  """Labels as int32 `[N]`, all of them 0 .. `info.num_classes` - 1.
+
+  Args:
+    values: labels `[N]`.
+    info: of the data set; without classes the range is free.
+    records: number of every record, by default 0 .. N - 1.
+    split: in the message.
+
+  Raises:
+    ValueError: as `integers`, or labels outside the classes: how many records
+      have which, and the first of them.
+  """
+  got, classes = integers(values, info.name, records), info.num_classes
+  wrong = (got < 0) | (got >= classes)
+  if not classes or not wrong.any():
+    return got
+  found, counts = np.unique(got[wrong], return_counts=True)
+  listed = ", ".join(
+    f"{value} in {count} record{'s' * (count > 1)}"
+    for value, count in list(zip(found.tolist(), counts.tolist()))[:_SHOWN]
+  )
+  more = ", ..." if len(found) > _SHOWN else ""
+  first = _named(int(wrong.argmax()), records)
+  where = f" (split {split!r})" if split else ""
+  raise ValueError(
+    f"Labels of {info.name!r}{where} must be 0 .. {classes - 1}, its {classes}"
+    f" classes: {int(wrong.sum())} of {len(got)} are not, {listed}{more}; the"
+    f" first is {first}.{_hint(got, found.tolist(), info)}"
+  )
+
+
+def _hint(got: np.ndarray, found: list[int], info: "DatasetInfo") -> str:
+  """What labels outside the classes probably are."""
+  if -1 in found:
+    others = f", of {', '.join(info.splits)}" if info.splits else ""
+    return f" Such records have no labels (-1): take another split{others}."
+  if got.min() >= 1 and got.max() == info.num_classes:
+    return " They seem to count from 1: subtract 1."
+  for bits in (8, 16):
+    if 2**bits - 1 in found:
+      return f" {2**bits - 1} is what -1, no label, becomes in {bits} bits."
+  return ""
+
+
+def tokens(
+  values: np.ndarray,
+  info: "DatasetInfo",
+  records: Sequence[int] | None = None,
+) -> None:
+  """Refuses tokens `[N, T]` outside 0 .. `info.vocab` - 1.
+
+  Raises:
+    ValueError: names the first record, or says that they are no int32.
+  """
+  if values.dtype != np.int32:
+    raise ValueError(
+      f"Tokens of {info.name!r} must be int32: got {values.dtype}."
+    )
+  if not values.size or 0 <= values.min() <= values.max() < info.vocab:
+    return
+  wrong = ((values < 0) | (values >= info.vocab)).any(axis=-1)
+  first = int(wrong.argmax())
+  row = values[first]
+  token = row[(row < 0) | (row >= info.vocab)][0]
+  raise ValueError(
+    f"Tokens of {info.name!r} must be 0 .. {info.vocab - 1}, the entries of its"
+    f" vocabulary: {int(wrong.sum())} of {len(values)} records have others; the"
+    f" first is {_named(first, records)}, with {token}."
+  )
+
+
+def images(
+  values: np.ndarray | list[np.ndarray],
+  info: "DatasetInfo",
+  records: Sequence[int] | None = None,
+) -> None:
+  """Refuses images that are not uint8 of the shape that the info says.
+
+  Args:
+    values: `[N, H, W, C]`, or a list of `[H, W, C]` where sizes differ.
+    info: of the data set.
+    records: number of every record, by default 0 .. N - 1.
+
+  Raises:
+    ValueError: names the first record.
+  """
+  # Of an array the first stands for all.
+  for place, image in enumerate(values if isinstance(values, list) else [0]):
+    image = values[place]
+    fits = len(image.shape) == len(info.shape) and all(
+      wanted in (None, got) for wanted, got in zip(info.shape, image.shape)
+    )
+    if image.dtype != np.uint8 or not fits:
+      raise ValueError(
+        f"Images of {info.name!r} must be uint8 {info.shape} (height, width,"
+        f" channels): {_named(place, records)} is {image.dtype} {image.shape}."
+      )
+
+
+def source(source: "Source", split: str = "") -> None:
+  """Refuses a source whose labels can be had at once and are not its classes.
+
+  Raises:
+    ValueError: see `labels`.
+  """
+  found = source.all_labels()
+  if found is not None:
+    labels(found, source.info, split=split)
+
+
+def batch(
+  batch: dict[str, Any], info: "DatasetInfo", records: Sequence[int]
+) -> dict[str, Any]:
+  """A batch with its labels as int32, everything in it checked.
+
+  Args:
+    batch: what `Source.read` gave.
+    info: of the source.
+    records: number of every record, `[B]`.
+
+  Raises:
+    ValueError: names the record.
+  """
+  inputs = batch[info.kind.key]
+  (tokens if info.vocab else images)(inputs, info, records)
+  if "label" not in batch:
+    return batch
+  return {**batch, "label": labels(batch["label"], info, records=records)}
