@@ -84,7 +84,6 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
   """
   where, tensors, settings = _open(source, files.tensors)
   shapes = {name: tuple(np.shape(t)) for name, t in tensors.items()}
-  names = config_lib.fit(names, shapes)
   config_lib.check_family(where or "The checkpoint", names, shapes, settings)
   variables = weights(model)
   places = _places(variables, names)
@@ -97,6 +96,13 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
     f"missing: {names.source(*place)} for {_say(place)}"
     for place in absent
     if not any(fnmatch.fnmatchcase(place[0], p) for p in optional)
+  ]
+  problems += [
+    f"{names.source(*place)} needs a tensor for `{other}`: without, it is of"
+    " another network"
+    for pattern, other in names.together.items()
+    for place in found
+    if fnmatch.fnmatchcase(place[0], pattern) and other not in known
   ]
   problems += _misfits(found, tensors, places)
   if where and not problems:
@@ -143,7 +149,6 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
   where, shapes, settings = _open(source, files.shapes)
   if not where:
     shapes = {name: tuple(t.shape) for name, t in shapes.items()}
-  names = config_lib.fit(names, shapes)
   config_lib.check_family(where or "The checkpoint", names, shapes, settings)
   shapes = {names.spell(name): shape for name, shape in shapes.items()}
   try:
@@ -192,7 +197,7 @@ def _unlike(model, where, names, shapes, settings) -> list[str]:
     warnings.warn(
       f"{where} has no `config.json` beside it that says"
       f" {', '.join(names.settings[a] for a in told)}, and shapes do not show"
-      " it: it is taken to have the model's,"
+      f" it: it is taken for a `{names.model}` as the model is, with"
       f" {', '.join(f'{a} = {v}' for a, v in told.items())}.",
       stacklevel=3,
     )

@@ -5,10 +5,8 @@ does what our models do not implement. Nothing is guessed: what two places say
 differently, or none says, is a problem with a name.
 """
 
-import dataclasses
 import fnmatch
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnnjax.core import registry
@@ -82,23 +80,6 @@ _KINDS = (
 )
 
 
-def fit(names: Names, tensors: Iterable[str]) -> Names:
-  """The table for names that all have something before them.
-
-  Known are wrappers (`model.`, `module.`); others show at the word embedding,
-  where nothing else is of the table.
-  """
-  if not names.reads or any(names.target(names.spell(t))[0] for t in tensors):
-    return names
-  words = f".{next(iter(names.table))}"
-  found = [t for t in tensors if t.endswith(words)]
-  if len(found) != 1:
-    return names
-  before = re.escape(found[0].removesuffix(words))
-  spelling = ((rf"^{before}\.", ""), *names.spelling)
-  return dataclasses.replace(names, spelling=spelling)
-
-
 def check_family(
   where: str, names: Names, shapes: Shapes, settings: Settings | None
 ) -> None:
@@ -122,6 +103,9 @@ def check_family(
     kinds = (k for p, k in _KINDS if fnmatch.filter(spelled, p))
     what = next(kinds, "of an unknown kind")
     what += f" (tensors as {', '.join(list(shapes)[:3]) or 'none'})"
+    words = next(iter(names.table))
+    before = [t.removesuffix(words) for t in spelled if t.endswith(words)]
+    what += "".join(f", with {b!r} before the names" for b in before)
   if what:
     raise ValueError(
       f"{where} is of another network: {what}. Model `{names.model}` reads"

@@ -37,15 +37,14 @@ class Names:
       there is left out.
     optional: wildcards of variables that a checkpoint may lack, all of a
       wildcard together; they keep what they have.
-    sizes: argument of the model -> tensor and axis that show it; with `{}` in
-      its name, the number of such tensors; or a function of several of them,
-      and these.
+    together: wildcard of variables -> the one that a file must have too.
+    sizes: argument of the model -> tensor and axis that show it (with `{}` in
+      its name, the number of such tensors), or a function of several of them.
     parts: argument of the model, true -> tensor that calls for it.
     settings: argument of the model -> key of `config.json`, for what shapes do
       not show.
     built: the same arguments -> their value in a model that is built.
-    claims: key of `config.json` -> the argument, or the axis of a tensor, that
-      it has to agree with.
+    claims: key of `config.json` -> argument or axis that it must agree with.
     demands: key of `config.json` -> the values that our model implements.
     types: values of `model_type`, and how the names of `architectures` begin.
     rivals: `(wildcard of a tensor, what has such tensors)`: networks of nearly
@@ -61,6 +60,7 @@ class Names:
   spare: tuple[str, ...] = ()
   strangers: tuple[str, ...] = ()
   optional: tuple[str, ...] = ()
+  together: Mapping[str, str] = dataclasses.field(default_factory=dict)
   sizes: Mapping[str, Size] = dataclasses.field(default_factory=dict)
   parts: Mapping[str, str] = dataclasses.field(default_factory=dict)
   settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -129,8 +129,8 @@ def _pair(weight: str, axes=None):
 linear, norm = _pair("kernel", (1, 0)), _pair("scale")
 
 
-# What trainers and compilers put before all names.
-_WRAPPERS = r"^(?:(?:module|_orig_mod|model|auto_model)\.)+"
+# What trainers and compilers put before names.
+_WRAPPERS = (r"^(?:(?:module|_orig_mod|model|auto_model)\.)+", "")
 RESIDUAL = "blocks.*.attention.residual.*"
 # Hugging Face's `BertModel`, alone or inside `BertFor...`. Checkpoints
 # converted from TensorFlow call a norm's scale and shift gamma and beta.
@@ -158,7 +158,6 @@ BERT = Names(
     **linear(f"{_HEAD}.transform.dense", "transform.dense"),
     **norm(f"{_HEAD}.transform.LayerNorm", "transform.norm"),
     f"{_HEAD}.bias": ("transform.bias", None),
-    # The same, where a file has one of both.
     f"{_HEAD}.decoder.bias": ("transform.bias", None),
   },
   copies={
@@ -166,8 +165,9 @@ BERT = Names(
     f"{_HEAD}.decoder.bias": f"{_HEAD}.bias",
   },
   spelling=(
-    (_WRAPPERS, ""),
-    (r"^bert\.", ""),
+    _WRAPPERS,
+    (r"^(?:.*\.)?bert\.", ""),
+    (r"^(?:.*\.)?(cls\.(?:predictions|seq_relationship)\.)", r"\1"),
     (r"LayerNorm\.gamma$", "LayerNorm.weight"),
     (r"LayerNorm\.beta$", "LayerNorm.bias"),
   ),
@@ -175,6 +175,7 @@ BERT = Names(
   spare=("cls.*",),  # the heads of pre-training
   # BiPFT's estimators are a student's own.
   optional=("pooler.*", "head.*", "transform.*", RESIDUAL),
+  together={"head.*": "pooler.kernel"},  # else it classifies tokens
   sizes={
     "vocab": (_TABLE, 0),
     "features": (_TABLE, 1),
@@ -204,10 +205,9 @@ BERT = Names(
     "tie_word_embeddings": (True,),
   },
   rivals=(
-    ("roberta.*", "RoBERTa"),
+    ("*roberta.*", "RoBERTa"),
     ("*.q_lin.weight", "DistilBERT"),
     ("*albert_layer*", "ALBERT"),
-    ("*.lora_?.*", "a LoRA adapter"),
     ("*crossattention*", "a BERT that decodes, with cross-attention"),
   ),
 )
@@ -242,7 +242,8 @@ MAMBA2 = Names(
   },
   copies={"lm_head.weight": _WORDS},
   spelling=(
-    (_WRAPPERS, ""),
+    _WRAPPERS,
+    (r"^(?:.*\.)?(backbone|lm_head)\.", r"\1."),
     # `Mamba2Model`, without the head.
     (r"^(embeddings?|layers|norm_f)\.", r"backbone.\1."),
     (r"^backbone\.embedding\.", "backbone.embeddings."),
@@ -293,7 +294,6 @@ MAMBA2 = Names(
   rivals=(
     ("*.mixer.x_proj.weight", "Mamba-1"),
     ("*.mixer.B_bias", "Mamba-3"),
-    ("*.lora_?.*", "a LoRA adapter"),
   ),
 )
 

@@ -173,7 +173,7 @@ def test_the_head_of_masked_words_computes_as_itself(bias, rngs):
 
 
 def test_heads_without_a_place_are_left_out_with_a_word(rngs):
-  tensors = checkpoint("bert.") | heads()
+  tensors = checkpoint("x.bert.") | {f"x.{k}": v for k, v in heads().items()}
   model = Model(**SMALL, **FLOAT, rngs=rngs)
   with pytest.warns(UserWarning, match="no place for") as caught:
     assert load(model, tensors, BERT) == ()
@@ -181,12 +181,12 @@ def test_heads_without_a_place_are_left_out_with_a_word(rngs):
   left = {k for k in heads() if ".decoder." not in k}  # tied: nothing is lost
   assert all(name in said for name in left)
   assert "`transform=True`" in said
-  del tensors["cls.predictions.transform.dense.bias"]
+  del tensors["x.cls.predictions.transform.dense.bias"]
   model = Model(**SMALL, **FLOAT, transform=True, rngs=rngs)
   with pytest.raises(ValueError, match=r"missing: cls.predictions.transform.d"):
     load(model, tensors, BERT)
-  tensors["cls.predictions.decoder.weight"] = np.ones((11, 16), np.float32)
-  with pytest.raises(ValueError, match=r"not tied: cls.predictions.decoder.w"):
+  tensors["x.cls.predictions.decoder.weight"] = np.ones((11, 16), np.float32)
+  with pytest.raises(ValueError, match=r"not tied: x.cls.predictions.decoder"):
     load(model, tensors, BERT)
 
 
@@ -252,6 +252,15 @@ def test_pooler_and_head_are_optional(rngs):
   tensors["classifier.bias"] = np.ones(3, np.float32)
   assert load(model, tensors, BERT) == ()
   np.testing.assert_array_equal(model.head.kernel[...], np.ones((16, 3)))
+  encoder |= {k: v for k, v in tensors.items() if "classifier" in k}
+  with pytest.raises(ValueError, match=r"classifier.weight needs.*pooler"):
+    load(model, encoder, BERT)  # as `BertForTokenClassification` has it
+
+
+def test_names_with_something_unknown_before_them(rngs):
+  tensors = checkpoint("student.")
+  with pytest.raises(ValueError, match=r"with 'student.' before the names"):
+    load(Model(**SMALL, **FLOAT, rngs=rngs), tensors, BERT)
 
 
 @pytest.mark.parametrize("weight", ["ste|channel_l1", "ste|learned"])
