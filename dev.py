@@ -77,7 +77,9 @@ def _pyenv() -> list[pathlib.Path]:
 
 def test(arguments: list[str]) -> int:
   """All tests here, then core and cost on the other end of the range."""
-  workers = ("-n", str(os.cpu_count() or 1))
+  # Each worker takes modules whole, until others are idle: what the tests of a
+  # module have compiled serves the next ones.
+  workers = ("-n", str(os.cpu_count() or 1), "--dist=worksteal")
   status = run(setup(), "-m", "pytest", *workers, *arguments)
   if arguments or status:
     return status

@@ -1,9 +1,12 @@
 """Settings of every test: CPU, one compilation cache, all names registered."""
 
+import ctypes
+import gc
 import importlib.metadata
 import os
 import pathlib
 import runpy
+import sys
 
 # The suite's time is compilation, which takes a quarter of the time like this.
 # Before jax reads it, and for the programs that tests start; what the
@@ -22,6 +25,7 @@ import pytest
 
 import bnnjax.methods  # noqa: F401 (registers every method)
 
+PEAKS = pytest.StashKey[list]()  # of the workers' memory, GB
 CACHE = pathlib.Path(__file__).parents[1] / ".jax_cache"
 
 jax.config.update("jax_platforms", "cpu")
@@ -42,6 +46,51 @@ def pytest_addoption(parser):
 def pytest_configure(config):
   for file in config.getoption("--load"):
     runpy.run_path(file)
+  config.stash[PEAKS] = []
+
+
+def _peak() -> float:
+  """Largest resident memory of this process so far, GB; NaN if unknown."""
+  if sys.platform != "linux":
+    return float("nan")
+  import resource
+
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def pytest_sessionfinish(session):
+  if hasattr(session.config, "workeroutput"):
+    session.config.workeroutput["peak"] = _peak()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+  del error
+  node.config.stash[PEAKS].append(
+    getattr(node, "workeroutput", {}).get("peak", float("nan"))
+  )
+
+
+def pytest_terminal_summary(terminalreporter, config):
+  peaks = ", ".join(f"{p:.2f}" for p in config.stash[PEAKS] or [_peak()])
+  terminalreporter.write_line(f"peak memory of each worker, GB: {peaks}")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget():
+  """Drops what a module compiled, which is of little use to the next.
+
+  The persistent cache holds what was expensive. What compilers and jax have
+  freed goes back to the system only when asked for: without that a worker
+  keeps some 4 GB.
+  """
+  yield
+  jax.clear_caches()
+  gc.collect()
+  if sys.platform == "linux":
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # of glibc
+      libc.malloc_trim(0)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from bnnjax.core import numbers, registry
 from bnnjax.layers.binarize import Binarize
 from bnnjax.models import (  # noqa: F401 (registers them)
   alexnet,
+  arguments,
   bert,
   decoder,
   densenet,
@@ -48,8 +49,9 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
     The model. Call it under `jax.jit` for large ones, and see `abstract`.
 
   Raises:
-    ValueError: unknown model, or an argument that it does not take (with the
-      nearest name), or a value that it cannot use.
+    ValueError: unknown model, an argument that it does not take (with the
+      nearest name), one that is missing, or a value that it cannot use.
+    TypeError: `rngs` of another type.
   """
   model = make(config, rngs=rngs, **fixed)
   unused.warn(config["name"], unused.specs(config, model), config)
@@ -58,26 +60,27 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
 
 def make(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
   """As `build`, without the warning."""
-  arguments = {k: v for k, v in dict(config).items() if k != "name"}
+  if not hasattr(config, "items") or "name" not in config:
+    raise ValueError(
+      f"A model's config is a mapping with a `name`, got {config!r}."
+    )
+  if not isinstance(config["name"], str):
+    raise ValueError(f"A model's name is a string, got {config['name']!r}.")
+  if not isinstance(rngs, nnx.Rngs):
+    raise TypeError(f"`rngs` must be nnx.Rngs, got {rngs!r}.")
+  given = {k: v for k, v in dict(config).items() if k != "name"}
   model = registry.get("model", config["name"])
-  known = [
-    p.name
-    for p in inspect.signature(model.__init__).parameters.values()
-    if p.name not in ("self", "rngs")
-  ]
-  for key in arguments:
+  for key in given:
     if key in fixed:
       raise ValueError(
         f"`model.{key}` is decided by the data (`data.{_DATA.get(key, key)}`);"
         " leave it out of the model's config."
       )
-    if key not in known:
-      raise registry.unknown(
-        f"argument of model {config['name']!r}", key, known
-      )
-  numbers.int32s("model", arguments)
-  fixed = {k: v for k, v in fixed.items() if k in known}
-  return model(**{**fixed, **arguments}, rngs=rngs)
+  numbers.int32s("model", given)
+  known = inspect.signature(model.__init__).parameters
+  given.update((k, v) for k, v in fixed.items() if k in known)
+  arguments.check(f"model {config['name']!r}", model.__init__, given)
+  return model(**given, rngs=rngs)
 
 
 class _OneKey(nnx.RngStream):

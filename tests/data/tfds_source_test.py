@@ -274,10 +274,10 @@ assert "tensorflow" not in sys.modules
     ({"text": "premisse"}, "no feature 'premisse'; .* `text`"),
     ({"text": "label"}, "'label' .* is not a text, but ClassLabel"),
     ({"text": ("premise", "hypothesis", "third")}, "or the two of a pair"),
-    ({"lowercase": True}, "`lowercase` is of .* got True for images"),
+    ({"lowercase": True}, "reads `data.options.lowercase` of images, got True"),
     (
       {"text": "premise", "tokenizer": "bpe", "lowercase": False},
-      "got False for tokenizer='bpe'",
+      "of language modelling, got False",
     ),
     ({"text": "premise", "split": "test"}, r"no labels \(-1\).* train, test"),
     ({"text": "premise", "label_key": "third"}, "is not a class label"),
