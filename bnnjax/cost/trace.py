@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from bnnjax.cost import results
 from bnnjax.cost.values import dtype_bits
 
 _BN_MARK = "BatchStat"
@@ -39,6 +40,7 @@ class Traced:
     inputs: for each input of the jaxpr: index into `stored`, `True` for other
       fixed state, `False` for data.
     captured: bytes of arrays that the function closes over.
+    warnings: results that cannot be seen, so that their work seems dead.
   """
 
   name: str
@@ -46,6 +48,7 @@ class Traced:
   stored: tuple[Stored, ...]
   inputs: tuple[int | bool, ...]
   captured: int
+  warnings: tuple[str, ...] = ()
 
 
 def is_module(x: Any) -> bool:
@@ -192,14 +195,16 @@ def trace(fn: Any, args: tuple, kwargs: dict, params: Any) -> Traced:
   method = None
   if is_module(owner):
     method = type(fn).__call__ if owner is fn else fn.__func__
+  named = dict(zip(_argument_names(fn, len(args)), args)) | kwargs
+  results.refuse_symbols(name, {"self": owner} | named if method else named)
   inputs = _Inputs(fn, args, kwargs, params)
   rebuild = inputs.module(owner, "") if method else None
+  unseen: list[str] = []
 
   def flat(*xs):
-    if method is None:
-      return _arrays(inputs.call(fn, xs))
-    module = rebuild(xs)
-    return _arrays(inputs.call(lambda *a, **k: method(module, *a, **k), xs))
+    called = results.noted(method, rebuild(xs)) if method else results.noted(fn)
+    out, given = inputs.call(called, xs)
+    return results.arrays(out, given, xs, unseen)
 
   try:
     jaxpr = jax.make_jaxpr(flat)(*inputs.traced)
@@ -211,12 +216,8 @@ def trace(fn: Any, args: tuple, kwargs: dict, params: Any) -> Traced:
     if getattr(x, "ndim", 0) >= 2
   )
   kinds = tuple(True if k == -1 else k for k in inputs.kinds)
-  return Traced(name, jaxpr, tuple(inputs.stored), kinds, captured)
-
-
-def _arrays(out: Any) -> list[Any]:
-  """Results that a jaxpr can return (a module or a string cannot)."""
-  return [x for x in jax.tree.leaves(out) if isinstance(x, jax.Array)]
+  warnings = tuple(map(results.warning, dict.fromkeys(unseen)))
+  return Traced(name, jaxpr, tuple(inputs.stored), kinds, captured, warnings)
 
 
 def _shape_text(x: Any) -> str:
