@@ -274,7 +274,6 @@ assert "tensorflow" not in sys.modules
     ({"text": "premisse"}, "no feature 'premisse'; .* `text`"),
     ({"text": "label"}, "'label' .* is not a text, but ClassLabel"),
     ({"text": ("premise", "hypothesis", "third")}, "or the two of a pair"),
-    ({"lowercase": True}, "reads `data.options.lowercase` of images, got True"),
     (
       {"text": "premise", "tokenizer": "bpe", "lowercase": False},
       "of language modelling, got False",
