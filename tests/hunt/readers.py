@@ -353,6 +353,11 @@ def _write_text(rng, folder):
   return path, content
 
 
+def _read_text(path):
+  read = text_file.read  # may remember the file of a path
+  return getattr(read, "__wrapped__", read)(str(path))
+
+
 READERS = {
   "safetensors": Reader(_write_safetensors, _read_safetensors, damage.INSIDE),
   "index": Reader(_write_index, _read_safetensors, (), _change_index),
@@ -386,7 +391,5 @@ READERS = {
     _change_bpe,
     lambda got, want, path: got == _library(path),
   ),
-  "text": Reader(
-    _write_text, lambda path: text_file.read.__wrapped__(str(path)), TEXT
-  ),
+  "text": Reader(_write_text, _read_text, TEXT),
 }
