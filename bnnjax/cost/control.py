@@ -6,6 +6,7 @@ from typing import Any
 from jax.extend.core import Literal
 
 from bnnjax.cost import _private_params as private
+from bnnjax.cost import recurrence
 from bnnjax.cost.values import Dims, Value, join, plain, replace
 
 _ROUNDS = 12  # a carry can only lose knowledge; a handful of rounds is enough
@@ -86,6 +87,8 @@ def scan(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
   s = private.scan(eqn)
   fixed, carry = ins[: s.consts], ins[s.consts : s.consts + s.carry]
   xs = [_unstacked(v, s.length) for v in ins[s.consts + s.carry :]]
+  if recurrence.is_foreign(s, xs, scope):
+    walker.notes.append((scope, recurrence.AS_WRITTEN))
   outer, walker.times = walker.times, walker.times * s.length
   try:
     carry, outs, peak = _fixpoint(

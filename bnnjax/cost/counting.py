@@ -64,7 +64,8 @@ def count(
     )
   return Report(
     name=traced.name,
-    rows=tuple(walker.rows),
+    rows=tuple(r for r in walker.rows if not r.replaced),
+    replaced=tuple(r for r in walker.rows if r.replaced),
     parameters=_parameters(traced, walker.uses),
     work=tuple(walker.work),
     activation_bits=peak,

@@ -20,6 +20,10 @@ class Row:
     times: executions (scan length, devices).
     parameters: paths of the parameters among the operands.
     elements: their elements.
+    declared: the work in words where `counted_as` declared it; such a row has
+      no shapes.
+    replaced: runs in the place of declared work; in no figure but
+      `Report.extra_macs`.
   """
 
   path: str
@@ -33,6 +37,8 @@ class Row:
   times: int = 1
   parameters: tuple[str, ...] = ()
   elements: int = 0
+  declared: str = ""
+  replaced: bool = False
 
   @property
   def bits(self) -> str:

@@ -12,7 +12,16 @@ from typing import Any
 from jax.extend.core import Literal
 
 from bnnjax.core.bits import tag_p
-from bnnjax.cost import axes, contract, control, program, rules, work
+from bnnjax.core.counted import counted_p
+from bnnjax.cost import (
+  axes,
+  contract,
+  control,
+  program,
+  recurrence,
+  rules,
+  work,
+)
 from bnnjax.cost._private_params import opened
 from bnnjax.cost.memory import Liveness
 from bnnjax.cost.rows import Row, Use
@@ -98,6 +107,8 @@ class Walker:
     shape = getattr(eqn.outvars[0].aval, "shape", ()) if eqn.outvars else ()
     if eqn.primitive is tag_p:
       return [rules.tagged(ins[0], eqn.params["terms"], eqn.params["role"])]
+    if eqn.primitive is counted_p:
+      return recurrence.declared(self, eqn, ins, scope)
     if name in ("dot_general", "conv_general_dilated"):
       return self._contraction(eqn, ins, scope)
     if name in control.HANDLERS:
@@ -229,6 +240,7 @@ class Walker:
             times=self.times,
             parameters=names,
             elements=elements if first else 0,
+            replaced=recurrence.is_replaced(scope),
           )
         )
 
