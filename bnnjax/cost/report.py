@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bnnjax.cost import metrics, recurrence, sizes, views
+from bnnjax.cost import metrics, recurrence, sizes, storage, views
 from bnnjax.cost.energy import from_dram, of_rows
 from bnnjax.cost.rows import Parameter, Row
 
@@ -185,11 +185,10 @@ class Report:
     """Deployed bits of all that is stored, per element of the weights.
 
     Scales, masks, norms and everything else are shared out among the elements
-    of kernels and embeddings; `None` without any.
+    of kernels and embeddings (several sparse terms of one weight count once);
+    `None` without any.
     """
-    weights = sum(
-      p.size for p in self.parameters if p.role in ("kernel", "embedding")
-    )
+    weights = storage.weights(self.parameters)
     return self.weight_bits("deployed") / weights if weights else None
 
   @property

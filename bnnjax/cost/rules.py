@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from bnnjax.core.bits import BitTag
 from bnnjax.cost import axes
+from bnnjax.cost.rows import Site
 from bnnjax.cost.values import (
   Value,
   bits_text,
@@ -280,7 +281,13 @@ def tagged(v: Value, terms: tuple[BitTag, ...], role: str | None) -> Value:
   if len(terms) == 1 and values is None and terms[0].bits == 1:
     # The 1-bit grid of this field is {-1,+1}; {0,1} has to be declared.
     values = (-1, 1)
-  bits = sum(t.bits * t.density for t in terms)
+  site = Site(
+    number=v.root or v.number,
+    bits=sum(t.bits * t.density for t in terms),
+    parameters=tuple(i for i, _ in v.lineage),
+    densities=tuple(t.density for t in terms if t.density != 1),
+    mask=[(t.bits, t.alphabet) for t in terms] == [(1, (0, 1))],
+  )
   return Value(
     vary=v.vary,
     terms=terms,
@@ -288,7 +295,7 @@ def tagged(v: Value, terms: tuple[BitTag, ...], role: str | None) -> Value:
     values=values and tuple(float(x) for x in values),
     static=v.static,
     lineage=v.lineage if v.static else (),
-    sites=((v.number, bits, tuple(i for i, _ in v.lineage)),),
+    sites=(site,),
   )
 
 

@@ -8,13 +8,13 @@ what tells a group-wise scale (repeated `group` times) from a real tensor.
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from bnnjax.core.bits import BitTag
+from bnnjax.cost.rows import Site
 
 Dims = dict[int, int]
 
@@ -40,9 +40,10 @@ class Value:
     affine: scope in which it is the output of a fixed multiply-add.
     number: equal for static values that are computed in the same way from the
       same parameters; 0 when unknown.
-    sites: `((number, stored bits, parameters), ...)` of the tags it carries,
-      to tell two bases of one parameter from one that is used twice, and the
-      bits of a weight from those of its mask.
+    root: `number` before multiplications and additions with a constant; 0 when
+      it is `number`.
+    sites: of the tags it carries, to tell two bases of one parameter from one
+      that is used twice, and the bits of a weight from those of its mask.
   """
 
   vary: Dims
@@ -61,7 +62,8 @@ class Value:
   const: float | None = None
   affine: str | None = None
   number: int = 0
-  sites: tuple[tuple[int, Fraction, tuple[int, ...]], ...] = ()
+  root: int = 0
+  sites: tuple[Site, ...] = ()
 
   def moved(self, dims: Callable[[Dims], Dims]) -> "Value":
     """The value after a change of axes."""
@@ -156,7 +158,7 @@ def join(a: Value, b: Value, where: str) -> Value:
 
 def merged(a: tuple, b: tuple) -> tuple:
   """Both, sorted, once each."""
-  return a if a == b else tuple(sorted({*a, *b}))
+  return a if a == b else tuple(sorted({*a, *b}, key=repr))
 
 
 def dtype_bits(dtype: Any) -> int:

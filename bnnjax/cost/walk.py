@@ -6,7 +6,7 @@ nothing is allocated.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jax.extend.core import Literal
@@ -20,6 +20,7 @@ from bnnjax.cost import (
   program,
   recurrence,
   rules,
+  storage,
   work,
 )
 from bnnjax.cost._private_params import opened
@@ -36,10 +37,16 @@ class Walker:
 
   Args:
     parameters: path and element count of each parameter, by its index.
+    words: bits of the integers of those that may hold packed bits.
   """
 
-  def __init__(self, parameters: Sequence[tuple[str, int]] = ()):
+  def __init__(
+    self,
+    parameters: Sequence[tuple[str, int]] = (),
+    words: Mapping[int, int] | None = None,
+  ):
     self.parameters = list(parameters)
+    self.words = dict(words or {})
     self.rows: list[Row] = []
     self.uses: list[Use] = []
     self.work: list[tuple[str, str, int]] = []
@@ -182,10 +189,16 @@ class Walker:
     names = []
     for i, n in v.lineage if v.static else ():
       if n == size:
-        sites = v.sites if v.terms else ()
-        sites = tuple((k, bits) for k, bits, of in sites if i in of)
-        self.uses.append(Use(i, kind, sites, math.prod(row) or 1))
-        names.append(self.parameters[i][0])
+        mine, others = storage.split_sites(v, i)
+        role = "mask" if storage.is_mask(mine, others) else kind
+        masked = any(s.mask for s in v.sites)
+        self.uses.append(Use(i, role, mine, math.prod(row) or 1, masked))
+      elif storage.holds(self.words.get(i, 0), n, size, v.terms):
+        sites = storage.packed(i, self.words[i])
+        self.uses.append(Use(i, kind, sites, row=0, held=size))
+      else:
+        continue
+      names.append(self.parameters[i][0])
     return tuple(names)
 
   def _contraction(self, eqn, ins, scope) -> list[Value]:
