@@ -117,12 +117,19 @@ def markdown(
       accuracy of the deployed network after the last step, cost for one
       example, time.
     head: heading of the names.
+
+  Returns:
+    The table, without columns that have no entry.
   """
-  lines = [_line([head, *columns]), "|---" * (len(columns) + 1) + "|\n"]
-  for name, runs in groups.items():
-    lines.append(
-      _line([f"`{name}`", *(cell(runs) for cell in columns.values())])
-    )
+  cells = {
+    title: [cell(runs) for runs in groups.values()]
+    for title, cell in columns.items()
+  }
+  # Older records lack some figures.
+  cells = {title: column for title, column in cells.items() if any(column)}
+  lines = [_line([head, *cells]), "|---" * (len(cells) + 1) + "|\n"]
+  for name, *row in zip(groups, *cells.values()):
+    lines.append(_line([f"`{name}`", *row]))
   return "".join(lines)
 
 
