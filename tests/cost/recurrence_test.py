@@ -67,7 +67,7 @@ def test_gradient_and_batch():
     return ssd(*given, chunk=16)[0].sum()
 
   once = 2 * B * T * H * P * N
-  grad = jax.grad(loss, argnums=(0, 1, 2, 3))
+  grad = jax.value_and_grad(loss, argnums=(0, 1, 2, 3))
   assert count(grad, *shapes(*SHAPES)).total_macs == 3 * once
   many = jax.vmap(jax.vmap(loss), in_axes=1)
   batch = shapes(*((3, 5, *s) for s in SHAPES))
