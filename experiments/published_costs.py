@@ -124,8 +124,9 @@ def without_tables(r: Report) -> Fraction:
 def others(p: Published, r: Report) -> dict[str, Fraction]:
   """The figure of a row under conventions that papers also use."""
   family, metric, model = p.row["family"], p.metric, p.row["model"]
-  if metric == "OPs":
-    return {"without the dense layer": ops(r) - shares(r, "head")}
+  if metric == "OPs" or (family, metric) == ("meliusnet", "FLOPs"):
+    figure = Fraction(FIGURES[metric](r))
+    return {"without the dense layer": figure - shares(r, "head")}
   if family == "larq-zoo" and metric == "32-bit MACs":
     blur = shares(r, "blur")
     return {"without the fixed blur pools": precision(32)(r) - blur}

@@ -8,10 +8,12 @@ to nothing, so that the compiled program is the same with and without it.
 
 import dataclasses
 import functools
+import numbers
 from collections.abc import Sequence
 from fractions import Fraction
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -30,12 +32,15 @@ class BitTag:
     group: a float factor may differ between groups of this many consecutive
       elements along the contracted axis (group-wise scales); 0 means that no
       factor may vary along that axis.
+    length: the array holds machine words, and a row of them this many values;
+      0 means that every element of the array is one value.
   """
 
   bits: int
   alphabet: tuple[int, ...] | None = None
   density: Fraction = Fraction(1)
   group: int = 0
+  length: int = 0
 
   def __post_init__(self):
     if isinstance(self.bits, bool) or not isinstance(self.bits, int):
@@ -48,6 +53,7 @@ class BitTag:
     object.__setattr__(self, "density", density)
     if not isinstance(self.group, int) or self.group < 0:
       raise ValueError(f"`group` must be an int >= 0, got {self.group!r}.")
+    _check_length(self.length)
     if self.alphabet is not None:
       object.__setattr__(self, "alphabet", tuple(self.alphabet))
       if len(self.alphabet) > 2**self.bits and self.alphabet != (-1, 0, 1):
@@ -55,6 +61,13 @@ class BitTag:
           f"An alphabet of {len(self.alphabet)} values does not fit into"
           f" {self.bits} bits."
         )
+
+
+def _check_length(length: int) -> None:
+  if isinstance(length, bool) or not isinstance(length, numbers.Integral):
+    raise TypeError(f"`length` must be an int, got {length!r}.")
+  if length < 0:
+    raise ValueError(f"`length` must be at least 1, got {length}.")
 
 
 tag_p = Primitive("bit_tag")
@@ -88,6 +101,7 @@ def tag(
   alphabet: Sequence[int] | None = None,
   density: "float | Fraction" = 1,
   group: int = 0,
+  length: int | None = None,
 ) -> jax.Array:
   """Returns `x`, known to the cost counter as a low-bit value.
 
@@ -106,17 +120,55 @@ def tag(
     density: share of non-zero elements.
     group: size of the groups along the contracted axis that have scales of
       their own; 0 for none.
+    length: `x` holds packed 1-bit values in machine words (`pack_signs`), and
+      `length` is how many of them a row holds, that is K of the dot product
+      `K - 2 * sum(population_count(x ^ w))`. An axis of `x` has to have
+      `ceil(length / bits of a word)` words. Words without it count with the
+      bits that pad their last word.
 
   Raises:
-    TypeError, ValueError: an impossible width, role, density or group.
+    TypeError, ValueError: an impossible width, role, density, group or length.
+
+  Example:
+    >>> words = pack_signs(jnp.ones((5, 100)))  # [5, 4], uint32
+    >>> tag(words, 1, length=100).shape
+    (5, 4)
   """
   if role is not None and role not in ROLES:
     raise ValueError(f"`role` must be one of {ROLES} or None, got {role!r}.")
+  if length is not None:
+    _check_words(x, bits, length)
   make = functools.partial(
-    BitTag, alphabet=alphabet, density=density, group=group
+    BitTag,
+    alphabet=alphabet,
+    density=density,
+    group=group,
+    length=int(length or 0),
   )
   terms = bits if isinstance(bits, (list, tuple)) else (bits,)
   terms = tuple(t if isinstance(t, BitTag) else make(t) for t in terms)
   if not terms:
     raise ValueError("`bits` holds no term.")
   return tag_p.bind(x, terms=terms, role=role)
+
+
+def _check_words(x: jax.Array, bits, length: int) -> None:
+  """Refuses a length that the words of no axis of `x` hold."""
+  _check_length(length)
+  if length == 0:
+    raise ValueError("`length` must be at least 1, got 0.")
+  if bits != 1 or isinstance(bits, bool):
+    raise ValueError(f"`length` counts packed 1-bit values, got bits={bits!r}.")
+  if not jnp.issubdtype(x.dtype, jnp.integer):
+    raise TypeError(
+      f"`length` is for packed words: `x` must be an integer array, got"
+      f" {x.dtype}."
+    )
+  width = jnp.iinfo(x.dtype).bits
+  words = -(-length // width)
+  if words > 1 and words not in x.shape:
+    raise ValueError(
+      f"{length} packed values take {words} words of {width} bits, and no axis"
+      f" of `x` {tuple(x.shape)} has {words}. `length` is the number of values"
+      " along the packed axis alone; tag the words before they are reshaped."
+    )

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bnnjax.core.bits import tag
+
 WORDS = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32}
 
 
@@ -21,7 +23,8 @@ def pack_signs(x: jax.Array, *, axis: int = -1, word: int = 32) -> jax.Array:
     word: 8, 16 or 32 bits.
 
   Returns:
-    `[..., ceil(n / word), ...]` unsigned; bits past `n` are unset.
+    `[..., ceil(n / word), ...]` unsigned, tagged with their length `n`; bits
+    past `n` are unset.
 
   Raises:
     ValueError: another word length, or an axis that `x` has not.
@@ -39,7 +42,8 @@ def pack_signs(x: jax.Array, *, axis: int = -1, word: int = 32) -> jax.Array:
   bit = bit.reshape(*bit.shape[:-1], words, word).astype(dtype)
   place = jnp.asarray(np.arange(word), dtype)
   packed = jnp.sum(bit << place, axis=-1, dtype=dtype)
-  return jnp.moveaxis(packed, -1, axis)
+  packed = jnp.moveaxis(packed, -1, axis)
+  return tag(packed, 1, length=x.shape[axis]) if x.shape[axis] else packed
 
 
 def unpack_signs(

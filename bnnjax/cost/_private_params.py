@@ -69,3 +69,11 @@ def devices(eqn: Any) -> int:
   for name in names:
     size *= mesh.shape[name]
   return size
+
+
+def has_effects(eqn: Any) -> bool:
+  """Whether an equation does more than give results (prints, callbacks).
+
+  The use of a named axis is an effect in jax's books, and none here.
+  """
+  return any(type(e).__name__ != "NamedAxisEffect" for e in eqn.effects)

@@ -47,15 +47,19 @@ def dot(eqn: Any) -> Contraction:
 def conv(eqn: Any) -> Contraction:
   """`conv_general_dilated`.
 
-  MACs = batch_out * c_out * (c_in / groups) * prod over spatial axes of the
-  number of pairs (output position o, kernel tap k). Padding positions are
-  work. With `lhs_dilation` l (transposed convolutions) a pair counts only if
+  MACs = batch_out * c_out * (c_in / groups) * prod over spatial axes of
+  min(pairs, inputs * taps), where `pairs` are the (output position o, kernel
+  tap k) that do not fall on a zero inserted by `lhs_dilation` l: position
 
-    (o * stride + k * rhs_dilation - padding_low) mod l == 0,
+    p = o * stride + k * rhs_dilation - padding_low
 
-  that is, if the tap does not meet one of the zeros inserted between inputs.
-  Without it every pair counts, which is `out_h * out_w * kh * kw`. The input
-  gradient of a strided convolution then costs what its forward pass costs.
+  falls on one if it lies between two inputs, 0 <= p <= (inputs - 1) * l, and
+  l does not divide it. Padding is work: without dilation every pair counts,
+  which is `out_h * out_w * kh * kw`. But an input meets every tap once at
+  most, and pairs beyond that bound are not counted; it is reached where
+  outputs outnumber inputs. A transposed convolution, SAME or VALID, therefore
+  costs inputs * taps, and the input gradient of a convolution what its forward
+  pass costs.
   """
   params = eqn.params
   numbers = params["dimension_numbers"]
@@ -65,6 +69,7 @@ def conv(eqn: Any) -> Contraction:
   pairs = 1
   for i, d in enumerate(numbers.out_spec[2:]):
     pairs *= _pairs(
+      left[numbers.lhs_spec[2 + i]],
       out[d],
       right[numbers.rhs_spec[2 + i]],
       params["window_strides"][i],
@@ -88,12 +93,16 @@ def conv(eqn: Any) -> Contraction:
   )
 
 
-def _pairs(out, taps, stride, dilation, low, lhs_dilation) -> int:
+def _pairs(inputs, out, taps, stride, dilation, low, lhs_dilation) -> int:
+  """Pairs along one spatial axis, as `conv` defines them."""
+  bound = inputs * taps
   if lhs_dilation == 1:
-    return out * taps
+    return min(out * taps, bound)
   o = np.arange(out)[:, None] * stride
-  k = np.arange(taps)[None] * dilation
-  return int(np.count_nonzero((o + k - low) % lhs_dilation == 0))
+  p = o + np.arange(taps)[None] * dilation - low
+  inside = (p >= 0) & (p <= (inputs - 1) * lhs_dilation)
+  inserted = inside & (p % lhs_dilation != 0)
+  return min(int(np.count_nonzero(~inserted)), bound)
 
 
 def zero_padded(eqn: Any) -> bool:

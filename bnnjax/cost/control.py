@@ -7,9 +7,15 @@ from jax.extend.core import Literal
 
 from bnnjax.cost import _private_params as private
 from bnnjax.cost import recurrence
+from bnnjax.cost.live import Mask
 from bnnjax.cost.values import Dims, Value, join, plain, replace
 
 _ROUNDS = 12  # a carry can only lose knowledge; a handful of rounds is enough
+
+_UNKNOWN_TRIPS = (
+  "while loop: unknown trip count, its body is counted once. Use `lax.scan` or"
+  " `fori_loop` with static bounds."
+)
 
 
 def _unstacked(v: Value, length: int) -> Value:
@@ -47,19 +53,26 @@ def _fixpoint(
   rest: list[Value],
   scope: str,
   kind: str,
+  wanted: Sequence[bool],
 ) -> tuple[list[Value], list[Value], Any]:
   """Walks a loop body until the carry repeats itself.
+
+  Of the results `wanted` is read; a carry that nothing reads stays as it is.
 
   Returns:
     The carry that holds at every step, all results of the last walk (which is
     the one that stays written), and its peak.
   """
-  carry = [replace(v, affine=None) for v in carry]
+  # What a carry was made of holds before the first step only.
+  carry = [replace(v, affine=None, made=None) for v in carry]
   for _ in range(_ROUNDS):
     mark = walker.mark()
-    outs, peak = walker.walk(body, fixed + carry + rest, scope)
+    outs, peak = walker.walk(body, fixed + carry + rest, scope, wanted)
     where = f"it changes in the carry of a {kind}"
-    after = [_settle(a, b, where) for a, b in zip(carry, outs[: len(carry)])]
+    after = [
+      _settle(a, b, where) if read else a
+      for a, b, read in zip(carry, outs, wanted)
+    ]
     if after == carry:
       return carry, outs, peak
     walker.cut(mark)
@@ -70,7 +83,7 @@ def _fixpoint(
       len(fixed) : len(fixed) + len(carry)
     ]
   ]
-  outs, peak = walker.walk(body, fixed + carry + rest, scope)
+  outs, peak = walker.walk(body, fixed + carry + rest, scope, wanted)
   walker.warn(
     scope, f"{kind}: the tags of its carry did not settle and were dropped."
   )
@@ -82,9 +95,12 @@ def _settle(a: Value, b: Value, where: str) -> Value:
   return join(a, replace(b, affine=None), where)
 
 
-def scan(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
+def scan(
+  walker: Any, eqn: Any, ins: list[Value], scope: str, wanted: Mask
+) -> Any:
   """The body, `length` times."""
   s = private.scan(eqn)
+  read = walker.plan.scan_carry(eqn, wanted) + wanted[s.carry :]
   fixed, carry = ins[: s.consts], ins[s.consts : s.consts + s.carry]
   xs = [_unstacked(v, s.length) for v in ins[s.consts + s.carry :]]
   if recurrence.is_foreign(s, xs, scope):
@@ -92,7 +108,7 @@ def scan(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
   outer, walker.times = walker.times, walker.times * s.length
   try:
     carry, outs, peak = _fixpoint(
-      walker, s.body, fixed, carry, xs, scope, "scan"
+      walker, s.body, fixed, carry, xs, scope, "scan", read
     )
   finally:
     walker.times = outer
@@ -100,8 +116,11 @@ def scan(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
   return carry + ys, peak
 
 
-def while_(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
+def while_(
+  walker: Any, eqn: Any, ins: list[Value], scope: str, wanted: Mask
+) -> Any:
   """The body as often as its counter says; once, with a warning, if unknown."""
+  read = walker.plan.while_carry(eqn, wanted)
   w = private.while_(eqn)
   cond_fixed = ins[: w.cond_consts]
   fixed = ins[w.cond_consts : w.cond_consts + w.body_consts]
@@ -112,18 +131,16 @@ def while_(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
   walker.times = outer * (1 if trips is None else trips)
   try:
     carry, _, peak = _fixpoint(
-      walker, w.body, fixed, carry, [], scope, "while loop"
+      walker, w.body, fixed, carry, [], scope, "while loop", read
     )
     walker.times += outer if trips is not None else 0  # the last test
     walker.walk(w.cond, cond_fixed + carry, scope)
   finally:
     walker.times = outer
   if trips is None and len(walker.rows) > mark[0]:
-    walker.warn(
-      scope,
-      "while loop: unknown trip count, its body is counted once. Use"
-      " `lax.scan` or `fori_loop` with static bounds.",
-    )
+    walker.warn(scope, _UNKNOWN_TRIPS)
+  elif trips is None and len(walker.work) > mark[2]:
+    walker.notes.append((scope, _UNKNOWN_TRIPS))
   return carry, peak
 
 
@@ -184,13 +201,15 @@ def _step(body: Any, consts: int, index: int) -> float | None:
   return None
 
 
-def cond(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
+def cond(
+  walker: Any, eqn: Any, ins: list[Value], scope: str, wanted: Mask
+) -> Any:
   """The costliest branch (by ACE, then MACs); results as of any branch."""
   best, best_cost, outs, peaks = None, None, None, [(0, 0)]
   costs = []
   for branch in private.branches(eqn):
     mark = walker.mark()
-    results, peak = walker.walk(branch, ins[1:], scope)
+    results, peak = walker.walk(branch, ins[1:], scope, wanted)
     rows = walker.rows[mark[0] :]
     work = walker.work[mark[2] :]
     cost = (
@@ -211,13 +230,15 @@ def cond(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
       ]
     )
   walker.restore(best)
-  if len({c[0] for c in costs}) > 1:
+  if len(set(costs)) > 1:
     text = f"cond: the costliest of {len(costs)} branches is counted."
     walker.notes.append((scope, text))
   return outs, tuple(max(p[k] for p in peaks) for k in (0, 1))
 
 
-def shard_map(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
+def shard_map(
+  walker: Any, eqn: Any, ins: list[Value], scope: str, wanted: Mask
+) -> Any:
   """The body on every device: local shapes, times the number of devices."""
   inner = private.opened(eqn.params["jaxpr"])[0]
   local = []
@@ -228,7 +249,7 @@ def shard_map(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
   times = walker.times
   walker.times = times * private.devices(eqn)
   try:
-    return walker.walk(eqn.params["jaxpr"], local, scope)
+    return walker.walk(eqn.params["jaxpr"], local, scope, wanted)
   finally:
     walker.times = times
 
@@ -240,7 +261,7 @@ def _size(v: Any) -> int:
   return size
 
 
-Handler = Callable[[Any, Any, Sequence[Value], str], Any]
+Handler = Callable[[Any, Any, Sequence[Value], str, Mask], Any]
 HANDLERS: dict[str, Handler] = {
   "scan": scan,
   "while": while_,

@@ -55,7 +55,7 @@ def count(
     inputs.append(
       plain(v.aval.shape, static=static, lineage=lineage, number=number)
     )
-  _, peak = walker.walk(traced.jaxpr, inputs, "", top=True)
+  _, peak = walker.walk(traced.jaxpr, inputs, "", owned=[True] * len(inputs))
   notes = _gathered([*traced.notes, *walker.notes])
   if traced.captured:
     notes.append(
@@ -77,7 +77,7 @@ def count(
     parameters=storage.parameters(traced.stored, walker.uses),
     work=tuple(walker.work),
     activation_bits=peak,
-    warnings=_gathered(walker.warnings),
+    warnings=[*traced.warnings, *_gathered(walker.warnings)],
     notes=notes,
   )
 

@@ -164,7 +164,7 @@ class Inputs:
     self.stored: list[Stored] = []
     self.kinds: list[int | bool] = []
     self.notes: list[tuple[str, str]] = []
-    names = _argument_names(fn, len(args))
+    names = argument_names(fn, len(args))
     wanted = (params,) if isinstance(params, int) else tuple(params)
     for i in wanted:
       if not isinstance(i, int) or not 0 <= i < len(args):
@@ -229,7 +229,9 @@ class Inputs:
     return lambda xs: like({name: p(xs) for name, p in parts.items()})
 
   def owner(self, fn: Any) -> Callable:
-    """A pytree with methods: its arrays are parameters."""
+    """A module, or a pytree with methods: its arrays are parameters."""
+    if is_module(fn):
+      return self.module(fn, "")
     return self._tree(fn, "", PARAMETER)
 
   def _leaf(self, leaf: Any, kind: "Stored | bool") -> Callable:
@@ -275,7 +277,7 @@ def _is_linen(x: Any) -> bool:
   return isinstance(x, kinds) and isinstance(x.get("params"), Mapping)
 
 
-def _argument_names(fn: Callable, n: int) -> list[str]:
+def argument_names(fn: Callable, n: int) -> list[str]:
   try:
     names = list(inspect.signature(fn).parameters)
   except (TypeError, ValueError):

@@ -1,7 +1,7 @@
 """Reading equations: their sub-programs and named scopes."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from bnnjax.cost._private_params import opened
@@ -16,11 +16,30 @@ _HEAVY = (
   " ragged_dot_general ragged_dot scaled_matmul_wrapper tridiagonal_solve"
   " schur hessenberg geqrf geqp3 ormqr symmetric_product"
   " dot_product_attention_fwd_wrapper dot_product_attention_bwd_wrapper"
+  " dot_product_attention_fp8_fwd_wrapper dot_product_attention_fp8_bwd_wrapper"
+  " custom_linear_solve linear_solve tridiagonal scaled_dot scaled_matmul"
+  " cholesky_update"
 )
 HEAVY = frozenset(_HEAVY.split())
-HIDDEN = frozenset(
-  ("pure_callback", "io_callback", "ffi_call", "call_exported")
+_HIDDEN = (
+  "pure_callback io_callback ffi_call call_exported pallas_call core_call"
+  " custom_partitioning tpu_custom_call triton_kernel_call mosaic_gpu_p"
 )
+HIDDEN = frozenset(_HIDDEN.split())
+# Neither arithmetic of floats nor code: indices, random bits, communication.
+_QUIET = (
+  "iota scatter top_k approx_top_k bitcast_convert_type reduce_xor"
+  " dynamic_update_slice random_seed random_wrap random_unwrap random_bits"
+  " random_split random_fold_in random_clone threefry2x32 rng_bit_generator"
+  " rng_uniform axis_index psum psum2 psum_invariant psum_scatter pmax pmin"
+  " all_to_all ragged_all_to_all reduce_scatter create_token after_all"
+  " debug_callback debug_print empty empty2 eq_to lt_to le_to full zeros_like"
+  " platform_index dce_sink clz split unstack concatenate stack pad select_n"
+  " optimization_barrier device_put expand_dims mulhi"
+  " broadcast_to dimension_size inspect_sharding iota_2x32_shape"
+)
+QUIET = frozenset(_QUIET.split())
+_MACS = frozenset(("dot_general", "conv_general_dilated")) | HEAVY | HIDDEN
 
 
 def body(eqn: Any) -> Any:
@@ -46,12 +65,25 @@ def inner(eqn: Any) -> Iterator[Any]:
 
 
 def contracts(jaxpr: Any) -> bool:
-  """Whether a dot or convolution occurs anywhere inside."""
+  """Whether anything inside multiplies and accumulates, or cannot be seen."""
   return any(
-    e.primitive.name in ("dot_general", "conv_general_dilated")
-    or any(contracts(j) for j in inner(e))
+    e.primitive.name in _MACS or any(contracts(j) for j in inner(e))
     for e in jaxpr.eqns
   )
+
+
+def unseen(eqn: Any, known: Container[str]) -> str:
+  """What to say of a primitive without a rule; "" if it is no work."""
+  name = eqn.primitive.name
+  if name in HEAVY:
+    return f"`{name}` multiplies, but its work is not counted."
+  if name in HIDDEN:
+    return f"`{name}` runs code that cannot be counted."
+  if any(contracts(j) for j in inner(eqn)):
+    return f"`{name}` holds dot products or convolutions that are not counted."
+  if name in QUIET or name in known:
+    return ""
+  return f"`{name}` is unknown: whatever it computes is not counted."
 
 
 def scope_of(eqn: Any) -> str:

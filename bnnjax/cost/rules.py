@@ -7,18 +7,19 @@ them makes a real tensor: the tag is lost, and the value remembers where.
 """
 
 import itertools
-import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import jax.numpy as jnp
 
 from bnnjax.core.bits import BitTag
-from bnnjax.cost import axes
 from bnnjax.cost.rows import Site
 from bnnjax.cost.values import (
   Value,
+  Words,
   bits_text,
+  dtype_bits,
   everywhere,
   lineages,
   merged,
@@ -36,6 +37,7 @@ _FOLD = {
   "max": max,
   "min": min,
 }
+_LINEAR = frozenset(("add", "add_any", "sub", "mul", "div", "neg"))
 
 
 def drop(v: Value, where: str) -> Value:
@@ -72,7 +74,7 @@ def _multiply_tags(a: BitTag, b: BitTag) -> BitTag:
   return BitTag(bits, alphabet, a.density * b.density, min(groups, default=0))
 
 
-def _both(a: Value, b: Value, base: Value, **fields: Any) -> Value:
+def both_of(a: Value, b: Value, base: Value, **fields: Any) -> Value:
   """Fields shared by the sum and the product of two low-bit values."""
   roles = {v.role for v in (a, b) if v.role}
   return replace(
@@ -88,7 +90,7 @@ def _both(a: Value, b: Value, base: Value, **fields: Any) -> Value:
   )
 
 
-def _carry(t: Value, base: Value, **fields: Any) -> Value:
+def carried(t: Value, base: Value, **fields: Any) -> Value:
   """`t` after an operation that keeps its bits, with `fields` changed."""
   kept = dict(
     terms=t.terms,
@@ -109,20 +111,20 @@ def _scale(t: Value, u: Value, base: Value, shape, inverse: bool) -> Value:
   """A low-bit value times (or over) an untagged operand."""
   if _is_real(u, shape):
     return replace(
-      drop(t, "multiplied by a real tensor of its shape"), **_ancestry(base)
+      drop(t, "multiplied by a real tensor of its shape"), **ancestry(base)
     )
   c = u.const
   if c is not None and (c != 0 or not inverse):
     c = 1 / c if inverse else c
     values = t.values and tuple(sorted({v * c for v in t.values}))
     scaled = t.scaled or abs(c) != 1
-    return _carry(t, base, values=values, scaled=scaled)
-  return _carry(
+    return carried(t, base, values=values, scaled=scaled)
+  return carried(
     t, base, factor=union(t.factor, u.vary), scaled=True, relative=True
   )
 
 
-def _ancestry(base: Value) -> dict[str, Any]:
+def ancestry(base: Value) -> dict[str, Any]:
   return {"vary": base.vary, "static": base.static, "lineage": base.lineage}
 
 
@@ -130,16 +132,16 @@ def _shift(t: Value, u: Value, base: Value, shape, signs) -> Value:
   """`signs[0] * t + signs[1] * u` for an untagged `u`."""
   if _is_real(u, shape):
     return replace(
-      drop(t, "added to a real tensor of its shape"), **_ancestry(base)
+      drop(t, "added to a real tensor of its shape"), **ancestry(base)
     )
   if u.const == 0 and signs[0] == 1:
-    return _carry(t, base)
+    return carried(t, base)
   values = None
   if t.values and u.const is not None and not t.relative:
     values = tuple(
       sorted({signs[0] * v + signs[1] * u.const for v in t.values})
     )
-  return _carry(
+  return carried(
     t, base, shift=union(t.shift, u.vary), shifted=True, values=values
   )
 
@@ -148,24 +150,38 @@ def _product(name: str, a: Value, b: Value, base: Value, shape) -> Value:
   if a.terms and b.terms and name == "mul":
     if a.shifted or b.shifted:
       return replace(
-        drop(a, "product of shifted low-bit values"), **_ancestry(base)
+        drop(a, "product of shifted low-bit values"), **ancestry(base)
       )
     pairs = itertools.product(a.terms, b.terms)
-    return _both(a, b, base, terms=tuple(_multiply_tags(*p) for p in pairs))
+    return both_of(a, b, base, terms=tuple(_multiply_tags(*p) for p in pairs))
   if a.terms and not b.terms:
     return _scale(a, b, base, shape, inverse=name == "div")
   if b.terms and name == "mul":
     return _scale(b, a, base, shape, inverse=False)
-  return replace(drop(b, "used as a divisor"), **_ancestry(base))
+  return replace(drop(b, "used as a divisor"), **ancestry(base))
 
 
 def _sum(name: str, a: Value, b: Value, base: Value, shape) -> Value:
   sign = -1 if name == "sub" else 1
   if a.terms and b.terms:
-    return _both(a, b, base, terms=a.terms + b.terms)
+    return both_of(a, b, base, terms=a.terms + b.terms)
   if a.terms:
     return _shift(a, b, base, shape, (1, sign))
   return _shift(b, a, base, shape, (sign, 1))
+
+
+def _still_lost(name: str, ins: Sequence[Value]) -> str:
+  """How a tag was lost, as long as that may have been a mistake.
+
+  A value that lost its tag and then meets other data, or is bent by a function,
+  is the real tensor of a layer that is float by design (a residual stream that
+  begins with binary embeddings): nothing is missing there.
+  """
+  lost = next((v.lost for v in ins if v.lost), "")
+  data = [v for v in ins if not v.static]
+  if name not in _LINEAR or (len(data) > 1 and any(v.lost for v in data)):
+    return ""
+  return lost
 
 
 def elementwise(name: str, ins: Sequence[Value], shape) -> Value:
@@ -173,7 +189,7 @@ def elementwise(name: str, ins: Sequence[Value], shape) -> Value:
   base = Value(
     vary=union(*(v.vary for v in ins)) if ins else everywhere(shape),
     static=all(v.static for v in ins),
-    lost=next((v.lost for v in ins if v.lost), ""),
+    lost=_still_lost(name, ins),
   )
   if base.static and ins:
     base = replace(base, lineage=lineages(*ins))
@@ -187,96 +203,21 @@ def elementwise(name: str, ins: Sequence[Value], shape) -> Value:
     return _sum(name, *ins, base, shape)
   if name == "neg":
     values = ins[0].values and tuple(sorted(-v for v in ins[0].values))
-    return _carry(ins[0], base, values=values)
+    return carried(ins[0], base, values=values)
   if name in ("max", "min") and ins[0].terms == ins[1].terms:
-    return _both(*ins, base, terms=ins[0].terms)
+    return both_of(*ins, base, terms=ins[0].terms)
   if name == "square" and len(ins[0].terms) == 1 and not ins[0].shifted:
     terms = (_multiply_tags(ins[0].terms[0], ins[0].terms[0]),)
-    return _carry(ins[0], base, terms=terms, values=None)
+    return carried(ins[0], base, terms=terms, values=None)
   first = next(v for v in ins if v.terms)
-  return replace(drop(first, f"`{name}`"), **_ancestry(base))
+  return replace(drop(first, f"`{name}`"), **ancestry(base))
 
 
-def select(ins: Sequence[Value], shape) -> Value:
-  """`select_n`: keeps a tag that all cases carry."""
-  which, *cases = ins
-  base = Value(
-    vary=union(*(v.vary for v in ins)),
-    static=all(v.static for v in ins),
-    lost=next((v.lost for v in cases if v.lost), ""),
-    lineage=lineages(*ins) if all(v.static for v in ins) else (),
-    const=cases[0].const if len({v.const for v in cases}) == 1 else None,
-  )
-  return _merge(cases, base, which.vary, "chosen beside an untagged value")
-
-
-def _merge(cases, base: Value, apart, why: str) -> Value:
-  """Cases laid side by side; where they differ in scale, it varies `apart`."""
-  tagged = [v for v in cases if v.terms]
-  if not tagged:
-    return base
-  if len({v.terms for v in cases}) > 1:
-    return replace(drop(tagged[0], why), **_ancestry(base))
-  first = cases[0]
-  for v in cases[1:]:
-    first = _both(first, v, base, terms=v.terms)
-  values = [v.values for v in cases]
-  known = all(values) and not any(v.relative and v.shifted for v in cases)
-  return replace(
-    _carry(first, base),
-    factor=union(first.factor, apart) if first.scaled else first.factor,
-    shift=union(first.shift, apart) if first.shifted else first.shift,
-    values=tuple(sorted({x for v in values for x in v})) if known else None,
-    relative=any(v.relative for v in cases),
-  )
-
-
-def concatenate(eqn: Any, ins: Sequence[Value]) -> Value:
-  """`concatenate` and `stack`: keeps a tag that all parts carry."""
-  d = eqn.params.get("dimension", eqn.params.get("axis"))
-  if eqn.primitive.name == "stack":
-    ins = [v.moved(axes.inserted(d)) for v in ins]
-    run = 1
-  else:
-    run = math.gcd(*(v.aval.shape[d] for v in eqn.invars))
-  shape = eqn.outvars[0].aval.shape
-  along = {d: run} if shape[d] != 1 and len(ins) > 1 else {}
-  static = all(v.static for v in ins)
-  base = Value(
-    vary=union(*(v.vary for v in ins), {d: 1} if shape[d] != 1 else {}),
-    static=static,
-    lost=next((v.lost for v in ins if v.lost), ""),
-    lineage=lineages(*ins) if static else (),
-  )
-  return _merge(ins, base, along, "concatenated with another width")
-
-
-def pad(eqn: Any, ins: Sequence[Value]) -> Value:
-  """Padding with zero keeps the bits, and is noted where 0 is no symbol."""
-  v, filler = ins
-  shape = eqn.outvars[0].aval.shape
-  grows = any(
-    lo > 0 or hi > 0 or mid for lo, hi, mid in eqn.params["padding_config"]
-  )
-  old = eqn.invars[0].aval.shape
-  v = v.moved(axes.resized(old, shape))
-  if not grows:
-    return v
-  out = replace(
-    v, vary=everywhere(shape), const=None, static=v.static and filler.static
-  )
-  if not v.terms:
-    return out
-  if filler.const is None:
-    return drop(out, "padded with an unknown value")
-  missing = v.values is not None and filler.const not in v.values
-  if filler.const != 0 and missing:
-    return drop(out, f"padded with {filler.const:g}")
-  return replace(out, padded=v.padded or missing)
-
-
-def tagged(v: Value, terms: tuple[BitTag, ...], role: str | None) -> Value:
+def tagged(eqn: Any, v: Value) -> Value:
   """The value behind the tag primitive."""
+  terms, role = eqn.params["terms"], eqn.params["role"]
+  if terms[0].length:
+    return packed(v, terms[0].length, dtype_bits(eqn.invars[0].aval.dtype))
   values = terms[0].alphabet if len(terms) == 1 else None
   if len(terms) == 1 and values is None and terms[0].bits == 1:
     # The 1-bit grid of this field is {-1,+1}; {0,1} has to be declared.
@@ -297,6 +238,12 @@ def tagged(v: Value, terms: tuple[BitTag, ...], role: str | None) -> Value:
     lineage=v.lineage if v.static else (),
     sites=(site,),
   )
+
+
+def packed(v: Value, length: int, width: int) -> Value:
+  """Words of `width` bits whose rows hold `length` values each."""
+  fill = Fraction(length, -(-length // width) * width)
+  return replace(v, words=Words(fill=fill))
 
 
 def unknown(aval: Any, name: str, ins: Sequence[Value]) -> Value:

@@ -6,7 +6,15 @@ from typing import Any
 
 import jax
 
-from bnnjax.cost.inputs import Inputs, Stored, is_array, is_foreign, is_module
+from bnnjax.cost import results
+from bnnjax.cost.inputs import (
+  Inputs,
+  Stored,
+  argument_names,
+  is_array,
+  is_foreign,
+  is_module,
+)
 from bnnjax.cost.values import dtype_bits
 
 
@@ -22,6 +30,7 @@ class Traced:
       fixed state, `False` for data.
     captured: bytes of arrays that the function closes over.
     notes: how arguments were read.
+    warnings: results that cannot be seen, so that their work seems dead.
   """
 
   name: str
@@ -30,6 +39,7 @@ class Traced:
   inputs: tuple[int | bool, ...]
   captured: int
   notes: tuple[tuple[str, str], ...] = ()
+  warnings: tuple[str, ...] = ()
 
 
 def name_of(fn: Any) -> str:
@@ -52,20 +62,18 @@ def trace(fn: Any, args: tuple, kwargs: dict, params: Any) -> Traced:
     )
   name = name_of(fn)
   owner = getattr(fn, "__self__", fn)
+  mine = is_module(owner) or is_foreign(owner) or _is_method_of_a_pytree(fn)
+  named = dict(zip(argument_names(fn, len(args)), args)) | kwargs
+  results.refuse_symbols(name, {"self": owner} | named if mine else named)
   inputs = Inputs(fn, args, kwargs, params)
-  if is_module(owner):
-    rebuild = inputs.module(owner, "")
-  elif is_foreign(owner) or _is_method_of_a_pytree(fn):
-    rebuild = inputs.owner(owner)
-  else:
-    rebuild = None
+  rebuild = inputs.owner(owner) if mine else None
   method = type(fn).__call__ if owner is fn else getattr(fn, "__func__", None)
+  unseen: list[str] = []
 
   def flat(*xs):
-    if rebuild is None:
-      return _arrays(inputs.call(fn, xs))
-    module = rebuild(xs)
-    return _arrays(inputs.call(lambda *a, **k: method(module, *a, **k), xs))
+    called = results.noted(method, rebuild(xs)) if mine else results.noted(fn)
+    out, given = inputs.call(called, xs)
+    return results.arrays(out, given, xs, unseen)
 
   try:
     jaxpr = jax.make_jaxpr(flat)(*inputs.traced)
@@ -77,8 +85,15 @@ def trace(fn: Any, args: tuple, kwargs: dict, params: Any) -> Traced:
     if getattr(x, "ndim", 0) >= 2
   )
   kinds = tuple(True if k == -1 else k for k in inputs.kinds)
+  warnings = tuple(map(results.warning, dict.fromkeys(unseen)))
   return Traced(
-    name, jaxpr, tuple(inputs.stored), kinds, captured, tuple(inputs.notes)
+    name,
+    jaxpr,
+    tuple(inputs.stored),
+    kinds,
+    captured,
+    tuple(inputs.notes),
+    warnings,
   )
 
 
@@ -86,11 +101,6 @@ def _is_method_of_a_pytree(fn: Any) -> bool:
   owner = getattr(fn, "__self__", None)
   is_method = hasattr(fn, "__func__") and owner is not None
   return is_method and not jax.tree_util.all_leaves([owner])
-
-
-def _arrays(out: Any) -> list[Any]:
-  """Results that a jaxpr can return (a module or a string cannot)."""
-  return [x for x in jax.tree.leaves(out) if isinstance(x, jax.Array)]
 
 
 def _shape_text(x: Any) -> str:

@@ -8,6 +8,7 @@ what tells a group-wise scale (repeated `group` times) from a real tensor.
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,6 +18,28 @@ from bnnjax.core.bits import BitTag
 from bnnjax.cost.rows import Site
 
 Dims = dict[int, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Words:
+  """Integers that are rows of bits.
+
+  Attributes:
+    bits: bits of a word, where a narrower word was widened; 0: its dtype's.
+    fill: share of them that are data, from `tag(words, 1, length=K)`; `None`
+      where nobody said.
+    product: every bit is a product of a bit of one array and one of another.
+    kernels: `((parameter, elements), ...)` among the factors.
+    row: the row of the report, once the products were counted.
+    summed: how many products `row` sums into one output so far.
+  """
+
+  bits: int = 0
+  fill: Fraction | None = None
+  product: bool = False
+  kernels: tuple[tuple[int, int], ...] = ()
+  row: Any = dataclasses.field(default=None, compare=False)
+  summed: Fraction = Fraction(0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +67,8 @@ class Value:
       it is `number`.
     sites: of the tags it carries, to tell two bases of one parameter from one
       that is used twice, and the bits of a weight from those of its mask.
+    words: what is known of its bits, if it is an integer that holds a row.
+    made: the array, or the equation and its operands, of a constant.
   """
 
   vary: Dims
@@ -64,6 +89,8 @@ class Value:
   number: int = 0
   root: int = 0
   sites: tuple[Site, ...] = ()
+  words: Words | None = None
+  made: Any = dataclasses.field(default=None, compare=False, repr=False)
 
   def moved(self, dims: Callable[[Dims], Dims]) -> "Value":
     """The value after a change of axes."""
@@ -97,7 +124,7 @@ def constant(x: Any) -> Value:
     number = np.asarray(x).reshape(()).item()
     number = None if isinstance(number, complex) else float(number)
   key = ("constant", shape, number if number is not None else id(x))
-  return plain(shape, static=True, const=number, number=hash(key))
+  return plain(shape, static=True, const=number, number=hash(key), made=x)
 
 
 def union(*dims: Dims) -> Dims:
@@ -138,6 +165,7 @@ def join(a: Value, b: Value, where: str) -> Value:
     static=a.static and b.static,
     lineage=lineages(a, b),
     const=a.const if a.const == b.const else None,
+    words=joined_words(a.words, b.words),
   )
   if not same:
     return out
@@ -153,6 +181,19 @@ def join(a: Value, b: Value, where: str) -> Value:
     relative=a.relative or b.relative,
     padded=a.padded or b.padded,
     sites=merged(a.sites, b.sites),
+  )
+
+
+def joined_words(a: Words | None, b: Words | None) -> Words | None:
+  """Words that are either `a` or `b`, or lie side by side."""
+  if a is None or b is None or a == b:
+    # An untouched array (zeros before the first step) is words as well.
+    return a or b
+  return Words(
+    bits=max(a.bits, b.bits) if a.bits and b.bits else 0,
+    fill=a.fill if a.fill == b.fill else None,
+    product=a.product or b.product,
+    kernels=merged(a.kernels, b.kernels),
   )
 
 

@@ -15,15 +15,21 @@ from bnnjax.core.bits import tag_p
 from bnnjax.core.counted import counted_p
 from bnnjax.cost import (
   axes,
+  constants,
   contract,
   control,
+  joining,
+  moves,
   program,
   recurrence,
   rules,
+  selection,
   storage,
+  words,
   work,
 )
 from bnnjax.cost._private_params import opened
+from bnnjax.cost.live import Mask, Planner
 from bnnjax.cost.memory import Liveness
 from bnnjax.cost.rows import Row, Use
 from bnnjax.cost.values import Value, constant, plain, replace
@@ -53,6 +59,7 @@ class Walker:
     self.warnings: list[tuple[str, str]] = []  # (place, text)
     self.notes: list[tuple[str, str]] = []
     self.times = 1
+    self.plan = Planner()
 
   def _lists(self) -> tuple[list, ...]:
     return self.rows, self.uses, self.work, self.warnings, self.notes
@@ -75,115 +82,131 @@ class Walker:
       items.extend(more)
 
   def walk(
-    self, jaxpr: Any, ins: Sequence[Value], scope: str, top: bool = False
+    self,
+    jaxpr: Any,
+    ins: Sequence[Value],
+    scope: str,
+    wanted: Sequence[bool] | None = None,
+    owned: Sequence[bool] = (),
   ) -> tuple[list[Value], tuple[int, int]]:
-    """Interprets one (possibly closed) jaxpr.
+    """Interprets one (possibly closed) jaxpr, dead code left out.
+
+    Args:
+      jaxpr: what runs.
+      ins: the values of its inputs.
+      scope: path of the named scopes around it.
+      wanted: which of its results are read; `None`: all.
+      owned: which of its inputs die inside; the caller keeps the others.
 
     Returns:
-      The values of its results, and the peak of live bits inside it beyond
-      its inputs: `(at the widths of the dtypes, at deployed widths)`.
+      The values of its results (a plain one for those that nobody reads), and
+      the peak of live bits inside it beyond its inputs: `(at the widths of the
+      dtypes, at deployed widths)`.
     """
     jaxpr, consts = opened(jaxpr)
+    wanted = (True,) * len(jaxpr.outvars) if wanted is None else tuple(wanted)
+    plan = self.plan(jaxpr, wanted)
     env: dict[Any, Value] = {}
     for v, x in zip(jaxpr.constvars, consts):
       env[v] = constant(x)
     for v in jaxpr.constvars[len(consts) :]:
       env[v] = plain(v.aval.shape)
     env.update(zip(jaxpr.invars, ins))
-    live = Liveness(jaxpr, env, top)
+    held = [v for v, mine in zip(jaxpr.invars, owned) if mine]
+    live = Liveness(plan, env, [v for v in held if v in plan.invars])
 
     def read(v: Any) -> Value:
-      return constant(v.val) if isinstance(v, Literal) else env[v]
+      if isinstance(v, Literal):
+        return constant(v.val)
+      # Dead code made no value, and a call may still name it as an operand.
+      return env[v] if v in env else plain(getattr(v.aval, "shape", ()))
 
-    for eqn in jaxpr.eqns:
+    for eqn, needed in zip(plan.eqns, plan.wanted):
       inside = (0, 0)
       here = program.join_scopes(scope, program.scope_of(eqn))
       ins = [read(v) for v in eqn.invars]
-      outs = self._equation(eqn, ins, here)
+      outs = self._equation(eqn, ins, here, needed, live.dying())
       if isinstance(outs, tuple):
         outs, inside = outs
+      elif len(outs) == 1:
+        outs = [replace(outs[0], made=constants.made(eqn, ins))]
       if any(v.static and not v.number for v in outs):
         outs = program.numbered(eqn, ins, outs)
       env.update(zip(eqn.outvars, outs))
       live.step(eqn, env, inside)
     return [read(v) for v in jaxpr.outvars], live.peak
 
-  def _equation(self, eqn: Any, ins: list[Value], scope: str) -> Any:
+  def _equation(
+    self,
+    eqn: Any,
+    ins: list[Value],
+    scope: str,
+    wanted: Mask,
+    dying: dict[Any, tuple[int, int]],
+  ) -> Any:
     """Results of one equation, with the peak inside it where it has one."""
     name = eqn.primitive.name
-    shape = getattr(eqn.outvars[0].aval, "shape", ()) if eqn.outvars else ()
     if eqn.primitive is tag_p:
-      return [rules.tagged(ins[0], eqn.params["terms"], eqn.params["role"])]
+      return [rules.tagged(eqn, ins[0])]
     if eqn.primitive is counted_p:
       return recurrence.declared(self, eqn, ins, scope)
     if name in ("dot_general", "conv_general_dilated"):
       return self._contraction(eqn, ins, scope)
     if name in control.HANDLERS:
-      return control.HANDLERS[name](self, eqn, ins, scope)
+      return control.HANDLERS[name](self, eqn, ins, scope, wanted)
     body = program.body(eqn)
     if body is not None:
-      return self.walk(body, ins, scope)
+      return self._call(body, eqn, ins, scope, wanted, dying)
+    return self._plain_equation(eqn, ins, scope)
+
+  def _call(self, body, eqn, ins, scope, wanted, dying) -> Any:
+    """A call of a sub-program, into which the dying operands are given."""
+    reads = self.plan(body, wanted).reads
+    owned, freed = [], [0, 0]
+    for v, is_read in zip(eqn.invars, reads):
+      mine = is_read and not isinstance(v, Literal) and v in dying
+      owned.append(mine)
+      for k, bits in enumerate(dying.pop(v) if mine else ()):
+        freed[k] += bits
+    outs, peak = self.walk(body, ins, scope, wanted, owned)
+    return outs, tuple(p - f for p, f in zip(peak, freed))
+
+  def _plain_equation(self, eqn: Any, ins: list[Value], scope: str) -> Any:
+    """Results of an equation without a sub-program and without MACs."""
+    name = eqn.primitive.name
+    shape = getattr(eqn.outvars[0].aval, "shape", ()) if eqn.outvars else ()
     self.work.extend(work.count(eqn, ins, scope, self.times))
     if name in axes.KEEP:
-      return [self._moved(eqn, ins, scope, name)]
+      return [moves.moved(self, eqn, ins)]
     if name in ("split", "unstack"):
-      return [self._part(eqn, ins[0], v.aval.shape) for v in eqn.outvars]
+      return [moves.part(eqn, ins[0], v.aval.shape) for v in eqn.outvars]
     if name in ("optimization_barrier", "device_put"):
       return ins
     if name == "select_n":
-      return [rules.select(ins, shape)]
+      return [joining.select(ins, shape)]
     if name in ("concatenate", "stack"):
-      return [rules.concatenate(eqn, ins)]
+      return [joining.concatenate(eqn, ins)]
     if name == "pad":
-      return [rules.pad(eqn, ins)]
+      return [joining.pad(eqn, ins)]
+    if name == "population_count":
+      return [words.population_count(self, eqn, ins[0], scope)]
+    if name in words.BITWISE and words.is_words(eqn.outvars[0]):
+      return [words.bitwise(eqn, ins)]
     if name in work.ELEMENTWISE:
       out = rules.elementwise(name, ins, shape)
       return [work.mark_affine(name, ins, out, scope)]
     if name == "dynamic_update_slice":
-      return [rules.select([plain(()), *ins[:2]], shape)]
-    self._opaque(eqn, name, scope)
-    return [rules.unknown(v.aval, name, ins) for v in eqn.outvars]
+      return [joining.select([plain(()), *ins[:2]], shape)]
+    if remark := program.unseen(eqn, work.KNOWN):
+      self.warn(scope, remark)
+    outs = [rules.unknown(v.aval, name, ins) for v in eqn.outvars]
+    if name == "bitcast_convert_type":
+      outs[0] = replace(outs[0], words=words.recast(eqn, ins[0]))
+    if name == "reduce_sum" and ins[0].words and ins[0].words.row:
+      outs[0] = words.summed(self, eqn, ins[0], outs[0])
+    return outs
 
-  def _opaque(self, eqn: Any, name: str, scope: str) -> None:
-    if name in program.HEAVY:
-      self.warn(scope, f"`{name}` multiplies, but its work is not counted.")
-    elif name in program.HIDDEN:
-      self.warn(scope, f"`{name}` runs code that cannot be counted.")
-    elif any(program.contracts(j) for j in program.inner(eqn)):
-      self.warn(
-        scope,
-        f"`{name}` holds dot products or convolutions that are not counted.",
-      )
-
-  def _moved(self, eqn: Any, ins: list[Value], scope: str, name: str) -> Value:
-    old, new = (v.aval.shape for v in (eqn.invars[0], eqn.outvars[0]))
-    out = ins[0].moved(axes.KEEP[name](eqn))
-    static = all(v.static for v in ins)
-    if name in ("gather", "dynamic_slice") and not static and out.static:
-      self._use(ins[0], old, eqn.invars[0].aval.dtype, "embedding", old[-1:])
-    if name.startswith("reduce_"):
-      return replace(out, static=static, lineage=(), affine=None, number=0)
-    out = self._cut_lineage(out, old, new)
-    return replace(
-      out,
-      static=static,
-      lineage=out.lineage if static else (),
-      affine=out.affine if old == new else None,
-    )
-
-  def _part(self, eqn: Any, v: Value, new: Sequence[int]) -> Value:
-    old = eqn.invars[0].aval.shape
-    return self._cut_lineage(v.moved(axes.parts(eqn, new)), old, new)
-
-  def _cut_lineage(self, v: Value, old, new) -> Value:
-    """A slice of a parameter stands for a share of its elements."""
-    a, b = math.prod(old), math.prod(new)
-    if not v.lineage or a == b or b > a:
-      return v
-    kept = tuple((i, b if n == a else n) for i, n in v.lineage)
-    return replace(v, lineage=kept)
-
-  def _use(self, v: Value, shape, dtype, kind: str, row) -> tuple[str, ...]:
+  def use(self, v: Value, shape, dtype, kind: str, row) -> tuple[str, ...]:
     """Notes how the parameters behind an operand are stored."""
     size = math.prod(shape)
     names = []
@@ -203,13 +226,18 @@ class Walker:
 
   def _contraction(self, eqn, ins, scope) -> list[Value]:
     is_dot = eqn.primitive.name == "dot_general"
+    out = eqn.outvars[0].aval.shape
+    if is_dot and words.is_sum(ins):
+      return [plain(out)]
+    if not is_dot and (picked := selection.conv(eqn, ins)) is not None:
+      return [picked]
     what = contract.dot(eqn) if is_dot else contract.conv(eqn)
     side = contract.weight_side(ins)
     sides = contract.operands(eqn, ins, what, side)
     avals = [v.aval for v in eqn.invars[:2]]
     names: tuple[str, ...] = ()
     for v, aval, k in zip(ins, avals, what.summed):
-      names += self._use(v, aval.shape, aval.dtype, "kernel", (k,))
+      names += self.use(v, aval.shape, aval.dtype, "kernel", (k,))
     place = program.place(scope, names)
     for remark in (*sides[0].remarks, *sides[1].remarks):
       self.warn(place, f"{what.op}: {remark}")
@@ -228,7 +256,6 @@ class Walker:
     self._write(
       eqn, what, sides[side].terms, sides[1 - side].terms, names, scope, place
     )
-    out = eqn.outvars[0].aval.shape
     return [plain(out, static=all(v.static for v in ins))]
 
   def _write(self, eqn, what, weights, acts, names, scope, place) -> None:

@@ -1,8 +1,8 @@
 """Element-wise work: everything that is neither a dot nor a convolution.
 
 Headline figures leave it out, so it has its own line. One scalar operation per
-element of the result; a reduction counts its inputs, a pooling window the
-window times the outputs. What is computed from parameters alone is folded
+element of the result; a reduction counts its inputs, a scatter its updates, a
+pooling window the window times the outputs. What is computed from parameters alone is folded
 before deployment and costs nothing.
 
 A chain of additions and multiplications with such fixed operands (a batch norm
@@ -27,7 +27,9 @@ _ELEMENTWISE = (
   " sqrt rsqrt cbrt pow integer_pow square round floor ceil clamp erf erfc"
   " erf_inv rem nextafter is_finite eq ne lt le gt ge and or not xor"
   " population_count shift_left shift_right_logical shift_right_arithmetic"
-  " lgamma digamma clz real imag conj complex igamma igammac"
+  " lgamma digamma clz real imag conj complex igamma igammac igamma_grad_a"
+  " bessel_i0e bessel_i1e polygamma zeta regularized_incomplete_beta"
+  " one_minus_square polynomial"
 )
 ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 _REDUCTIONS = (
@@ -37,11 +39,17 @@ _REDUCTIONS = (
 _REDUCE = frozenset(_REDUCTIONS.split())
 _WINDOWS = (
   "reduce_window reduce_window_sum reduce_window_max reduce_window_min"
-  " select_and_scatter_add select_and_gather_add"
+  " select_and_scatter select_and_scatter_add select_and_gather_add"
 )
 _WINDOW = frozenset(_WINDOWS.split())
+_SCATTERS = (
+  "scatter-add scatter_add scatter-mul scatter_mul scatter-min scatter_min"
+  " scatter-max scatter_max scatter_sub scatter-sub"
+)
+_SCATTER = frozenset(_SCATTERS.split())  # indexed updates
 _PLAIN = "select_n cumsum cumprod cummax cummin cumlogsumexp sort"
 _ONE_PER_ELEMENT = frozenset(_PLAIN.split())
+KNOWN = ELEMENTWISE | _REDUCE | _WINDOW | _SCATTER | _ONE_PER_ELEMENT
 
 
 def _is_float(v: Any) -> bool:
@@ -63,8 +71,7 @@ def count(
 ) -> list[tuple[str, str, int]]:
   """Element-wise work of one equation as `(scope, name, operations)`."""
   name = eqn.primitive.name
-  known = name in ELEMENTWISE or name in _ONE_PER_ELEMENT
-  if not known and name not in _REDUCE and name not in _WINDOW:
+  if name not in KNOWN:
     return []
   if all(v.static for v in ins) or not any(map(_is_float, eqn.invars)):
     return []
@@ -78,6 +85,8 @@ def count(
   elif name in _WINDOW:
     size = math.prod(eqn.outvars[0].aval.shape)
     size *= math.prod(eqn.params.get("window_dimensions", ()))
+  elif name in _SCATTER:
+    size = math.prod(eqn.invars[2].aval.shape)
   else:
     size = math.prod(eqn.outvars[0].aval.shape)
   return [(scope, name, size * times)]

@@ -98,3 +98,33 @@ def test_terms():
 def test_errors(kw, message):
   with pytest.raises((TypeError, ValueError), match=message):
     bits.tag(jnp.ones(2), **kw)
+
+
+WORDS = jnp.zeros((5, 4), jnp.uint32)
+
+
+def test_a_length_is_the_number_of_values_in_a_row_of_words():
+  words = bits.tag(WORDS, 1, length=100)
+  np.testing.assert_array_equal(words, WORDS)
+  assert bits.tag(WORDS[0, 0], 1, length=32).shape == ()
+  assert bits.tag(WORDS, 1, length=np.int64(100)).shape == (5, 4)
+  assert bits.BitTag(1, length=100) != bits.BitTag(1)
+
+
+@pytest.mark.parametrize(
+  ("x", "width", "length", "error", "message"),
+  [
+    (WORDS, 1, 200, ValueError, "200 packed values take 7 words of 32 bits"),
+    (WORDS, 1, 96, ValueError, r"no axis of `x` \(5, 4\) has 3"),
+    (WORDS, 1, 0, ValueError, "at least 1, got 0"),
+    (WORDS, 1, -3, ValueError, "at least 1, got -3"),
+    (WORDS, 1, 2.5, TypeError, "`length` must be an int, got 2.5"),
+    (WORDS, 1, True, TypeError, "`length` must be an int, got True"),
+    (WORDS, 2, 100, ValueError, "1-bit values, got bits=2"),
+    (WORDS, [1, 1], 100, ValueError, "1-bit values"),
+    (WORDS.astype("float32"), 1, 100, TypeError, "integer array, got float32"),
+  ],
+)
+def test_lengths_that_no_words_hold(x, width, length, error, message):
+  with pytest.raises(error, match=message):
+    bits.tag(x, width, length=length)

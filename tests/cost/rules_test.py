@@ -69,6 +69,29 @@ def test_loses_the_tag_and_says_where(name):
   assert "Tag the value again" in report.warnings[0]
 
 
+def _norm(x):
+  x = x - x.mean(-1, keepdims=True)
+  return x / jnp.sqrt((x**2).mean(-1, keepdims=True) + 1e-5)
+
+
+BY_DESIGN = {
+  "norm of an embedding sum": lambda x, y: _norm(LOSES["residual"](x)),
+  "residual stream": lambda x, y: LOSES["residual"](x) + y,
+  "gate": lambda x, y: LOSES["real tensor"](x) * y,
+  "activation": lambda x, y: jnp.tanh(LOSES["residual"](x)),
+}
+
+
+@pytest.mark.parametrize("name", BY_DESIGN)
+def test_a_layer_that_is_float_by_design_says_nothing(name):
+  def net(x, y, w):
+    return BY_DESIGN[name](tag(x, 1), y) @ w
+
+  report = count(net, X, X, W)
+  assert set(report.macs) == {(32, 32)}
+  assert not report.warnings
+
+
 def test_products_and_sums_of_tags():
   args = X, X, W
   one = count(lambda x, y, w: (tag(x, 1) * tag(y, 1)) @ w, *args)

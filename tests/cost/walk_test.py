@@ -276,8 +276,9 @@ def test_remat_adds_the_recomputation(depth, w_bits):
     return x.sum()
 
   args = shape(2, 4), shape(4, 4)
-  plain = count(jax.grad(lambda x, w: loss(block, x, w)), *args)
-  remat = count(jax.grad(lambda x, w: loss(jax.checkpoint(block), x, w)), *args)
+  again = jax.checkpoint(block)
+  plain = count(jax.value_and_grad(lambda x, w: loss(block, x, w)), *args)
+  remat = count(jax.value_and_grad(lambda x, w: loss(again, x, w)), *args)
   # Both products of a block are needed again: their sines' cosines.
   again = {k: depth * v for k, v in count(block, *args).macs.items()}
   keys = {*plain.macs, *again}

@@ -1,0 +1,75 @@
+"""Convolutions that only pick elements, as im2col does.
+
+`lax.conv_general_dilated_patches` is a convolution with a one-hot kernel. It
+multiplies nothing, whatever the compiler makes of it, and its results are
+elements of its input: they keep their tag.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bnnjax.cost import constants
+from bnnjax.cost.values import Dims, Value, plain, replace
+
+
+def conv(eqn: Any, ins: Sequence[Value]) -> Value | None:
+  """The result, if the kernel is a constant selection; else `None`."""
+  kernel = constants.evaluate(ins[1])
+  if kernel is None or kernel.size == 0:
+    return None
+  numbers = eqn.params["dimension_numbers"]
+  groups = eqn.params["feature_group_count"]
+  k = kernel.transpose(numbers.rhs_spec)  # [O, I / groups, *taps]
+  if not np.isin(k, (0, 1)).all():
+    return None
+  shape = eqn.outvars[0].aval.shape
+  outputs, inputs = k.shape[:2]
+  if (k.reshape(outputs, -1).sum(1) == 1).all():
+    tap = k.reshape(outputs, -1).argmax(1)
+    first = np.arange(outputs) // (outputs // groups) * inputs
+    channel = first + tap // math.prod(k.shape[2:])
+    return _picked(eqn, ins[0], channel, shape)
+  # Its transpose, col2im: every input goes to one place, and is added there.
+  spread = k.reshape(groups, outputs // groups, inputs, -1).sum((1, 3))
+  return plain(shape, static=ins[0].static) if (spread == 1).all() else None
+
+
+def _picked(eqn: Any, v: Value, channel: np.ndarray, shape) -> Value:
+  """`v` where output channel o holds the input channel `channel[o]`."""
+  numbers, old = eqn.params["dimension_numbers"], eqn.invars[0].aval.shape
+  batch, features, *spatial = zip(numbers.lhs_spec, numbers.out_spec)
+  kernel = eqn.invars[1].aval.shape
+  taps = [kernel[d] for d in numbers.rhs_spec[2:]]
+
+  def move(dims: Dims) -> Dims:
+    out = {}
+    if batch[0] in dims and shape[batch[1]] != 1:
+      out[batch[1]] = dims[batch[0]]
+    runs = []
+    for (d, to), size in zip(spatial, taps):
+      if d in dims:
+        out |= {to: 1} if shape[to] != 1 else {}
+        runs += [1] if size > 1 else []  # taps of one pixel differ
+    if features[0] in dims:
+      runs.append(_run(channel // dims[features[0]]))
+    if runs and shape[features[1]] != 1:
+      out[features[1]] = math.gcd(*runs)
+    return out
+
+  out = v.moved(move)
+  if shape != old:
+    out = replace(out, lineage=(), affine=None)
+  missing = v.values is not None and 0.0 not in v.values
+  zeros = any(lo > 0 or hi > 0 for lo, hi in eqn.params["padding"])
+  zeros = zeros or any(n > 1 for n in eqn.params["lhs_dilation"])
+  padded = v.padded or (bool(v.terms) and zeros and missing)
+  return replace(out, const=None, words=None, made=None, padded=padded)
+
+
+def _run(index: np.ndarray) -> int:
+  """The largest run length at whose multiples alone `index` changes."""
+  changes = np.flatnonzero(np.diff(index)) + 1
+  return math.gcd(len(index), *changes.tolist())
