@@ -104,14 +104,14 @@ def _train(args, rest) -> int:
     "ACE": f"{report.ace:,}",
     "BOPs": f"{report.bops:,}",
     "MACs": bits,
-    "weight bytes": f"{report.weight_bytes():,}",
+    "weight bytes": f"{report.weight_bytes('deployed'):,}",
     "checkpoint": result.checkpoint,
     "record": result.record,
   }
   for key, value in lines.items():
     print(f"{key:>13}  {value}")
   print("ACE: sum of MACs x w_bits x a_bits, floats as 16. BOPs: the 1x1-bit")
-  print("MACs. Weight bytes: kernels at their deployed width. One example.")
+  print("MACs. Weight bytes: everything that is stored. One example.")
   return 0
 
 

@@ -72,8 +72,9 @@ def page() -> str:
     f"|---|---|---|---|---|\n{''.join(sizes)}\n"
     f"ACE of one token, in a text of {TOKENS:,}, by component of the Bi-Mamba;"
     f" ACE is {low.definitions['ACE']}. Activations are float: a 1-bit weight"
-    " counts 1 x 16. The recurrence is that of chunks of 64 tokens; depthwise"
-    " convolutions and norms are element-wise and have no ACE.\n\n"
+    " counts 1 x 16. The recurrence is counted as itself, 2 H P N products a"
+    " token, whatever the chunks that it runs in; depthwise convolutions and"
+    " norms are element-wise and have no ACE.\n\n"
     f"| network | float | Bi-Mamba | {' | '.join(COMPONENTS.values())} |\n"
     f"|---|---|---|{'---|' * len(COMPONENTS)}\n{''.join(shares)}"
   )

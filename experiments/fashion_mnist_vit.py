@@ -39,7 +39,8 @@ def page() -> str:
     " its seed and learns from its soft labels.\n\n"
     f"{tables.markdown(groups, head='method')}\n"
     "`bibert_baseline`: the softmax is kept, its map rounded at 1/2. ACE, BOPs"
-    " and bytes: for one image.\n"
+    " and bytes: for one image. Weight bytes: kernels; bpw: bits of everything"
+    " that is stored per weight; binarized: BOPs / (64 OPs).\n"
   )
 
 

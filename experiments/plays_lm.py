@@ -4,9 +4,10 @@
   python experiments/plays_lm.py
 
 The first trains, two seeds each and the same number of steps, a float Mamba-2,
-1-bit ones that learn from it and from labels, and a 1-bit decoder of equal ACE,
-and measures the float one binarized without training; the second writes
-`plays_lm.md` and `results/plays_lm.png` from the records.
+1-bit ones that learn from it and from labels, and a 1-bit decoder, and measures
+the float one binarized without training; the second writes `plays_lm.md` and
+`results/plays_lm.png` from the records. The decoder multiplies as much as the
+Mamba-2 in chunks of 32 tokens; its ACE, that of the recurrence, is lower.
 """
 
 import pathlib
@@ -96,7 +97,8 @@ def page() -> str:
     "bits per character": lambda runs: spread(values(runs, "bits_per_char")),
     "above the float one, %": above(groups, TEACHER),
     "ACE per token": lambda runs: f"{runs[0]['cost']['ace'] / tokens:,.0f}",
-    "weight bytes": tables.cost("weight_bytes"),
+    "weight bytes, deployed": tables.deployed_bytes,
+    "bpw": tables.COLUMNS["bpw"],
     "minutes": tables.minutes,
   }
   return (
@@ -115,7 +117,8 @@ def page() -> str:
     "- Above the float one: of the same seed, which is also the teacher.\n"
     f"- ACE: {first['cost']['definitions']['ACE']}; a window's, divided by its"
     " tokens.\n"
-    "- Weight bytes: kernels at their deployed width, the embedding included.\n"
+    "- Weight bytes, deployed: everything that is stored, embeddings, norms and"
+    " scales too; bpw: its bits per weight of kernels and embeddings.\n"
     f"- Minutes: median, training and evaluation, on {tables.devices([first])}."
     "\n\n![Bits per character against ACE](results/plays_lm.png)\n"
   )

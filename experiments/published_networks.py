@@ -53,6 +53,19 @@ def bert(w: int, a: int, **sizes) -> dict:
   return {"name": "bert", **operands(w, a), **inside, **outside, **sizes}
 
 
+def method(name: str, what: str) -> dict:
+  """A network all of whose parts are of one method."""
+  parts = ("weight", "act", "attention", "embedding")
+  parts += ("pooler_weight", "pooler_act")
+  return {"name": name, **dict.fromkeys(parts, what)}
+
+
+def llm(weight: str, features: int, hidden: int, blocks: int) -> dict:
+  """BitNet b1.58's LLaMA of 32,000 tokens, the rest in 16 bits."""
+  sizes = {"features": features, "hidden": hidden, "blocks": blocks}
+  return {"name": "decoder", "weight": weight, "heads": 32, **sizes}
+
+
 def larq(name: str, variant: str | None = None, **more) -> dict:
   return {"name": name, **({"variant": variant} if variant else {}), **more}
 
@@ -89,7 +102,7 @@ NETWORKS = {
   "BinaryDenseNet37": larq("binary_densenet", "37"),
   "BinaryDenseNet37Dilated": larq("binary_densenet", "37_dilated"),
   "BinaryDenseNet45": larq("binary_densenet", "45"),
-  "MeliusNet22": larq("meliusnet", "22"),
+  **{f"MeliusNet{n}": larq("meliusnet", n) for n in ("22", "29", "42", "59")},
   "BinaryResNetE18": larq("resnet", layout="resnet_e"),
   "BiRealNet": BIREAL,
   "XNORNet": larq("binary_alexnet", "xnor"),
@@ -111,6 +124,9 @@ NETWORKS = {
     for m in ("BinaryBERT", "BiT*")
     for a in (1, 2, 4)
   },
+  "BiPFT": method("bert", "bipft"),
+  "BitNet b1.58 700M": llm("bitnet_b158", 1536, 4096, 24),
+  "BitNet b1.58 3B": llm("bitnet_b158", 3200, 8640, 26),
   "TernaryBERT 2-2-2": bert(2, 2),
   "TernaryBERT 2-2-1": bert(2, 1),
 }
@@ -128,7 +144,8 @@ def describe(network: str) -> str:
   plain = {k: v for k, v in arguments.items() if not _is_spec(k)}
   words = [plain.pop("name"), *(f"{k}={v}" for k, v in plain.items())]
   if "weight" in arguments:
-    words.append(_widths(arguments))
+    named = isinstance(arguments["weight"], str) and not _widths(arguments)
+    words.append(arguments["weight"] if named else _widths(arguments))
   if "edge_weight" in arguments:
     words.append(f"edge {_widths(arguments, 'edge_')}")
   return " ".join(words)
@@ -145,8 +162,9 @@ def _widths(arguments: dict, prefix: str = "") -> str:
     letter: bits
     for role, letter in roles.items()
     for bits in (1, 2, 4, 8, 32)
-    if spec(bits, role) == arguments[prefix + role]
+    if spec(bits, role) == arguments.get(prefix + role)
   }
+  found = found if "w" in found else {}  # a method is named in words
   return "".join(f"{letter}{bits}" for letter, bits in found.items())
 
 
@@ -159,7 +177,7 @@ def report(network: str) -> Report:
 @functools.lru_cache
 def _counted(config: str) -> Report:
   config = json.loads(config)
-  text = config["name"] == "bert"
+  text = config["name"] in ("bert", "decoder")
   if "dtype" in config:
     config["dtype"] = jnp.dtype(config["dtype"])
   fixed = {} if text else {"image_shape": IMAGE, "num_classes": 1000}
@@ -212,6 +230,16 @@ def llama(features: int, hidden: int) -> dict:
   }
 
 
+def onebit_opt(features: int) -> dict:
+  """OneBit's block of OPT: two vectors a matrix, and the biases that OPT has."""
+  shapes = [(features, features)] * 4
+  shapes += [(features, 4 * features), (4 * features, features)]
+  return {
+    "kernels": [(n, m, BitTag(1, (-1, 1))) for n, m in shapes],
+    "vectors": [size for n, m in shapes for size in (n, m, m)],
+  }
+
+
 SIDE = 4096
 TENTH = Fraction(1, 10)
 SALIENT = SIDE // 5
@@ -241,6 +269,7 @@ LAYERS = {
       "vectors": [SIDE, SIDE, SIDE, SALIENT, SIDE // 16],
     },
   ),
+  ("OneBit-OPT 1.3B", "avg bits"): ("a decoder block", onebit_opt(2048)),
   ("FBI-LLM 130M", "avg bits"): ("a decoder block", llama(768, 2048)),
   ("FBI-LLM 1.3B", "avg bits"): ("a decoder block", llama(2048, 5632)),
   ("FBI-LLM 7B", "avg bits"): ("a decoder block", llama(4096, 11008)),

@@ -45,10 +45,12 @@ def page() -> str:
     f" {config['data']['batch_size']}, learning rate"
     f" {config['optim']['lr']:g}; every student starts from the float network"
     " of its seed.\n\n"
-    f"{tables.markdown(groups, head='method')}\n"
+    f"{tables.markdown(groups, tables.TEXT_COLUMNS, 'method')}\n"
     f"TF-IDF and a linear classifier on the same split: {accuracy:.2f} %.\n"
     "`bibert_baseline`: the softmax is kept, its map rounded at 1/2, soft labels"
-    " alone. ACE, BOPs and bytes: for one text.\n"
+    " alone. ACE and BOPs: for one text. Deployed bytes: everything that is"
+    " stored, embeddings too; bpw: its bits per weight of kernels and embeddings;"
+    " binarized: BOPs / (64 OPs).\n"
   )
 
 

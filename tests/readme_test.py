@@ -5,7 +5,7 @@ import re
 
 from bnnjax import arguments, cli
 from bnnjax.core import registry
-from bnnjax.report import methods, tables
+from bnnjax.report import methods, published, tables
 
 ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -13,6 +13,15 @@ TEXT = (ROOT / "README.md").read_text()
 
 def test_tables_are_fresh():
   assert tables.refresh(TEXT, ROOT) == TEXT, "run `bnnjax report`"
+
+
+def test_published_costs_that_are_counted():
+  results = ROOT / "experiments" / "results"
+  rows, _, _ = published.read(results / "published.csv")
+  counts = published.read_counts(results / "published_costs.jsonl")
+  counted = sum(c.ours is not None for c in counts)
+  (found,) = re.findall(r"each,\s(\d+)\sof\s(\d+)\scounted", TEXT)
+  assert tuple(map(int, found)) == (counted, len(rows))
 
 
 def test_method_table_is_fresh():

@@ -6,6 +6,7 @@ from typing import Any
 from jax.extend.core import Literal
 
 from bnnjax.cost import _private_params as private
+from bnnjax.cost import recurrence
 from bnnjax.cost.live import Mask
 from bnnjax.cost.values import Dims, Value, join, plain, replace
 
@@ -102,6 +103,8 @@ def scan(
   read = walker.plan.scan_carry(eqn, wanted) + wanted[s.carry :]
   fixed, carry = ins[: s.consts], ins[s.consts : s.consts + s.carry]
   xs = [_unstacked(v, s.length) for v in ins[s.consts + s.carry :]]
+  if recurrence.is_foreign(s, xs, scope):
+    walker.notes.append((scope, recurrence.AS_WRITTEN))
   outer, walker.times = walker.times, walker.times * s.length
   try:
     carry, outs, peak = _fixpoint(

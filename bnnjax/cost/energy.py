@@ -2,8 +2,12 @@
 
 45 nm: Horowitz, ISSCC 2014 (as copied in public code). 7 nm: the energy script
 of BitTransGNN; its bfloat16 row is the comment in google/aqt's `pokebnn.py`;
-the float16 row is quoted from memory of the same table and unverified. Memory
-traffic (DRAM: 1300 to 2600 pJ an access at 45 nm) is left out.
+the float16 row is quoted from memory of the same table and unverified.
+
+Memory traffic is left out, except what `from_dram` adds: every weight byte read
+once for an example, from DRAM at 1300 pJ for 64 bits, the lower end of
+Horowitz's 1.3 to 2.6 nJ. DRAM stands beside the chip, so that the smaller node
+of the logic does not change it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from bnnjax.core.registry import unknown
 from bnnjax.cost.rows import Row
 
+DRAM_BYTE = 1300 / 8  # pJ; Horowitz 2014, 64 bits, lower end
 # pJ of one (multiplication, addition).
 TABLES: dict[str, dict[str, tuple[float, float]]] = {
   "45nm": {
@@ -72,21 +77,57 @@ def _table(name: str) -> dict[str, tuple[float, float]]:
 def of_rows(rows: Iterable[Row], table: str | Mapping[str, float]) -> float:
   """Picojoules of the MACs, one multiplication and one addition each.
 
-  Both operands at most 8 bits: the int8 row, the multiplication times
-  `w_bits * a_bits / 64` (adders of an array multiplier, the assumption behind
-  ACE). At most 16 bits: fp16 (bf16 at 7 nm). Wider: fp32.
+  A 1-bit operand costs no multiplication: it decides whether the other is added
+  or subtracted (EcoFormer's rule, Liu et al. 2022).
+
+  Both operands at most 8 bits: integers. The multiplication is that of int8
+  times `w_bits * a_bits / 64` (adders of an array multiplier, the assumption
+  behind ACE); the addition is as wide as the accumulator, `w_bits + a_bits +
+  log2(products summed)`, and linear in its bits between int8 and int32, each of
+  which also holds beyond. At most 16 bits: fp16 (bf16 at 7 nm). Wider: fp32.
   """
+  return sum(_of_row(row, table) for row in rows)
+
+
+def _of_row(row: Row, table: str | Mapping[str, float]) -> float:
+  multiplied = 0 if 1 in (row.w_bits, row.a_bits) else row.macs
   if isinstance(table, Mapping):
-    macs = sum(row.macs for row in rows)
-    return energy(macs, macs, table)
+    return energy(multiplied, row.macs, table)
+  widest = max(row.w_bits, row.a_bits)
+  if widest <= 8:
+    formats = _table(table)
+    share = row.w_bits * row.a_bits / 64
+    add = integer_addition(row.accumulator_bits, table)
+    return multiplied * share * formats["int8"][0] + row.macs * add
   half = "bf16" if "bf16" in _table(table) else "fp16"
-  total = 0.0
-  for row in rows:
-    widest = max(row.w_bits, row.a_bits)
-    if widest <= 8:
-      muls = row.macs * row.w_bits * row.a_bits / 64
-      total += energy(muls, row.macs, table, format="int8")
-    else:
-      kind = half if widest <= 16 else "fp32"
-      total += energy(row.macs, row.macs, table, format=kind)
-  return total
+  kind = half if widest <= 16 else "fp32"
+  return energy(multiplied, row.macs, table, format=kind)
+
+
+def integer_addition(bits: float, table: str = "45nm") -> float:
+  """Picojoules of an integer addition of so many bits.
+
+  Linear between the table's int8 and int32, and theirs beyond.
+
+  Raises:
+    ValueError: unknown table.
+  """
+  low, high = (_table(table)[name][1] for name in ("int8", "int32"))
+  share = min(max((bits - 8) / 24, 0.0), 1.0)
+  return low + share * (high - low)
+
+
+def from_dram(count: float, table: str | Mapping[str, float] = "45nm") -> float:
+  """Picojoules of reading so many bytes from DRAM once.
+
+  Raises:
+    ValueError: unknown table, or a mapping without `"dram"`, pJ a byte.
+  """
+  if not isinstance(table, Mapping):
+    _table(table)
+    return count * DRAM_BYTE
+  if "dram" not in table:
+    raise ValueError(
+      f"An energy table needs 'dram' in pJ a byte, got {sorted(table)}."
+    )
+  return count * table["dram"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from jax.extend.core import Literal
 
+from bnnjax.core.counted import counted_p
 from bnnjax.cost.live import Plan
 from bnnjax.cost.values import Value, dtype_bits
 
@@ -74,6 +75,7 @@ class Liveness:
       reuse = out if len(new) == 1 and biggest > out else reuse
       contracts = eqn.primitive.name in ("dot_general", "conv_general_dilated")
       reuse = 0 if contracts else reuse
+      reuse = out if eqn.primitive is counted_p else reuse
       peak[k] = max(peak[k], self._now[k] + max(out - reuse, inside[k]))
       self._now[k] -= sum(bits[k] for bits in dying)
     self.peak = tuple(peak)

@@ -116,6 +116,13 @@ def place(scope: str, names: Sequence[str]) -> str:
   return scope
 
 
+# The same elements in another order: a tied kernel may be read transposed.
+_REORDERED = frozenset(
+  ("transpose", "reshape", "squeeze", "expand_dims", "rev", "copy", "copy_p")
+)
+_INVERTIBLE = frozenset(("add", "sub", "mul", "div", "neg", "not", "xor"))
+
+
 def numbered(
   eqn: Any, ins: Sequence[Value], outs: Sequence[Value]
 ) -> list[Value]:
@@ -124,7 +131,38 @@ def numbered(
   if not any(True for _ in inner(eqn)):
     params = repr(sorted(eqn.params.items(), key=lambda item: item[0]))
   key = (eqn.primitive.name, params, *(v.number for v in ins))
+  kept = ins[0].number if eqn.primitive.name in _REORDERED else 0
+  root = _root(eqn, ins)
   return [
-    replace(v, number=hash((key, i))) if v.static and not v.number else v
+    replace(v, number=_number(v, kept) or hash((key, i)), root=root)
+    if v.static and not v.number
+    else v
     for i, v in enumerate(outs)
   ]
+
+
+def _number(v: Value, kept: int) -> int:
+  """Numbers that do not depend on the shape; 0 where there is none."""
+  return hash(("constant", v.const)) if v.const is not None else kept
+
+
+def _root(eqn: Any, ins: Sequence[Value]) -> int:
+  """The number that the result carries too, up to a constant multiply-add."""
+  name = eqn.primitive.name
+  if name in _REORDERED:
+    return ins[0].root
+  data = [v for v in ins if v.const is None]
+  if len(data) != 1 or (
+    name in ("mul", "div") and any(v.const == 0 for v in ins)
+  ):
+    return 0
+  if name == "div" and ins[0].const is not None:
+    return 0
+  exact = name == "convert_element_type" and _keeps(eqn)
+  return (data[0].root or data[0].number) if exact or name in _INVERTIBLE else 0
+
+
+def _keeps(eqn: Any) -> bool:
+  """Whether a conversion keeps every small integer apart."""
+  kind = eqn.invars[0].aval.dtype.kind
+  return kind in "bui" or eqn.outvars[0].aval.dtype.kind not in "bui"

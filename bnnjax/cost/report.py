@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bnnjax.cost import metrics, sizes, views
-from bnnjax.cost.energy import of_rows
+from bnnjax.cost import metrics, recurrence, sizes, storage, views
+from bnnjax.cost.energy import from_dram, of_rows
 from bnnjax.cost.rows import Parameter, Row
 
 Rule = str | Callable[[int, int], int]
@@ -18,6 +18,8 @@ class Report:
   Attributes:
     name: the function.
     rows: one per contraction and pair of widths, in program order.
+    replaced: contractions that run in the place of work that declares its own
+      cost (`core.counted`); in no figure but `extra_macs`.
     parameters: what is stored.
     work: element-wise operations as `(scope, operation, count)`.
     activation_bits: peak of live activations at dtype and at tagged widths.
@@ -33,6 +35,7 @@ class Report:
   activation_bits: tuple[int, int] = (0, 0)
   warnings: list[str] = dataclasses.field(default_factory=list)
   notes: list[str] = dataclasses.field(default_factory=list)
+  replaced: tuple[Row, ...] = ()
 
   @property
   def macs(self) -> dict[tuple[int, int], int]:
@@ -47,6 +50,11 @@ class Report:
   @property
   def total_macs(self) -> int:
     return sum(r.macs for r in self.rows)
+
+  @property
+  def extra_macs(self) -> int:
+    """MACs that run beyond declared work, e.g. by chunks of a recurrence."""
+    return recurrence.extra_macs(self.rows, self.replaced)
 
   @property
   def ace(self) -> int:
@@ -67,6 +75,11 @@ class Report:
   def bops(self) -> int:
     """Binary operations: the 1x1 MACs."""
     return metrics.bops(self.rows)
+
+  @property
+  def degree_of_binarization(self) -> float | None:
+    """BOPs / (64 OPs), at most 1 (BNext); `None` without a MAC."""
+    return self.bops / self.ops_x64 if self.ops_x64 else None
 
   @property
   def flops(self) -> int:
@@ -114,13 +127,23 @@ class Report:
     """MACs x max(w, a) rounded up to 4, 8 or 16 (google/aqt)."""
     return metrics.linear(self.rows)
 
-  def energy(self, table: "str | Mapping[str, float]" = "45nm") -> float:
-    """Picojoules of the MACs; see `bnnjax.cost.energy.of_rows`.
+  def energy(
+    self, table: "str | Mapping[str, float]" = "45nm", *, dram: bool = False
+  ) -> float:
+    """Picojoules of the MACs; see `bnnjax.cost.energy`.
+
+    Args:
+      table: `"45nm"`, `"7nm"`, or `{"mul": pJ, "add": pJ}`.
+      dram: add what it takes to read the deployed weight bytes once from DRAM;
+        a table of one's own then has `"dram"`, pJ a byte.
 
     Raises:
-      ValueError: unknown table.
+      ValueError: unknown table, or one without an entry.
     """
-    return of_rows(self.rows, table)
+    total = of_rows(self.rows, table)
+    if dram:
+      total += from_dram(self.weight_bytes("deployed"), table)
+    return total
 
   @property
   def parameter_count(self) -> int:
@@ -156,6 +179,17 @@ class Report:
       ValueError: unknown convention.
     """
     return -(-self.weight_bits(convention) // 8)
+
+  @property
+  def bits_per_weight(self) -> float | None:
+    """Deployed bits of all that is stored, per element of the weights.
+
+    Scales, masks, norms and everything else are shared out among the elements
+    of kernels and embeddings (several sparse terms of one weight count once);
+    `None` without any.
+    """
+    weights = storage.weights(self.parameters)
+    return self.weight_bits("deployed") / weights if weights else None
 
   @property
   def elementwise(self) -> dict[str, int]:

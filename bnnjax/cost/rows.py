@@ -20,6 +20,10 @@ class Row:
     times: executions (scan length, devices).
     parameters: paths of the parameters among the operands.
     elements: their elements.
+    declared: the work in words where `counted_as` declared it; such a row has
+      no shapes.
+    replaced: runs in the place of declared work; in no figure but
+      `Report.extra_macs`.
   """
 
   path: str
@@ -33,6 +37,8 @@ class Row:
   times: int = 1
   parameters: tuple[str, ...] = ()
   elements: int = 0
+  declared: str = ""
+  replaced: bool = False
 
   @property
   def bits(self) -> str:
@@ -56,20 +62,44 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
+class Site:
+  """A tag on the way of a parameter into a contraction.
+
+  Attributes:
+    number: equal for tags on the same values, up to a fixed multiply-add: a
+      mask and `1 - mask` are one bit.
+    bits: stored bits an element, of all terms times their density.
+    parameters: which the tagged value comes from.
+    densities: of the terms that are not dense.
+    mask: over {0, 1}, 1 bit: may say where another value is not zero.
+  """
+
+  number: int
+  bits: Fraction
+  parameters: tuple[int, ...]
+  densities: tuple[Fraction, ...] = ()
+  mask: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Use:
   """One place where a parameter is read as a matrix.
 
   Attributes:
     parameter: its index.
-    kind: `"kernel"` or `"embedding"`.
-    sites: `((number, bits), ...)` of its tags; empty when it has none.
+    kind: `"kernel"`, `"embedding"`, or `"mask"` (of another parameter).
+    sites: of its tags; empty when it has none.
     row: elements of one packed row (the contracted length).
+    masked: the program reads a mask beside it, which is stored by itself.
+    held: weights that it holds, if its elements are words of packed bits.
   """
 
   parameter: int
   kind: str
-  sites: tuple[tuple[int, Fraction], ...]
+  sites: tuple[Site, ...]
   row: int
+  masked: bool = False
+  held: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,15 +110,19 @@ class Parameter:
     path: e.g. `"stage1.conv.kernel"`.
     shape: its shape.
     dtype_bits: width of its dtype.
-    role: `"kernel"`, `"embedding"`, `"bias"` (of a module that has a kernel),
-      `"bn"` (scale and shift of a batch norm), `"bn_stat"` (its running mean
-      and variance) or `"other"`.
+    role: `"kernel"`, `"mask"` (of a kernel), `"embedding"`, `"bias"` (of a
+      module that has a kernel), `"bn"` (scale and shift of a batch norm),
+      `"bn_stat"` (its running mean and variance), `"stat"` (another measured
+      value) or `"other"`.
     bits: deployed width: of its tags, the bits of all terms, each times its
       density; else of its dtype.
     row: elements of one packed row; 0 for what is not a matrix.
     tagged: whether a tag narrowed it.
-    trained: an `nnx.Param` (statistics are not).
-    sparse: some term has zeros that are not stored.
+    trained: a parameter (statistics are not).
+    densities: of the terms whose zeros are not stored and which the program
+      has no mask for.
+    density: share of its elements that are stored.
+    held: weights that it holds, if its elements are words of packed bits.
   """
 
   path: str
@@ -99,7 +133,14 @@ class Parameter:
   row: int = 0
   tagged: bool = False
   trained: bool = True
-  sparse: bool = False
+  densities: tuple[Fraction, ...] = ()
+  density: Fraction = Fraction(1)
+  held: int = 0
+
+  @property
+  def sparse(self) -> bool:
+    """Some term has zeros that are not stored, and a mask beside it."""
+    return bool(self.densities)
 
   @property
   def size(self) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from bnnjax.core.bits import BitTag
+from bnnjax.cost.rows import Site
 from bnnjax.cost.values import (
   Value,
   Words,
@@ -221,7 +222,13 @@ def tagged(eqn: Any, v: Value) -> Value:
   if len(terms) == 1 and values is None and terms[0].bits == 1:
     # The 1-bit grid of this field is {-1,+1}; {0,1} has to be declared.
     values = (-1, 1)
-  bits = sum(t.bits * t.density for t in terms)
+  site = Site(
+    number=v.root or v.number,
+    bits=sum(t.bits * t.density for t in terms),
+    parameters=tuple(i for i, _ in v.lineage),
+    densities=tuple(t.density for t in terms if t.density != 1),
+    mask=[(t.bits, t.alphabet) for t in terms] == [(1, (0, 1))],
+  )
   return Value(
     vary=v.vary,
     terms=terms,
@@ -229,7 +236,7 @@ def tagged(eqn: Any, v: Value) -> Value:
     values=values and tuple(float(x) for x in values),
     static=v.static,
     lineage=v.lineage if v.static else (),
-    sites=((v.number, bits, tuple(i for i, _ in v.lineage)),),
+    sites=(site,),
   )
 
 

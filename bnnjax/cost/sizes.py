@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from bnnjax.core.registry import unknown
 from bnnjax.cost.rows import Parameter
+from bnnjax.cost.storage import mask_bits
 
 Parameters = Sequence[Parameter]
 
@@ -17,12 +18,13 @@ _SHIFTS = frozenset(("bias", "beta", "mean", "running_mean"))
 
 
 def _kernels(ps: Parameters) -> list[Parameter]:
-  return [p for p in ps if p.role == "kernel"]
+  return [p for p in ps if p.role in ("kernel", "mask")]
 
 
 def _rest(ps: Parameters) -> list[Parameter]:
   """Trained arrays other than kernels and batch norms."""
-  return [p for p in ps if p.trained and p.role not in ("kernel", "bn")]
+  own = ("kernel", "mask", "bn")
+  return [p for p in ps if p.trained and p.role not in own]
 
 
 def _width(p: Parameter, otherwise: int) -> int:
@@ -61,11 +63,10 @@ def _packed_rows(ps: Parameters) -> int:
 
 
 def _deployed(ps: Parameters) -> int:
-  matrices = [p for p in ps if p.role in ("kernel", "embedding")]
-  rest = [p for p in ps if p.role not in ("kernel", "embedding")]
-  masks = sum(p.size for p in matrices if p.sparse)
+  matrices = [p for p in ps if p.role in ("kernel", "mask", "embedding")]
+  rest = [p for p in ps if p.role not in ("kernel", "mask", "embedding")]
   wide = sum(p.size * p.dtype_bits for p in rest)
-  return sum(map(row_bits, matrices)) + masks + wide
+  return sum(map(row_bits, matrices)) + mask_bits(ps) + wide
 
 
 def _larq(ps: Parameters, wide: int = 32) -> int:
@@ -117,7 +118,8 @@ CONVENTIONS: dict[str, tuple[Callable[[Parameters], int], str]] = {
   "packed": (
     _packed,
     "kernels only, at their tag's (else dtype's) width: the bits of all terms"
-    " times their density; no padding, masks or scales",
+    " times their density, and masks that the program reads; no padding, no"
+    " scales",
   ),
   "packed_rows": (
     _packed_rows,
@@ -126,8 +128,9 @@ CONVENTIONS: dict[str, tuple[Callable[[Parameters], int], str]] = {
   "deployed": (
     _deployed,
     "packed rows of kernels and embeddings, a bit per element for the mask of"
-    " a sparse one, everything else (norms and their statistics too) at its"
-    " dtype; scales that are computed from the weights are not included",
+    " a sparse term (stored once, as its own array or beside it), everything"
+    " else (norms, statistics too) at its dtype; scales that are computed from"
+    " the weights are not included",
   ),
   "larq": (
     _larq,

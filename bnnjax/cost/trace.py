@@ -1,32 +1,21 @@
 """From a function or a module to a jaxpr and the parameters behind it."""
 
 import dataclasses
-import inspect
 import math
-import sys
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 
 from bnnjax.cost import results
+from bnnjax.cost.inputs import (
+  Inputs,
+  Stored,
+  argument_names,
+  is_array,
+  is_foreign,
+  is_module,
+)
 from bnnjax.cost.values import dtype_bits
-
-_BN_MARK = "BatchStat"
-
-
-@dataclasses.dataclass(frozen=True)
-class Stored:
-  """A parameter or statistic among the inputs of the jaxpr."""
-
-  path: str
-  shape: tuple[int, ...]
-  dtype_bits: int
-  trained: bool  # nnx.Param (or named in `params=`), not a statistic
-
-  @property
-  def size(self) -> int:
-    return math.prod(self.shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +29,7 @@ class Traced:
     inputs: for each input of the jaxpr: index into `stored`, `True` for other
       fixed state, `False` for data.
     captured: bytes of arrays that the function closes over.
+    notes: how arguments were read.
     warnings: results that cannot be seen, so that their work seems dead.
   """
 
@@ -48,18 +38,8 @@ class Traced:
   stored: tuple[Stored, ...]
   inputs: tuple[int | bool, ...]
   captured: int
+  notes: tuple[tuple[str, str], ...] = ()
   warnings: tuple[str, ...] = ()
-
-
-def is_module(x: Any) -> bool:
-  """Whether `x` is an `nnx.Module`; does not import flax to find out."""
-  nnx = sys.modules.get("flax.nnx")
-  return nnx is not None and isinstance(x, nnx.Module)
-
-
-def is_array(x: Any) -> bool:
-  """Arrays and ShapeDtypeStructs are traced; everything else is static."""
-  return hasattr(x, "shape") and hasattr(x, "dtype") and not callable(x)
 
 
 def name_of(fn: Any) -> str:
@@ -67,116 +47,6 @@ def name_of(fn: Any) -> str:
   if is_module(fn):
     return type(fn).__name__
   return getattr(fn, "__qualname__", None) or type(fn).__name__
-
-
-def _key(entry: Any) -> str:
-  for field in ("key", "name", "idx"):
-    if hasattr(entry, field):
-      return str(getattr(entry, field))
-  return str(entry)
-
-
-def _stored(path: Sequence[str], leaf: Any, trained: bool) -> Stored:
-  text = ".".join(p for p in path if p)
-  return Stored(text, tuple(leaf.shape), dtype_bits(leaf.dtype), trained)
-
-
-def _module_leaves(state: Any, prefix: str):
-  """Leaves of a split module: `(leaf, Stored | True | False)`."""
-  nnx = sys.modules["flax.nnx"]
-  variables = jax.tree_util.tree_flatten_with_path(
-    state, is_leaf=lambda x: isinstance(x, nnx.Variable)
-  )[0]
-  for path, variable in variables:
-    names = [prefix, *map(_key, path)]
-    kinds = {c.__name__ for c in type(variable).__mro__}
-    inner = jax.tree_util.tree_flatten_with_path(variable)[0]
-    for more, leaf in inner:
-      extra = [_key(k) for k in more if _key(k) not in ("value", "raw_value")]
-      if "Param" in kinds and "TrainingParam" not in kinds:
-        yield leaf, _stored(names + extra, leaf, True)
-      elif _BN_MARK in kinds:
-        yield leaf, _stored(names + extra, leaf, False)
-      else:
-        yield leaf, not any("Rng" in kind for kind in kinds)
-
-
-class _Inputs:
-  """Flattens arguments: modules are split, arrays traced, the rest kept."""
-
-  def __init__(self, fn: Callable, args: tuple, kwargs: dict, params: Any):
-    self.traced: list[Any] = []
-    self.stored: list[Stored] = []
-    self.kinds: list[int | bool] = []
-    names = _argument_names(fn, len(args))
-    wanted = (params,) if isinstance(params, int) else tuple(params)
-    for i in wanted:
-      if not isinstance(i, int) or not 0 <= i < len(args):
-        raise ValueError(
-          f"`params` names positional arguments 0 to {len(args) - 1}, got {i!r}."
-        )
-    self._rebuild = []
-    for i, arg in enumerate(args):
-      self._rebuild.append(self._add(arg, names[i], i in wanted))
-    self._keywords = {k: self._add(v, k, False) for k, v in kwargs.items()}
-
-  def _add(self, arg: Any, name: str, param: bool) -> Callable:
-    if is_module(arg):
-      return self.module(arg, "")
-    leaves, tree = jax.tree_util.tree_flatten_with_path(arg, is_leaf=is_module)
-    parts = []
-    for path, leaf in leaves:
-      names = [_key(k) for k in path]
-      if is_module(leaf):
-        parts.append(self.module(leaf, ".".join(names)))
-      elif is_array(leaf):
-        stored = _stored(names or [name], leaf, True) if param else False
-        parts.append(self._leaf(leaf, stored))
-      else:
-        parts.append(lambda _, leaf=leaf: leaf)
-    return lambda xs: jax.tree.unflatten(tree, [p(xs) for p in parts])
-
-  def _leaf(self, leaf: Any, kind: "Stored | bool") -> Callable:
-    at = len(self.traced)
-    if isinstance(kind, Stored):
-      self.kinds.append(len(self.stored))
-      self.stored.append(kind)
-    else:
-      # -1 marks fixed state: True would read as index 1.
-      self.kinds.append(-1 if kind else False)
-    self.traced.append(leaf)
-    return lambda xs: xs[at]
-
-  def module(self, module: Any, prefix: str) -> Callable:
-    """Splits a module; the result merges it again from traced arrays."""
-    nnx = sys.modules["flax.nnx"]
-    graph, state = nnx.split(module)
-    tree = jax.tree.structure(state)
-    parts = [
-      self._leaf(leaf, kind) for leaf, kind in _module_leaves(state, prefix)
-    ]
-    if tree.num_leaves != len(parts):
-      raise AssertionError(f"{tree.num_leaves} leaves, {len(parts)} variables")
-
-    def rebuild(xs):
-      leaves = [p(xs) for p in parts]
-      return nnx.merge(graph, jax.tree.unflatten(tree, leaves))
-
-    return rebuild
-
-  def call(self, fn: Callable, xs: Sequence[Any]) -> Any:
-    return fn(
-      *(p(xs) for p in self._rebuild),
-      **{k: p(xs) for k, p in self._keywords.items()},
-    )
-
-
-def _argument_names(fn: Callable, n: int) -> list[str]:
-  try:
-    names = list(inspect.signature(fn).parameters)
-  except (TypeError, ValueError):
-    names = []
-  return (names + [f"arg{i}" for i in range(len(names), n)])[:n]
 
 
 def trace(fn: Any, args: tuple, kwargs: dict, params: Any) -> Traced:
@@ -191,18 +61,17 @@ def trace(fn: Any, args: tuple, kwargs: dict, params: Any) -> Traced:
       f"`count` takes a function or an nnx.Module, got {type(fn).__name__}."
     )
   name = name_of(fn)
-  owner = fn if is_module(fn) else getattr(fn, "__self__", None)
-  method = None
-  if is_module(owner):
-    method = type(fn).__call__ if owner is fn else fn.__func__
-  named = dict(zip(_argument_names(fn, len(args)), args)) | kwargs
-  results.refuse_symbols(name, {"self": owner} | named if method else named)
-  inputs = _Inputs(fn, args, kwargs, params)
-  rebuild = inputs.module(owner, "") if method else None
+  owner = getattr(fn, "__self__", fn)
+  mine = is_module(owner) or is_foreign(owner) or _is_method_of_a_pytree(fn)
+  named = dict(zip(argument_names(fn, len(args)), args)) | kwargs
+  results.refuse_symbols(name, {"self": owner} | named if mine else named)
+  inputs = Inputs(fn, args, kwargs, params)
+  rebuild = inputs.owner(owner) if mine else None
+  method = type(fn).__call__ if owner is fn else getattr(fn, "__func__", None)
   unseen: list[str] = []
 
   def flat(*xs):
-    called = results.noted(method, rebuild(xs)) if method else results.noted(fn)
+    called = results.noted(method, rebuild(xs)) if mine else results.noted(fn)
     out, given = inputs.call(called, xs)
     return results.arrays(out, given, xs, unseen)
 
@@ -217,7 +86,21 @@ def trace(fn: Any, args: tuple, kwargs: dict, params: Any) -> Traced:
   )
   kinds = tuple(True if k == -1 else k for k in inputs.kinds)
   warnings = tuple(map(results.warning, dict.fromkeys(unseen)))
-  return Traced(name, jaxpr, tuple(inputs.stored), kinds, captured, warnings)
+  return Traced(
+    name,
+    jaxpr,
+    tuple(inputs.stored),
+    kinds,
+    captured,
+    tuple(inputs.notes),
+    warnings,
+  )
+
+
+def _is_method_of_a_pytree(fn: Any) -> bool:
+  owner = getattr(fn, "__self__", None)
+  is_method = hasattr(fn, "__func__") and owner is not None
+  return is_method and not jax.tree_util.all_leaves([owner])
 
 
 def _shape_text(x: Any) -> str:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bnnjax.core.bits import BitTag
+from bnnjax.cost.rows import Site
 
 Dims = dict[int, int]
 
@@ -62,9 +63,10 @@ class Value:
     affine: scope in which it is the output of a fixed multiply-add.
     number: equal for static values that are computed in the same way from the
       same parameters; 0 when unknown.
-    sites: `((number, stored bits, parameters), ...)` of the tags it carries,
-      to tell two bases of one parameter from one that is used twice, and the
-      bits of a weight from those of its mask.
+    root: `number` before multiplications and additions with a constant; 0 when
+      it is `number`.
+    sites: of the tags it carries, to tell two bases of one parameter from one
+      that is used twice, and the bits of a weight from those of its mask.
     words: what is known of its bits, if it is an integer that holds a row.
     made: the array, or the equation and its operands, of a constant.
   """
@@ -85,7 +87,8 @@ class Value:
   const: float | None = None
   affine: str | None = None
   number: int = 0
-  sites: tuple[tuple[int, Fraction, tuple[int, ...]], ...] = ()
+  root: int = 0
+  sites: tuple[Site, ...] = ()
   words: Words | None = None
   made: Any = dataclasses.field(default=None, compare=False, repr=False)
 
@@ -196,7 +199,7 @@ def joined_words(a: Words | None, b: Words | None) -> Words | None:
 
 def merged(a: tuple, b: tuple) -> tuple:
   """Both, sorted, once each."""
-  return a if a == b else tuple(sorted({*a, *b}))
+  return a if a == b else tuple(sorted({*a, *b}, key=repr))
 
 
 def dtype_bits(dtype: Any) -> int:

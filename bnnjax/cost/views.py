@@ -10,15 +10,25 @@ from bnnjax.cost.energy import TABLES
 GROUPINGS = ("layer", "scope", "bits")
 OTHER_DEFINITIONS = {
   "weight bytes": "kernels only, bits / 8 at their tag's width"
-  " (convention 'packed'); others: Report.weight_bytes",
+  " (convention 'packed'); 'deployed': everything that is stored, rows of"
+  " tagged matrices in 32-bit words; others: Report.weight_bytes",
   "element-wise": "one per element of the result (reductions: of the input);"
   " fixed multiply-adds in one scope (batch norm, bias, scale) fold into one"
   " 'affine' each and not into the convolution; not in any other figure",
   "activation bytes": "peak of live arrays if nothing but broadcasts is fused,"
   " weights left out; 'deployed' stores tagged arrays at their width",
-  "energy": "pJ, one multiplication and one addition per MAC; both operands at"
-  " most 8 bits: int8 with the multiplication x w x a / 64; at most 16: half;"
-  " else float32; no memory traffic (45 nm: Horowitz 2014)",
+  "extra MACs": "products that run beyond the work that a recurrence or other"
+  " function declares as its own (`counted_as`), e.g. those of its chunks; not"
+  " in any other figure",
+  "degree of binarization": "BOPs / (64 OPs) (BNext)",
+  "bpw": "bits per weight: everything that is stored ('weight bytes deployed':"
+  " scales, masks, norms too) over the elements of kernels and embeddings",
+  "energy": "pJ, one multiplication and one addition per MAC, no multiplication"
+  " by a 1-bit operand; both operands at most 8 bits: int8 with the"
+  " multiplication x w x a / 64, the addition linear in the accumulator's bits"
+  " between int8 and int32; at most 16: half; else float32; no memory traffic"
+  " (45 nm: Horowitz 2014). With DRAM: and the deployed weight bytes once, 1300"
+  " pJ for 64 bits",
 }
 
 
@@ -58,6 +68,8 @@ def _grouped(report: Any, by: str) -> tuple[list[str], list[list[Any]]]:
 
 
 def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
+  if not shapes:
+    return "as declared"
   left, right, out = ("x".join(map(str, s)) or "()" for s in shapes)
   return f"{left} . {right} -> {out}"
 
@@ -67,18 +79,24 @@ def totals(report: Any) -> dict[str, Any]:
   return {
     "MACs": report.total_macs,
     **{f"MACs {k}": v for k, v in report.macs_by_name.items()},
+    "extra MACs": report.extra_macs,
     "ACE": report.ace,
     "BOPs": report.bops,
     "FLOPs": report.flops,
     "OPs": report.ops,
+    "degree of binarization": report.degree_of_binarization,
     "CPU64": report.cpu64(),
     "bit operations": report.bit_operations,
     "bit operations (UNIQ)": report.bit_operations_uniq,
     "linear cost": report.compute_cost_linear,
     "energy 45nm (pJ)": report.energy("45nm"),
     "energy 7nm (pJ)": report.energy("7nm"),
+    "energy with DRAM 45nm (pJ)": report.energy("45nm", dram=True),
+    "energy with DRAM 7nm (pJ)": report.energy("7nm", dram=True),
     "parameters": report.parameter_count,
     "weight bytes": report.weight_bytes(),
+    "weight bytes deployed": report.weight_bytes("deployed"),
+    "bpw": report.bits_per_weight,
     "activation bytes": report.activation_bytes(),
     "activation bytes deployed": report.activation_bytes(deployed=True),
     "element-wise": sum(report.elementwise.values()),
@@ -102,6 +120,7 @@ def to_json(report: Any, rows: bool) -> dict[str, Any]:
     "name": report.name,
     "macs": report.macs_by_name,
     "total_macs": report.total_macs,
+    "extra_macs": report.extra_macs,
     "ace": report.ace,
     "conv_ace": report.conv_ace,
     "dense_ace": report.dense_ace,
@@ -109,14 +128,19 @@ def to_json(report: Any, rows: bool) -> dict[str, Any]:
     "flops": report.flops,
     "ops": report.ops,
     "ops_x64": report.ops_x64,
+    "degree_of_binarization": report.degree_of_binarization,
     "cpu64": {rule: report.cpu64(rule) for rule in metrics.CPU64},
     "bit_operations": report.bit_operations,
     "bit_operations_uniq": report.bit_operations_uniq,
     "compute_cost_linear": report.compute_cost_linear,
     "energy_pj": {name: report.energy(name) for name in TABLES},
+    "energy_with_dram_pj": {
+      name: report.energy(name, dram=True) for name in TABLES
+    },
     "parameters": report.parameter_count,
     "weights_by_bits": {str(k): v for k, v in report.weights_by_bits.items()},
     "weight_bytes": report.weight_bytes(),
+    "bits_per_weight": report.bits_per_weight,
     "weight_bytes_by_convention": {
       name: report.weight_bytes(name) for name in sizes.CONVENTIONS
     },
@@ -155,9 +179,9 @@ class Comparison:
     widths = sorted({*self.left.macs, *self.right.macs})
     names = ["MACs", *(f"MACs w{w}a{x}" for w, x in widths)]
     names += [k for k in a if not k.startswith("MACs")]
+    pairs = [(k, a.get(k, 0), b.get(k, 0)) for k in names]
     return [
-      (k, a.get(k, 0), b.get(k, 0), b.get(k, 0) / a[k] if a.get(k) else None)
-      for k in names
+      (k, x, y, y / x if x and y is not None else None) for k, x, y in pairs
     ]
 
   def table(self, format: str = "markdown") -> str:

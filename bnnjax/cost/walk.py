@@ -6,12 +6,13 @@ nothing is allocated.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jax.extend.core import Literal
 
 from bnnjax.core.bits import tag_p
+from bnnjax.core.counted import counted_p
 from bnnjax.cost import (
   axes,
   constants,
@@ -20,8 +21,10 @@ from bnnjax.cost import (
   joining,
   moves,
   program,
+  recurrence,
   rules,
   selection,
+  storage,
   words,
   work,
 )
@@ -40,10 +43,16 @@ class Walker:
 
   Args:
     parameters: path and element count of each parameter, by its index.
+    words: bits of the integers of those that may hold packed bits.
   """
 
-  def __init__(self, parameters: Sequence[tuple[str, int]] = ()):
+  def __init__(
+    self,
+    parameters: Sequence[tuple[str, int]] = (),
+    words: Mapping[int, int] | None = None,
+  ):
     self.parameters = list(parameters)
+    self.words = dict(words or {})
     self.rows: list[Row] = []
     self.uses: list[Use] = []
     self.work: list[tuple[str, str, int]] = []
@@ -139,6 +148,8 @@ class Walker:
     name = eqn.primitive.name
     if eqn.primitive is tag_p:
       return [rules.tagged(eqn, ins[0])]
+    if eqn.primitive is counted_p:
+      return recurrence.declared(self, eqn, ins, scope)
     if name in ("dot_general", "conv_general_dilated"):
       return self._contraction(eqn, ins, scope)
     if name in control.HANDLERS:
@@ -201,10 +212,16 @@ class Walker:
     names = []
     for i, n in v.lineage if v.static else ():
       if n == size:
-        sites = v.sites if v.terms else ()
-        sites = tuple((k, bits) for k, bits, of in sites if i in of)
-        self.uses.append(Use(i, kind, sites, math.prod(row) or 1))
-        names.append(self.parameters[i][0])
+        mine, others = storage.split_sites(v, i)
+        role = "mask" if storage.is_mask(mine, others) else kind
+        masked = any(s.mask for s in v.sites)
+        self.uses.append(Use(i, role, mine, math.prod(row) or 1, masked))
+      elif storage.holds(self.words.get(i, 0), n, size, v.terms):
+        sites = storage.packed(i, self.words[i])
+        self.uses.append(Use(i, kind, sites, row=0, held=size))
+      else:
+        continue
+      names.append(self.parameters[i][0])
     return tuple(names)
 
   def _contraction(self, eqn, ins, scope) -> list[Value]:
@@ -263,6 +280,7 @@ class Walker:
             times=self.times,
             parameters=names,
             elements=elements if first else 0,
+            replaced=recurrence.is_replaced(scope),
           )
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from bnnjax.cost import constants, program, rules
+from bnnjax.cost import constants, program, rules, storage
 from bnnjax.cost.rows import Row, Use
 from bnnjax.cost.values import Value, Words, dtype_bits, merged, replace
 
@@ -96,7 +96,16 @@ def population_count(walker: Any, eqn: Any, v: Value, scope: str) -> Value:
   names = tuple(walker.parameters[i][0] for i, _ in words.kernels)
   place = program.place(scope, names)
   # Words are stored as they are: their width is their dtype's.
-  walker.uses.extend(Use(i, "kernel", (), 0) for i, _ in words.kernels)
+  walker.uses.extend(
+    Use(
+      i,
+      "kernel",
+      storage.packed(i, walker.words.get(i, width)),
+      row=0,
+      held=math.ceil(n * each),
+    )
+    for i, n in words.kernels
+  )
   row = Row(
     path=place,
     scope=scope,

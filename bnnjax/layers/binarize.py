@@ -39,13 +39,19 @@ class BinarizerParam(nnx.Param):
 class TrainingParam(BinarizerParam):
   """A trained parameter that the deployed network does not have (FDA-BNN)."""
 
+  deployed = False  # what `cost` asks
+
 
 class BinarizerStat(nnx.Variable):
   """A statistic of a binarizer: running bounds and the like."""
 
+  statistic = True  # what `cost` asks
+
 
 class GradientRng(nnx.Variable):
   """Key data of a layer's gradient quantizer; training only, never updated."""
+
+  deployed = False  # what `cost` asks
 
 
 def weight_variable(weight: jax.Array, made: Binarizer | None) -> nnx.Param:

@@ -4,6 +4,8 @@ Mamba: Linear-Time Sequence Modeling with Selective State Spaces, Gu and Dao
 2023, arXiv:2312.00752. Every channel has a state and decays of its own:
 
   h_t = exp(dt_t A) h_{t-1} + dt_t x_t b_t,    y_t = h_t c_t,    h [C, N]
+
+It costs `2 C N` multiply-accumulates a token, whatever the chunk.
 """
 
 import functools
@@ -13,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax.core.counted import counted_as
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.sizes import check_sizes
@@ -22,6 +25,7 @@ WIDE = jnp.float32
 RANK = 16  # features for each of the rank of dt's projection
 
 
+@jax.named_scope("selective_scan")
 def selective_scan(
   x: jax.Array,
   dt: jax.Array,
@@ -53,6 +57,17 @@ def selective_scan(
     ValueError: no token, a chunk below 1, or shapes that do not belong together.
   """
   state = _checked(x, dt, a, b, c, chunk, state)
+  run = counted_as(
+    functools.partial(_in_chunks, chunk=chunk),
+    2 * x.size * a.shape[-1],
+    length=a.shape[-1],
+    what="the recurrence of Mamba",
+  )
+  return run(state, x, dt, a, b, c)
+
+
+def _in_chunks(state, x, dt, a, b, c, *, chunk):
+  """`selective_scan` of what was checked."""
   batch, length, _ = x.shape
   size = min(chunk, length)
 

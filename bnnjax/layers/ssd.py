@@ -9,16 +9,22 @@ which is the masked product `y = ((C B^T) * L) X`, `L_ij = exp(a_{j+1} + ... +
 a_i)`. `ssd` computes it in chunks: the product within each, the recurrence from
 chunk to chunk. Memory grows with `T` and is that of a segment of chunks.
 
+Cost is that of the recurrence in every form, `2 H P N` multiply-accumulates a
+token (the outer product and the product with `c`): a chunk is a matter of
+speed. What the chunks multiply beyond it has its own line in a report.
+
 Shapes: `x [B, T, H, P]` (times the step size, where there is one), log decays
 `a [B, T, H]`, `b, c [B, T, G, N]` for `G` groups of heads, states
 `[B, H, P, N]`. Decays and states are float32 whatever the others are.
 """
 
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
 
+from bnnjax.core.counted import counted_as
 from bnnjax.layers.sizes import check_sizes
 
 WIDE = jnp.float32
@@ -70,6 +76,19 @@ def ssd(
   """
   state = _checked(x, a, b, c, state)
   check_sizes(chunk=chunk, segment=segment)
+  run = functools.partial(_in_chunks, chunk=chunk, segment=segment)
+  return _counted(run, x, b)(state, x, a, b, c)
+
+
+def _counted(run, x, b):
+  """`run` with the cost of the recurrence over all of `x [..., P]`."""
+  states = b.shape[-1]
+  macs = 2 * x.size * states
+  return counted_as(run, macs, length=states, what="the recurrence of Mamba-2")
+
+
+def _in_chunks(state, x, a, b, c, *, chunk, segment):
+  """`ssd` of what was checked."""
   batch, length, heads, _ = x.shape
   groups, size = b.shape[2], min(chunk, length)
   count = -(-length // size)
@@ -128,6 +147,7 @@ def _segment(state, given):
   return state, y.astype(x.dtype)
 
 
+@jax.named_scope("ssd")
 def ssd_step(
   x: jax.Array, a: jax.Array, b: jax.Array, c: jax.Array, state: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -144,6 +164,11 @@ def ssd_step(
     ValueError: as `ssd`, of one token.
   """
   state = _checked(*(t[:, None] for t in (x, a, b, c)), state)
+  return _counted(_one_token, x, b)(state, x, a, b, c)
+
+
+def _one_token(state, x, a, b, c):
+  """`ssd_step` of what was checked."""
   copies = x.shape[1] // b.shape[1]
   b, c = (jnp.repeat(t.astype(WIDE), copies, axis=1) for t in (b, c))
   decay = jnp.exp(a.astype(WIDE))[..., None, None]

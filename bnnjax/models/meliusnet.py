@@ -30,7 +30,12 @@ class Plan(NamedTuple):
   transitions: tuple[int, ...]
 
 
-VARIANTS = {"22": Plan((4, 5, 4, 4), (160, 224, 256))}
+VARIANTS = {  # as in hpi-xnor/BMXNet-v2's `meliusnet_spec`
+  "22": Plan((4, 5, 4, 4), (160, 224, 256)),
+  "29": Plan((4, 6, 8, 6), (128, 192, 256)),
+  "42": Plan((5, 8, 14, 10), (160, 256, 416)),
+  "59": Plan((6, 12, 24, 12), (192, 320, 544)),
+}
 
 
 class Improve(nnx.Module):
@@ -57,7 +62,7 @@ class MeliusNet(ImageClassifier):
   Args:
     num_classes: outputs.
     image_shape: `[H, W, C]`.
-    variant: "22".
+    variant: "22", "29", "42" or "59".
     stem: `"imagenet"` (three 3x3 convolutions, two of them grouped, then a
       pool: the map is 4 times smaller) or `"small"` (without stride and pool);
       by default `"small"` below a height of 50.

@@ -26,6 +26,7 @@ UNITS = {
   "MAC": 1,
   "1e6 (2 per MAC)": 10**6,
   "1e9 pJ": 10**9,
+  "GB": 10**9,
   "MB (1e6)": 10**6,
   "MiB (labelled MB)": 2**20,
   "MiB (labelled M)": 2**20,
@@ -115,6 +116,8 @@ class Count:
     others: the same under another convention, by its name.
     within: smallest and largest value that printed inputs allow.
     at_least: `(why, value)`: the publication's own figures allow no less.
+    hypotheses: `(in words, value)`: what would give another figure, without
+      evidence that it was done; the verdict does not change by it.
   """
 
   line: int
@@ -125,6 +128,7 @@ class Count:
   others: tuple[tuple[str, Fraction], ...] = ()
   within: tuple[Fraction, Fraction] | None = None
   at_least: tuple[str, Fraction] | None = None
+  hypotheses: tuple[tuple[str, Fraction], ...] = ()
 
   def to_json(self) -> dict[str, Any]:
     """Plain JSON; fractions as `[numerator, denominator]`."""
@@ -135,7 +139,7 @@ class Count:
   def from_json(cls, fields: Mapping[str, Any]) -> "Count":
     """The inverse of `to_json`."""
     fields = dict(fields)
-    for name in ("ours", "within", "at_least", "others"):
+    for name in ("ours", "within", "at_least", "others", "hypotheses"):
       if name in fields:
         fields[name] = _READ[name](fields[name])
     return cls(**fields)
@@ -152,6 +156,7 @@ _READ = {
   "within": lambda x: tuple(Fraction(*y) for y in x),
   "at_least": lambda x: (x[0], Fraction(*x[1])),
   "others": lambda x: tuple((name, Fraction(*y)) for name, y in x),
+  "hypotheses": lambda x: tuple((name, Fraction(*y)) for name, y in x),
 }
 
 

@@ -54,7 +54,8 @@ def verdict(p: Published, c: Count, rows: Sequence[Published]) -> Verdict:
   off = f"ours {100 * float(c.ours / p.base / p.number - 1):+.2g} %"
   reasons = [*_conventions(p, c), *published_notes.reasons(p.row)]
   beside = [] if reasons or said else _all(p, c)
-  text = "; ".join([off, *against, *reasons, *beside, *notes])
+  guesses = _hypotheses(p, c)
+  text = "; ".join([off, *against, *reasons, *beside, *guesses, *notes])
   if against:
     return Verdict("contradiction", text)
   if reasons:
@@ -78,6 +79,15 @@ def _conventions(p: Published, c: Count) -> list[str]:
     low, high = (shown(x, p) for x in c.within)
     fits.append(f"the digits of the printed inputs allow {low} to {high}")
   return fits
+
+
+def _hypotheses(p: Published, c: Count) -> list[str]:
+  """In words, what would give the printed number if it had been done."""
+  return [
+    f"hypothesis: {name}: {shown(value, p)}, which {_AS[p.says(value)]}"
+    for name, value in c.hypotheses
+    if p.says(value)
+  ]
 
 
 _AS = {

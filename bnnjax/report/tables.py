@@ -61,6 +61,21 @@ def cost(figure: str) -> Cell:
   return lambda runs: f"{runs[0]['cost'][figure]:,}"
 
 
+def deployed_bytes(runs: Runs) -> str:
+  """Bytes of everything that is stored: embeddings, norms, scales too."""
+  return f"{runs[0]['cost']['weight_bytes_by_convention']['deployed']:,}"
+
+
+def real(figure: str, factor: float = 1.0) -> Cell:
+  """A cell with a real figure of the cost report; empty where it has none."""
+
+  def cell(runs: Runs) -> str:
+    value = runs[0]["cost"].get(figure)
+    return "" if value is None else f"{factor * value:.2f}"
+
+  return cell
+
+
 def minutes(runs: Runs) -> str:
   """Median time of training and evaluation."""
   return f"{statistics.median(r['wall_seconds'] for r in runs) / 60:.1f}"
@@ -76,8 +91,16 @@ COLUMNS: dict[str, Cell] = {
   "ACE": cost("ace"),
   "BOPs": cost("bops"),
   "weight bytes": cost("weight_bytes"),
+  "bpw": real("bits_per_weight"),
+  "binarized, %": real("degree_of_binarization", PERCENT),
   "minutes": minutes,
   "device": devices,
+}
+# Of texts, whose embeddings are no kernels and still most of the bytes.
+TEXT_COLUMNS: dict[str, Cell] = {
+  **{k: COLUMNS[k] for k in ("test accuracy, %", "ACE", "BOPs")},
+  "weight bytes, deployed": deployed_bytes,
+  **{k: COLUMNS[k] for k in ("bpw", "binarized, %", "minutes", "device")},
 }
 
 
@@ -94,12 +117,19 @@ def markdown(
       accuracy of the deployed network after the last step, cost for one
       example, time.
     head: heading of the names.
+
+  Returns:
+    The table, without columns that have no entry.
   """
-  lines = [_line([head, *columns]), "|---" * (len(columns) + 1) + "|\n"]
-  for name, runs in groups.items():
-    lines.append(
-      _line([f"`{name}`", *(cell(runs) for cell in columns.values())])
-    )
+  cells = {
+    title: [cell(runs) for runs in groups.values()]
+    for title, cell in columns.items()
+  }
+  # Older records lack some figures.
+  cells = {title: column for title, column in cells.items() if any(column)}
+  lines = [_line([head, *cells]), "|---" * (len(cells) + 1) + "|\n"]
+  for name, *row in zip(groups, *cells.values()):
+    lines.append(_line([f"`{name}`", *row]))
   return "".join(lines)
 
 

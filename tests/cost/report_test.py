@@ -123,8 +123,26 @@ def test_compare(report):
   assert str(comparison) == comparison.table("markdown")
 
 
+def test_bits_per_weight_and_degree_of_binarization():
+  def f(w, v, scale, x):
+    return x @ tag(jnp.sign(w), 1) * scale, tag(jnp.sign(x), 1) @ tag(v, 1)
+
+  shapes = shape(64, 8), shape(64, 2), shape(8), shape(4, 64)
+  report = count(f, *shapes, params=(0, 1, 2))
+  # Ten rows of two words, and a float a column, over 640 weights.
+  assert report.bits_per_weight == (10 * 64 + 8 * 32) / 640
+  binary, low = 4 * 64 * 2, 4 * 64 * 8
+  assert report.degree_of_binarization == binary / (binary + 64 * low)
+  data = report.to_json()
+  assert data["bits_per_weight"] == report.bits_per_weight
+  assert data["degree_of_binarization"] == report.degree_of_binarization
+  assert "bpw = 1.4" in report.table("csv")
+
+
 def test_a_report_without_work():
   report = count(lambda x: x, shape(3))
+  assert report.bits_per_weight is None
+  assert report.degree_of_binarization is None
   assert report.ace == 0
   assert report.table("rich")
   assert report.to_json()["macs"] == {}

@@ -21,13 +21,18 @@ def xnor(x, w):
   return 128 - 2 * lax.population_count(x[:, None] ^ w[None]).sum(-1)
 
 
+def popcounts(report):
+  """What is said of packed bits."""
+  return [n for n in report.notes if "popcount" in n]
+
+
 def test_the_words_of_a_dot_are_its_products():
   report = count(xnor, X, W)
   assert report.macs == {(1, 1): 2 * 3 * 128}
   assert (report.bops, report.ace) == (768, 768)
   (row,) = report.rows
   assert (row.op, row.length) == ("dot", 128)
-  (note,) = report.notes
+  (note,) = popcounts(report)
   assert "bits that pad" in note
   assert "tag(words, 1, length=K)" in note
 
@@ -60,7 +65,7 @@ def test_lengths_survive_what_tags_survive(wrap, length):
 
   report = count(tagged, X, W)
   assert report.macs == {(1, 1): 2 * 3 * (length or 128)}
-  assert len(report.notes) == (length is None)
+  assert len(popcounts(report)) == (length is None)
   if length:
     return
   assert not report.warnings
@@ -91,7 +96,7 @@ def test_signs_that_are_packed_on_the_way_bring_their_length():
     jax.ShapeDtypeStruct((70, 3), jnp.float32),
   )
   assert report.macs == {(1, 1): 2 * 70 * 3}
-  assert report.notes == []
+  assert popcounts(report) == []
 
 
 def test_of_two_lengths_the_smaller_counts():
@@ -137,7 +142,7 @@ OTHERS = {
 def test_other_uses_of_bits_are_no_products(name):
   report = count(OTHERS[name], X, X)
   assert report.macs == {}
-  assert report.notes == []
+  assert popcounts(report) == []
 
 
 def test_weights_of_counts_are_products_and_ones_are_not():
@@ -147,3 +152,14 @@ def test_weights_of_counts_are_products_and_ones_are_not():
   planes = count(lambda x, w: count_of(x, w) @ jnp.arange(4, dtype="uint32"),
                  X, W)  # fmt: skip
   assert planes.macs == {(1, 1): 768, (32, 32): 24}
+
+
+def test_words_are_stored_as_they_are():
+  for length in (128, 100):
+    f = lambda x, w, k: xnor(x, tag(w, 1, length=k))  # noqa: E731
+    report = count(f, X, W, length, params=1)
+    (w,) = report.parameters
+    assert (w.role, w.bits) == ("kernel", 32)
+    for convention in ("packed", "deployed", "larq", "aqt"):
+      assert report.weight_bytes(convention) == 3 * 16
+    assert report.bits_per_weight == pytest.approx(128 / length)

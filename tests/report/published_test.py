@@ -155,6 +155,16 @@ def test_reading_leaves_out_unverified_and_empty_rows(tmp_path):
   assert ([p.line for p in rows], unverified, empty) == ([2], 1, 1)
 
 
+def test_a_hypothesis_is_printed_and_changes_no_verdict():
+  p = row("1.20", "FLOPs", "1e8")
+  guess = ("two more operations", Fraction(120_131_584))
+  v = judged(p, 118_525_952, hypotheses=(guess,))
+  assert v.kind == "differs"
+  assert "hypothesis: two more operations: 1.2013, which rounds to it" in v.text
+  wrong = ("three", Fraction(120_934_400))
+  assert "three" not in judged(p, 118_525_952, hypotheses=(wrong,)).text
+
+
 def test_count_survives_json():
   c = Count(
     3,
@@ -235,6 +245,10 @@ def recounted(experiment, pick):
     ("QuickNetSmall", ""),
     ("BinaryDenseNet28", ""),
     ("MeliusNet22", ""),
+    ("MeliusNet29", "W1A1"),
+    ("BiPFT", ""),
+    ("OneBit-OPT 1.3B", "1.02 bit"),
+    ("BitNet b1.58 700M", "1.59 bit"),
     ("BinaryAlexNet", ""),
     ("ResNet18", "W4A4"),
     ("BiBERT 4L", "1-1-1"),
@@ -249,6 +263,21 @@ def test_counted_again_from_the_models(experiment, model, variant):
     experiment, lambda *names: names == (model, variant)
   ):
     assert old == new
+
+
+def test_berts_pooler_at_every_token_is_what_was_printed():
+  counts = {
+    (c.model, c.metric): c for c in published.read_counts(COUNTS)
+  }  # fmt: skip
+  (every,) = (
+    value
+    for name, value in counts["BERT", "FLOPs"].others
+    if name == "the pooler at every token"
+  )
+  # 12 blocks: four projections, an MLP of four times the width, two products.
+  block = 4 * 768**2 + 2 * 4 * 768**2 + 2 * 128 * 768
+  assert every == 2 * 128 * (12 * block + 768**2)
+  assert round(every / 10**9, 1) == 22.5
 
 
 @pytest.mark.slow

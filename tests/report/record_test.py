@@ -68,6 +68,22 @@ def test_table_groups_seeds_and_shows_the_spread(tmp_path):
     tables.refresh(text, tmp_path / "nowhere")
 
 
+def test_figures_of_the_weights_are_columns_where_records_have_them():
+  made = make() | {
+    "cost": {
+      "ace": 1000, "bops": 64, "weight_bytes": 5,
+      "bits_per_weight": 2.7, "degree_of_binarization": 0.5,
+      "weight_bytes_by_convention": {"deployed": 1234},
+    }
+  }  # fmt: skip
+  table = tables.markdown({"net": [made]})
+  assert "| weight bytes | bpw | binarized, % |" in table
+  assert "| 5 | 2.70 | 50.00 |" in table
+  table = tables.markdown({"net": [made]}, tables.TEXT_COLUMNS)
+  assert "| weight bytes, deployed | bpw | binarized, % |" in table
+  assert "| 1,234 | 2.70 | 50.00 |" in table
+
+
 def test_a_table_is_copied_from_its_page(tmp_path):
   (tmp_path / "page.md").write_text(
     "# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nText\n\n| other |\n"

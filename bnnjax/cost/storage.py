@@ -1,0 +1,143 @@
+"""How a parameter is stored, told from where and how it is read."""
+
+import math
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from bnnjax.core.bits import BitTag
+from bnnjax.cost.inputs import BATCH_STAT, STAT, Stored
+from bnnjax.cost.rows import Parameter, Site, Use
+from bnnjax.cost.values import Value
+
+_BIAS = re.compile(r"^(b|bias|.*_bias)$")
+_BN_PATH = re.compile(r"(^|[._])(bn|batch_?norm)\d*($|[._])", re.IGNORECASE)
+_BN_STAT = frozenset(("mean", "var", "running_mean", "running_var"))
+
+
+def split_sites(
+  v: Value, parameter: int
+) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
+  """Tags of an operand that a parameter stands behind, and the others."""
+  sites = v.sites if v.terms else ()
+  mine = tuple(s for s in sites if parameter in s.parameters)
+  return mine, tuple(s for s in sites if parameter not in s.parameters)
+
+
+def is_mask(mine: Sequence[Site], others: Sequence[Site]) -> bool:
+  """Whether a parameter is but the mask of another one."""
+  mask = bool(mine) and all(s.mask for s in mine)
+  return mask and any(not s.mask for s in others)
+
+
+def holds(width: int, words: int, size: int, terms: Sequence[BitTag]) -> bool:
+  """Whether so many words hold `size` low-bit values, rows padded."""
+  needed = size * sum(t.bits for t in terms)
+  return bool(needed) and len(terms) == 1 and 1 <= words * width / needed < 2
+
+
+def packed(parameter: int, width: int) -> tuple[Site, ...]:
+  """The tag of words: all of their bits."""
+  return (Site(hash(("words", parameter)), Fraction(width), (parameter,)),)
+
+
+def parameters(
+  stored: Sequence[Stored], uses: Sequence[Use]
+) -> tuple[Parameter, ...]:
+  """Roles and widths, from where the parameters were read."""
+  found: dict[int, list[Use]] = {}
+  for use in uses:
+    found.setdefault(use.parameter, []).append(use)
+  kernels = {m for i, s in enumerate(stored) if i in found for m in s.modules}
+  norms = {m for s in stored if _of_norm(s) for m in s.modules}
+  return tuple(
+    _parameter(s, found.get(i, []), kernels, norms)
+    for i, s in enumerate(stored)
+  )
+
+
+def _parameter(
+  s: Stored, uses: list[Use], kernels: set[str], norms: set[str]
+) -> Parameter:
+  role = _role(s, {u.kind for u in uses}, kernels, norms)
+  tagged = bool(uses) and all(u.sites for u in uses)
+  sites = [x for u in uses for x in u.sites] if tagged else []
+  sites = {(x.number, x.bits): x for x in sites}  # read twice, stored once
+  bits = sum((x.bits for x in sites.values()), Fraction(0)) or s.dtype_bits
+  bits = min(bits, s.dtype_bits) if s.dtype_bits == 1 else bits
+  masked = all(u.masked for u in uses)
+  sparse = [d for x in sites.values() for d in x.densities]
+  dense = not sparse or any(
+    not x.mask and not x.densities for x in sites.values()
+  )
+  return Parameter(
+    path=s.path,
+    shape=s.shape,
+    dtype_bits=s.dtype_bits,
+    role=role,
+    bits=int(bits) if bits == int(bits) else bits,
+    row=next((u.row for u in uses if u.kind == role), 0),
+    tagged=tagged,
+    trained=s.trained,
+    densities=() if masked else tuple(sparse),
+    density=Fraction(1) if dense else min(sum(sparse), Fraction(1)),
+    held=max((u.held for u in uses), default=0),
+  )
+
+
+def _of_norm(s: Stored) -> bool:
+  name = s.path.rpartition(".")[2]
+  return s.kind == BATCH_STAT or (s.kind != STAT and name in _BN_STAT)
+
+
+def _role(
+  s: Stored, kinds: set[str], kernels: set[str], norms: set[str]
+) -> str:
+  for kind in ("kernel", "embedding", "mask"):
+    if kind in kinds:
+      return kind
+  if s.kind == STAT:
+    return "stat"
+  name = s.path.rpartition(".")[2]
+  if norms.intersection(s.modules) or _BN_PATH.search(s.path):
+    is_stat = not s.trained or name in _BN_STAT
+    return "bn_stat" if is_stat else "bn"
+  if _BIAS.match(name) and kernels.intersection(s.modules):
+    return "bias"
+  return "other"
+
+
+def weights(ps: Sequence[Parameter]) -> int:
+  """Weights of the network: elements of its kernels and embeddings.
+
+  Sparse kernels of one shape in one module are terms of one weight as long as
+  their densities do not exceed 1: 90 % at 1 bit and 10 % at 8 are one.
+  """
+  total, groups = 0, {}
+  for p in ps:
+    if p.role in ("kernel", "embedding"):
+      key = (p.module, p.shape)
+      if p.density == 1:
+        total += p.held or p.size
+      else:
+        groups[key] = groups.get(key, Fraction(0)) + p.density
+  return total + sum(
+    math.ceil(density) * math.prod(shape)
+    for (_, shape), density in groups.items()
+  )
+
+
+def mask_bits(ps: Sequence[Parameter]) -> int:
+  """Bits of the masks of sparse terms that the program has no array for.
+
+  One an element and term; the last term of a partition (densities that sum to
+  1, in one parameter or in several of one module and shape) needs none.
+  """
+  groups: dict[tuple[str, tuple[int, ...]], list[Fraction]] = {}
+  for p in ps:
+    if p.role in ("kernel", "embedding") and p.densities:
+      groups.setdefault((p.module, p.shape), []).extend(p.densities)
+  return sum(
+    math.prod(shape) * (len(terms) - (len(terms) > 1 and sum(terms) == 1))
+    for (_, shape), terms in groups.items()
+  )
