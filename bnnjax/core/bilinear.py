@@ -119,7 +119,9 @@ def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
   pads = op.padding
   if isinstance(pads, str):
     pads = lax.padtype_to_pads(spatial, reach, op.strides, pads)
-  a = jnp.pad(a, ((0, 0), *pads, (0, 0)))
+  # `jnp.pad` takes no negative number, which crops.
+  widths = [(low, high, 0) for low, high in ((0, 0), *pads, (0, 0))]
+  a = lax.pad(a, jnp.zeros((), a.dtype), widths)
   outer = tuple(range(dy.ndim - 1))  # batch and spatial axes: contracted
   d = dy.reshape(*dy.shape[:-1], op.groups, -1)
   taps = []

@@ -45,7 +45,7 @@ def test_options_override_the_preset():
     ("centre > ste", "Unknown transform 'centre'. Did you mean 'center'?"),
     ("ste(clp=1)", "hyper-parameter of estimator 'ste' 'clp'. Did you mean 'clip'"),
     ("ste|channel_l1(pow=1)", "hyper-parameter of scale 'channel_l1' 'pow'. Did you mean 'pow2'"),
-    ("symmetric(bits=9)", "2 to 8 bits, got 9"),
+    ("symmetric(bits=9)", "must be a whole number from 2 to 8, got 9"),
     ("ste(1.0)", "they are keyword=literal"),
     ("ste(clip=x)", "they are keyword=literal"),
     ("ste)", "Cannot read 'ste\\)'"),

@@ -82,7 +82,7 @@ def test_output_scale_multiplies_before_the_bias(rngs):
   [
     (
       lambda r: Linear(4, 0, rngs=r),
-      "`out_features` must be an int >= 1, got 0",
+      "`out_features` must be at least 1, got 0",
     ),
     (lambda r: Linear(4, 2, weight="stee", rngs=r), "Did you mean 'ste'"),
     (
