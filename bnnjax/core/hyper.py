@@ -114,6 +114,12 @@ class Either:
   first: Any
   second: Any
 
+  @property
+  def options(self) -> tuple[Any, ...]:
+    """Names that a typo may have meant."""
+    rules = (self.first, self.second)
+    return tuple(o for r in rules for o in getattr(r, "options", ()))
+
   def read(self, value: Any) -> Any:
     """The value; raises `Refused`."""
     try:
@@ -140,6 +146,7 @@ class Text:
 
 
 POSITIVE = Real(0, above=True)
+FACTOR = Real(0, 6e4, above=True)  # of values: float16 holds their product
 FLAG = Choice((False, True))
 _LIKE = {bool: FLAG, int: Real(), float: Real(), str: Text()}
 

@@ -56,7 +56,7 @@ def check_hyper(
       read[key] = rules[key].read(value) if key in rules else value
     except Refused:
       options = getattr(rules[key], "options", ())
-      close = nearest(value, options) if isinstance(value, str) else ""
+      close = nearest(value, [o for o in options if isinstance(o, str)])
       raise ValueError(
         f"`{key}` of {kind} {thing.name!r} must be {rules[key]}, got"
         f" {shown(value)}.{close}"

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
-from bnnjax.core.hyper import POSITIVE, Choice, Either, Real
+from bnnjax.core.hyper import FACTOR, Choice, Either, Real
 from bnnjax.core.progress import Mode
 
 GRADIENTS = ("none", "multiply", "full", "estimator")
@@ -220,7 +220,7 @@ def learned(
   mode,
   *,
   axes: Choice(tuple(_KEPT)) = "channel",
-  init: Either(POSITIVE, Choice(("l1", "max"))) = "l1",
+  init: Either(FACTOR, Choice(("l1", "max"))) = "l1",
 ):
   """A trained scale: `y = s sign(x)`, gradients to `s` and, times `s`, to `x`.
 
@@ -233,7 +233,7 @@ def learned(
 
 
 @scale()
-def fixed(x, *, value: POSITIVE = 1.0):
+def fixed(x, *, value: FACTOR = 1.0):
   """A constant scale or bound."""
   del x
   return jnp.asarray(value, jnp.float32)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
-from bnnjax.core.hyper import POSITIVE, Choice, Real
+from bnnjax.core.hyper import FACTOR, Choice, Real
 from bnnjax.core.progress import DEPLOYED, Mode
 
 Variables = dict[str, jax.Array]
@@ -133,7 +133,7 @@ VARIANCE = Real(1e-12, 1)  # its power of -3/2 is a float32 number
 
 @transform
 def standardize(
-  x: jax.Array, *, gain: POSITIVE = 1.0, eps: VARIANCE = 1e-5
+  x: jax.Array, *, gain: FACTOR = 1.0, eps: VARIANCE = 1e-5
 ) -> jax.Array:
   """Zero mean and standard deviation `gain` for each output channel.
 

@@ -66,11 +66,17 @@ def read_padding(padding, window):
   )
 
 
-def check_pad_value(value, made: Binarizer | None) -> int:
+def check_pad_value(value, made: Binarizer | None, axes: int) -> int:
   """A padding in units of the low-bit values: 0, or a value of their grid.
 
+  Args:
+    value: what was given.
+    made: binarizer of the activations.
+    axes: number of spatial axes.
+
   Raises:
-    TypeError, ValueError: another value; names the grid.
+    TypeError, ValueError: another value (names the grid), or a scale that
+      differs from position to position.
   """
   value = whole("pad_value", value, least=None)
   if value not in PAD_VALUES:
@@ -93,6 +99,10 @@ def check_pad_value(value, made: Binarizer | None) -> int:
       f"`pad_value` must be 0 or in {text} of the activations"
       f" ({made.estimator.name!r}), got {value}."
     )
+  if made.scale is not None:
+    map_ = jax.ShapeDtypeStruct((2, *(2,) * axes, 2), jnp.float32)
+    quantize = lambda x: made.apply(x, *made.init(x))[0]  # noqa: E731
+    _check_scales(jax.eval_shape(quantize, map_))
   return value
 
 
@@ -109,12 +119,7 @@ def pad(x: "jax.Array | Quantized", pairs, value: int):
 
   if not isinstance(x, Quantized):
     return wider(x, value)
-  for term in x.terms:
-    if term.scale is not None and any(n > 1 for n in term.scale.shape[1:-1]):
-      raise ValueError(
-        "A `pad_value` other than 0 needs a scale that is the same at all"
-        f" positions: got scale {term.scale.shape}."
-      )
+  _check_scales(x)
   terms = tuple(
     Term(
       wider(t.value, value),
@@ -125,3 +130,12 @@ def pad(x: "jax.Array | Quantized", pairs, value: int):
     for t in x.terms
   )
   return Quantized(terms, x.shift, wider(x.surrogate, 0))
+
+
+def _check_scales(x: Quantized) -> None:
+  for term in x.terms:
+    if term.scale is not None and any(n > 1 for n in term.scale.shape[1:-1]):
+      raise ValueError(
+        "A `pad_value` other than 0 needs a scale that is the same at all"
+        f" positions: got scale {term.scale.shape}."
+      )

@@ -86,6 +86,7 @@ class _Contraction(nnx.Module):
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
     self.act = Binarize(act, "act", like, rngs)
+    _check_keeps_shape(self.act, like)
     self.bias = (
       nnx.Param(bias_init(rngs.params(), (features[1],), param_dtype))
       if use_bias
@@ -133,6 +134,18 @@ class _Contraction(nnx.Module):
         f"{name} was built for {self.in_features} input features, got"
         f" {x.shape[-1] if x.ndim else 'a scalar'} (shape {x.shape})."
       )
+
+
+def _check_keeps_shape(act: Binarize, like: jax.ShapeDtypeStruct) -> None:
+  """A hash, e.g., gives codes of another length: it is for attention."""
+  if act.binarizer is None or act.binarizer.transform is None:
+    return
+  shape = jax.eval_shape(act, like).shape
+  if shape != like.shape:
+    raise ValueError(
+      f"The transform {act.binarizer.transform.name!r} makes {shape[-1]} features"
+      f" of the {like.shape[-1]} that the kernel is for."
+    )
 
 
 def _features(before, after) -> tuple[int, int]:
@@ -245,7 +258,9 @@ class Conv(_Contraction):
       rngs=rngs,
       **options,
     )
-    self.pad_value = geometry_lib.check_pad_value(pad_value, self.act.binarizer)
+    self.pad_value = geometry_lib.check_pad_value(
+      pad_value, self.act.binarizer, len(window)
+    )
 
   def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
     """`[N, *spatial, in_features] -> [N, *spatial', out_features]`."""
