@@ -50,7 +50,8 @@ class Dot:
 class Conv:
   """`[N, *spatial, C] x [*window, C / groups, O] -> [N, *spatial', O]`.
 
-  `padding` pads with zeros; another value has to be padded beforehand.
+  `padding` pads with zeros; another value has to be padded beforehand. Negative
+  numbers crop.
   """
 
   strides: tuple[int, ...]
@@ -60,7 +61,10 @@ class Conv:
   precision: lax.PrecisionLike = None
 
   def __call__(self, a, w, **kw):
-    n = a.ndim
+    n, padding = a.ndim, self.padding
+    if not isinstance(padding, str):
+      # The input gradient of a convolution that crops is garbage on CPU.
+      a, padding = _cropped(a, padding)
     channels_last = lax.ConvDimensionNumbers(
       (0, n - 1, *range(1, n - 1)),
       (n - 1, n - 2, *range(n - 2)),
@@ -70,7 +74,7 @@ class Conv:
       a,
       w,
       self.strides,
-      self.padding,
+      padding,
       rhs_dilation=self.dilation,
       dimension_numbers=channels_last,
       feature_group_count=self.groups,
@@ -108,6 +112,16 @@ class Conv:
     return scale.reshape(-1)
 
 
+def _cropped(a, padding):
+  """The map without what negative paddings crop, and the others."""
+  if all(p >= 0 for pair in padding for p in pair):
+    return a, padding
+  start = [max(-low, 0) for low, _ in padding]
+  stop = [n - max(-p[1], 0) for n, p in zip(a.shape[1:-1], padding)]
+  a = lax.slice(a, (0, *start, 0), (a.shape[0], *stop, a.shape[-1]))
+  return a, tuple((max(low, 0), max(high, 0)) for low, high in padding)
+
+
 def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
   """One small dot a tap and group, instead of XLA's batch-group convolution.
 
@@ -119,7 +133,9 @@ def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
   pads = op.padding
   if isinstance(pads, str):
     pads = lax.padtype_to_pads(spatial, reach, op.strides, pads)
-  a = jnp.pad(a, ((0, 0), *pads, (0, 0)))
+  # `jnp.pad` takes no negative number, which crops.
+  widths = [(low, high, 0) for low, high in ((0, 0), *pads, (0, 0))]
+  a = lax.pad(a, jnp.zeros((), a.dtype), widths)
   outer = tuple(range(dy.ndim - 1))  # batch and spatial axes: contracted
   d = dy.reshape(*dy.shape[:-1], op.groups, -1)
   taps = []

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from bnnjax.core import bits as bits_lib
 from bnnjax.core import registry
 from bnnjax.core.estimator import FLOAT, Estimator
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.floats import as_float
+from bnnjax.core.progress import DEPLOYED, Mode, to_step
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.core.scale import GRADIENTS, Measured, Scale, Variables
 from bnnjax.core.schedule import resolve
@@ -59,14 +60,10 @@ class Binarizer:
   grad: str | None = None
 
   def __post_init__(self):
-    self.kind  # noqa: B018 (checks the estimator's hyper-parameters)
-    for part, hp in (
-      (self.scale, self.scale_hp),
-      (self.transform, self.transform_hp),
-    ):
-      if hp:
-        kind = type(part).__name__.lower()
-        registry.check_hyper(kind, part, dict(hp))
+    for kind in ("estimator", "scale", "transform"):
+      self._check_part(kind, getattr(self, kind))
+    self.kind  # noqa: B018 (the width is one that a tag takes)
+    to_step(self.start, 1)
     if self.gradient is not None and self.gradient not in GRADIENTS:
       raise registry.unknown("scale gradient", self.gradient, GRADIENTS)
     if self.measure not in ("latent", "transformed"):
@@ -90,6 +87,22 @@ class Binarizer:
     if self.role not in ROLES:
       raise registry.unknown("role", self.role, ROLES)
 
+  def _check_part(self, kind: str, part: Any) -> None:
+    """Reads a part's hyper-parameters; it has to be made for the role."""
+    if part is None:
+      return
+    given = getattr(self, f"{kind}_hp")
+    read = registry.check_hyper(kind, part, dict(given))
+    object.__setattr__(self, f"{kind}_hp", tuple(read.items()))
+    roles = getattr(part, "roles", ROLES)
+    if self.role in ROLES and self.role not in roles:
+      names = (n for n in registry.registered(kind) if n != part.name)
+      fit = [n for n in names if self.role in registry.get(kind, n).roles]
+      raise ValueError(
+        f"{kind.capitalize()} {part.name!r} is made for the role {roles[0]!r},"
+        f" got {self.role!r}, which has: {', '.join(fit)}."
+      )
+
   @property
   def is_float(self) -> bool:
     """Whether values stay float (Weight Standardization alone)."""
@@ -104,6 +117,15 @@ class Binarizer:
     hp = self.estimator.hyper(**dict(self.estimator_hp))
     return bits_lib.BitTag(
       self.estimator.width(hp), self.estimator.alphabet, group=group
+    )
+
+  @property
+  def grid(self) -> "tuple[int, ...] | range | None":
+    """The values in units of the scale; `None` if undeclared."""
+    if self.estimator.grid is None:
+      return self.estimator.alphabet
+    return self.estimator.grid(
+      **self.estimator.hyper(**dict(self.estimator_hp))
     )
 
   def init(
@@ -161,7 +183,7 @@ class Binarizer:
       The low-bit tensor and the new statistics.
     """
     params, stats = params or {}, dict(stats or {})
-    latent = x
+    latent = x = as_float(x)
     if self.transform is not None:
       hp = resolve(self.transform_hp, mode)
       x, stats = self.transform.apply(x, params, stats, mode, **hp)
@@ -180,7 +202,7 @@ class Binarizer:
     value = self.estimator.value(x, factor, own, **hp)
     surrogate = self._surrogate(x, factor, own, hp)
     if shift is not None:
-      surrogate = surrogate + shift
+      surrogate = (surrogate + shift).astype(x.dtype)
       shift = jax.lax.stop_gradient(shift)
     on = self._on(mode, got.ready)
     if on is not True:
@@ -250,13 +272,13 @@ class Binarizer:
 
   def _surrogate(self, x, factor, params, hp):
     """The dequantized tensor with the method's backward rule."""
-    if self._gradient == "none":
-      factor = jax.lax.stop_gradient(factor)
+    fixed = jax.lax.stop_gradient(factor)
     if self._gradient in ("none", "estimator"):
+      factor = factor if self._gradient == "estimator" else fixed
       return self.estimator(x, scale=factor, params=params, **hp)
     if self._gradient == "multiply":
-      factor = jax.lax.stop_gradient(factor)
-    y = self.estimator(x, params=params, **hp)
+      factor = fixed
+    y = self.estimator(x, scale=fixed, params=params, scaled=False, **hp)
     return (y * factor).astype(x.dtype)
 
   def _on(self, mode: Mode, ready):
@@ -274,5 +296,10 @@ class Binarizer:
 
 
 def _joined(old: Variables, new: Variables) -> Variables:
-  assert not old.keys() & new.keys(), f"Two variables {old.keys() & new.keys()}"
+  if both := sorted(old.keys() & new.keys()):
+    raise ValueError(
+      f"Two parts of a binarizer have a variable {both[0]!r}: leave one out, e.g."
+      " the transform 'shift' before a scale that has a shift of its own"
+      " ('affine')."
+    )
   return {**old, **new}

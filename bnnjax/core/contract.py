@@ -90,7 +90,13 @@ def contract(op: Dot | Conv, a, w) -> jax.Array:
 
 
 def _surrogate(q: Quantized) -> jax.Array:
-  return jnp.zeros(q.shape, q.dtype) if q.surrogate is None else q.surrogate
+  """In the dtype of the values: the cast brings its cotangent back in its own.
+
+  A float32 scale or shift would else get a gradient of the compute dtype.
+  """
+  if q.surrogate is None:
+    return jnp.zeros(q.shape, q.dtype)
+  return q.surrogate.astype(q.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -24,6 +24,8 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core import registry
+from bnnjax.core.floats import as_float, divisor
+from bnnjax.core.hyper import Choice
 
 SIGN = (-1, 1)
 
@@ -37,20 +39,22 @@ def sign(x: jax.Array, at_zero: int = 1) -> jax.Array:
       code; a 0 does not fit into one bit.
 
   Returns:
-    `[...]` in {-1, +1}, dtype of `x`.
+    `[...]` in {-1, +1}, dtype of `x`; NaN for NaN.
 
   Example:
     >>> sign(jnp.array([-2.0, -0.0, 3.0]))
     [-1.  1.  1.]
   """
-  one = jnp.ones((), x.dtype)
-  if at_zero == 1:
-    return jnp.where(x >= 0, one, -one)
-  if at_zero == -1:
-    return jnp.where(x > 0, one, -one)
+  x = jnp.asarray(x)
+  if at_zero not in (-1, 0, 1):
+    raise ValueError(f"`at_zero` must be +1, -1 or 0, got {at_zero!r}.")
+  s = jnp.sign(x)
   if at_zero == 0:
-    return jnp.sign(x)
-  raise ValueError(f"`at_zero` must be +1, -1 or 0, got {at_zero!r}.")
+    return s
+  if not jnp.issubdtype(x.dtype, jnp.inexact):  # integers: no half, no NaN
+    return jnp.where(s == 0, at_zero, s).astype(x.dtype)
+  # Unlike a comparison, it hands a NaN on.
+  return jnp.sign(s + at_zero / 2)
 
 
 Parameters = dict[str, jax.Array]
@@ -75,6 +79,7 @@ class Estimator:
       this grid (the bound of an int4 grid is 7 steps); `None`: the scale itself.
     init: `(x, key, **hp) -> params`, trained parameters; `x` may be abstract.
     training_only: whether the deployed network leaves the parameters out.
+    grid: `(**hp) -> range` of the values where there is no alphabet.
     defaults: hyper-parameters and their defaults (those of the paper).
   """
 
@@ -88,6 +93,7 @@ class Estimator:
   step: Callable[..., jax.Array] | None = None
   init: Callable[..., Parameters] | None = None
   training_only: bool = False
+  grid: Callable[..., range] | None = None
   defaults: Mapping[str, Any] = dataclasses.field(
     default_factory=dict, hash=False
   )
@@ -97,9 +103,10 @@ class Estimator:
     """Defaults overridden by `given`.
 
     Raises:
-      ValueError: a name that this estimator does not have.
+      ValueError: a name that this estimator does not have, or a value that it
+        does not take.
     """
-    registry.check_hyper("estimator", self, given)
+    given = registry.check_hyper("estimator", self, given)
     return {**self.defaults, **given}
 
   def width(self, hp: Mapping[str, Any]) -> int:
@@ -113,14 +120,19 @@ class Estimator:
     params: Parameters | None = None,
     **hp,
   ):
-    """Forward values of `x` for a grid with this scale, without gradient."""
-    x, params = jax.lax.stop_gradient((x, params or {}))
+    """Forward values of `x` for a grid with this scale, without gradient.
+
+    NaN for NaN, whatever the formula makes of it, so that nothing after it
+    takes a broken number for a sign.
+    """
+    x, params = jax.lax.stop_gradient((as_float(x), params or {}))
     hp = self.hyper(**hp)
     if self.forward is None:
       return sign(x, hp["at_zero"])
     wanted = inspect.signature(self.forward).parameters
     hp = {k: v for k, v in hp.items() if k in wanted}
-    return _call(self.forward, hp, x, scale, params).astype(x.dtype)
+    value = _call(self.forward, hp, x, scale, params).astype(x.dtype)
+    return jnp.where(jnp.isnan(x), x, value)
 
   def __call__(
     self,
@@ -128,6 +140,7 @@ class Estimator:
     *,
     scale: jax.Array | float = 1.0,
     params: Parameters | None = None,
+    scaled: bool = True,
     **hp,
   ):
     """Dequantized tensor `value * scale` with the surrogate gradient.
@@ -137,6 +150,8 @@ class Estimator:
       scale: factor of the values, broadcast against `x`. It does not touch the
         gradient of `x`, and gets one only from `scale_slope`.
       params: what `init` gave, trained since.
+      scaled: whether the result holds the scale. If not it is `value` with the
+        same gradient of `x`, for a caller who multiplies.
       **hp: hyper-parameters of this estimator.
 
     Returns:
@@ -145,43 +160,46 @@ class Estimator:
     Raises:
       ValueError: unknown hyper-parameter.
     """
-    hp = self.hyper(**hp)
+    x, hp = as_float(x), self.hyper(**hp)
     traced = {k: v for k, v in hp.items() if isinstance(v, (float, jax.Array))}
     static = tuple((k, v) for k, v in hp.items() if k not in traced)
-    if self.scale_slope is None:
+    if self.scale_slope is None or not scaled:
       scale = jax.lax.stop_gradient(scale)
-    return _surrogate(self, static, x, scale, traced, params or {})
+    return _surrogate(self, static, scaled, x, scale, traced, params or {})
 
 
 def _call(function, hp, x, scale, params, **more):
   """Calls a formula; scale and parameters only go where they are asked for."""
   wanted = inspect.signature(function).parameters
-  own = {"scale": scale, "params": params, **more}
+  own = {"params": params, **more}
+  if "scale" in wanted:
+    own["scale"] = divisor(scale)
   return function(x, **{k: v for k, v in own.items() if k in wanted}, **hp)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _surrogate(est: Estimator, static, x, scale, traced, params):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _surrogate(est: Estimator, static, scaled, x, scale, traced, params):
   value = est.value(x, scale, params, **dict(static), **traced)
-  return (value * scale).astype(x.dtype)
+  return (value * scale).astype(x.dtype) if scaled else value
 
 
-def _surrogate_fwd(est, static, x, scale, traced, params):
-  y = _surrogate(est, static, x, scale, traced, params)
+def _surrogate_fwd(est, static, scaled, x, scale, traced, params):
+  y = _surrogate(est, static, scaled, x, scale, traced, params)
   return y, (x, scale, traced, params)
 
 
-def _surrogate_bwd(est, static, residuals, dy):
+def _surrogate_bwd(est, static, scaled, residuals, dy):
   x, scale, traced, params = residuals
   hp = {k: v for k, v in (*static, *traced.items()) if k != "at_zero"}
   dparams = dscale = None
   if est.rule is None:
     dx = dy * _call(est.slope, hp, x, scale, params)
   elif est.init is None:
-    dx = est.rule(x, scale, dy, **hp)
+    dx = est.rule(x, divisor(scale), dy, **hp)
   else:
-    dx, dparams = est.rule(x, scale, dy, params, **hp)
-  if est.scale_slope is not None:
+    dx, dparams = est.rule(x, divisor(scale), dy, params, **hp)
+    dparams = jax.tree.map(lambda d, p: d.astype(p.dtype), dparams, params)
+  if est.scale_slope is not None and scaled:
     value = est.value(x, scale, params, **dict(static), **traced)
     each = dy * _call(est.scale_slope, hp, x, scale, params, value=value)
     spread = lambda s: jnp.broadcast_to(s, x.shape)  # noqa: E731
@@ -208,6 +226,7 @@ def estimator(
   full_rule: bool = False,
   init: Callable[..., Parameters] | None = None,
   training_only: bool = False,
+  grid: Callable[..., range] | None = None,
 ) -> Callable[[Callable[..., jax.Array]], Estimator]:
   """Turns a surrogate derivative into a registered estimator.
 
@@ -225,6 +244,7 @@ def estimator(
     full_rule: the function is the whole backward rule.
     init: `(x, key, **hp) -> params`, the trained parameters of a full rule.
     training_only: whether the deployed network leaves the parameters out.
+    grid: `(**hp) -> range` of the values, where `alphabet` is `None`.
 
   Example:
     >>> @estimator()
@@ -246,11 +266,8 @@ def estimator(
         f"Estimator {function.__name__!r} takes the tensor, and"
         f" hyper-parameters after a `*`; got the arguments {signature}."
       )
-    defaults = {
-      p.name: p.default
-      for p in signature.parameters.values()
-      if p.kind is p.KEYWORD_ONLY and p.name != "scale"
-    }
+    defaults = registry.defaults_of(function)
+    defaults.pop("scale", None)
     for name, default in defaults.items():
       if default is inspect.Parameter.empty:
         raise TypeError(
@@ -259,6 +276,7 @@ def estimator(
         )
     if forward is None or "at_zero" in inspect.signature(forward).parameters:
       defaults["at_zero"] = 1
+      defaults.rules["at_zero"] = Choice((1, -1, 0))
     made = Estimator(
       name=function.__name__,
       alphabet=alphabet,
@@ -270,9 +288,10 @@ def estimator(
       step=step,
       init=init,
       training_only=training_only,
+      grid=grid,
       defaults=defaults,
       __doc__=function.__doc__,
     )
-    return registry.register("estimator", made.name)(made)
+    return registry.register("estimator", made.name, origin=function)(made)
 
   return make if function is None else make(function)

@@ -32,7 +32,7 @@ def gradient(function: Callable[..., jax.Array]) -> GradientQuantizer:
     registry.defaults_of(function),
     function.__doc__,
   )
-  return registry.register("grad", made.name)(made)
+  return registry.register("grad", made.name, origin=function)(made)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,8 @@ class QuantizeGradient:
   hp: tuple[tuple[str, Any], ...] = ()
 
   def __post_init__(self):
-    registry.check_hyper("grad", self.quantizer, dict(self.hp))
+    read = registry.check_hyper("grad", self.quantizer, dict(self.hp))
+    object.__setattr__(self, "hp", tuple(read.items()))
 
   def __call__(self, y: jax.Array, key: jax.Array) -> jax.Array:
     """Returns `y`; `key` feeds the rounding of the backward pass."""

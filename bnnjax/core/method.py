@@ -62,4 +62,7 @@ class Method:
 
 def method(name: str, **fields: Any) -> Method:
   """Makes a method and registers it."""
-  return registry.register("method", name)(Method(name, **fields))
+  origin = registry.calling_module()
+  return registry.register("method", name, origin=origin)(
+    Method(name, **fields)
+  )

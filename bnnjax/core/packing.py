@@ -1,5 +1,7 @@
 """Signs in machine words: one bit an element, +1 is a set bit."""
 
+import operator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +20,8 @@ def pack_signs(x: jax.Array, *, axis: int = -1, word: int = 32) -> jax.Array:
   """Packs signs along an axis, least significant bit first.
 
   Args:
-    x: `[..., n, ...]`; elements >= 0 become a set bit, others an unset one.
+    x: `[..., n, ...]`, signed numbers; elements >= 0 become a set bit, others an
+      unset one. NaN, which has no sign, is refused; inside `jit` it is unset.
     axis: the axis that is packed.
     word: 8, 16 or 32 bits.
 
@@ -27,14 +30,26 @@ def pack_signs(x: jax.Array, *, axis: int = -1, word: int = 32) -> jax.Array:
     past `n` are unset.
 
   Raises:
-    ValueError: another word length, or an axis that `x` has not.
+    TypeError: no array, or one of a type without signs.
+    ValueError: another word length, an axis that `x` has not, or NaN.
 
   Example:
     >>> pack_signs(jnp.array([1.0, -1.0, 1.0]), word=8)
     [5]
   """
   dtype = _word_dtype(word)
+  x = _array("pack_signs", x)
+  if not _signed(x.dtype):
+    raise TypeError(
+      f"Signs are those of floats or signed integers, got {x.dtype}: of bits b,"
+      " pack `2.0 * b - 1`."
+    )
   axis = _axis(x, axis)
+  known = not isinstance(x, jax.core.Tracer) and x.is_fully_addressable
+  if known and np.isnan(np.asarray(x)).any():
+    raise ValueError(
+      "NaN has no sign: `pack_signs` got an array that holds one."
+    )
   bit = jnp.moveaxis(x >= 0, axis, -1)
   words = packed_length(bit.shape[-1], word)
   missing = words * word - bit.shape[-1]
@@ -61,10 +76,17 @@ def unpack_signs(
     `[..., length, ...]` in {-1, +1}.
 
   Raises:
+    TypeError: no array, or a `length` or `dtype` of another kind.
     ValueError: the words do not hold exactly `length` signs.
   """
+  packed = _array("unpack_signs", packed)
+  length = _index("length", length)
+  if length < 0:
+    raise ValueError(f"`length` must be an int >= 0, got {length}.")
+  if not _signed(dtype):
+    raise TypeError(f"`dtype` must hold -1 and +1, got {dtype!r}.")
   word = packed.dtype.itemsize * 8
-  if packed.dtype != _word_dtype(word):
+  if packed.dtype not in [jnp.dtype(t) for t in WORDS.values()]:
     raise ValueError(f"Packed signs are unsigned words, got {packed.dtype}.")
   axis = _axis(packed, axis)
   words = jnp.moveaxis(packed, axis, -1)
@@ -80,13 +102,38 @@ def unpack_signs(
   return jnp.moveaxis(signs, -1, axis)
 
 
+def _array(function: str, x) -> jax.Array:
+  if not isinstance(x, (jax.Array, np.ndarray)):
+    raise TypeError(f"`{function}` takes an array, got {type(x).__name__}.")
+  return jnp.asarray(x)
+
+
+def _signed(dtype) -> bool:
+  try:
+    dtype = jnp.dtype(dtype)
+  except TypeError:
+    return False
+  kinds = (jnp.floating, jnp.signedinteger)
+  return any(jnp.issubdtype(dtype, kind) for kind in kinds)
+
+
+def _index(name: str, value) -> int:
+  try:
+    if isinstance(value, (bool, np.bool_)):
+      raise TypeError
+    return operator.index(value)
+  except TypeError:
+    raise TypeError(f"`{name}` must be an int, got {value!r}.") from None
+
+
 def _word_dtype(word: int):
-  if word not in WORDS:
+  if _index("word", word) not in WORDS:
     raise ValueError(f"`word` must be one of {sorted(WORDS)}, got {word}.")
   return WORDS[word]
 
 
 def _axis(x: jax.Array, axis: int) -> int:
+  axis = _index("axis", axis)
   if not -x.ndim <= axis < x.ndim:
     raise ValueError(f"Axis {axis} does not exist in shape {x.shape}.")
   return axis % x.ndim

@@ -8,7 +8,7 @@ A value may be a schedule: "ede(t=geometric(start=0.1, end=10.0))".
 import dataclasses
 from typing import Any
 
-from bnnjax.core import registry, uniform  # noqa: F401 (registers the grids)
+from bnnjax.core import group_scale, registry, uniform  # noqa: F401 (register)
 from bnnjax.core import spec as spec_lib
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.estimator import FLOAT
@@ -46,6 +46,10 @@ def parse(
   """
   if spec is None or spec == "float":
     return None
+  fields = [f.name for f in dataclasses.fields(Binarizer)]
+  for name in options:
+    if name not in fields:
+      raise registry.unknown("option of a binarizer", name, fields)
   if isinstance(spec, Binarizer):
     return dataclasses.replace(spec, role=role, **options)
   if not isinstance(spec, str):

@@ -109,11 +109,16 @@ def as_quantized(x: "jax.Array | Quantized") -> Quantized:
   return Quantized((Term(x),), surrogate=x)
 
 
-@jax.custom_vjp
 def graft(value: jax.Array, surrogate: jax.Array) -> jax.Array:
-  """Forward `value`; the whole cotangent goes to `surrogate`."""
+  """Forward `value`; the whole cotangent goes to `surrogate`, in its dtype."""
+  # The cast's own derivative brings the cotangent back.
+  return _graft(value, surrogate.astype(value.dtype))
+
+
+@jax.custom_vjp
+def _graft(value, surrogate):
   del surrogate
   return value
 
 
-graft.defvjp(lambda value, surrogate: (value, None), lambda _, dy: (None, dy))
+_graft.defvjp(lambda value, surrogate: (value, None), lambda _, dy: (None, dy))

@@ -6,22 +6,17 @@ it; a typo is answered with the nearest registered name.
 """
 
 import difflib
-import inspect
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
+
+from bnnjax.core.hyper import Refused, shown
+from bnnjax.core.hyper import defaults_of as defaults_of
 
 T = TypeVar("T")
 
 _TABLES: dict[str, dict[str, Any]] = {}
-
-
-def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
-  """Hyper-parameters of a formula: its keyword-only arguments' defaults."""
-  return {
-    p.name: p.default
-    for p in inspect.signature(function).parameters.values()
-    if p.kind is p.KEYWORD_ONLY
-  }
+_ORIGINS: dict[tuple[str, str], str | None] = {}  # of (kind, name)
 
 
 def nearest(name: str, options: Iterable[str]) -> str:
@@ -43,33 +38,89 @@ def unknown(what: str, name: str, options: Iterable[str]) -> ValueError:
   )
 
 
-def check_hyper(kind: str, thing: Any, given: Iterable[str]) -> None:
-  """Checks hyper-parameters against `thing.defaults`.
+def check_hyper(
+  kind: str, thing: Any, given: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Hyper-parameters as `thing` takes them, checked against `thing.defaults`.
 
   Raises:
-    ValueError: a name that it does not have.
+    ValueError: a name that it does not have, or a value that its rule (see
+      `core.hyper`) does not take.
   """
-  for key in given:
+  rules, read = getattr(thing.defaults, "rules", {}), {}
+  for key, value in given.items():
     if key not in thing.defaults:
       what = f"hyper-parameter of {kind} {thing.name!r}"
       raise unknown(what, key, thing.defaults)
+    try:
+      read[key] = rules[key].read(value) if key in rules else value
+    except Refused:
+      options = getattr(rules[key], "options", ())
+      close = nearest(value, [o for o in options if isinstance(o, str)])
+      raise ValueError(
+        f"`{key}` of {kind} {thing.name!r} must be {rules[key]}, got"
+        f" {shown(value)}.{close}"
+      ) from None
+  return read
 
 
-def register(kind: str, name: str) -> Callable[[T], T]:
+def register(kind: str, name: str, *, origin: Any = None) -> Callable[[T], T]:
   """Decorator that files an object under `kind` and `name`.
 
+  What the same code makes again (a notebook's cell that runs twice, a module
+  that is loaded anew) takes the place of the first.
+
+  Args:
+    kind: of the table.
+    name: in the table.
+    origin: function or class that the object was made of, or its module's
+      name; by default the object itself.
+
   Raises:
-    ValueError: the name is taken by another object.
+    ValueError: the name is taken by an object of another origin.
   """
 
   def add(thing: T) -> T:
     table = _TABLES.setdefault(kind, {})
+    mine = _origin(thing if origin is None else origin)
     if name in table and table[name] is not thing:
-      raise ValueError(f"{kind} {name!r} is registered already.")
-    table[name] = thing
+      theirs = _ORIGINS.get((kind, name))
+      if mine is None or mine != theirs:
+        raise ValueError(
+          f"{kind} {name!r} is registered already, by {theirs or 'an object'};"
+          f" {mine or 'another object'} needs another name."
+        )
+    table[name], _ORIGINS[kind, name] = thing, mine
     return thing
 
   return add
+
+
+def calling_module(depth: int = 1) -> str:
+  """The module whose code calls, as the `origin` of what it only names."""
+  names = sys._getframe(depth + 1).f_globals
+  module = names.get("__name__", "")
+  if module != "__main__" and names.get("__spec__") is None:
+    return names.get("__file__", module)
+  return module
+
+
+def _origin(thing: Any) -> str | None:
+  """Where a function, class or module comes from; `None` for other objects."""
+  if isinstance(thing, str):
+    return thing
+  module = getattr(thing, "__module__", None)
+  name = getattr(thing, "__qualname__", None)
+  if module is None or name is None:
+    return None
+  if module == "__main__":
+    return module  # a notebook: each run of a cell is another file
+  if getattr(sys.modules.get(module), "__spec__", None) is None:
+    # A file that was run: all of them share the name of one module.
+    code = getattr(thing, "__code__", None)
+    code = code or getattr(getattr(thing, "__init__", None), "__code__", None)
+    module = module if code is None else code.co_filename
+  return f"{module}.{name}"
 
 
 def get(kind: str, name: str) -> Any:

@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core import registry
+from bnnjax.core.bits import ROLES
+from bnnjax.core.hyper import FACTOR, Choice, Either, Real
 from bnnjax.core.progress import Mode
 
 GRADIENTS = ("none", "multiply", "full", "estimator")
@@ -53,6 +55,7 @@ class Scale:
     events: loop events that change its statistics: `stats -> stats` by name.
     learns: loop events at which it sets its variables from the tensor:
       `(x, params, stats, mode, **hp) -> (params, stats)` by name.
+    roles: `"weight"`, `"act"` or both: the tensors that it is made for.
     defaults: hyper-parameters and their defaults.
   """
 
@@ -67,6 +70,7 @@ class Scale:
   learns: Mapping[str, Learn] = dataclasses.field(
     default_factory=dict, hash=False
   )
+  roles: tuple[str, ...] = ROLES
   defaults: Mapping[str, Any] = dataclasses.field(
     default_factory=dict, hash=False
   )
@@ -80,6 +84,7 @@ def scale(
   group: Callable[..., int] | None = None,
   events: Mapping[str, Callable[[Variables], Variables]] | None = None,
   learns: Mapping[str, Learn] | None = None,
+  roles: tuple[str, ...] = ROLES,
 ) -> Callable[[Callable[..., Any]], Scale]:
   """Registers a scale.
 
@@ -100,15 +105,16 @@ def scale(
       group,
       events or {},
       learns or {},
+      roles,
       registry.defaults_of(function),
       function.__doc__,
     )
-    return registry.register("scale", made.name)(made)
+    return registry.register("scale", made.name, origin=function)(made)
 
   return make
 
 
-def _magnitude(x: jax.Array, how: str, axes: tuple[int, ...], pow2: bool):
+def magnitude(x: jax.Array, how: str, axes: tuple[int, ...], pow2: bool):
   """Mean or maximum of |x| over `axes`, optionally rounded to 2^k."""
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
   # The derivative of |x| at 0 is then 0, the middle of its subgradients, where
@@ -119,7 +125,7 @@ def _magnitude(x: jax.Array, how: str, axes: tuple[int, ...], pow2: bool):
   if pow2:
     # A bound is rounded up so that nothing is clipped, a mean to the nearest.
     turn = jnp.ceil if how == "max" else jnp.round
-    s = jnp.where(s > 0, jnp.exp2(turn(jnp.log2(jnp.where(s > 0, s, 1)))), 0)
+    s = jnp.where(s == 0, 0, jnp.exp2(turn(jnp.log2(jnp.where(s == 0, 1, s)))))
   return s
 
 
@@ -130,13 +136,13 @@ def _all(x):
 @scale()
 def tensor_l1(x, *, pow2=False):
   """Mean magnitude of the whole tensor (DoReFa-Net); `pow2`: nearest 2^k."""
-  return _magnitude(x, "l1", _all(x), pow2)
+  return magnitude(x, "l1", _all(x), pow2)
 
 
 @scale()
 def tensor_max(x, *, pow2=False):
   """Largest magnitude of the whole tensor; `pow2`: next 2^k above."""
-  return _magnitude(x, "max", _all(x), pow2)
+  return magnitude(x, "max", _all(x), pow2)
 
 
 @scale()
@@ -152,25 +158,25 @@ def channel_l1(x, *, pow2=False):
   Returns:
     `[1, ..., C]`. Zero channels give zero.
   """
-  return _magnitude(x, "l1", _all(x)[:-1], pow2)
+  return magnitude(x, "l1", _all(x)[:-1], pow2)
 
 
 @scale()
 def channel_max(x, *, pow2=False):
   """Largest magnitude of each output channel; `pow2`: next 2^k above."""
-  return _magnitude(x, "max", _all(x)[:-1], pow2)
+  return magnitude(x, "max", _all(x)[:-1], pow2)
 
 
 @scale()
 def token_l1(x, *, pow2=False):
   """Mean magnitude over the features, one scale a token (XNOR-Net, linear)."""
-  return _magnitude(x, "l1", (x.ndim - 1,), pow2)
+  return magnitude(x, "l1", (x.ndim - 1,), pow2)
 
 
 @scale()
 def token_max(x, *, pow2=False):
   """Largest magnitude over the features, one bound a token (BitNet b1.58)."""
-  return _magnitude(x, "max", (x.ndim - 1,), pow2)
+  return magnitude(x, "max", (x.ndim - 1,), pow2)
 
 
 @scale()
@@ -180,64 +186,42 @@ def example_l1(x, *, pow2=False):
   The activation scale of XNOR-Net (1603.05279, eq. 10) averaged over pixels, as
   BiBench has it: it leaves the convolution as a factor.
   """
-  return _magnitude(x, "l1", _all(x)[1:], pow2)
+  return magnitude(x, "l1", _all(x)[1:], pow2)
 
 
-def _group_magnitude(x, how, size, pow2):
-  if x.ndim != 2 or x.shape[0] % size:
-    raise ValueError(
-      "Group scales need a kernel [in, out] whose `in` is a multiple of the"
-      f" group size: got shape {x.shape} and size {size}."
-    )
-  grouped = x.reshape(-1, size, x.shape[-1])
-  return _magnitude(grouped, how, (1,), pow2)[:, 0]
-
-
-def _group_size(size=128, **_):
-  return size
-
-
-@scale(group=_group_size)
-def group_l1(x, *, size=128, pow2=False):
-  """Mean magnitude per output and group of `size` inputs.
-
-  Args:
-    x: kernel `[in, out]`, `in` a multiple of `size`.
-    size: consecutive inputs that share a scale.
-    pow2: round to the nearest power of two.
-
-  Returns:
-    `[in / size, out]`.
-  """
-  return _group_magnitude(x, "l1", size, pow2)
-
-
-@scale(group=_group_size)
-def group_max(x, *, size=128, pow2=False):
-  """Largest magnitude per output and group of `size` inputs; see `group_l1`."""
-  return _group_magnitude(x, "max", size, pow2)
+_KEPT = {"tensor": (), "channel": (-1,), "input": (-2,)}
 
 
 def _learned_init(x, *, axes="channel", init="l1"):
-  kept = {"tensor": (), "channel": (-1,), "input": (-2,)}
-  if axes not in kept:
-    raise registry.unknown("axes of scale 'learned'", axes, kept)
+  kept, abstract = _KEPT, isinstance(x, jax.ShapeDtypeStruct)
+  if abstract and axes == "input":
+    raise ValueError(
+      "The inputs of an activation are its last axis: `learned(axes='channel')`."
+    )
   over = tuple(
     i for i in range(len(x.shape)) if i - len(x.shape) not in kept[axes]
   )
   if isinstance(init, (int, float)):
     shape = tuple(1 if i in over else n for i, n in enumerate(x.shape))
     return {"scale": jnp.full(shape, init, jnp.float32)}, {}
-  if isinstance(x, jax.ShapeDtypeStruct):
+  if abstract:
     raise ValueError(
       "The scale of an activation has no tensor to start from: give a number,"
       " e.g. `learned(init=1.0)`."
     )
-  return {"scale": _magnitude(x, init, over, False)}, {}
+  return {"scale": magnitude(x, init, over, False)}, {}
 
 
 @scale(init=_learned_init, gradient="full")
-def learned(x, params, stats, mode, *, axes="channel", init="l1"):
+def learned(
+  x,
+  params,
+  stats,
+  mode,
+  *,
+  axes: Choice(tuple(_KEPT)) = "channel",
+  init: Either(FACTOR, Choice(("l1", "max"))) = "l1",
+):
   """A trained scale: `y = s sign(x)`, gradients to `s` and, times `s`, to `x`.
 
   Args:
@@ -249,7 +233,7 @@ def learned(x, params, stats, mode, *, axes="channel", init="l1"):
 
 
 @scale()
-def fixed(x, *, value=1.0):
+def fixed(x, *, value: FACTOR = 1.0):
   """A constant scale or bound."""
   del x
   return jnp.asarray(value, jnp.float32)
@@ -269,8 +253,11 @@ def _freeze(stats: Variables) -> Variables:
   return {**stats, "bound": _ema_bound(stats)}
 
 
+RATE = Real(0, 1, above=True)
+
+
 @scale(init=_ema_init, group=lambda **_: 1, events={"freeze_bounds": _freeze})
-def ema_bound(x, params, stats, mode: Mode, *, rate=0.1):
+def ema_bound(x, params, stats, mode: Mode, *, rate: RATE = 0.1):
   """Per-channel bound from running extremes, frozen once (PokeBNN, AQT).
 
   Training keeps averages of each batch's maximum and minimum, zeros left out:

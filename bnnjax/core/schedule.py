@@ -15,7 +15,26 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core import registry
-from bnnjax.core.progress import Mode, Progress
+from bnnjax.core.hyper import POSITIVE, Real, Refused
+from bnnjax.core.progress import Mode, Progress, to_step
+
+COUNT = Real(-1000, 1000)  # of a staircase: times the steps it fits an int32
+
+
+@dataclasses.dataclass(frozen=True)
+class Time:
+  """A time as `progress.to_step` reads it."""
+
+  def read(self, value: Any) -> Any:
+    """The value; raises `Refused`."""
+    try:
+      to_step(value, 1)
+    except (TypeError, ValueError):
+      raise Refused from None
+    return value
+
+  def __str__(self) -> str:
+    return "a step >= 0 or a fraction of the run in [0, 1]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +58,13 @@ class Annealed:
   hp: tuple[tuple[str, Any], ...] = ()
 
   def __post_init__(self):
-    registry.check_hyper("schedule", self.schedule, dict(self.hp))
+    read = registry.check_hyper("schedule", self.schedule, dict(self.hp))
+    object.__setattr__(self, "hp", tuple(read.items()))
+
+  @property
+  def ends(self) -> tuple[float, float]:
+    """The values at the start and at the end of a run."""
+    return _value_at(self, 0), _value_at(self, 1)
 
   def at(self, mode: Mode) -> "jax.Array | float":
     """The value for this mode: an array in training, a float when deployed.
@@ -48,7 +73,7 @@ class Annealed:
       ValueError: training without a progress.
     """
     if mode.deployed:
-      return _end(self)
+      return _value_at(self, 1)
     if mode.progress is None:
       raise ValueError(
         f"A hyper-parameter follows the schedule {self.schedule.name!r}:"
@@ -59,9 +84,11 @@ class Annealed:
 
 
 @functools.cache
-def _end(annealed: Annealed) -> float:
+def _value_at(annealed: Annealed, step: int) -> float:
+  """The value at a step of a run of one."""
   with jax.ensure_compile_time_eval():
-    return float(annealed.schedule(Progress.at(1, 1, 1.0), **dict(annealed.hp)))
+    progress = Progress.at(step, 1, 1.0)
+    return float(annealed.schedule(progress, **dict(annealed.hp)))
 
 
 def resolve(
@@ -81,7 +108,7 @@ def schedule(function: Callable[..., jax.Array]) -> Schedule:
     registry.defaults_of(function),
     function.__doc__,
   )
-  return registry.register("schedule", made.name)(made)
+  return registry.register("schedule", made.name, origin=function)(made)
 
 
 @schedule
@@ -91,7 +118,7 @@ def linear(progress, *, start=0.0, end=1.0):
 
 
 @schedule
-def geometric(progress, *, start=0.1, end=10.0):
+def geometric(progress, *, start: POSITIVE = 0.1, end: POSITIVE = 10.0):
   """`start (end / start)^f`, a straight line in the logarithm."""
   return start * (end / start) ** progress.fraction
 
@@ -103,7 +130,7 @@ def exponential(progress, *, start=0.0, end=1.0):
 
 
 @schedule
-def cosine(progress, *, start=1.0, end=0.0, ahead=0.0):
+def cosine(progress, *, start=1.0, end=0.0, ahead: Real(0) = 0.0):
   """`end + (start - end) (1 + cos(pi f)) / 2`, flat at both ends.
 
   Args:
@@ -122,14 +149,14 @@ def quarter_cosine(progress, *, start=0.0, end=1.0):
 
 
 @schedule
-def staircase(progress, *, start=0, end=1):
+def staircase(progress, *, start: COUNT = 0, end: COUNT = 1):
   """`start + floor(f (end - start))`: whole numbers, equal stretches."""
   span = end - start
   return start + (span * progress.step) // progress.steps
 
 
 @schedule
-def switch(progress, *, at=0.5, before=0.0, after=1.0):
+def switch(progress, *, at: Time() = 0.5, before=0.0, after=1.0):
   """`before`, and `after` from the time `at` on (fraction or step).
 
   With `at=1.0` the second value belongs to the deployed network alone.

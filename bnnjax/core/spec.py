@@ -2,12 +2,14 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from bnnjax.core import registry
 from bnnjax.core.schedule import Annealed
 
+LONGEST = 2000  # far beyond any: Python's parser has a depth that it survives
 _PART = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*$", re.S)
 
 
@@ -29,6 +31,11 @@ def part(
   Raises:
     ValueError: unknown name, or bad syntax.
   """
+  if len(spec) > LONGEST:
+    raise ValueError(
+      f"A spec has at most {LONGEST} characters, got {len(spec)}:"
+      f" {spec[:60]!r}..."
+    )
   match = _PART.match(text)
   if not match:
     raise ValueError(
@@ -45,14 +52,18 @@ def _keywords(arguments: str | None, spec: str) -> tuple[tuple[str, Any], ...]:
   if not arguments or not arguments.strip():
     return ()
   try:
-    call = ast.parse(f"f({arguments})", mode="eval").body
+    with warnings.catch_warnings():
+      warnings.simplefilter("ignore", SyntaxWarning)  # of Python programs
+      call = ast.parse(f"f({arguments})", mode="eval").body
     return _pairs(call, lambda value: _value(value, spec))
-  except (SyntaxError, ValueError) as error:
-    if isinstance(error, _Named):
-      raise
+  except _Named:
+    raise
+  except (
+    SyntaxError, ValueError, TypeError, RecursionError, MemoryError,
+  ) as error:  # fmt: skip
     raise ValueError(
-      f"Cannot read the arguments {arguments!r} in spec {spec!r}: they are"
-      " keyword=literal, e.g. 'ste(clip=1.25)', or keyword=schedule, e.g."
+      f"Cannot read the arguments {arguments[:60]!r} in spec {spec[:60]!r}: they"
+      " are keyword=literal, e.g. 'ste(clip=1.25)', or keyword=schedule, e.g."
       " 'reste(o=linear(start=1.0, end=3.0))'."
     ) from error
 
@@ -62,16 +73,23 @@ class _Named(ValueError):
 
 
 def _pairs(call: ast.expr, read) -> tuple[tuple[str, Any], ...]:
-  if not isinstance(call, ast.Call) or call.args:
+  if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+    raise ValueError("more than one call")
+  if call.args:
     raise ValueError("positional argument")
   if any(k.arg is None for k in call.keywords):
     raise ValueError("unpacking")
+  names = [k.arg for k in call.keywords]
+  if len(set(names)) < len(names):
+    raise ValueError("a keyword twice")
   return tuple((k.arg, read(k.value)) for k in call.keywords)
 
 
 def _value(node: ast.expr, spec: str) -> Any:
   if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-    return ast.literal_eval(node)
+    value = ast.literal_eval(node)
+    hash(value)  # a TypeError: binarizers are keys of tables
+    return value
   pairs = _pairs(node, ast.literal_eval)
   try:
     return Annealed(registry.get("schedule", node.func.id), pairs)

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core import registry
+from bnnjax.core.bits import ROLES
+from bnnjax.core.hyper import FACTOR, Choice, Real
 from bnnjax.core.progress import DEPLOYED, Mode
 
 Variables = dict[str, jax.Array]
@@ -30,6 +32,7 @@ class Transform:
     init: `(x, **hp) -> (params, stats)`; `x` may be abstract.
     learns: loop events at which it sets its variables from the tensor:
       `(x, params, stats, mode, **hp) -> (params, stats)` by name.
+    roles: `"weight"`, `"act"` or both: the tensors that it is made for.
     defaults: hyper-parameters and their defaults.
   """
 
@@ -39,6 +42,7 @@ class Transform:
   learns: Mapping[str, Learn] = dataclasses.field(
     default_factory=dict, hash=False
   )
+  roles: tuple[str, ...] = ROLES
   defaults: Mapping[str, Any] = dataclasses.field(
     default_factory=dict, hash=False
   )
@@ -66,6 +70,7 @@ def transform(
   *,
   init: Callable[..., tuple[Variables, Variables]] | None = None,
   learns: Mapping[str, Learn] | None = None,
+  roles: tuple[str, ...] = ROLES,
 ) -> Any:
   """Registers a transform.
 
@@ -84,10 +89,11 @@ def transform(
       plain if init is None else function,
       init,
       learns or {},
+      roles,
       registry.defaults_of(function),
       function.__doc__,
     )
-    return registry.register("transform", made.name)(made)
+    return registry.register("transform", made.name, origin=function)(made)
 
   return make if function is None else make(function)
 
@@ -107,7 +113,7 @@ OVER = {
 
 @transform
 def center(
-  x: jax.Array, *, per: str = "channel", detach: bool = False
+  x: jax.Array, *, per: Choice(tuple(OVER)) = "channel", detach: bool = False
 ) -> jax.Array:
   """Subtracts a mean; zero-mean signs hold most bits.
 
@@ -116,19 +122,18 @@ def center(
     per: one mean for each `"channel"` (last axis), each `"token"` (row of the
       last axis, as in an embedding) or the whole `"tensor"`.
     detach: the mean is not differentiated: `dx = dy` (BiPFT, BitNet).
-
-  Raises:
-    ValueError: unknown `per`.
   """
-  if per not in OVER:
-    raise registry.unknown("`per` of transform 'center'", per, OVER)
   mean = jnp.mean(x, axis=OVER[per](x.ndim), keepdims=True)
   return x - (jax.lax.stop_gradient(mean) if detach else mean)
 
 
+DEAD = 1e-5  # least `eps` of a constant channel
+VARIANCE = Real(1e-12, 1)  # its power of -3/2 is a float32 number
+
+
 @transform
 def standardize(
-  x: jax.Array, *, gain: float = 1.0, eps: float = 1e-5
+  x: jax.Array, *, gain: FACTOR = 1.0, eps: VARIANCE = 1e-5
 ) -> jax.Array:
   """Zero mean and standard deviation `gain` for each output channel.
 
@@ -144,7 +149,14 @@ def standardize(
   """
   u = center(x.astype(_wide(x)))
   axes = tuple(range(x.ndim - 1))
-  return gain * u * jax.lax.rsqrt(_variance(u, axes) + eps)
+  variance = _variance(u, axes)
+  if isinstance(eps, float) and eps < DEAD:
+    # The variance of a constant channel is rounding; its gradient would be as
+    # large as 1 / sqrt(eps), more than float16 holds.
+    rounding = (8 * jnp.finfo(u.dtype).eps) ** 2
+    square = jnp.mean(jnp.square(x.astype(u.dtype)), axes, keepdims=True)
+    eps = jnp.where(variance <= rounding * square, DEAD, eps)
+  return gain * u * jax.lax.rsqrt(variance + eps)
 
 
 def _unit_std(x, mode, axes, eps):
@@ -156,7 +168,7 @@ def _unit_std(x, mode, axes, eps):
 
 
 @transform(init=no_variables)
-def example_std(x, params, stats, mode, *, eps=1e-5):
+def example_std(x, params, stats, mode, *, eps: VARIANCE = 1e-5):
   """Divides each example by its standard deviation, in training only.
 
   `x / sqrt(var + eps)`, unbiased variance over all axes but the first, mean
@@ -168,7 +180,7 @@ def example_std(x, params, stats, mode, *, eps=1e-5):
 
 
 @transform(init=no_variables)
-def token_std(x, params, stats, mode, *, eps=1e-5):
+def token_std(x, params, stats, mode, *, eps: VARIANCE = 1e-5):
   """As `example_std`, over the features alone (linear layers of BiBench)."""
   del params
   return _unit_std(x, mode, (x.ndim - 1,), eps), stats

@@ -7,7 +7,9 @@ A clip that is met exactly passes half the gradient: the derivative of
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
+from bnnjax.core.hyper import Whole
 
+BITS = Whole(2, 8)
 EPS = 2.0**-23  # added to every bound: float32's machine epsilon
 
 
@@ -21,16 +23,8 @@ def _levels(bits):
   return 2 ** (bits - 1) - 1
 
 
-def width(*, bits, lowest=2):
-  """`bits`, checked to be `lowest` to 8.
-
-  Raises:
-    ValueError: it is not.
-  """
-  if isinstance(bits, bool) or not isinstance(bits, int):
-    raise ValueError(f"The width of a grid is an int, got {bits!r}.")
-  if not lowest <= bits <= 8:
-    raise ValueError(f"This grid has {lowest} to 8 bits, got {bits!r}.")
+def width(*, bits):
+  """Width of a grid, which is its hyper-parameter."""
   return bits
 
 
@@ -44,8 +38,9 @@ def _round_symmetric(x, *, scale, bits):
   bits=width,
   forward=_round_symmetric,
   step=lambda bound, *, bits: (bound + EPS) / _levels(bits),
+  grid=lambda *, bits: range(-_levels(bits), _levels(bits) + 1),
 )
-def symmetric(x, *, bits=4, scale=1.0):
+def symmetric(x, *, bits: BITS = 4, scale=1.0):
   """Signed uniform grid with `2^bits - 1` levels, 0 among them.
 
   Forward: `floor(clip(x / s, +-n) + 1/2)` with `n = 2^(bits-1) - 1` and step
@@ -69,8 +64,9 @@ def _round_unsigned(x, *, scale, bits):
   bits=width,
   forward=_round_unsigned,
   step=lambda bound, *, bits: (bound + EPS) / 2**bits,
+  grid=lambda *, bits: range(2**bits),
 )
-def unsigned(x, *, bits=4, scale=1.0):
+def unsigned(x, *, bits: BITS = 4, scale=1.0):
   """Unsigned uniform grid for inputs that are never negative.
 
   Forward: `clip(floor(x / s), 0, 2^bits - 1)` with step `s = bound / 2^bits`.

@@ -1,12 +1,18 @@
 """Windows, strides and paddings of convolutions."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from bnnjax.core import registry
+from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.quantized import Quantized, Term
+from bnnjax.layers.sizes import whole
+
+PAD_VALUES = (0, -1, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,46 +31,95 @@ class Geometry:
 
 
 def per_axis(name, value, window) -> tuple[int, ...]:
-  value = (value,) * len(window) if isinstance(value, int) else tuple(value)
-  if len(value) != len(window) or min(value) < 1:
+  """One int >= 1 for each spatial axis; a single one serves all."""
+  if not isinstance(value, Iterable):
+    return (whole(name, value),) * len(window)
+  value = tuple(value)
+  if len(value) != len(window):
     raise ValueError(
       f"`{name}` must be an int >= 1, or one for each of {len(window)} spatial"
       f" axes, got {value}."
     )
-  return value
+  return tuple(whole(name, n) for n in value)
 
 
 def read_padding(padding, window):
-  if isinstance(padding, int):
-    return ((padding, padding),) * len(window)
+  """`"SAME"`, `"VALID"`, or pairs from a number, one an axis, or pairs.
+
+  As in flax: a number stands for both sides, `(1, 2)` of two axes for one
+  number each. Negative numbers crop.
+  """
   if isinstance(padding, str):
     if padding not in ("SAME", "VALID"):
       raise registry.unknown("padding", padding, ("SAME", "VALID"))
     return padding
-  pairs = tuple(tuple(p) for p in padding)
-  if len(pairs) != len(window) or any(len(p) != 2 for p in pairs):
+  if not isinstance(padding, Iterable):
+    padding = (padding,) * len(window)
+  sides = [p if isinstance(p, Iterable) else (p, p) for p in padding]
+  if len(sides) != len(window) or any(len(p) != 2 for p in map(tuple, sides)):
     raise ValueError(
-      f"`padding` needs a (low, high) pair for each of {len(window)} spatial"
-      f" axes, got {padding!r}."
+      "`padding` needs a number or a (low, high) pair for each of"
+      f" {len(window)} spatial axes, got {padding!r}."
     )
-  return pairs
+  return tuple(
+    tuple(whole("padding", n, least=None) for n in side) for side in sides
+  )
+
+
+def check_pad_value(value, made: Binarizer | None, axes: int) -> int:
+  """A padding in units of the low-bit values: 0, or a value of their grid.
+
+  Args:
+    value: what was given.
+    made: binarizer of the activations.
+    axes: number of spatial axes.
+
+  Raises:
+    TypeError, ValueError: another value (names the grid), or a scale that
+      differs from position to position.
+  """
+  value = whole("pad_value", value, least=None)
+  if value not in PAD_VALUES:
+    raise registry.unknown("pad_value", value, map(str, PAD_VALUES))
+  if not value or made is None or made.is_float:
+    return value
+  grid = made.grid
+  if grid is None:
+    raise ValueError(
+      f"`pad_value` {value} needs a grid that holds it, and the estimator"
+      f" {made.estimator.name!r} declares none: give `grid=` to its decorator,"
+      " or pad with 0."
+    )
+  if value not in grid:
+    text = f"the alphabet {grid}"
+    if isinstance(grid, range):
+      steps = f" in steps of {grid.step}" if grid.step > 1 else ""
+      text = f"the grid {grid[0]}..{grid[-1]}{steps}"
+    raise ValueError(
+      f"`pad_value` must be 0 or in {text} of the activations"
+      f" ({made.estimator.name!r}), got {value}."
+    )
+  if made.scale is not None:
+    map_ = jax.ShapeDtypeStruct((2, *(2,) * axes, 2), jnp.float32)
+    quantize = lambda x: made.apply(x, *made.init(x))[0]  # noqa: E731
+    _check_scales(jax.eval_shape(quantize, map_))
+  return value
 
 
 def pad(x: "jax.Array | Quantized", pairs, value: int):
-  """Pads the spatial axes of the low-bit values (or of a float map)."""
-  widths = ((0, 0), *pairs, (0, 0))
+  """Pads the spatial axes of the low-bit values (or of a float map).
+
+  Negative numbers crop.
+  """
+  widths = tuple((low, high, 0) for low, high in ((0, 0), *pairs, (0, 0)))
 
   def wider(array, constant):
-    return jnp.pad(array, widths, constant_values=constant)
+    # Unlike `jnp.pad` it crops where a number is negative.
+    return lax.pad(array, jnp.asarray(constant, array.dtype), widths)
 
   if not isinstance(x, Quantized):
     return wider(x, value)
-  for term in x.terms:
-    if term.scale is not None and any(n > 1 for n in term.scale.shape[1:-1]):
-      raise ValueError(
-        "A `pad_value` other than 0 needs a scale that is the same at all"
-        f" positions: got scale {term.scale.shape}."
-      )
+  _check_scales(x)
   terms = tuple(
     Term(
       wider(t.value, value),
@@ -75,3 +130,12 @@ def pad(x: "jax.Array | Quantized", pairs, value: int):
     for t in x.terms
   )
   return Quantized(terms, x.shift, wider(x.surrogate, 0))
+
+
+def _check_scales(x: Quantized) -> None:
+  for term in x.terms:
+    if term.scale is not None and any(n > 1 for n in term.scale.shape[1:-1]):
+      raise ValueError(
+        "A `pad_value` other than 0 needs a scale that is the same at all"
+        f" positions: got scale {term.scale.shape}."
+      )

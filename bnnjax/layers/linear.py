@@ -1,6 +1,6 @@
 """Linear and convolution layers whose operands may be low-bit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict, Unpack
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from bnnjax.core import contract, gradient, registry
+from bnnjax.core import contract, gradient
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers import geometry as geometry_lib
@@ -18,9 +18,9 @@ from bnnjax.layers.binarize import (
   GradientRng,
   weight_variable,
 )
+from bnnjax.layers.sizes import check_dtype, whole
 
 Spec = str | Binarizer | None
-PAD_VALUES = (0, -1, 1)
 LECUN_NORMAL = nnx.initializers.lecun_normal()
 
 
@@ -74,11 +74,8 @@ class _Contraction(nnx.Module):
     precision: lax.PrecisionLike = None,
     rngs: nnx.Rngs,
   ):
-    for name, count in zip(("in", "out"), features):
-      if not isinstance(count, int) or count < 1:
-        raise ValueError(
-          f"`{name}_features` must be an int >= 1, got {count!r}."
-        )
+    check_dtype("dtype", dtype)
+    check_dtype("param_dtype", param_dtype)
     kernel = kernel_init(rngs.params(), shape, param_dtype)
     self.weight = Binarize(weight, "weight", kernel, rngs)
     made = self.weight.binarizer
@@ -89,6 +86,7 @@ class _Contraction(nnx.Module):
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
     self.act = Binarize(act, "act", like, rngs)
+    _check_keeps_shape(self.act, like)
     self.bias = (
       nnx.Param(bias_init(rngs.params(), (features[1],), param_dtype))
       if use_bias
@@ -124,6 +122,8 @@ class _Contraction(nnx.Module):
 
   def _check(self, x, ndim: int | None):
     name = type(self).__name__
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+      raise TypeError(f"{name} takes real numbers, got {x.dtype}.")
     if ndim is not None and x.ndim != ndim:
       raise ValueError(
         f"{name} takes `[batch, {ndim - 2} spatial axes, channels]`, got shape"
@@ -134,6 +134,22 @@ class _Contraction(nnx.Module):
         f"{name} was built for {self.in_features} input features, got"
         f" {x.shape[-1] if x.ndim else 'a scalar'} (shape {x.shape})."
       )
+
+
+def _check_keeps_shape(act: Binarize, like: jax.ShapeDtypeStruct) -> None:
+  """A hash, e.g., gives codes of another length: it is for attention."""
+  if act.binarizer is None or act.binarizer.transform is None:
+    return
+  shape = jax.eval_shape(act, like).shape
+  if shape != like.shape:
+    raise ValueError(
+      f"The transform {act.binarizer.transform.name!r} makes {shape[-1]} features"
+      f" of the {like.shape[-1]} that the kernel is for."
+    )
+
+
+def _features(before, after) -> tuple[int, int]:
+  return whole("in_features", before), whole("out_features", after)
 
 
 class Linear(_Contraction):
@@ -159,9 +175,10 @@ class Linear(_Contraction):
     rngs: nnx.Rngs,
     **options: Unpack[Options],
   ):
+    features = _features(in_features, out_features)
     super().__init__(
-      (in_features, out_features),
-      (in_features, out_features),
+      features,
+      features,
       rngs=rngs,
       **options,
     )
@@ -181,8 +198,9 @@ class Conv(_Contraction):
     in_features, out_features: channels before and after.
     kernel_size: window; its length is the number of spatial axes.
     strides, dilation: one number for all spatial axes, or one each.
-    padding: `"SAME"`, `"VALID"`, a number of elements on every side, or pairs.
-    pad_value: 0, -1 or +1, in units of the low-bit values. Zero makes a third
+    padding: `"SAME"`, `"VALID"`, a number of elements on every side, or for each
+      axis a number or a pair (as in flax). Negative numbers crop.
+    pad_value: 0, -1 or +1, in units of the low-bit values, and one of them. Zero makes a third
       value out of a {-1, +1} map (most papers do); +1 keeps it binary
       (QuickNet).
     groups: feature groups.
@@ -204,24 +222,23 @@ class Conv(_Contraction):
     kernel_size: int | Sequence[int],
     *,
     strides: int | Sequence[int] = 1,
-    padding: str | int | Sequence[tuple[int, int]] = "SAME",
+    padding: str | int | Sequence[int | tuple[int, int]] = "SAME",
     pad_value: int = 0,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
     rngs: nnx.Rngs,
     **options: Unpack[Options],
   ):
-    if isinstance(kernel_size, int):
+    if not isinstance(kernel_size, Iterable) or isinstance(kernel_size, str):
       raise TypeError(
         "`kernel_size` has one number per spatial axis, e.g. (3, 3), got"
-        f" {kernel_size}."
+        f" {kernel_size!r}."
       )
-    window = tuple(kernel_size)
-    if not window or min(window) < 1 or groups < 1:
-      raise ValueError(
-        f"`kernel_size` and `groups` must be at least 1, got {window} and"
-        f" {groups}."
-      )
+    window = tuple(whole("kernel_size", n) for n in kernel_size)
+    if not window:
+      raise ValueError("`kernel_size` has no spatial axis, got ().")
+    in_features, out_features = _features(in_features, out_features)
+    groups = whole("groups", groups)
     if in_features % groups or out_features % groups:
       raise ValueError(
         f"`groups` must divide input and output features: got groups={groups},"
@@ -241,15 +258,9 @@ class Conv(_Contraction):
       rngs=rngs,
       **options,
     )
-    self.pad_value = pad_value
-    alphabet = self.act.binarizer and self.act.binarizer.estimator.alphabet
-    if pad_value not in PAD_VALUES:
-      raise registry.unknown("pad_value", pad_value, map(str, PAD_VALUES))
-    if pad_value and alphabet and pad_value not in alphabet:
-      raise ValueError(
-        f"`pad_value` must be 0 or in the alphabet {alphabet} of the"
-        f" activations, got {pad_value}."
-      )
+    self.pad_value = geometry_lib.check_pad_value(
+      pad_value, self.act.binarizer, len(window)
+    )
 
   def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
     """`[N, *spatial, in_features] -> [N, *spatial', out_features]`."""

@@ -1,6 +1,6 @@
 """Scales that belong to a layer's output rather than to an operand."""
 
-import inspect
+import dataclasses
 import math
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from bnnjax.core import registry, spec
+from bnnjax.core import hyper, registry, spec
 from bnnjax.core.progress import Mode
 from bnnjax.layers.binarize import BinarizerParam
 from bnnjax.layers.geometry import Geometry
@@ -44,7 +44,9 @@ class RankOneScale(nnx.Module):
     size: positions of an axis; a smaller map uses the first ones.
   """
 
-  def __init__(self, features: int, geometry: Geometry, *, size: int = 64):
+  def __init__(
+    self, features: int, geometry: Geometry, *, size: hyper.Whole(1) = 64
+  ):
     self.scale = BinarizerParam(jnp.ones((features,), jnp.float32))
     self.positions = nnx.List(
       BinarizerParam(jnp.ones((size,), jnp.float32)) for _ in geometry.window
@@ -112,13 +114,19 @@ def parse(
   """
   if text is None:
     return None
-  made, pairs = spec.part("output", text, text)
-  known = [
-    p.name
-    for p in inspect.signature(made.__init__).parameters.values()
-    if p.kind is p.KEYWORD_ONLY
-  ]
-  for key, _ in pairs:
-    if key not in known:
-      raise registry.unknown(f"hyper-parameter of output {text!r}", key, known)
-  return made(features, geometry or Geometry(), **dict(pairs))
+  layer, pairs = spec.part("output", text, text)
+  made = _Declared(text.partition("(")[0].strip(), layer)
+  given = registry.check_hyper("output", made, dict(pairs))
+  return layer(features, geometry or Geometry(), **given)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Declared:
+  """An output scale as its hyper-parameters are checked."""
+
+  name: str
+  layer: type[nnx.Module]
+
+  @property
+  def defaults(self) -> hyper.Defaults:
+    return hyper.defaults_of(self.layer.__init__)

@@ -8,6 +8,7 @@ from jax import lax
 
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers.sizes import whole
 
 
 class Pool(nnx.Module):
@@ -30,7 +31,8 @@ class Pool(nnx.Module):
     if padding not in ("SAME", "VALID"):
       raise registry.unknown("padding", padding, ("SAME", "VALID"))
     self.kind, self.padding = kind, padding
-    self.window, self.strides = (window, window), (strides, strides)
+    self.window = (whole("window", window),) * 2
+    self.strides = (whole("strides", strides),) * 2
 
   def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
     """`[N, H, W, C] -> [N, H', W', C]`."""
@@ -71,7 +73,8 @@ class BlurPool(nnx.Module):
     k = np.outer([1, 2, 1], [1, 2, 1]) / 16
     kernel = jnp.asarray(k, jnp.float32)[:, :, None, None]
     self.kernel = FixedKernel(jnp.tile(kernel, (1, 1, 1, features)))
-    self.features, self.strides = features, (strides, strides)
+    self.features = whole("features", features)
+    self.strides = (whole("strides", strides),) * 2
 
   def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
     """`[N, H, W, C] -> [N, H / strides, W / strides, C]`, sizes rounded up."""

@@ -1,17 +1,61 @@
 """What layers ask of the numbers that they are given."""
 
 import math
+import operator
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+
+def whole(name: str, value: Any, least: int | None = 1) -> int:
+  """An int, or what counts as one (`np.int64`), as an int.
+
+  Args:
+    name: of the argument, for the message.
+    value: what was given.
+    least: the smallest that is taken; `None` for any.
+
+  Raises:
+    TypeError: a float, a bool or no number.
+    ValueError: it is smaller.
+  """
+  try:
+    if isinstance(value, (bool, np.bool_)):
+      raise TypeError
+    number = operator.index(value)
+  except TypeError:
+    wanted = "an int" if least is None else f"an int >= {least}"
+    raise TypeError(f"`{name}` must be {wanted}, got {value!r}.") from None
+  if least is not None and number < least:
+    raise ValueError(f"`{name}` must be at least {least}, got {number}.")
+  return number
 
 
 def check_sizes(**sizes: int) -> None:
   """Refuses sizes below 1.
 
   Raises:
-    ValueError: names the first.
+    TypeError, ValueError: names the first.
   """
   for name, size in sizes.items():
-    if size < 1:
-      raise ValueError(f"`{name}` must be at least 1, got {size}.")
+    whole(name, size)
+
+
+def check_dtype(name: str, dtype: Any) -> None:
+  """Refuses what is no floating-point type; `None` passes.
+
+  Raises:
+    TypeError: names the argument.
+  """
+  try:
+    if dtype is None or jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
+      return
+  except TypeError:
+    pass
+  raise TypeError(
+    f"`{name}` must be a floating-point type, e.g. 'bfloat16', got {dtype!r}."
+  )
 
 
 def exact(product: int, *factors: int) -> int:

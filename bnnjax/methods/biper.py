@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator, sign
+from bnnjax.core.hyper import Real
 from bnnjax.core.method import method
 
 
@@ -25,7 +26,7 @@ def _periodic(x, *, freq, stage, at_zero):
 
 
 @estimator(forward=_periodic)
-def biper(x, *, freq=20.0, stage=2.0):
+def biper(x, *, freq: Real(1e-3, 1e3) = 20.0, stage: Real(1, 2) = 2.0):
   """Sign of a sine, with the sine as surrogate (eq. 4 to 7).
 
   Forward: `sign(sin(freq x))`, in stage 1 `sin(freq x)`. Backward, both stages:

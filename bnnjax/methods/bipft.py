@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
+from bnnjax.core.hyper import FACTOR
 from bnnjax.core.method import Preset, method
 from bnnjax.core.scale import Measured, scale
 
@@ -79,7 +80,7 @@ def _first_step(x, params, stats, mode, *, gain=2.0):
 
 
 @scale(init=_ones, gradient="estimator", learns={"init_steps": _first_step})
-def learned_step(x, params, stats, mode, *, gain=2.0):
+def learned_step(x, params, stats, mode, *, gain: FACTOR = 2.0):
   """A trained step whose gradient is the estimator's business.
 
   1 at the start; the event `init_steps` sets it to `gain mean |x|` of a batch

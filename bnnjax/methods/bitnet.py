@@ -13,6 +13,7 @@ binarizers: our decoder norms before each branch only.
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
+from bnnjax.core.hyper import Whole
 from bnnjax.core.method import Preset, method
 
 FLOOR = 1e-5  # least magnitude that a scale is made of, as released
@@ -50,8 +51,9 @@ def _integer(x, *, scale, bits):
   bits=lambda *, bits: bits,
   forward=_integer,
   step=lambda top, *, bits: jnp.maximum(top, FLOOR) / (2 ** (bits - 1) - 1),
+  grid=lambda *, bits: range(-(2 ** (bits - 1)), 2 ** (bits - 1)),
 )
-def absmax(x, *, bits=8):
+def absmax(x, *, bits: Whole(2, 8) = 8):
   """Integers up to the largest magnitude (b1.58, activations).
 
   Forward: `s clip(round(x / s), -2^(b-1), 2^(b-1) - 1)` with
@@ -59,7 +61,7 @@ def absmax(x, *, bits=8):
 
   Args:
     x: tensor `[...]`.
-    bits: width `b`.
+    bits: width `b`, 2 to 8.
   """
   del bits
   return jnp.ones_like(x)

@@ -12,6 +12,7 @@ see `configs/fashion_mnist_vit.py`.
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
+from bnnjax.core.hyper import Real
 from bnnjax.core.method import Preset, method
 
 
@@ -21,7 +22,7 @@ def _above(x, *, beta):
 
 
 @estimator(alphabet=(0, 1), forward=_above)
-def softmax_aware(x, *, beta=0.25):
+def softmax_aware(x, *, beta: Real(0, 1) = 0.25):
   """Threshold relative to the largest of a row (eq. 8 and 9).
 
   Forward: `1[x >= beta max_j x_j]` over the last axis. Backward: `dx = dy`.

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
+from bnnjax.core.hyper import Real
 from bnnjax.core.method import method
 
 
@@ -18,7 +19,7 @@ def _step(x, *, k, soft):
 
 
 @estimator(alphabet=(0, 1), forward=_step)
-def db_step(x, *, k=50.0, soft=0.0):
+def db_step(x, *, k: Real(1e-4, 1e4) = 50.0, soft: Real(0, 1) = 0.0):
   """Step to {0, 1} with the derivative of a steep sigmoid (eq. 2 and 3).
 
   Forward: `1[x >= 0]`, or `b = 1 / (1 + exp(-k x))` where `soft > 0`. Backward:

@@ -7,18 +7,17 @@ differentiated) larq is followed; `detach=False` is the other. BiBench's
 "DoReFa" is `ste|channel_l1` on weights and `ste` on activations.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
 from bnnjax.core.gradient import gradient
+from bnnjax.core.hyper import Whole
 from bnnjax.core.method import method
 from bnnjax.core.transform import transform
 from bnnjax.core.uniform import width
 
-_bits = functools.partial(width, lowest=1)
+BITS = Whole(1, 8)
 
 
 def _top(bits):
@@ -49,8 +48,16 @@ def _step(bound, *, bits):
   return bound / _top(bits)
 
 
-@estimator(alphabet=None, bits=_bits, forward=_odd, step=_step)
-def dorefa_weight(x, *, bits=2):
+def _odd_grid(*, bits):
+  return range(-_top(bits), _top(bits) + 1, 2)
+
+
+def _grid(*, bits):
+  return range(2**bits)
+
+
+@estimator(alphabet=None, bits=width, forward=_odd, step=_step, grid=_odd_grid)
+def dorefa_weight(x, *, bits: BITS = 2):
   """Odd integers `-n .. n`, `n = 2^bits - 1`, after `tanh_unit` (eq. 9).
 
   Forward: `2 round(n (x / 2 + 1/2)) - n`, ties to even, in steps of `1 / n`.
@@ -70,8 +77,8 @@ def _steps(x, *, scale, bits):
   return jnp.round(jnp.clip(x / (scale * n), 0, 1) * n)
 
 
-@estimator(alphabet=None, bits=_bits, forward=_steps, step=_step)
-def dorefa_act(x, *, bits=2, scale=1.0):
+@estimator(alphabet=None, bits=width, forward=_steps, step=_step, grid=_grid)
+def dorefa_act(x, *, bits: BITS = 2, scale=1.0):
   """Integers `0 .. n`, `n = 2^bits - 1` (eq. 11); one bit gives {0, 1}.
 
   Forward: `round(n clip(x, 0, 1))`, ties to even, in steps of `1 / n`.
@@ -87,7 +94,9 @@ def dorefa_act(x, *, bits=2, scale=1.0):
 
 
 @gradient
-def dorefa_grad(dy: jax.Array, key: jax.Array, *, bits: int = 6) -> jax.Array:
+def dorefa_grad(
+  dy: jax.Array, key: jax.Array, *, bits: Whole(1, 15) = 6
+) -> jax.Array:
   """Gradients of `bits` bits, rounded at random (eq. 12).
 
   `2 m (q(clip(g / (2 m) + 1/2 + u, 0, 1)) - 1/2)` with `m = max |g|` of each
@@ -96,15 +105,15 @@ def dorefa_grad(dy: jax.Array, key: jax.Array, *, bits: int = 6) -> jax.Array:
   Args:
     dy: `[N, ...]`.
     key: of the noise.
-    bits: width.
+    bits: width, 1 to 15.
   """
   n = _top(bits)
   axes = tuple(range(1, dy.ndim))
   top = jnp.max(jnp.abs(dy), axes, keepdims=True)
-  double = jnp.where(top > 0, 2 * top, 1)
+  double = jnp.where(top == 0, 1, 2 * top)
   noise = jax.random.uniform(key, dy.shape, dy.dtype, -0.5, 0.5) / n
   level = jnp.round(jnp.clip(dy / double + 0.5 + noise, 0, 1) * n) / n
-  return jnp.where(top > 0, double * (level - 0.5), 0)
+  return jnp.where(top == 0, 0, double * (level - 0.5))
 
 
 method(

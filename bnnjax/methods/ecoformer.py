@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core import hashing
+from bnnjax.core.hyper import POSITIVE, Real, Whole
 from bnnjax.core.method import method
 from bnnjax.core.transform import transform
 
@@ -72,11 +73,20 @@ def _init(x, **hp):
   }
 
 
-@transform(init=_init, learns={"learn_hash": learn_hash})
+@transform(init=_init, learns={"learn_hash": learn_hash}, roles=("act",))
 def ksh(
-  x, params, stats, mode, *, bits=16, anchors=25, lr=5e-4, momentum=0.9,
-  iterations=100, top_k=10,
-):  # fmt: skip
+  x,
+  params,
+  stats,
+  mode,
+  *,
+  bits: Whole(1, 4096) = 16,
+  anchors: Whole(1) = 25,
+  lr: POSITIVE = 5e-4,
+  momentum: Real(0, 1) = 0.9,
+  iterations: Whole(0) = 100,
+  top_k: Whole(1) = 10,
+):
   """What a learned hash takes the signs of (supervised hashing with kernels).
 
   `y = K A^T` with `K = exp(-||u - anchor||^2 / (2 sigma)) - mean` and

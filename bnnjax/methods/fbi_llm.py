@@ -9,7 +9,7 @@ applies it to the float input, so that the contraction stays 1-bit.
 
 import jax.numpy as jnp
 
-from bnnjax.core import registry
+from bnnjax.core.hyper import Choice
 from bnnjax.core.method import method
 from bnnjax.core.scale import Measured, scale
 
@@ -17,15 +17,15 @@ AXES = {"input": (-1,), "output": (-2,), "tensor": (-2, -1)}
 
 
 def _affine_init(x, *, per="input"):
-  if per not in AXES:
-    raise registry.unknown("`per` of scale 'affine'", per, AXES)
   beta = jnp.mean(x, AXES[per], keepdims=True)
   alpha = jnp.mean(jnp.abs(x - beta), AXES[per], keepdims=True)
   return {"scale": alpha, "shift": beta}, {}
 
 
-@scale(init=_affine_init, gradient="full")
-def affine(x, params, stats, mode, *, per="input"):
+@scale(init=_affine_init, gradient="full", roles=("weight",))
+def affine(
+  x, params, stats, mode, *, per: Choice(tuple(AXES)) = "input"
+):  # fmt: skip
   """A trained scale `alpha` and shift `beta`: `y = alpha sign(w) + beta`.
 
   Backward: `dalpha = sum dy sign(w)`, `dbeta = sum dy`, `dw = alpha dy` times

@@ -12,8 +12,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core import registry
 from bnnjax.core.estimator import estimator, sign
+from bnnjax.core.hyper import Choice, Real, Whole
 from bnnjax.core.method import Preset, method
 
 ALONG = ("feature", "filter")
@@ -46,8 +46,6 @@ def noise(params, x: jax.Array, along: str = "feature") -> jax.Array:
 
 
 def _noise_init(x, key, *, along, reduction, **_):
-  if along not in ALONG:
-    raise registry.unknown("`along` of estimator 'fda'", along, ALONG)
   if not reduction:
     return {}
   d = math.prod(x.shape[:-1]) if along == "filter" else x.shape[-1]
@@ -73,9 +71,17 @@ def _noisy_sign(x, params, *, alpha, along, at_zero):
   forward=_noisy_sign, full_rule=True, init=_noise_init, training_only=True
 )
 def fda(
-  x, scale, dy, params, *, n=9.0, omega=0.1, alpha=0.0, along="feature",
-  reduction=64,
-):  # fmt: skip
+  x,
+  scale,
+  dy,
+  params,
+  *,
+  n: Real(0, 1e4) = 9.0,
+  omega: Real(1e-4, 3) = 0.1,
+  alpha: Real(0, 10) = 0.0,
+  along: Choice(ALONG) = "feature",
+  reduction: Whole(0) = 64,
+):
   """Sign with the derivative of a truncated Fourier series, and noise.
 
   Forward: `sign(x) + alpha eta(x)`, deployed `sign(x)`. Backward: `dx = dy g(x)

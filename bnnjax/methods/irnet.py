@@ -11,14 +11,16 @@ a constant channel stays finite.
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
+from bnnjax.core.hyper import Real
 from bnnjax.core.method import Preset, method
 
+STEEP = Real(1e-4, 1e4)
 # Tmin = 0.1 in the paper and the VGG trainer; the ResNet-20 trainer has 0.001.
 _T = "t=geometric(start=0.1, end=10.0)"
 
 
 @estimator()
-def ede(x, *, t=10.0, k=None):
+def ede(x, *, t: STEEP = 10.0, k: Real(0, 1e4, none=True) = None):
   """Sign with an annealed tanh (error decay estimator, eq. 10).
 
   Forward: `sign(x)`. Backward: `dx = dy k t (1 - tanh(t x)^2)`. In training

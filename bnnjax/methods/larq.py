@@ -10,14 +10,15 @@ Team, JOSS 2020; Larq Compute Engine, Bannink et al. 2020, arXiv:2011.09398
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
+from bnnjax.core.hyper import Real
 from bnnjax.core.method import method
-from bnnjax.methods.ste import ste
+from bnnjax.methods.ste import WINDOW, ste
 
 _FLAT = 40.0  # cosh(40)^2 is 1e34: beyond it the slope is 0 and cosh overflows
 
 
 @estimator()
-def swish_sign(x, *, beta=5.0):
+def swish_sign(x, *, beta: Real(1e-4, 1e4) = 5.0):
   """Sign with the derivative of sign-swish (BNN+, Darabi et al., 1812.11800).
 
   Forward: `sign(x)`. Backward: `dx = dy b (2 - b x tanh(b x / 2)) / (1 + cosh(b
@@ -39,7 +40,9 @@ def _ternary(x, *, threshold, twn):
 
 
 @estimator(alphabet=(-1, 0, 1), bits=2, forward=_ternary)
-def ste_tern(x, *, threshold=0.05, clip=1.0, twn=False):
+def ste_tern(
+  x, *, threshold: Real(0) = 0.05, clip: WINDOW = 1.0, twn: bool = False
+):
   """Ternary values with the clipped identity (Ternary Weight Networks).
 
   Forward: 0 where `|x| < t`, else the sign. Backward: `dx = dy 1[|x| <=
@@ -60,7 +63,7 @@ def _heaviside(x):
 
 
 @estimator(alphabet=(0, 1), forward=_heaviside)
-def ste_heaviside(x, *, clip=1.0, strict=False):
+def ste_heaviside(x, *, clip: WINDOW = 1.0, strict: bool = False):
   """Step to {0, 1} with the clipped identity.
 
   Forward: `1[x > 0]`. Backward: `dx = dy 1[|x| <= clip]`.

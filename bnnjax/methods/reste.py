@@ -9,13 +9,16 @@ scale a layer, differentiated. The released code is followed in the constants
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
+from bnnjax.core.hyper import POSITIVE, Real
 from bnnjax.core.method import Preset, method
 
 _O = "o=quarter_cosine(start=1.0, end=3.0)"
 
 
 @estimator()
-def reste(x, *, o=3.0, t=1.5, m=0.1):
+def reste(
+  x, *, o: Real(1, 100) = 3.0, t: POSITIVE = 1.5, m: Real(1e-4, 1e4) = 0.1
+):
   """Sign with the derivative of `sign(x) |x|^(1/o)`, rectified (eq. 6 and 7).
 
   Forward: `sign(x)`. Backward, with `r = |x|`: `dx = dy m^(1/o - 1)` where

@@ -7,11 +7,14 @@ arXiv:1602.02830, sec. 1.3. No scale: batch normalization absorbs it.
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
+from bnnjax.core.hyper import Real
 from bnnjax.core.method import method
+
+WINDOW = Real(0, above=True, none=True)
 
 
 @estimator()
-def ste(x, *, clip=1.0, strict=False):
+def ste(x, *, clip: WINDOW = 1.0, strict: bool = False):
   """Sign with a clipped identity as surrogate.
 
   Forward: `sign(x)`, sign(0) = +1. Backward: `dx = dy 1[|x| <= clip]`.

@@ -39,7 +39,7 @@ def center_clamp(w: jax.Array, *, bound: float = 1.0) -> jax.Array:
   return jnp.clip(w - jnp.mean(w, axis=-2, keepdims=True), -bound, bound)
 
 
-@transform
+@transform(roles=("weight",))
 def fan_in_gain(x: jax.Array) -> jax.Array:
   """Multiplies the gradient of a kernel by `n (1 - 1 / in)`.
 

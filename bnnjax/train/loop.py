@@ -271,7 +271,8 @@ class Run:
     bad = int(state["bad_step"])
     if bad >= 0:
       raise NonFiniteLossError(
-        f"The loss is not finite at step {bad} of {self.steps}. The last good"
+        "Batch, loss, gradients or parameters are not finite at step"
+        f" {bad} of {self.steps}. The last good"
         f" checkpoint under {self.workdir} is kept. Lower `optim.lr`, add"
         " `optim.warmup` or set `optim.grad_clip`."
       )

@@ -16,7 +16,7 @@ from bnnjax.train.state import Network, State
 
 
 class NonFiniteLossError(FloatingPointError):
-  """The loss became infinite or NaN; the last good checkpoint is kept."""
+  """A step met infinity or NaN; the last good checkpoint is kept."""
 
 
 def make_train_step(
@@ -31,10 +31,14 @@ def make_train_step(
 ) -> Callable[..., tuple[State, Any]]:
   """`(state, metrics, batch, teacher_state) -> (state, metrics)`, jitted.
 
-  State and metrics are donated. The parameters after a step whose loss or
-  gradient is not finite are not good any more; `bad_step` remembers the first.
+  State and metrics are donated. After a step whose batch, loss, gradient or new
+  parameters are not all finite the state is not good any more; `bad_step`
+  remembers the first.
   `shardings`, a tree like the state, is how the new state lies; by default as
   the compiler likes.
+
+  Raises (the step, when it is traced):
+    TypeError: a gradient of another dtype than its parameter.
   """
 
   @functools.partial(
@@ -53,6 +57,7 @@ def make_train_step(
     (loss, (rest, outputs)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
       state["params"]
     )
+    check_dtypes(state["params"], grads)
     norm = optax.tree.norm(grads)
     updates, opt = optimizer.update(grads, state["opt"], state["params"])
     params = optax.apply_updates(state["params"], updates)
@@ -60,7 +65,10 @@ def make_train_step(
       "grad_norm": norm,
       "flip_ratio": flip_ratio(state["params"], params, network.kinds),
     }
+    # A binarized network can hide a broken pixel from its loss, and an
+    # optimizer can make a broken parameter of finite gradients.
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+    finite &= all_finite(batch) & all_finite(params)
     first = (state["bad_step"] < 0) & ~finite
     new = {
       "params": params,
@@ -74,6 +82,34 @@ def make_train_step(
     )
 
   return step
+
+
+def all_finite(tree: Any) -> jax.Array:
+  """Whether no float in the arrays of a tree is infinite or NaN."""
+  found = jnp.ones((), bool)
+  for x in jax.tree.leaves(tree):
+    if jnp.issubdtype(x.dtype, jnp.floating):
+      found &= jnp.all(jnp.isfinite(x))
+  return found
+
+
+def check_dtypes(params: Any, grads: Any) -> None:
+  """A gradient in another dtype has lost what an optimizer squares.
+
+  Raises:
+    TypeError: names the first parameter.
+  """
+  pairs = zip(
+    jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(grads)
+  )
+  for (path, param), grad in pairs:
+    if grad.dtype != param.dtype:
+      name = ".".join(str(getattr(p, "key", p)) for p in path)
+      raise TypeError(
+        f"The gradient of {name!r} is {grad.dtype}, the parameter {param.dtype}:"
+        " a `jax.custom_vjp` rule has to return the dtype of what it"
+        " differentiates, e.g. by `.astype`."
+      )
 
 
 def make_eval_step(network: Network, task: Any) -> Callable[..., Any]:

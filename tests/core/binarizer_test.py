@@ -45,7 +45,7 @@ def test_options_override_the_preset():
     ("centre > ste", "Unknown transform 'centre'. Did you mean 'center'?"),
     ("ste(clp=1)", "hyper-parameter of estimator 'ste' 'clp'. Did you mean 'clip'"),
     ("ste|channel_l1(pow=1)", "hyper-parameter of scale 'channel_l1' 'pow'. Did you mean 'pow2'"),
-    ("symmetric(bits=9)", "2 to 8 bits, got 9"),
+    ("symmetric(bits=9)", "must be a whole number from 2 to 8, got 9"),
     ("ste(1.0)", "they are keyword=literal"),
     ("ste(clip=x)", "they are keyword=literal"),
     ("ste)", "Cannot read 'ste\\)'"),
@@ -102,3 +102,71 @@ def test_tag_can_be_left_out():
   text = str(jax.make_jaxpr(parse("ste", "act", tag=False))(X))
   assert "bit_tag" not in text
   assert "bit_tag" in str(jax.make_jaxpr(parse("ste", "act"))(X))
+
+
+@pytest.mark.parametrize(
+  ("gradient", "want"),
+  [("none", [1, 0]), ("multiply", [0.3, 0]), ("full", [1.3, 1])],
+)
+def test_a_surrogate_sees_the_true_scale(gradient, want):
+  """s = .3 is the window: dw = slope, s slope, s slope + sum(sign) ds/dw."""
+  made = parse("elastic|channel_l1", "weight", gradient=gradient)
+  w = jnp.array([[0.1], [0.5]])
+  dw = jax.grad(lambda w: made(w).sum())(w)
+  np.testing.assert_allclose(dw.ravel(), want, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ("name", "values", "slope"),
+  [("elastic_cut", [1, 1, 1], [1, 0, 0]), ("elastic", [1, 1, 1], [1, 0, 0])],
+)
+def test_a_learned_scale_of_a_grid_that_depends_on_it(name, values, slope):
+  """y = s v(x / s): ds = sum v, dx = s 1[|x / s| <= 1], here s = .2."""
+  made = parse(f"{name}|learned(axes='tensor', init=0.2)", "act")
+  x = jnp.array([[0.15, 0.35, 0.9]])
+  params, stats = made.init(jax.ShapeDtypeStruct((1, 3), jnp.float32))
+
+  def apply(params, x):
+    return made.apply(x, params, stats)[0]
+
+  q = apply(params, x)
+  np.testing.assert_allclose(q.dequantize()[0], 0.2 * np.array(values))
+  np.testing.assert_allclose(q.surrogate, q.dequantize())
+  total = lambda params, x: apply(params, x).dequantize().sum()  # noqa: E731
+  dparams, dx = jax.grad(total, (0, 1))(params, x)
+  np.testing.assert_allclose(dparams["scale"], [[3.0]])
+  np.testing.assert_allclose(dx[0], 0.2 * np.array(slope), rtol=1e-6)
+
+
+def test_two_variables_of_one_name_are_refused():
+  made = parse("shift > ste|affine", "weight")
+  with pytest.raises(ValueError, match="a variable 'shift': leave one out"):
+    made.init(X)
+
+
+def test_integers_are_binarized_as_floats():
+  got = parse("ste|fixed(value=0.5)", "act")(jnp.array([3, -2, 0]))
+  assert got.dtype == jnp.float32
+  np.testing.assert_array_equal(got, [0.5, -0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+  ("spec", "want"),
+  [
+    ("ste", [-1, 1]),
+    ("absmean", [-1, 0, 1]),
+    ("absmax(bits=3)", range(-4, 4)),
+    ("symmetric(bits=3)", range(-3, 4)),
+    ("unsigned(bits=3)", range(8)),
+    ("dorefa_act(bits=2)", range(4)),
+    ("dorefa_weight(bits=2)", (-3, -1, 1, 3)),
+  ],
+)
+def test_the_declared_grid_holds_what_comes_out(spec, want):
+  made = parse(spec, "act")
+  assert list(made.grid) == list(want)
+  x = jnp.linspace(-1, 1, 101)
+  scale = 1 / max(map(abs, want)) if made.estimator.step else 1.0
+  hp = dict(made.estimator_hp)
+  values = made.estimator.value(x, scale, **hp)
+  assert set(np.unique(values)) <= set(want)

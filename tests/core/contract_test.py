@@ -198,3 +198,28 @@ def test_two_low_bit_operands_with_scales_inside_groups():
   qw = parse("ste|group_l1(size=4)", "weight")
   with pytest.raises(ValueError, match="both have scales along the contracted"):
     contract.dot(qa.apply(A)[0], qw.apply(W)[0])
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("contracted", [True, False])
+def test_gradients_keep_the_dtype_of_what_they_are_of(dtype, contracted):
+  """Scale and shift are float32: sums of 512 outputs lose nothing to it."""
+  made = parse("fbi_llm", "weight")
+  w = jax.random.normal(KEYS[1], (8, 512))
+  dy = jax.random.normal(KEYS[3], (3, 5, 512))
+  params, stats = made.init(w)
+
+  def loss(w, params, dtype):
+    q = made.apply(w.astype(dtype), params, stats)[0]
+    a = A.astype(dtype)
+    y = contract.dot(a, q) if contracted else a @ q.dequantize()
+    return jnp.sum(y.astype(jnp.float32) * dy)
+
+  grad = jax.grad(loss, (0, 1))
+  dw, dparams = grad(w, params, dtype)
+  want = grad(w, params, jnp.float32)
+  for got, ref in ((dw, want[0]), *((dparams[k], want[1][k]) for k in dparams)):
+    assert got.dtype == ref.dtype == jnp.float32
+    # Its outputs and their gradients are off by 2^-9 each; sums add nothing.
+    error = np.abs(np.asarray(got) - ref).max() / np.abs(ref).max()
+    assert error < 2**-7

@@ -64,8 +64,8 @@ def test_learned_starts_from_the_weights_or_a_number():
 
 def test_learned_errors():
   with pytest.raises(
-    ValueError, match="Unknown axes of scale 'learned' 'chanel'"
+    ValueError, match="`axes` of scale 'learned'.*Did you mean 'channel'"
   ):
-    parse("ste|learned(axes='chanel')", "weight").init(jnp.asarray(W))
+    parse("ste|learned(axes='chanel')", "weight")
   with pytest.raises(ValueError, match="give a number"):
     parse("ste|learned", "act").init(jax.ShapeDtypeStruct((1, 6), jnp.float32))

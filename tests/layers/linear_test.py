@@ -82,7 +82,7 @@ def test_output_scale_multiplies_before_the_bias(rngs):
   [
     (
       lambda r: Linear(4, 0, rngs=r),
-      "`out_features` must be an int >= 1, got 0",
+      "`out_features` must be at least 1, got 0",
     ),
     (lambda r: Linear(4, 2, weight="stee", rngs=r), "Did you mean 'ste'"),
     (
@@ -116,3 +116,124 @@ def test_bad_input(rngs):
     ValueError, match=r"takes `\[batch, 1 spatial axes, channels\]`"
   ):
     Conv(4, 2, (3,), rngs=rngs)(jnp.ones((2, 5, 5, 4)))
+
+
+@pytest.mark.parametrize("padding", [(1, 1), [2, (0, 1)], (np.int64(1), 0), -1])
+def test_padding_is_that_of_flax(padding, rngs):
+  ours = Conv(2, 3, (3, 3), padding=padding, rngs=rngs)
+  theirs = [padding] * 2 if padding == -1 else [
+    int(p) if np.ndim(p) == 0 else p for p in padding
+  ]  # fmt: skip
+  flax = nnx.Conv(2, 3, (3, 3), padding=theirs, rngs=rngs)
+  flax.kernel[...], flax.bias[...] = ours.kernel[...], ours.bias[...]
+  x = jax.random.normal(jax.random.key(0), (2, 6, 6, 2))
+  np.testing.assert_allclose(ours(x), flax(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("pad_value", [0, 1])
+def test_negative_padding_crops(groups, pad_value, rngs):
+  """Forward and backward equal those of the cropped map."""
+  options = {"act": "ste", "weight": "ste", "groups": groups, "rngs": rngs}
+  padding = ((-1, 1), (-2, 0))
+  conv = Conv(2, 4, (2, 2), padding=padding, pad_value=pad_value, **options)
+  plain = Conv(
+    2, 4, (2, 2), padding=((0, 1), 0), pad_value=pad_value, **options
+  )
+  plain.kernel[...] = conv.kernel[...]
+  x = jax.random.normal(jax.random.key(0), (2, 5, 6, 2))
+  run = lambda m, x: (m(x) ** 2).sum()  # noqa: E731
+  cropped = lambda x: run(plain, x[:, 1:, 2:])  # noqa: E731
+  np.testing.assert_allclose(
+    jax.grad(run, 1)(conv, x), jax.grad(cropped)(x), rtol=1e-5
+  )
+  got = nnx.grad(run)(conv, x).kernel[...]
+  want = nnx.grad(run)(plain, x[:, 1:, 2:]).kernel[...]
+  np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+def test_what_counts_as_an_int(rngs):
+  n = np.int64
+  conv = Conv(
+    n(4), n(6), (n(3), n(3)), strides=n(2), dilation=(n(1), 1), groups=n(2),
+    padding=n(1), pad_value=n(1), act="ste", rngs=rngs,
+  )  # fmt: skip
+  assert conv.strides == (2, 2)
+  assert conv.padding == ((1, 1), (1, 1))
+  sizes = (*conv.strides, *conv.window, conv.groups, conv.pad_value)
+  assert {type(s) for s in sizes} == {int}
+  assert Linear(n(4), n(2), rngs=rngs)(jnp.ones((1, 4))).shape == (1, 2)
+
+
+@pytest.mark.parametrize("value", [True, 2.0, "2", None, 1j])
+@pytest.mark.parametrize(
+  "argument", ["strides", "dilation", "groups", "padding", "pad_value"]
+)
+def test_what_does_not_count_as_an_int(argument, value, rngs):
+  if (argument, value) == ("padding", "2"):
+    pytest.skip("the name of a padding")
+  with pytest.raises((TypeError, ValueError), match=f"`{argument}` must be an"):
+    Conv(4, 2, (3, 3), rngs=rngs, **{argument: value})
+
+
+@pytest.mark.parametrize(
+  ("act", "pad_value", "grid"),
+  [
+    ("dorefa_act(bits=2)", -1, r"grid 0\.\.3 of the activations .'dorefa_act'"),
+    ("unsigned(bits=4)", -1, r"grid 0\.\.15"),
+    ("ste_heaviside", -1, r"alphabet \(0, 1\)"),
+    ("symmetric(bits=2)|fixed(value=3.0)", 1, None),
+    ("dorefa_act(bits=2)", 1, None),
+    ("absmax", -1, None),
+    ("dorefa_weight(bits=2)", -1, None),
+    (None, -1, None),
+  ],
+)
+def test_pad_value_is_in_the_grid(act, pad_value, grid, rngs):
+  make = lambda: Conv(  # noqa: E731
+    2, 2, (3,), act=act, pad_value=pad_value, rngs=rngs
+  )
+  if grid is None:
+    assert make().pad_value == pad_value
+  else:
+    with pytest.raises(ValueError, match=grid):
+      make()
+
+
+def test_pad_value_needs_one_scale_for_all_positions(rngs):
+  with pytest.raises(ValueError, match="same at all positions"):
+    Conv(2, 2, (3,), act="ste|token_max", pad_value=1, rngs=rngs)
+
+
+def test_numbers_that_a_layer_takes(rngs):
+  layer = Linear(4, 2, act="ste", weight="ste", rngs=rngs)
+  x = np.array([[0, 255, 3, 1]], np.uint8)
+  np.testing.assert_array_equal(layer(x), layer(jnp.ones((1, 4))))
+  with pytest.raises(TypeError, match="takes real numbers, got complex64"):
+    layer(jnp.ones((1, 4), jnp.complex64))
+  for dtype in ("nope", int, jnp.complex64):
+    with pytest.raises(
+      TypeError, match="`dtype` must be a floating-point type"
+    ):
+      Linear(4, 2, dtype=dtype, rngs=rngs)
+
+
+def test_groups_of_a_scale_divide_the_inputs_of_a_layer(rngs):
+  Linear(8, 2, weight="ste|group_l1(size=4)", rngs=rngs)
+  with pytest.raises(ValueError, match=r"shape \(12, 2\) and size 8"):
+    Linear(12, 2, weight="ste|group_l1(size=8)", rngs=rngs)
+
+
+def test_a_transform_of_another_length_is_for_attention(rngs):
+  with pytest.raises(ValueError, match="'ksh' makes 16 features of the 4"):
+    Conv(4, 2, (3, 3), act="ksh > ste", rngs=rngs)
+
+
+def test_the_map_of_a_cropped_input(rngs):
+  """`spatial_l1` crops as the convolution does."""
+  options = {"output": "spatial_l1", "use_bias": False, "rngs": rngs}
+  conv = Conv(2, 3, (3, 3), padding=((-1, 1), (0, -2)), **options)
+  plain = Conv(2, 3, (3, 3), padding=((0, 1), 0), **options)
+  plain.kernel[...] = conv.kernel[...]
+  x = jax.random.normal(jax.random.key(0), (2, 6, 7, 2))
+  np.testing.assert_allclose(conv(x), plain(x[:, 1:, :-2]), rtol=1e-5)
