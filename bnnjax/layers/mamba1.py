@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.sizes import check_sizes
 from bnnjax.layers.ssm import CausalConv, SSMCache, step_bias, undecayed
@@ -154,7 +154,7 @@ class Mamba1(nnx.Module):
   def __call__(
     self,
     u: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     cache: SSMCache | None = None,
   ) -> Any:

@@ -7,7 +7,7 @@ from flax import nnx
 from jax import lax
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 
 
 class Pool(nnx.Module):
@@ -32,7 +32,7 @@ class Pool(nnx.Module):
     self.kind, self.padding = kind, padding
     self.window, self.strides = (window, window), (strides, strides)
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, H', W', C]`."""
     del mode
     if self.kind == "max":
@@ -73,7 +73,7 @@ class BlurPool(nnx.Module):
     self.kernel = FixedKernel(jnp.tile(kernel, (1, 1, 1, features)))
     self.features, self.strides = features, (strides, strides)
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, H / strides, W / strides, C]`, sizes rounded up."""
     del mode
     return lax.conv_general_dilated(
