@@ -13,7 +13,7 @@ from bnnjax.core.floats import as_float
 from bnnjax.core.progress import DEPLOYED, Mode, to_step
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.core.scale import GRADIENTS, Measured, Scale, Variables
-from bnnjax.core.schedule import resolve
+from bnnjax.core.schedule import Annealed, resolve
 from bnnjax.core.transform import Transform
 
 ROLES = bits_lib.ROLES
@@ -109,6 +109,12 @@ class Binarizer:
     return self.estimator is FLOAT
 
   @property
+  def annealed(self) -> bool:
+    """Whether a hyper-parameter follows a schedule."""
+    pairs = (*self.estimator_hp, *self.scale_hp, *self.transform_hp)
+    return any(isinstance(value, Annealed) for _, value in pairs)
+
+  @property
   def kind(self) -> bits_lib.BitTag:
     """Width, alphabet and group of the values."""
     group = 0
@@ -190,7 +196,7 @@ class Binarizer:
     if self.is_float:
       return Quantized((Term(x),), surrogate=x), stats
     hp = resolve(self.estimator_hp, mode)
-    own = {} if mode.deployed and self.estimator.training_only else params
+    own = {} if self.estimator.training_only and mode.deployed else params
     seen = latent if self.measure == "latent" else x
     got = self._measured(seen, params, stats, mode, hp)
     scale, shift = got.scale, got.shift
@@ -283,12 +289,13 @@ class Binarizer:
 
   def _on(self, mode: Mode, ready):
     """Whether the tensor is quantized: `True`, or a traced bool."""
-    if mode.deployed:
+    if (not self.start and ready is True) or mode.deployed:
       return True
     if self.start and mode.progress is None:
       raise ValueError(
         f"This binarizer starts to quantize at {self.start} of the run: training"
-        " needs `Mode.training(progress)`."
+        " needs `Mode.training(progress)`, or `set_progress(model, progress)`"
+        " after `model.train()`."
       )
     if not self.start:
       return ready

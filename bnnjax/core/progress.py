@@ -109,3 +109,24 @@ class Mode:
 
 
 DEPLOYED = Mode()
+
+
+class Overheard(Mode):
+  """The deployed mode, which notes whether anyone asks for it.
+
+  Attributes:
+    asked: whether what was computed with it may differ in training.
+  """
+
+  asked = False
+
+  def __getattribute__(self, name: str):
+    if name in ("progress", "train", "deployed"):
+      object.__setattr__(self, "asked", True)
+    return super().__getattribute__(name)
+
+
+# Who hands it to a transformation of jax may ask there.
+jax.tree_util.register_dataclass(
+  Overheard, ["progress"], ["train", "deployed", "event", "sow"]
+)

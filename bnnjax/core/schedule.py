@@ -77,7 +77,8 @@ class Annealed:
     if mode.progress is None:
       raise ValueError(
         f"A hyper-parameter follows the schedule {self.schedule.name!r}:"
-        " training needs `Mode.training(progress)`."
+        " training needs `Mode.training(progress)`, or"
+        " `set_progress(model, progress)` after `model.train()`."
       )
     value = self.schedule(mode.progress, **dict(self.hp))
     return jnp.asarray(value, jnp.float32)

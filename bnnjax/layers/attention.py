@@ -10,7 +10,7 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.estimator import SIGN
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
 from bnnjax.layers import mask as mask_lib
 from bnnjax.layers import rotary as rotary_lib
@@ -117,7 +117,7 @@ class Attention(nnx.Module):
   def __call__(
     self,
     x: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     mask: jax.Array | None = None,
     cache: Cache | None = None,

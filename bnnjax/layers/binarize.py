@@ -4,6 +4,7 @@ Two marks say what a type does not: `STACKED`, set by `layers.stack`, and
 `decay=False`, for a parameter of any shape that takes no weight decay.
 """
 
+import dataclasses
 import functools
 from collections.abc import Container
 from typing import Any
@@ -15,8 +16,9 @@ from flax import nnx
 from bnnjax.core import parse as parse_lib
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.estimator import sign
-from bnnjax.core.progress import DEPLOYED, Mode
-from bnnjax.core.quantized import Quantized
+from bnnjax.core.progress import DEPLOYED, Mode, Overheard, Progress
+from bnnjax.core.quantized import Quantized, Term
+from bnnjax.layers import mode as mode_lib
 
 STACKED = "stacked"  # the first axis of a variable counts layers
 
@@ -61,7 +63,7 @@ def weight_variable(weight: jax.Array, made: Binarizer | None) -> nnx.Param:
   return LatentWeight(weight) if made.latent else BinaryWeight(sign(weight))
 
 
-class Binarize(nnx.Module):
+class Binarize(mode_lib.Moded):
   """A binarizer with its parameters and statistics; without one, the identity.
 
   Args:
@@ -93,19 +95,47 @@ class Binarize(nnx.Module):
     self.stats = nnx.Dict({k: BinarizerStat(v) for k, v in stats.items()})
 
   def __call__(
-    self, x: jax.Array, mode: Mode = DEPLOYED
+    self, x: jax.Array, mode: Mode | None = None
   ) -> "jax.Array | Quantized":
     """Quantizes `x`; in training, updates the statistics."""
     if self.binarizer is None:
       return x
+    told, mode = mode is None, self._mode(mode)
     params, stats = _arrays(self.params), _arrays(self.stats)
     if mode.event in self.binarizer.learns:
       params, stats = self.binarizer.learn(mode.event, x, params, stats, mode)
       self._store(params, self.params)
+    if told and mode.deployed:
+      return self._watched(x, params, stats)
     quantized, stats = self.binarizer.apply(x, params, stats, mode)
     if mode.train:
       self._store(stats, self.stats)
     return quantized
+
+  def _watched(self, x, params, stats) -> Quantized:
+    """Deployed; a gradient warns if training would compute otherwise."""
+    mode = Overheard()
+    quantized, _ = self.binarizer.apply(x, params, stats, mode)
+    if not mode.asked:
+      return quantized
+    surrogate = mode_lib.watched(self._name, quantized.surrogate)
+    return dataclasses.replace(quantized, surrogate=surrogate)
+
+  def _mode(self, given: Mode | None) -> Mode:
+    """What was told; without a progress, schedules stand at their end."""
+    mode = mode_lib.mode_of(self, given)
+    made = self.binarizer
+    alone = given is None and mode.train and mode.progress is None
+    if not alone or not made.annealed or made.start:
+      return mode
+    mode_lib.without_progress(self._name)
+    return dataclasses.replace(mode, progress=Progress.at(1, 1, 1.0))
+
+  @property
+  def _name(self) -> str:
+    """What warnings call it."""
+    made = self.binarizer
+    return f"the {made.role} binarizer {made.estimator.name!r}"
 
   @property
   def events(self) -> tuple[str, ...]:
@@ -125,6 +155,47 @@ class Binarize(nnx.Module):
   def _store(values, variables):
     for key, value in values.items():
       variables[key][...] = value
+
+
+def deployed_weight(layer: nnx.Module) -> Quantized:
+  """The weight of a layer as the deployed network holds it.
+
+  Its low-bit values are what is packed. They are not the signs of the kernel
+  wherever a transform or another map than the sign makes them.
+
+  Args:
+    layer: a `Linear`, `Conv` or embedding; one of a stack has `[layers, ...]`.
+
+  Returns:
+    The terms, values and scales; a float weight is one term without a `kind`.
+
+  Raises:
+    TypeError: a module of another kind.
+
+  Example:
+    >>> layer = Linear(2, 1, weight="center > ste", rngs=rngs)
+    >>> layer.kernel[...] = jnp.array([[1.0], [2.0]])
+    >>> deployed_weight(layer).terms[0].value.ravel()
+    [-1.  1.]
+  """
+  weight = getattr(layer, "kernel", getattr(layer, "table", None))
+  own = getattr(layer, "weight", None)
+  if not isinstance(own, Binarize) or not isinstance(weight, nnx.Variable):
+    raise TypeError(
+      "`deployed_weight` takes a layer with a weight, such as Linear or Conv,"
+      f" got {type(layer).__name__}."
+    )
+  values = weight[...].astype(layer.dtype or weight.dtype)
+  if own.binarizer is None:
+    return Quantized((Term(values),))
+
+  def apply(values, params, stats):
+    got, _ = own.binarizer.apply(values, params, stats, DEPLOYED)
+    return dataclasses.replace(got, surrogate=None)
+
+  if weight.get_metadata(STACKED, False):
+    apply = jax.vmap(apply)
+  return apply(values, _arrays(own.params), _arrays(own.stats))
 
 
 def remeasure(model: nnx.Module, layers: Container[str]) -> None:

@@ -15,19 +15,11 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.parse import parse
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Conv, Linear, Spec
+from bnnjax.layers.norm import BatchNorm
 from bnnjax.layers.pool import BlurPool, Pool
 from bnnjax.layers.react import LearnedShift, PReLU, RPReLU
-
-
-class BatchNorm(nnx.BatchNorm):
-  """Batch normalization that reads from the mode which statistics to use."""
-
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
-    """`[..., features] -> [..., features]`."""
-    with jax.named_scope("batch_norm"):
-      return super().__call__(x, use_running_average=not mode.train)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +84,7 @@ class Function(nnx.Module):
   def __init__(self, function: Callable[[jax.Array], jax.Array]):
     self.function = function
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """Any shape."""
     del mode
     return self.function(x)
@@ -132,7 +124,7 @@ class Gate(nnx.Module):
       hidden, out_features, use_bias=False, dtype=dtype, rngs=rngs
     )
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, in_features] -> [N, 1, 1, out_features]`."""
     z = jnp.mean(x, axis=(1, 2), keepdims=True)
     return jax.nn.sigmoid(self.expand(jax.nn.relu(self.reduce(z, mode)), mode))
@@ -251,7 +243,7 @@ class Unit(nnx.Module):
       (step, _attribute(steps[: i + 1])) for i, step in enumerate(steps)
     )
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, in_features] -> [N, H', W', out_features]`."""
     entering = x
     for step, name in self.steps:

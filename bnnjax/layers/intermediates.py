@@ -5,28 +5,33 @@ from typing import Any
 
 from flax import nnx
 
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
+from bnnjax.layers import mode as mode_lib
 
 Intermediates = dict[str, list[Any]]
 
 
-def sow(module: nnx.Module, mode: Mode, **values: Any) -> None:
+def sow(module: nnx.Module, mode: Mode | None, **values: Any) -> None:
   """Leaves arrays under their names, if `mode` asks for them."""
-  if mode.sow:
+  if mode is not None and mode.sow:
     for name, value in values.items():
       module.sow(nnx.Intermediate, name, value)
 
 
 def call(
-  model: nnx.Module, *args: Any, mode: Mode = DEPLOYED, **kwargs: Any
+  model: nnx.Module, *args: Any, mode: Mode | None = None, **kwargs: Any
 ) -> tuple[Any, Intermediates]:
   """Calls a model and collects what its layers left, in the order of layers.
+
+  Without a mode the model computes as it was told, if that is one for all of
+  its parts.
 
   Returns:
     The output, and e.g. `{"hidden_states": [...], "queries": [...], ...}`:
     hidden states `[B, T, C]` (embedding output, then every block), queries,
     keys and values `[B, T, heads, C / heads]` before they are binarized.
   """
+  mode = mode_lib.told(model) if mode is None else mode
   mode = dataclasses.replace(mode, sow=True)
   y, sown = nnx.capture(model, nnx.Intermediate)(*args, mode, **kwargs)
   left: Intermediates = {}

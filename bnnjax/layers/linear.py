@@ -10,7 +10,7 @@ from jax import lax
 
 from bnnjax.core import contract, gradient
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers import geometry as geometry_lib
 from bnnjax.layers import output as output_lib
 from bnnjax.layers.binarize import (
@@ -18,6 +18,7 @@ from bnnjax.layers.binarize import (
   GradientRng,
   weight_variable,
 )
+from bnnjax.layers.mode import Moded, mode_of, watched, without_progress
 from bnnjax.layers.sizes import check_dtype, whole
 
 Spec = str | Binarizer | None
@@ -53,7 +54,7 @@ class Options(TypedDict, total=False):
   precision: lax.PrecisionLike
 
 
-class _Contraction(nnx.Module):
+class _Contraction(Moded):
   """What `Linear` and `Conv` share: a kernel, two binarizers, a bias."""
 
   def __init__(
@@ -108,17 +109,25 @@ class _Contraction(nnx.Module):
       self.weight(kernel.astype(dtype), mode),
     )
 
-  def _finish(self, y, x, mode):
+  def _finish(self, y, x, given):
+    mode = mode_of(self, given)
     if self.output is not None:
       y = (y * self.output(x, y, mode)).astype(y.dtype)
     if self.bias is not None:
       y = y + self.bias[...].astype(y.dtype)
-    if self.grad is not None and mode.train:
-      key = jax.random.wrap_key_data(self.grad_key[...])
-      if mode.progress is not None:
-        key = jax.random.fold_in(key, mode.progress.step)
-      y = self.grad(y, key)
-    return y
+    return y if self.grad is None else self._graded(y, mode, given is None)
+
+  def _graded(self, y, mode, told):
+    """`y`, whose gradient is quantized in training."""
+    name = f"the gradient quantizer {self.grad.quantizer.name!r}"
+    if not mode.train:
+      return watched(name, y) if told else y
+    key = jax.random.wrap_key_data(self.grad_key[...])
+    if mode.progress is not None:
+      key = jax.random.fold_in(key, mode.progress.step)
+    elif told:
+      without_progress(name)
+    return self.grad(y, key)
 
   def _check(self, x, ndim: int | None):
     name = type(self).__name__
@@ -183,7 +192,7 @@ class Linear(_Contraction):
       **options,
     )
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[..., in_features] -> [..., out_features]`."""
     self._check(x, None)
     a, w = self._operands(x, mode)
@@ -262,7 +271,7 @@ class Conv(_Contraction):
       pad_value, self.act.binarizer, len(window)
     )
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, *spatial, in_features] -> [N, *spatial', out_features]`."""
     self._check(x, len(self.window) + 2)
     a, w = self._operands(x, mode)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core.counted import counted_as
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.sizes import check_sizes
 from bnnjax.layers.ssm import CausalConv, SSMCache, step_bias, undecayed
@@ -169,7 +169,7 @@ class Mamba1(nnx.Module):
   def __call__(
     self,
     u: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     cache: SSMCache | None = None,
   ) -> Any:

@@ -1,17 +1,65 @@
 """Normalization layers, channels last."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
+from bnnjax.layers.mode import Moded, mode_of, watched
 
 STATISTICS = ("batch", "estimate")
 
 
-class BatchChannelNorm(nnx.Module):
+class BatchModed(Moded):
+  """A part with batch statistics, which flax has a switch of its own for.
+
+  Attributes:
+    use_running_average: False in training; set by `train()` and `eval()`.
+  """
+
+  use_running_average: bool = True
+
+  @property
+  def trains(self) -> bool:
+    """Whether this part was told to train."""
+    return not self.use_running_average
+
+  def set_view(self, use_running_average: bool | None = None) -> None:
+    """Lets `nnx.view(model, use_running_average=...)` reach this part."""
+    if use_running_average is not None:
+      self.use_running_average = use_running_average
+
+
+class BatchNorm(BatchModed, nnx.BatchNorm):
+  """Batch normalization; the statistics that it uses follow the mode.
+
+  Args:
+    features: the last axis.
+    use_running_average: False: a module that was told nothing trains, too.
+    **options: as of `nnx.BatchNorm`.
+  """
+
+  def __init__(
+    self, features: int, *, use_running_average: bool = True, **options: Any
+  ):
+    super().__init__(
+      features, use_running_average=use_running_average, **options
+    )
+
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
+    """`[..., features] -> [..., features]`."""
+    train = mode_of(self, mode).train
+    with jax.named_scope("batch_norm"):
+      if mode is None and not train:
+        x = watched("the batch norm", x)
+      return super().__call__(x, use_running_average=not train)
+
+
+class BatchChannelNorm(BatchModed):
   """Batch normalization, then a normalization of groups of channels.
 
   Rethinking Normalization and Elimination Singularity in Neural Networks, Qiao
@@ -60,19 +108,22 @@ class BatchChannelNorm(nnx.Module):
     self.groups, self.statistics = groups, statistics
     self.momentum, self.speed, self.epsilon = momentum, speed, epsilon
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, ..., features] -> [N, ..., features]`."""
     with jax.named_scope("batch_channel_norm"):
       wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-      mean, var = self._statistics(wide, mode)
+      train = mode_of(self, mode).train
+      if mode is None and not train:
+        wide = watched("the batch norm", wide)
+      mean, var = self._statistics(wide, train)
       y = (wide - mean) * lax.rsqrt(var + self.epsilon)
       y = self._channel_norm(y * self.scale[...] + self.bias[...])
       return y.astype(x.dtype)
 
-  def _statistics(self, x, mode: Mode):
+  def _statistics(self, x, train: bool):
     """Mean and variance that the first step uses; updates the running ones."""
     mean, var = self.mean[...], self.var[...]
-    if not mode.train:
+    if not train:
       return mean, var
     axes = tuple(range(x.ndim - 1))
     if self.statistics == "estimate":

@@ -14,7 +14,7 @@ from flax import nnx
 
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.parse import parse
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.activation import DPReLU
 from bnnjax.layers.blocks import BatchNorm
 from bnnjax.layers.linear import Conv, Spec
@@ -171,7 +171,7 @@ class SqueezeExcite(nnx.Module):
       rngs=rngs,
     )
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, in_features] -> [N, 1, 1, out_features]`."""
     with jax.named_scope("se/pool"):
       s = jnp.mean(x, axis=(1, 2), keepdims=True)
@@ -228,7 +228,7 @@ class PokeConv(nnx.Module):
   def __call__(
     self,
     x: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     long_shortcut: jax.Array | None = None,
   ) -> jax.Array:
@@ -290,7 +290,7 @@ class PokeInit(nnx.Module):
     self.group_norm = batch_norm(out_features, bits, rngs)
     self.group_dprelu = DPReLU(out_features, dtype=bits.dtype)
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, H / patch, W / patch, out_features]`."""
     x = self.dprelu(self.norm(self.conv(x, mode), mode))
     x = self.group_norm(self.group_conv(x, mode), mode)

@@ -7,7 +7,7 @@ from flax import nnx
 from jax import lax
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.sizes import whole
 
 
@@ -34,7 +34,7 @@ class Pool(nnx.Module):
     self.window = (whole("window", window),) * 2
     self.strides = (whole("strides", strides),) * 2
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, H', W', C]`."""
     del mode
     if self.kind == "max":
@@ -76,7 +76,7 @@ class BlurPool(nnx.Module):
     self.features = whole("features", features)
     self.strides = (whole("strides", strides),) * 2
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, H / strides, W / strides, C]`, sizes rounded up."""
     del mode
     return lax.conv_general_dilated(

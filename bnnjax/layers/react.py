@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 
 
 class LearnedShift(nnx.Module):
@@ -23,7 +23,7 @@ class LearnedShift(nnx.Module):
   def __init__(self, features: int):
     self.bias = nnx.Param(jnp.zeros((features,)))
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[..., features] -> [..., features]`."""
     del mode
     return (x + self.bias[...]).astype(x.dtype)
@@ -42,7 +42,7 @@ class PReLU(nnx.Module):
   def __init__(self, features: int, slope: float = 0.25):
     self.slope = nnx.Param(jnp.full((features,), slope))
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[..., features] -> [..., features]`."""
     del mode
     return jnp.where(x > 0, x, self.slope[...] * x).astype(x.dtype)
@@ -60,6 +60,6 @@ class RPReLU(nnx.Module):
     self.prelu = PReLU(features)
     self.shift_out = LearnedShift(features)
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[..., features] -> [..., features]`."""
     return self.shift_out(self.prelu(self.shift_in(x, mode), mode), mode)

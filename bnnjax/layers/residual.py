@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.blocks import Body, Function, Unit, identity
 from bnnjax.layers.pool import Pool
 
@@ -25,7 +25,7 @@ class PadShortcut(nnx.Module):
   def __init__(self, in_features: int, out_features: int, strides: int):
     self.missing, self.strides = out_features - in_features, strides
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, in_features] -> [N, H / strides, W / strides, out_features]`."""
     del mode
     x = x[:, :: self.strides, :: self.strides]
@@ -101,7 +101,7 @@ class Residual(nnx.Module):
     self.units = nnx.List(units)
     self.shortcut, self.activation = shortcut, activation
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, H', W', C']`."""
     y = x
     for unit in self.units:
@@ -119,6 +119,6 @@ class Concat(nnx.Module):
   def __init__(self, unit: nnx.Module):
     self.unit = unit
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, H, W, C + growth]`."""
     return jnp.concatenate([x, self.unit(x, mode)], axis=-1)

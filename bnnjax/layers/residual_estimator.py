@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear
 
 
@@ -36,7 +36,7 @@ class ResidualEstimator(nnx.Module):
     self.query_minus, self.key_minus = linear(rank), linear(rank)
     self.value_plus = linear(1)
 
-  def scores(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def scores(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`q- k+^T + q+ k-^T + q+ k+^T`, the same for all heads: `[B, 1, T, T]`."""
     plus, minus = self.query_plus(x, mode), self.query_minus(x, mode)
     k_plus, k_minus = self.key_plus(x, mode), self.key_minus(x, mode)
@@ -44,6 +44,6 @@ class ResidualEstimator(nnx.Module):
     total = product(minus, k_plus) + product(plus, k_minus)
     return (total + product(plus, k_plus))[:, None]
 
-  def values(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def values(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """One number a token, added to all features of all heads: `[B, T]`."""
     return self.value_plus(x, mode)[..., 0]

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.sizes import check_sizes
 from bnnjax.layers.ssd import ssd
@@ -205,7 +205,7 @@ class Mamba2(nnx.Module):
   def __call__(
     self,
     u: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     cache: SSMCache | None = None,
   ) -> Any:

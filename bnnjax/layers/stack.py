@@ -8,9 +8,10 @@ import jax
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.binarize import STACKED
 from bnnjax.layers.intermediates import sow
+from bnnjax.layers.mode import RunProgress, parts
 
 # What the backward pass finds stored; the rest it computes again.
 POLICIES = (
@@ -65,7 +66,7 @@ class Stack(nnx.Module):
     self.layers, self.remat = layers, remat
 
   def __call__(
-    self, x: jax.Array, mode: Mode = DEPLOYED, *, caches: Any = None
+    self, x: jax.Array, mode: Mode | None = None, *, caches: Any = None
   ) -> Any:
     """All layers, one after the other.
 
@@ -77,24 +78,34 @@ class Stack(nnx.Module):
     Returns:
       `x`; with caches, that and the new caches.
     """
-    inside = dataclasses.replace(mode, sow=False)
+    inside, sows = mode, mode is not None and mode.sow
+    if sows:
+      inside = dataclasses.replace(mode, sow=False)
+    trains = (
+      any(p.trains for p in parts(self.layer)) if mode is None else mode.train
+    )
     # A loop event may set parameters, training statistics only.
-    changes = ... if mode.event else nnx.Not(nnx.Param)
+    event = mode is not None and mode.event
+    changes = ... if event else nnx.Not(nnx.Param)
+    # One progress for all layers, the other variables have a slice each.
+    graph, progress, slices = nnx.split(self.layer, RunProgress, ...)
 
     def body(x, item):
       layer, cache = item
+      layer = nnx.merge(graph, progress, layer)
       x = layer(x, inside, cache=cache)
       x, cache = x if cache is not None else (x, None)
-      new = nnx.state(layer, changes) if mode.train else None
-      return x, (cache, new, x if mode.sow else None)
+      _, _, new = nnx.split(layer, RunProgress, ...)
+      new = nnx.filter_state(new, changes) if trains else None
+      return x, (cache, new, x if sows else None)
 
     if self.remat != "none":
       policy = getattr(jax.checkpoint_policies, self.remat, None)
       # In a scan nothing is there to be merged with what is computed again.
       body = jax.checkpoint(body, policy=policy, prevent_cse=False)
-    x, (caches, new, each) = jax.lax.scan(body, x, (self.layer, caches))
-    if mode.train:
+    x, (caches, new, each) = jax.lax.scan(body, x, (slices, caches))
+    if trains:
       nnx.update(self.layer, new)
-    for number in range(self.layers if mode.sow else 0):
+    for number in range(self.layers if sows else 0):
       sow(self, mode, hidden_states=each[number])
     return x if caches is None else (x, caches)

@@ -8,7 +8,7 @@ import jax
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers import attention as attention_lib
 from bnnjax.layers.linear import Linear, Spec
 
@@ -91,7 +91,7 @@ class EncoderBlock(nnx.Module):
   def __call__(
     self,
     x: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     mask: jax.Array | None = None,
   ) -> jax.Array:
@@ -102,7 +102,7 @@ class EncoderBlock(nnx.Module):
     x = self.attention_norm(x + self.attention(x, mode, mask=mask))
     return self.mlp_norm(x + self.mlp(x, mode))
 
-  def mlp(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def mlp(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`reduce(gelu(expand(x)))`, without norm and shortcut."""
     y = jax.nn.gelu(self.expand(x, mode), approximate=False)
     return self.reduce(y, mode)

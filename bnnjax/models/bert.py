@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
 from bnnjax.layers.binarize import Binarize, weight_variable
 from bnnjax.layers.intermediates import sow
@@ -69,7 +69,7 @@ class Embedding(nnx.Module):
     self.table = weight_variable(table, self.weight.binarizer)
     self.dtype = dtype
 
-  def __call__(self, ids: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, ids: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[...] -> [..., features]`."""
     table = self.table[...]
     table = self.weight(table.astype(self.dtype or table.dtype), mode)
@@ -205,7 +205,7 @@ class BERT(nnx.Module):
   def encode(
     self,
     tokens: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     types: jax.Array | None = None,
     mask: jax.Array | None = None,
@@ -251,7 +251,7 @@ class BERT(nnx.Module):
   def token_logits(
     self,
     tokens: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     mask: jax.Array | None = None,
   ) -> jax.Array:
@@ -270,7 +270,7 @@ class BERT(nnx.Module):
   def __call__(
     self,
     tokens: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     types: jax.Array | None = None,
     mask: jax.Array | None = None,

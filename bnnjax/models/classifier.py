@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.blocks import Body
 from bnnjax.layers.linear import Linear
 
@@ -57,7 +57,7 @@ class ImageClassifier(nnx.Module):
       )
     )
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, num_classes]`."""
     for layer in (*self.stem, *self.blocks):
       x = layer(x, mode)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers import attention as attention_lib
 from bnnjax.layers.attention import Attention
 from bnnjax.layers.cache import Cache
@@ -86,7 +86,7 @@ class DecoderBlock(nnx.Module):
   def __call__(
     self,
     x: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     mask: jax.Array | None = None,
     cache: Cache | None = None,
@@ -166,7 +166,7 @@ class Decoder(nnx.Module):
   def __call__(
     self,
     tokens: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     mask: jax.Array | None = None,
     caches: Sequence[Cache] | None = None,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.mamba1 import Mamba1
@@ -69,7 +69,7 @@ class MambaBlock(nnx.Module):
   def __call__(
     self,
     x: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     cache: SSMCache | None = None,
   ) -> Any:
@@ -149,7 +149,7 @@ class Mamba(nnx.Module):
   def __call__(
     self,
     tokens: jax.Array,
-    mode: Mode = DEPLOYED,
+    mode: Mode | None = None,
     *,
     caches: SSMCache | None = None,
     last: bool = False,

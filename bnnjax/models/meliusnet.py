@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.blocks import Body, Unit
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.pool import Pool
@@ -48,7 +48,7 @@ class Improve(nnx.Module):
   def __init__(self, unit: nnx.Module):
     self.unit = unit
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, H, W, C]`."""
     y = self.unit(x, mode)
     old = x.shape[-1] - y.shape[-1]

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear, Spec
+from bnnjax.layers.norm import BatchNorm
 
 
 @registry.register("model", "mlp")
@@ -54,13 +55,13 @@ class MLP(nnx.Module):
       for i, (n, m) in enumerate(zip(sizes, hidden))
     )
     self.norms = nnx.List(
-      nnx.BatchNorm(m, momentum=0.9, dtype=dtype, rngs=rngs) for m in hidden
+      BatchNorm(m, momentum=0.9, dtype=dtype, rngs=rngs) for m in hidden
     )
     self.head = Linear(sizes[-1], num_classes, dtype=dtype, rngs=rngs)
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, ...] -> [N, num_classes]`, inputs flattened."""
     x = jnp.reshape(x, (x.shape[0], -1))
     for layer, norm in zip(self.layers, self.norms):
-      x = norm(layer(x, mode), use_running_average=not mode.train)
+      x = norm(layer(x, mode), mode)
     return self.head(x, mode)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.poke import PokeBits, PokeConv, PokeInit
 from bnnjax.models.image import check_image_shape
@@ -51,7 +51,7 @@ class PokeBlock(nnx.Module):
       features, expansion * features, third, closing=True, bits=bits, rngs=rngs
     )
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, H / strides, W / strides, expansion features]`."""
     y = self.conv(self.reduce(x, mode), mode)
     return self.expand(y, mode, long_shortcut=x)
@@ -141,7 +141,7 @@ class PokeBNN(nnx.Module):
       rngs=rngs,
     )
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, num_classes]`."""
     x = self.stem(x, mode)
     for block in self.blocks:

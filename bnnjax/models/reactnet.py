@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.blocks import Body, Unit, activation
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.react import LearnedShift
@@ -61,7 +61,7 @@ class Widen(nnx.Module):
     )
     self.activation = activation("rprelu", 2 * features)
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, features] -> [N, H, W, 2 features]`."""
     u = self.shift(x, mode)
     y = jnp.concatenate([h(u, mode) + x for h in self.halves], axis=-1)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Conv, Linear, Spec
 from bnnjax.layers.transformer import Encoder, EncoderBlock
@@ -120,7 +120,7 @@ class ViT(nnx.Module):
     self.norm = encoder.layer_norm(rngs)
     self.head = Linear(size, num_classes, rngs=rngs, **edge)
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, C] -> [N, num_classes]`."""
     x = self.patches(x, mode)
     x = x.reshape(x.shape[0], -1, x.shape[-1])
