@@ -104,7 +104,7 @@ class WordHead(nnx.Module):
     self.norm = norm
     self.bias = nnx.Param(jnp.zeros((vocab,)))
 
-  def __call__(self, x: jax.Array, mode: Mode = DEPLOYED) -> jax.Array:
+  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[..., features] -> [..., features]`, without the bias."""
     return self.norm(jax.nn.gelu(self.dense(x, mode), approximate=False))
 
