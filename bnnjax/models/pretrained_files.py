@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ FILE, INDEX = ".safetensors", ".safetensors.index.json"
 ENDINGS = (FILE, INDEX)  # of files it reads
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".bin.index.json")
 OTHERS = (*PICKLES, ".h5", ".msgpack", ".gguf", ".onnx", ".npz", ".pkl")
+_OF = re.compile(r"-of-(\d+)\.safetensors$")  # one of that many
 _SHOWN = 6  # entries of a folder in a message
 _PICKLE = "a pickle, such as PyTorch's .bin and .pt are"
 # How a file begins -> what it is.
@@ -170,6 +172,12 @@ def _parts(index: pathlib.Path) -> dict[pathlib.Path, set[str]]:
         f" beside it, got {name!r}."
       )
     parts.setdefault(index.with_name(name), set()).add(tensor)
+  numbered = (_OF.search(file.name) for file in parts)
+  for total in {int(found[1]) for found in numbered if found}:
+    if total != len(parts):
+      raise ValueError(
+        f"{index} lists {len(parts)} files, which are called of {total}."
+      )
   return parts
 
 

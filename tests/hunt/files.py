@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.hunt import checkpoints, damage, readers
+from tests.hunt import checkpoints, damage, readers, texts
 from tests.hunt.tally import Tally
 
-READERS = readers.READERS | checkpoints.READERS
+READERS = readers.READERS | texts.READERS | checkpoints.READERS
 LIMIT = 5.0  # seconds of CPU
 USER_ERRORS = (ValueError, TypeError, OSError)
 

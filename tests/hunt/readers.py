@@ -4,7 +4,6 @@ A reader writes valid files of random content beside what reading them must
 give, and may know damage of its own kind.
 """
 
-import functools
 import gzip
 import io
 import json
@@ -17,16 +16,8 @@ from unittest import mock
 import ml_dtypes
 import numpy as np
 import safetensors.numpy
-import tokenizers
 
-from bnnjax.data import (
-  fashion_mnist,
-  lm_tokenizer,
-  plays,
-  text_file,
-  wordnet,
-)
-from bnnjax.data import tokenizer as wordpiece
+from bnnjax.data import fashion_mnist, plays, wordnet
 from bnnjax.models import pretrained_files
 from tests.hunt import damage
 
@@ -77,8 +68,6 @@ def text(rng: Rng, count: int) -> str:
   return letters(rng, count, "ab c.\n\r\té\u0301ßЖ中\u2028\x85\u200d😀\ufeff")
 
 
-# safetensors
-
 _TYPES = (
   np.float32, np.float16, np.float64, ml_dtypes.bfloat16, np.int64, np.uint8,
   np.bool_,
@@ -107,10 +96,10 @@ def _read_safetensors(path):
 
 def _write_index(rng, folder):
   found = {f"x.{i}": t for i, t in enumerate(_tensors(rng).values())}
-  parts = int(rng.integers(1, 4))
+  parts = int(rng.integers(1, min(3, len(found)) + 1))
   weight_map = {}
-  for name in found:
-    number = int(rng.integers(parts))
+  for i, name in enumerate(found):
+    number = i % parts + 1
     weight_map[name] = f"model-{number:05d}-of-{parts:05d}.safetensors"
   for file in set(weight_map.values()):
     part = {k: v for k, v in found.items() if weight_map[k] == file}
@@ -138,9 +127,6 @@ def _change_index(rng, path):
     first = next(iter(found))
     safetensors.numpy.save_file({f"{first}.": found[first]}, part)
   return kind, False
-
-
-# Embedded archives
 
 
 def _embedded(module, name, pick=lambda got: got):
@@ -243,8 +229,6 @@ def _write_noun(rng, folder):
   return path, sorted(found)
 
 
-# IDX
-
 _STEMS = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
@@ -285,79 +269,6 @@ def _change_idx(rng, path):
   return kind, False
 
 
-# Tokens
-
-SAMPLE = ("abc cab, bad dab", "a b. abba jig", "zzz")
-
-
-def _write_vocab(rng, folder):
-  words = {letters(rng, int(rng.integers(1, 5))) for _ in range(30)}
-  entries = [*wordpiece.SPECIAL, *words, *(f"##{w}" for w in words), ",", "."]
-  end = "\r\n" if rng.random() < 0.3 else "\n"
-  mark = "\ufeff" if rng.random() < 0.2 else ""
-  last = end if rng.random() < 0.8 else ""
-  path = folder / "vocab.txt"
-  path.write_bytes((mark + end.join(entries) + last).encode())
-  table = {entry: i for i, entry in enumerate(entries)}
-  library = tokenizers.BertWordPieceTokenizer(table, lowercase=True)
-  library.enable_truncation(16)
-  library.enable_padding(length=16)
-  ids = [e.ids for e in library.encode_batch(list(SAMPLE))]
-  return path, (len(entries), np.array(ids, np.int32))
-
-
-def _read_vocab(path):
-  found = wordpiece.Tokenizer.from_file(path, 16)
-  return len(found), found.encode(SAMPLE)
-
-
-@functools.cache
-def _trained(size: int) -> str:
-  corpus = text(np.random.default_rng(size), 4000) + " ".join(SAMPLE)
-  return lm_tokenizer.train_bpe(corpus.replace("\0", " "), size)
-
-
-def _write_bpe(rng, folder):
-  made = json.loads(_trained(256 + 8 * int(rng.integers(4))))
-  path = folder / "tokenizer.json"
-  indent, ascii_ = int(rng.integers(3)) or None, bool(rng.integers(2))
-  path.write_text(
-    json.dumps(made, indent=indent, ensure_ascii=ascii_), encoding="utf-8"
-  )
-  return path, _library(path)
-
-
-def _library(path):
-  library = tokenizers.Tokenizer.from_file(str(path))
-  library.no_padding()
-  library.no_truncation()
-  ids = [library.encode(s, add_special_tokens=False).ids for s in SAMPLE]
-  return ids
-
-
-def _change_bpe(rng, path):
-  kind, data = damage.json_text(rng, json.loads(path.read_text("utf-8")))
-  path.write_bytes(data)
-  return kind, True
-
-
-def _read_bpe(path):
-  found = lm_tokenizer.Bpe(path)
-  return [found.encode(s).tolist() for s in SAMPLE]
-
-
-def _write_text(rng, folder):
-  content = text(rng, int(rng.integers(1, 300))).lstrip("\ufeff")
-  path = folder / "a.txt"
-  path.write_bytes(content.encode())
-  return path, content
-
-
-def _read_text(path):
-  read = text_file.read  # may remember the file of a path
-  return getattr(read, "__wrapped__", read)(str(path))
-
-
 READERS = {
   "safetensors": Reader(_write_safetensors, _read_safetensors, damage.INSIDE),
   "index": Reader(_write_index, _read_safetensors, (), _change_index),
@@ -383,13 +294,4 @@ READERS = {
     (),
     _change_idx,
   ),
-  "vocab.txt": Reader(_write_vocab, _read_vocab, TEXT),
-  "tokenizer.json": Reader(
-    _write_bpe,
-    _read_bpe,
-    TEXT,
-    _change_bpe,
-    lambda got, want, path: got == _library(path),
-  ),
-  "text": Reader(_write_text, _read_text, TEXT),
 }

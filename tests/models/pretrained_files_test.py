@@ -119,6 +119,7 @@ def test_json_of_another_kind_is_named(tmp_path, text, what):
     ({"weight_map": {"a": "m.bin"}}, "beside it"),
     ({"weight_map": {"a": "n.safetensors"}}, r"not there: \['n.safetensors'\]"),
     ({"weight_map": {"a": "m.safetensors"}}, "not listed b"),
+    ({"weight_map": {"a": "m-1-of-2.safetensors"}}, "1 files,.* of 2"),
     (
       {"weight_map": dict.fromkeys("abc", "m.safetensors")},
       "listed but not there c",
