@@ -141,18 +141,42 @@ def _matters(
   """Whether a model without an option is another one."""
   rest = {k: v for k, v in settings.items() if k != name}
   try:
-    whole = _structure(model or _abstract(settings, build))
-    if whole != _structure(_abstract(rest, build)):
+    model = model or _abstract(functools.partial(build, settings))
+    whole = _structure(model)
+    without = _abstract(
+      functools.partial(_no_larger, 2 * len(whole[1]) + 16, build, rest)
+    )
+    if whole != _structure(without):
       return True
     return _program(settings, build) != _program(rest, build)
   except (TypeError, ValueError):
     return True
 
 
-def _abstract(settings: Mapping[str, Any], build: Build) -> nnx.Module:
+def _abstract(build: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
   from bnnjax import models
 
-  return models.abstract(functools.partial(build, settings))
+  return models.abstract(build)
+
+
+def _no_larger(draws: int, build: Build, settings, rngs: nnx.Rngs):
+  """Builds a model, or gives up when it needs more random keys than `draws`.
+
+  A default is often a network of full size: no need to trace it to its end.
+
+  Raises:
+    ValueError: it gave up.
+  """
+  left, key = iter(range(draws)), rngs.default.key[...]
+
+  class Limited(nnx.RngStream):
+    def __call__(self) -> jax.Array:
+      if next(left, None) is None:
+        raise ValueError("A larger model than the one it is compared with.")
+      return key
+
+  rngs.default = Limited(jax.random.key(0), tag="default")
+  return build(settings, rngs)
 
 
 def _structure(model: nnx.Module) -> tuple[Any, list[str]]:
