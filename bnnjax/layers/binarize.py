@@ -98,28 +98,34 @@ class Binarize(mode_lib.Moded):
     self, x: jax.Array, mode: Mode | None = None
   ) -> "jax.Array | Quantized":
     """Quantizes `x`; in training, updates the statistics."""
+    y, otherwise = self.heard(x, mode)
+    if not otherwise:
+      return y
+    surrogate = mode_lib.watched(otherwise, y.surrogate)
+    return dataclasses.replace(y, surrogate=surrogate)
+
+  def heard(
+    self, x: jax.Array, mode: Mode | None = None
+  ) -> "tuple[jax.Array | Quantized, str]":
+    """The same, and what would compute otherwise in training.
+
+    A name for `mode.watched`; empty in training, and with an explicit mode.
+    """
     if self.binarizer is None:
-      return x
+      return x, ""
     told, mode = mode is None, self._mode(mode)
     params, stats = _arrays(self.params), _arrays(self.stats)
     if mode.event in self.binarizer.learns:
       params, stats = self.binarizer.learn(mode.event, x, params, stats, mode)
       self._store(params, self.params)
     if told and mode.deployed:
-      return self._watched(x, params, stats)
+      mode = Overheard()
+      quantized, _ = self.binarizer.apply(x, params, stats, mode)
+      return quantized, self._name if mode.asked else ""
     quantized, stats = self.binarizer.apply(x, params, stats, mode)
     if mode.train:
       self._store(stats, self.stats)
-    return quantized
-
-  def _watched(self, x, params, stats) -> Quantized:
-    """Deployed; a gradient warns if training would compute otherwise."""
-    mode = Overheard()
-    quantized, _ = self.binarizer.apply(x, params, stats, mode)
-    if not mode.asked:
-      return quantized
-    surrogate = mode_lib.watched(self._name, quantized.surrogate)
-    return dataclasses.replace(quantized, surrogate=surrogate)
+    return quantized, ""
 
   def _mode(self, given: Mode | None) -> Mode:
     """What was told; without a progress, schedules stand at their end."""

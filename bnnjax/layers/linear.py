@@ -101,33 +101,38 @@ class _Contraction(Moded):
     self.dtype, self.precision = dtype, precision
 
   def _operands(self, x, mode):
-    """Activations and kernel, quantized in the dtype of the computation."""
+    """Activations and kernel, quantized in the dtype of the computation.
+
+    And what of them would be computed otherwise in training.
+    """
     kernel = self.kernel[...]
     dtype = self.dtype or jnp.result_type(x, kernel)
-    return (
-      self.act(x.astype(dtype), mode),
-      self.weight(kernel.astype(dtype), mode),
-    )
+    a, otherwise = self.act.heard(x.astype(dtype), mode)
+    w, also = self.weight.heard(kernel.astype(dtype), mode)
+    return a, w, otherwise or also
 
-  def _finish(self, y, x, given):
+  def _finish(self, y, x, given, otherwise):
     mode = mode_of(self, given)
     if self.output is not None:
       y = (y * self.output(x, y, mode)).astype(y.dtype)
     if self.bias is not None:
       y = y + self.bias[...].astype(y.dtype)
-    return y if self.grad is None else self._graded(y, mode, given is None)
+    if self.grad is not None:
+      name = f"the gradient quantizer {self.grad.quantizer.name!r}"
+      if mode.train:
+        y = self.grad(y, self._grad_key(mode, name if given is None else ""))
+      elif given is None:
+        otherwise = otherwise or name
+    return watched(otherwise, y) if otherwise else y
 
-  def _graded(self, y, mode, told):
-    """`y`, whose gradient is quantized in training."""
-    name = f"the gradient quantizer {self.grad.quantizer.name!r}"
-    if not mode.train:
-      return watched(name, y) if told else y
+  def _grad_key(self, mode, told: str):
+    """Another key each step."""
     key = jax.random.wrap_key_data(self.grad_key[...])
     if mode.progress is not None:
-      key = jax.random.fold_in(key, mode.progress.step)
-    elif told:
-      without_progress(name)
-    return self.grad(y, key)
+      return jax.random.fold_in(key, mode.progress.step)
+    if told:
+      without_progress(told)
+    return key
 
   def _check(self, x, ndim: int | None):
     name = type(self).__name__
@@ -195,9 +200,9 @@ class Linear(_Contraction):
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[..., in_features] -> [..., out_features]`."""
     self._check(x, None)
-    a, w = self._operands(x, mode)
+    a, w, otherwise = self._operands(x, mode)
     y = contract.dot(a, w, precision=self.precision)
-    return self._finish(y, x, mode)
+    return self._finish(y, x, mode, otherwise)
 
 
 class Conv(_Contraction):
@@ -274,7 +279,7 @@ class Conv(_Contraction):
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, *spatial, in_features] -> [N, *spatial', out_features]`."""
     self._check(x, len(self.window) + 2)
-    a, w = self._operands(x, mode)
+    a, w, otherwise = self._operands(x, mode)
     padding = self.padding
     if self.pad_value:
       a, padding = (
@@ -290,7 +295,7 @@ class Conv(_Contraction):
       groups=self.groups,
       precision=self.precision,
     )
-    return self._finish(y, x, mode)
+    return self._finish(y, x, mode, otherwise)
 
   def _pads(self, spatial):
     """Pairs of padded elements for each spatial axis."""

@@ -109,14 +109,15 @@ def set_progress(model: nnx.Module, progress: Progress) -> None:
       "`set_progress` takes a Progress, e.g. `Progress.at(step, steps,"
       f" epochs)`, got {progress!r}."
     )
-  variable = None
-  for part in parts(model):
-    variable = variable or part.progress
-  if variable is None:
-    variable = RunProgress(progress)
-  else:
+  found = parts(model)
+  known = [part.progress for part in found if part.progress is not None]
+  variable = known[0] if known else RunProgress(progress)
+  try:
     variable.set_value(progress)
-  for part in parts(model):
+  except flax.errors.TraceContextError:
+    # Merged inside a transformation from variables of the outside.
+    variable = RunProgress(progress)
+  for part in found:
     if part.progress is not variable:
       part.progress = variable
 
@@ -136,12 +137,12 @@ def without_progress(what: str) -> None:
 def watched(what: str, x: jax.Array) -> jax.Array:
   """`x`; warns once if a gradient is taken through it.
 
-  Layers watch what they were not given a mode for: who says `mode=DEPLOYED`
-  wants that gradient (a golden test, a saliency map).
+  Layers watch what they compute without a mode: who says `mode=DEPLOYED`
+  wants that gradient (a saliency map, a comparison with other code).
 
   Args:
     what: computes otherwise in training than in the deployed network.
-    x: `[...]`, on the way of its gradient.
+    x: `[...]`, the result of it.
   """
   del what
   return x

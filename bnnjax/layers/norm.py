@@ -54,9 +54,8 @@ class BatchNorm(BatchModed, nnx.BatchNorm):
     """`[..., features] -> [..., features]`."""
     train = mode_of(self, mode).train
     with jax.named_scope("batch_norm"):
-      if mode is None and not train:
-        x = watched("the batch norm", x)
-      return super().__call__(x, use_running_average=not train)
+      y = super().__call__(x, use_running_average=not train)
+      return watched("the batch norm", y) if mode is None and not train else y
 
 
 class BatchChannelNorm(BatchModed):
@@ -113,12 +112,11 @@ class BatchChannelNorm(BatchModed):
     with jax.named_scope("batch_channel_norm"):
       wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
       train = mode_of(self, mode).train
-      if mode is None and not train:
-        wide = watched("the batch norm", wide)
       mean, var = self._statistics(wide, train)
       y = (wide - mean) * lax.rsqrt(var + self.epsilon)
       y = self._channel_norm(y * self.scale[...] + self.bias[...])
-      return y.astype(x.dtype)
+      y = y.astype(x.dtype)
+      return watched("the batch norm", y) if mode is None and not train else y
 
   def _statistics(self, x, train: bool):
     """Mean and variance that the first step uses; updates the running ones."""
