@@ -96,6 +96,7 @@ COLUMNS: dict[str, Cell] = {
   "minutes": minutes,
   "device": devices,
 }
+YOUNG = ("bpw", "binarized, %")  # older records lack them
 # Of texts, whose embeddings are no kernels and still most of the bytes.
 TEXT_COLUMNS: dict[str, Cell] = {
   **{k: COLUMNS[k] for k in ("test accuracy, %", "ACE", "BOPs")},
@@ -119,14 +120,13 @@ def markdown(
     head: heading of the names.
 
   Returns:
-    The table, without columns that have no entry.
+    The table, without columns that none of its records has a figure for.
   """
   cells = {
     title: [cell(runs) for runs in groups.values()]
     for title, cell in columns.items()
   }
-  # Older records lack some figures.
-  cells = {title: column for title, column in cells.items() if any(column)}
+  cells = {k: c for k, c in cells.items() if any(c) or k not in YOUNG}
   lines = [_line([head, *cells]), "|---" * (len(cells) + 1) + "|\n"]
   for name, *row in zip(groups, *cells.values()):
     lines.append(_line([f"`{name}`", *row]))
