@@ -43,9 +43,6 @@ class FakeSource(sources.Source):
     rng = np.random.default_rng((*self._seed, index))
     return {self.info.kind.key: self.draw(label, rng), "label": label}
 
-  def all_labels(self):
-    return np.arange(self._size, dtype=np.int32) % self.info.num_classes
-
 
 class FakeImages(FakeSource):
   """Class patterns under noise.

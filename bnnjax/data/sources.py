@@ -148,12 +148,14 @@ class ArraySource(Source):
         f"`inputs` must be {dtype.__name__} [examples, {', '.join(axes)}]: got"
         f" {inputs.dtype} {inputs.shape}."
       )
-    if len(inputs) != len(labels):
-      raise ValueError(f"{len(inputs)} {plural}, but {len(labels)} labels.")
+    self.labels = check.integers(labels, info.name)
+    if len(inputs) != len(self.labels):
+      raise ValueError(
+        f"{len(inputs)} {plural}, but {len(self.labels)} labels."
+      )
     if info.vocab:
       check.tokens(inputs, info)
     self.inputs = inputs
-    self.labels = check.integers(labels, info.name)
     self.info = info
 
   def __len__(self) -> int:

@@ -81,6 +81,10 @@ class Distillation:
   def __init__(
     self, settings: Mapping[str, Any] | None = None, *, padded: bool = True
   ):
+    if settings is not None and not hasattr(settings, "items"):
+      raise ValueError(
+        f"`distill` is a dict of settings with `teacher`, got {settings!r}."
+      )
     given = dict(settings or {})
     Settings("distill", given, DEFAULTS)  # a typo comes before what is missing
     if given and not given.get("teacher"):

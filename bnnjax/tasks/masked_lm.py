@@ -99,9 +99,10 @@ class MaskedLM:
           f" {token!r}."
         )
     self.share, self.keep, self.mask = share, (cls, sep), mask
-    given = dict(distill or {})
-    if given.get("preset") == "bipft":  # its L_cls is of next sentences
-      given.setdefault("logit_weight", 0.0)
+    given = distill
+    if hasattr(given, "items") and given.get("preset") == "bipft":
+      # Its L_cls is of next sentences.
+      given = {"logit_weight": 0.0, **given}
     self.distillation = Distillation(given)
     self.teacher = self.distillation.teacher
 

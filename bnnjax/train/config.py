@@ -130,6 +130,10 @@ def _merge(defaults: ConfigDict, given: Mapping[str, Any], path: str) -> None:
         raise ValueError(f"Config field {name!r} has fields, got {value!r}.")
       _merge(defaults[key], value, f"{name}.")
     else:
+      default = defaults.get(key)
+      if isinstance(value, bool) and isinstance(default, float):
+        # ConfigDict would make it 1.0.
+        raise ValueError(f"Config field {name!r} is a number, got {value!r}.")
       with defaults.ignore_type():
         defaults[key] = value
 

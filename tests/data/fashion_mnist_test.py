@@ -114,6 +114,15 @@ def test_refuses_damaged_files(tmp_path):
     data.load("fashion_mnist", "test", data_dir=str(tmp_path))
 
 
+def test_labels_of_files_are_the_ten_classes(tmp_path):
+  write_idx(tmp_path, np.zeros((4, 28, 28)), np.array([4, 200, 9, 200]))
+  with pytest.raises(
+    ValueError,
+    match=r"\(split 'test'\) must be 0 .. 9.*200 in 2 records.* record 1\.",
+  ):
+    data.load("fashion_mnist", "test", data_dir=str(tmp_path))
+
+
 def test_missing_full_set_says_how_to_get_it(tmp_path):
   with pytest.raises(data.DataNotFoundError) as error:
     data.load("fashion_mnist", data_dir=str(tmp_path))

@@ -74,6 +74,7 @@ def test_metrics_leave_out_what_is_masked():
   [
     ({"label_smoothing": 1.0}, r"must be in \[0, 1\), got 1.0"),
     ({"distill": {"techer": "x"}}, "Did you mean 'teacher'"),
+    ({"distill": "runs/t"}, "`distill` is a dict of settings.* got 'runs/t'"),
     ({"distill": {"weight": 0.5}}, "needs `teacher`"),
     (
       {"distill": {"teacher": "x", "weight": 2}},

@@ -22,6 +22,7 @@ def config(**groups):
     ({"seed": 2**32}, "'seed' must be at most 4294967295, got 4294967296"),
     ({"steps": 2**31}, "'steps' must be at most 2147483647, got"),
     ({"optim": {"lr": 1e39}}, r"'optim.lr' must be at most 3.4.*got 1e\+39"),
+    ({"optim": {"lr": True}}, "'optim.lr' is a number, got True"),
     ({"optim": {"lr": float("nan")}}, "'optim.lr' must be above 0 and finite"),
     ({"optim": {"options": {"b2": 3}}}, r"`optim.options.b2` of adam.*got 3"),
     ({"optim": {"latent": {"options": {"b2": -2}}}}, "b2` of adam.*got -2"),
