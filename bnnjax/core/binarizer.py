@@ -63,7 +63,8 @@ class Binarizer:
     for kind in ("estimator", "scale", "transform"):
       self._check_part(kind, getattr(self, kind))
     self.kind  # noqa: B018 (the width is one that a tag takes)
-    to_step(self.start, 1)
+    if to_step(self.start, 1) > 2**31 - 1:
+      raise ValueError(f"`start` is more than an int32 counts: {self.start}.")
     if self.gradient is not None and self.gradient not in GRADIENTS:
       raise registry.unknown("scale gradient", self.gradient, GRADIENTS)
     if self.measure not in ("latent", "transformed"):

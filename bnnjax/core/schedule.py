@@ -28,9 +28,11 @@ class Time:
   def read(self, value: Any) -> Any:
     """The value; raises `Refused`."""
     try:
-      to_step(value, 1)
+      step = to_step(value, 1)
     except (TypeError, ValueError):
       raise Refused from None
+    if step > 2**31 - 1:
+      raise Refused
     return value
 
   def __str__(self) -> str:
