@@ -53,8 +53,15 @@ def sign(x: jax.Array, at_zero: int = 1) -> jax.Array:
     return s
   if not jnp.issubdtype(x.dtype, jnp.inexact):  # integers: no half, no NaN
     return jnp.where(s == 0, at_zero, s).astype(x.dtype)
-  # Unlike a comparison, it hands a NaN on.
-  return jnp.sign(s + at_zero / 2)
+  one = jnp.ones((), s.dtype)  # NaN is on no side of a comparison and stays
+  return (
+    jnp.where(s >= 0, one, s) if at_zero == 1 else jnp.where(s <= 0, -one, s)
+  )
+
+
+def heaviside(x: jax.Array) -> jax.Array:
+  """`1[x >= 0]`, `[...]` in {0, 1}, dtype of `x`; NaN for NaN."""
+  return jnp.maximum(sign(x), 0)
 
 
 Parameters = dict[str, jax.Array]
@@ -132,7 +139,7 @@ class Estimator:
     wanted = inspect.signature(self.forward).parameters
     hp = {k: v for k, v in hp.items() if k in wanted}
     value = _call(self.forward, hp, x, scale, params).astype(x.dtype)
-    return jnp.where(jnp.isnan(x), x, value)
+    return value if _passes_nan(self) else jnp.where(jnp.isnan(x), x, value)
 
   def __call__(
     self,
@@ -166,6 +173,22 @@ class Estimator:
     if self.scale_slope is None or not scaled:
       scale = jax.lax.stop_gradient(scale)
     return _surrogate(self, static, scaled, x, scale, traced, params or {})
+
+
+@functools.cache
+def _passes_nan(est: Estimator) -> bool:
+  """Whether the formula itself makes NaN of NaN: then no guard is counted.
+
+  Rounding and clipping do, a comparison does not. Tried once, on one number.
+  """
+  wanted = inspect.signature(est.forward).parameters
+  hp = {k: v for k, v in est.defaults.items() if k in wanted}
+  with jax.ensure_compile_time_eval():
+    x, params = jnp.full((1, 1), jnp.nan), {}
+    if est.init is not None:
+      params = est.init(x, jax.random.key(0), **est.defaults)
+    value = _call(est.forward, hp, x, 1.0, params)
+    return bool(jnp.isnan(value).all())
 
 
 def _call(function, hp, x, scale, params, **more):

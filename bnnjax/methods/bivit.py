@@ -11,14 +11,14 @@ see `configs/fashion_mnist_vit.py`.
 
 import jax.numpy as jnp
 
-from bnnjax.core.estimator import estimator
+from bnnjax.core.estimator import estimator, heaviside
 from bnnjax.core.hyper import Real
 from bnnjax.core.method import Preset, method
 
 
 def _above(x, *, beta):
   top = jnp.max(x, axis=-1, keepdims=True)
-  return (x >= beta * top).astype(x.dtype)
+  return heaviside(x - beta * top)
 
 
 @estimator(alphabet=(0, 1), forward=_above)
