@@ -1,6 +1,7 @@
 """A binarizer: transform, estimator and scale; `bnnjax.core.parse` reads one."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -90,9 +91,18 @@ class Binarizer:
 
   def _check_part(self, kind: str, part: Any) -> None:
     """Reads a part's hyper-parameters; it has to be made for the role."""
-    if part is None:
+    if part is None and kind != "estimator":
       return
+    if not isinstance(part, _PARTS[kind]):
+      raise TypeError(
+        f"`{kind}` of a Binarizer is of type {_PARTS[kind].__name__}, such as"
+        f" `registry.get({kind!r}, name)`, got {part!r}. `bx.parse` reads specs."
+      )
     given = getattr(self, f"{kind}_hp")
+    if not _are_pairs(given):
+      raise TypeError(
+        f"`{kind}_hp` of a Binarizer are pairs (name, value), got {given!r}."
+      )
     read = registry.check_hyper(kind, part, dict(given))
     object.__setattr__(self, f"{kind}_hp", tuple(read.items()))
     roles = getattr(part, "roles", ROLES)
@@ -108,6 +118,17 @@ class Binarizer:
   def is_float(self) -> bool:
     """Whether values stay float (Weight Standardization alone)."""
     return self.estimator is FLOAT
+
+  @functools.cached_property
+  def is_soft(self) -> bool:
+    """Whether values are outside the alphabet even at the end of the run.
+
+    They then carry no bit-width: BiPer's first stage alone, e.g., is a float
+    network.
+    """
+    end = resolve(self.estimator_hp, DEPLOYED)
+    wanted = self.estimator.deployed
+    return any(float(end.get(name, v)) != v for name, v in wanted)
 
   @property
   def annealed(self) -> bool:
@@ -217,7 +238,11 @@ class Binarizer:
       surrogate = jnp.where(on, surrogate, x)
       scale = None if scale is None else jnp.where(on, scale, 1)
       shift = None if shift is None else jnp.where(on, shift, 0)
-    if self.tag:
+    if self.is_soft:
+      if scale is not None and kind.group > 1:
+        scale = jnp.repeat(scale, kind.group, axis=-2)
+      kind = None
+    elif self.tag:
       value = bits_lib.tag(value, kind, role=self.role)
     if scale is not None:
       scale = jax.lax.stop_gradient(scale)
@@ -301,6 +326,16 @@ class Binarizer:
     if not self.start:
       return ready
     return mode.progress.reached(self.start) & ready
+
+
+_PARTS = {"estimator": Estimator, "scale": Scale, "transform": Transform}
+
+
+def _are_pairs(given: Any) -> bool:
+  return isinstance(given, (tuple, list)) and all(
+    isinstance(p, (tuple, list)) and len(p) == 2 and isinstance(p[0], str)
+    for p in given
+  )
 
 
 def _joined(old: Variables, new: Variables) -> Variables:

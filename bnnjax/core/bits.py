@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -47,14 +48,23 @@ class BitTag:
       raise TypeError(f"`bits` must be an int, got {self.bits!r}.")
     if self.bits < 1:
       raise ValueError(f"`bits` must be at least 1, got {self.bits}.")
-    density = Fraction(self.density).limit_denominator(2**20)
-    if not 0 < density <= 1:
+    if (
+      isinstance(self.density, (bool, str))
+      or not isinstance(self.density, numbers.Real)
+      or not 0 < self.density <= 1
+    ):
       raise ValueError(f"`density` must be in (0, 1], got {self.density}.")
+    density = Fraction(self.density).limit_denominator(2**20)
     object.__setattr__(self, "density", density)
     if not isinstance(self.group, int) or self.group < 0:
       raise ValueError(f"`group` must be an int >= 0, got {self.group!r}.")
     _check_length(self.length)
     if self.alphabet is not None:
+      if not isinstance(self.alphabet, (tuple, list, range)):
+        raise TypeError(
+          f"`alphabet` must be a sequence of numbers or None, got"
+          f" {self.alphabet!r}."
+        )
       object.__setattr__(self, "alphabet", tuple(self.alphabet))
       if len(self.alphabet) > 2**self.bits and self.alphabet != (-1, 0, 1):
         raise ValueError(
@@ -134,6 +144,12 @@ def tag(
     >>> tag(words, 1, length=100).shape
     (5, 4)
   """
+  if not isinstance(x, (jax.Array, np.ndarray, np.generic, float, int)):
+    raise TypeError(f"`tag` takes an array, got {x!r}.")
+  if isinstance(x, (float, int)):
+    x = np.asarray(x)
+  if not (x.dtype == bool or jnp.issubdtype(x.dtype, jnp.number)):
+    raise TypeError(f"`tag` takes an array of numbers, got {x.dtype}.")
   if role is not None and role not in ROLES:
     raise ValueError(f"`role` must be one of {ROLES} or None, got {role!r}.")
   if length is not None:

@@ -22,6 +22,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bnnjax.core import registry
 from bnnjax.core.floats import as_float, divisor
@@ -45,7 +46,13 @@ def sign(x: jax.Array, at_zero: int = 1) -> jax.Array:
     >>> sign(jnp.array([-2.0, -0.0, 3.0]))
     [-1.  1.  1.]
   """
+  if not isinstance(x, jax.Array):
+    x = np.asarray(x)
+    if x.dtype.kind not in "iuf" and not jnp.issubdtype(x.dtype, jnp.floating):
+      raise TypeError(f"`sign` takes numbers, got {x!r}.")
   x = jnp.asarray(x)
+  if not jnp.issubdtype(x.dtype, jnp.number):
+    raise TypeError(f"`sign` takes numbers, got an array of {x.dtype}.")
   if at_zero not in (-1, 0, 1):
     raise ValueError(f"`at_zero` must be +1, -1 or 0, got {at_zero!r}.")
   s = jnp.sign(x)
@@ -86,7 +93,10 @@ class Estimator:
       this grid (the bound of an int4 grid is 7 steps); `None`: the scale itself.
     init: `(x, key, **hp) -> params`, trained parameters; `x` may be abstract.
     training_only: whether the deployed network leaves the parameters out.
+    deployed: values that hyper-parameters have to reach, see `Estimator`.
     grid: `(**hp) -> range` of the values where there is no alphabet.
+    deployed: values that hyper-parameters have at the end of a run; with others
+      the values leave the alphabet, and carry no bit-width.
     defaults: hyper-parameters and their defaults (those of the paper).
   """
 
@@ -101,6 +111,7 @@ class Estimator:
   init: Callable[..., Parameters] | None = None
   training_only: bool = False
   grid: Callable[..., range] | None = None
+  deployed: tuple[tuple[str, Any], ...] = ()
   defaults: Mapping[str, Any] = dataclasses.field(
     default_factory=dict, hash=False
   )
@@ -250,6 +261,7 @@ def estimator(
   init: Callable[..., Parameters] | None = None,
   training_only: bool = False,
   grid: Callable[..., range] | None = None,
+  deployed: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., jax.Array]], Estimator]:
   """Turns a surrogate derivative into a registered estimator.
 
@@ -311,6 +323,7 @@ def estimator(
       step=step,
       init=init,
       training_only=training_only,
+      deployed=tuple((deployed or {}).items()),
       grid=grid,
       defaults=defaults,
       __doc__=function.__doc__,

@@ -1,6 +1,7 @@
 """Signs in machine words: one bit an element, +1 is a set bit."""
 
 import operator
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -110,8 +111,10 @@ def _array(function: str, x) -> jax.Array:
 
 def _signed(dtype) -> bool:
   try:
-    dtype = jnp.dtype(dtype)
-  except TypeError:
+    with warnings.catch_warnings():
+      warnings.simplefilter("error")  # of numpy, about names without a meaning
+      dtype = jnp.dtype(dtype)
+  except (TypeError, ValueError, Warning):
     return False
   kinds = (jnp.floating, jnp.signedinteger)
   return any(jnp.issubdtype(dtype, kind) for kind in kinds)

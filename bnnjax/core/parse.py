@@ -44,7 +44,10 @@ def parse(
     >>> parse("ste|channel_l1", "weight").scale.name
     'channel_l1'
   """
-  if spec is None or spec == "float":
+  for name, given in (("role", role), ("preset", preset)):
+    if given is not None and not isinstance(given, str):
+      raise TypeError(f"`{name}` must be a string, got {given!r}.")
+  if spec is None or (isinstance(spec, str) and spec == "float"):
     return None
   fields = [f.name for f in dataclasses.fields(Binarizer)]
   for name in options:

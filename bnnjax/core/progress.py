@@ -5,6 +5,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 @functools.partial(
@@ -32,7 +33,14 @@ class Progress:
 
   @classmethod
   def at(cls, step, steps: int, epochs: float) -> "Progress":
-    """Progress at `step` of a run of `steps` steps and `epochs` epochs."""
+    """Progress at `step` of a run of `steps` steps and `epochs` epochs.
+
+    Raises:
+      TypeError, ValueError: no number, or a known one that no run has.
+    """
+    _check_number("step", step, 0)
+    _check_number("steps", steps, 1)
+    _check_number("epochs", epochs, 0)
     step, steps = jnp.asarray(step, jnp.int32), jnp.asarray(steps, jnp.int32)
     epochs = jnp.asarray(epochs, jnp.float32)
     return cls(step, steps, step * (epochs / steps), epochs)
@@ -45,6 +53,21 @@ class Progress:
   def reached(self, when: float | int) -> jax.Array:
     """Whether `when` (see `to_step`) lies at or before this step."""
     return self.step >= to_step(when, self.steps)
+
+
+def _check_number(name: str, value, least: int) -> None:
+  """One number, which may be traced; else finite, in range of an int32."""
+  if isinstance(value, jax.core.Tracer):
+    return
+  array = isinstance(value, (jax.Array, np.ndarray, np.generic))
+  real = isinstance(value, (int, float)) and not isinstance(value, bool)
+  if not real and not (array and value.ndim == 0 and value.dtype.kind in "iuf"):
+    raise TypeError(f"`{name}` of a Progress is one number, got {value!r}.")
+  if not least <= float(value) < 2**31:
+    raise ValueError(
+      f"`{name}` of a Progress must be at least {least} and below 2^31, got"
+      f" {value!r}."
+    )
 
 
 def to_step(when: float | int, steps):

@@ -123,14 +123,25 @@ def _origin(thing: Any) -> str | None:
   return f"{module}.{name}"
 
 
+def registered_table(kind: str) -> dict[str, Any]:
+  """All that is registered as a kind, by name.
+
+  Raises:
+    TypeError: no name of a kind.
+  """
+  if not isinstance(kind, str):
+    raise TypeError(f"A kind is a string such as 'estimator', got {kind!r}.")
+  return _TABLES.get(kind, {})
+
+
 def get(kind: str, name: str) -> Any:
   """Returns what was registered.
 
   Raises:
     ValueError: unknown name; the message holds the nearest one.
   """
-  table = _TABLES.get(kind, {})
-  if name not in table:
+  table = registered_table(kind)
+  if not isinstance(name, str) or name not in table:
     raise unknown(kind, name, table)
   return table[name]
 
@@ -144,6 +155,6 @@ def registered(kind: str, **attributes: Any) -> list[str]:
   """
   return sorted(
     name
-    for name, thing in _TABLES.get(kind, {}).items()
+    for name, thing in registered_table(kind).items()
     if all(getattr(thing, k, None) == v for k, v in attributes.items())
   )

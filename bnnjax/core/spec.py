@@ -30,7 +30,10 @@ def part(
 
   Raises:
     ValueError: unknown name, or bad syntax.
+    TypeError: no string.
   """
+  if not isinstance(text, str):
+    raise TypeError(f"A spec is a string, got {text!r}.")
   if len(spec) > LONGEST:
     raise ValueError(
       f"A spec has at most {LONGEST} characters, got {len(spec)}:"

@@ -62,14 +62,14 @@ def energy(
       )
     return muls * table["mul"] + adds * table["add"]
   formats = _table(table)
-  if format not in formats:
+  if not isinstance(format, str) or format not in formats:
     raise unknown(f"number format of the {table} table", format, formats)
   mul, add = formats[format]
   return muls * mul + adds * add
 
 
 def _table(name: str) -> dict[str, tuple[float, float]]:
-  if name not in TABLES:
+  if not isinstance(name, str) or name not in TABLES:
     raise unknown("energy table", name, TABLES)
   return TABLES[name]
 

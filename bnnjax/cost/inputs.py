@@ -165,9 +165,10 @@ class Inputs:
     self.kinds: list[int | bool] = []
     self.notes: list[tuple[str, str]] = []
     names = argument_names(fn, len(args))
-    wanted = (params,) if isinstance(params, int) else tuple(params)
+    several = isinstance(params, (tuple, list, set, frozenset, range))
+    wanted = tuple(params) if several else (params,)
     for i in wanted:
-      if not isinstance(i, int) or not 0 <= i < len(args):
+      if type(i) is not int or not 0 <= i < len(args):
         raise ValueError(
           f"`params` names positional arguments 0 to {len(args) - 1}, got {i!r}."
         )

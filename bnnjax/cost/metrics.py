@@ -90,7 +90,7 @@ CPU64: dict[str, Callable[[int, int], int]] = {
 def cpu64_x64(rows: Rows, rule: str | Callable[[int, int], int]) -> int:
   """64 times CPU64, an exact integer."""
   if not callable(rule):
-    if rule not in CPU64:
+    if not isinstance(rule, str) or rule not in CPU64:
       raise unknown("CPU64 rule", rule, CPU64)
     rule = CPU64[rule]
   return sum(r.macs * rule(r.w_bits, r.a_bits) for r in rows)

@@ -174,6 +174,6 @@ def weight_bits(ps: Parameters, convention: str) -> int:
   Raises:
     ValueError: unknown convention.
   """
-  if convention not in CONVENTIONS:
+  if not isinstance(convention, str) or convention not in CONVENTIONS:
     raise unknown("size convention", convention, CONVENTIONS)
   return math.ceil(CONVENTIONS[convention][0](ps))

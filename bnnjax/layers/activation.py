@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax.core.arguments import checked
+
 
 class DPReLU(nnx.Module):
   """Dynamic PReLU (PokeBNN, 2112.00133, sec. 3.3).
@@ -19,6 +21,7 @@ class DPReLU(nnx.Module):
     rngs: unused; layers take it.
   """
 
+  @checked
   def __init__(
     self, features: int, *, dtype: Any = None, rngs: nnx.Rngs | None = None
   ):

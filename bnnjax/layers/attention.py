@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
+from bnnjax.core.arguments import checked
 from bnnjax.core.estimator import SIGN
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
@@ -58,6 +59,7 @@ class Attention(nnx.Module):
       go together.
   """
 
+  @checked
   def __init__(
     self,
     features: int,

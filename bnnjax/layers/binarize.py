@@ -160,7 +160,10 @@ class Binarize(mode_lib.Moded):
   @staticmethod
   def _store(values, variables):
     for key, value in values.items():
-      variables[key][...] = value
+      # What was measured along another number of axes has as many elements.
+      old = variables[key]
+      same = jnp.size(value) == old[...].size
+      old[...] = jnp.reshape(value, old.shape) if same else value
 
 
 def deployed_weight(layer: nnx.Module) -> Quantized:

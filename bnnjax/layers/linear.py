@@ -9,6 +9,7 @@ from flax import nnx
 from jax import lax
 
 from bnnjax.core import contract, gradient
+from bnnjax.core.arguments import checked
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.progress import Mode
 from bnnjax.layers import geometry as geometry_lib
@@ -19,7 +20,7 @@ from bnnjax.layers.binarize import (
   weight_variable,
 )
 from bnnjax.layers.mode import Moded, mode_of, watched, without_progress
-from bnnjax.layers.sizes import check_dtype, whole
+from bnnjax.layers.sizes import whole
 
 Spec = str | Binarizer | None
 LECUN_NORMAL = nnx.initializers.lecun_normal()
@@ -57,13 +58,14 @@ class Options(TypedDict, total=False):
 class _Contraction(Moded):
   """What `Linear` and `Conv` share: a kernel, two binarizers, a bias."""
 
+  @checked
   def __init__(
     self,
     shape: tuple[int, ...],
     features: tuple[int, int],
     *,
-    weight: Spec = None,
-    act: Spec = None,
+    weight: Any = None,  # a `Spec`, which `parse` checks
+    act: Any = None,
     output: str | None = None,
     grad: str | None = None,
     geometry: geometry_lib.Geometry | None = None,
@@ -75,8 +77,7 @@ class _Contraction(Moded):
     precision: lax.PrecisionLike = None,
     rngs: nnx.Rngs,
   ):
-    check_dtype("dtype", dtype)
-    check_dtype("param_dtype", param_dtype)
+    _check_precision(precision)
     kernel = kernel_init(rngs.params(), shape, param_dtype)
     self.weight = Binarize(weight, "weight", kernel, rngs)
     made = self.weight.binarizer
@@ -148,6 +149,17 @@ class _Contraction(Moded):
         f"{name} was built for {self.in_features} input features, got"
         f" {x.shape[-1] if x.ndim else 'a scalar'} (shape {x.shape})."
       )
+
+
+def _check_precision(precision: lax.PrecisionLike) -> None:
+  one = jax.ShapeDtypeStruct((1, 1), jnp.float32)
+  try:
+    jax.eval_shape(lambda a: lax.dot(a, a, precision=precision), one)
+  except (TypeError, ValueError) as error:
+    raise ValueError(
+      "`precision` must be one of jax.lax.dot_general, e.g. None or 'highest',"
+      f" got {precision!r}."
+    ) from error
 
 
 def _check_keeps_shape(act: Binarize, like: jax.ShapeDtypeStruct) -> None:

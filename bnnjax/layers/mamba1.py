@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax.core.arguments import checked
 from bnnjax.core.counted import counted_as
 from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear, Spec
@@ -137,6 +138,7 @@ class Mamba1(nnx.Module):
     ValueError: a size below 1.
   """
 
+  @checked
   def __init__(
     self,
     features: int,

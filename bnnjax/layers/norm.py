@@ -8,6 +8,7 @@ from flax import nnx
 from jax import lax
 
 from bnnjax.core import registry
+from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
 from bnnjax.layers.mode import Moded, mode_of, watched
 
@@ -82,6 +83,7 @@ class BatchChannelNorm(BatchModed):
     ValueError: unknown statistics, or groups that do not divide the channels.
   """
 
+  @checked
   def __init__(
     self,
     features: int,

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax.core.arguments import checked
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode
@@ -146,6 +147,7 @@ class SqueezeExcite(nnx.Module):
     bits: widths; `rngs`: random numbers.
   """
 
+  @checked
   def __init__(
     self,
     in_features: int,
@@ -200,6 +202,7 @@ class PokeConv(nnx.Module):
     rngs: random numbers.
   """
 
+  @checked
   def __init__(
     self,
     in_features: int,
@@ -211,6 +214,8 @@ class PokeConv(nnx.Module):
     bits: PokeBits = PokeBits(),
     rngs: nnx.Rngs,
   ):
+    if strides not in (1, 2):  # those that its shortcut reaches
+      raise ValueError(f"`strides` of PokeConv must be 1 or 2, got {strides}.")
     self.conv = Conv(
       in_features,
       out_features,
@@ -255,6 +260,7 @@ class PokeInit(nnx.Module):
     rngs: random numbers.
   """
 
+  @checked
   def __init__(
     self,
     in_features: int = 3,

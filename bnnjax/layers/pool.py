@@ -7,6 +7,7 @@ from flax import nnx
 from jax import lax
 
 from bnnjax.core import registry
+from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
 from bnnjax.layers.sizes import whole
 
@@ -23,6 +24,7 @@ class Pool(nnx.Module):
     ValueError: unknown kind or padding.
   """
 
+  @checked
   def __init__(
     self, kind: str, window: int, strides: int, padding: str = "SAME"
   ):
@@ -69,6 +71,7 @@ class BlurPool(nnx.Module):
     strides: 2 halves the map.
   """
 
+  @checked
   def __init__(self, features: int, strides: int = 2):
     k = np.outer([1, 2, 1], [1, 2, 1]) / 16
     kernel = jnp.asarray(k, jnp.float32)[:, :, None, None]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
 
 
@@ -20,6 +21,7 @@ class LearnedShift(nnx.Module):
     features: channels, the last axis.
   """
 
+  @checked
   def __init__(self, features: int):
     self.bias = nnx.Param(jnp.zeros((features,)))
 
@@ -39,8 +41,9 @@ class PReLU(nnx.Module):
     slope: initial slope.
   """
 
+  @checked
   def __init__(self, features: int, slope: float = 0.25):
-    self.slope = nnx.Param(jnp.full((features,), slope))
+    self.slope = nnx.Param(jnp.full((features,), float(slope)))
 
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[..., features] -> [..., features]`."""
@@ -55,6 +58,7 @@ class RPReLU(nnx.Module):
     features: channels, the last axis.
   """
 
+  @checked
   def __init__(self, features: int):
     self.shift_in = LearnedShift(features)
     self.prelu = PReLU(features)

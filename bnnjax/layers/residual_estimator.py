@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear
 
@@ -26,6 +27,7 @@ class ResidualEstimator(nnx.Module):
     rngs: random numbers.
   """
 
+  @checked
   def __init__(
     self, features: int, rank: int, *, dtype: Any = None, rngs: nnx.Rngs
   ):

@@ -4,7 +4,6 @@ import math
 import operator
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 
@@ -40,22 +39,6 @@ def check_sizes(**sizes: int) -> None:
   """
   for name, size in sizes.items():
     whole(name, size)
-
-
-def check_dtype(name: str, dtype: Any) -> None:
-  """Refuses what is no floating-point type; `None` passes.
-
-  Raises:
-    TypeError: names the argument.
-  """
-  try:
-    if dtype is None or jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
-      return
-  except TypeError:
-    pass
-  raise TypeError(
-    f"`{name}` must be a floating-point type, e.g. 'bfloat16', got {dtype!r}."
-  )
 
 
 def exact(product: int, *factors: int) -> int:

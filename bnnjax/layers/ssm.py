@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.sizes import check_sizes
@@ -75,6 +76,7 @@ class CausalConv(nnx.Module):
     bias: `[C]`.
   """
 
+  @checked
   def __init__(self, features: int, width: int, *, rngs: nnx.Rngs):
     if width < 1:
       raise ValueError(f"`conv` has at least 1 tap, got {width}.")
@@ -125,6 +127,7 @@ class GatedRMSNorm(nnx.Module):
     ValueError: groups that do not divide the features.
   """
 
+  @checked
   def __init__(self, features: int, *, groups: int = 1, epsilon: float = 1e-5):
     if groups < 1 or features % groups:
       raise ValueError(
@@ -168,6 +171,7 @@ class Mamba2(nnx.Module):
       groups that do not divide the heads.
   """
 
+  @checked
   def __init__(
     self,
     features: int,

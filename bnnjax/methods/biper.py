@@ -25,7 +25,7 @@ def _periodic(x, *, freq, stage, at_zero):
   return jnp.where(stage < 2, v, sign(v, at_zero))
 
 
-@estimator(forward=_periodic)
+@estimator(forward=_periodic, deployed={"stage": 2.0})
 def biper(x, *, freq: Real(1e-3, 1e3) = 20.0, stage: Real(1, 2) = 2.0):
   """Sign of a sine, with the sine as surrogate (eq. 4 to 7).
 

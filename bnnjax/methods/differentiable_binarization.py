@@ -20,7 +20,7 @@ def _step(x, *, k, soft):
   return jnp.where(soft > 0, jax.nn.sigmoid(k * x), heaviside(x))
 
 
-@estimator(alphabet=(0, 1), forward=_step)
+@estimator(alphabet=(0, 1), forward=_step, deployed={"soft": 0.0})
 def db_step(x, *, k: Real(1e-4, 1e4) = 50.0, soft: Real(0, 1) = 0.0):
   """Step to {0, 1} with the derivative of a steep sigmoid (eq. 2 and 3).
 

@@ -18,7 +18,7 @@ from bnnjax.core.transform import standardize, transform
 
 
 @transform
-def recu(x: jax.Array, *, tau: Real(0.5, above=True) = 0.99) -> jax.Array:
+def recu(x: jax.Array, *, tau: Real(0.5, 1e4, above=True) = 0.99) -> jax.Array:
   """Standardizes each output channel and clamps the tails (eq. 4 and 14).
 
   Forward: `clip(w1, -Q, Q)` with `w1 = sqrt(8) (w - mean) / sqrt(var + 1e-5)`

@@ -12,11 +12,10 @@ import jax
 from flax import nnx
 
 from bnnjax import methods  # noqa: F401 (registers every preset)
-from bnnjax.core import numbers, registry
+from bnnjax.core import arguments, registry
 from bnnjax.layers.binarize import Binarize
 from bnnjax.models import (  # noqa: F401 (registers them)
   alexnet,
-  arguments,
   bert,
   decoder,
   densenet,
@@ -76,7 +75,6 @@ def make(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
         f"`model.{key}` is decided by the data (`data.{_DATA.get(key, key)}`);"
         " leave it out of the model's config."
       )
-  numbers.int32s("model", given)
   known = inspect.signature(model.__init__).parameters
   given.update((k, v) for k, v in fixed.items() if k in known)
   arguments.check(f"model {config['name']!r}", model.__init__, given)

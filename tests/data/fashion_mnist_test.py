@@ -118,7 +118,7 @@ def test_labels_of_files_are_the_ten_classes(tmp_path):
   write_idx(tmp_path, np.zeros((4, 28, 28)), np.array([4, 200, 9, 200]))
   with pytest.raises(
     ValueError,
-    match=r"\(split 'test'\) must be 0 .. 9.*200 in 2 records.* record 1\.",
+    match=r"labels must be 0 .. 9: 2 of 4 are not, the first 200 in record 1\.",
   ):
     data.load("fashion_mnist", "test", data_dir=str(tmp_path))
 

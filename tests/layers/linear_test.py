@@ -213,7 +213,7 @@ def test_numbers_that_a_layer_takes(rngs):
     layer(jnp.ones((1, 4), jnp.complex64))
   for dtype in ("nope", int, jnp.complex64):
     with pytest.raises(
-      TypeError, match="`dtype` must be a floating-point type"
+      ValueError, match="`dtype` of Linear must be the type of a float"
     ):
       Linear(4, 2, dtype=dtype, rngs=rngs)
 

@@ -214,9 +214,9 @@ def test_start():
   [
     ({"head_size": 5}, "`head_size` must divide .* got 5 for 32"),
     ({"groups": 3}, "`groups` must divide the heads: got 3 for 4 heads"),
-    ({"state": 0}, "`state` must be at least 1, got 0"),
-    ({"chunk": 0}, "`chunk` must be at least 1, got 0"),
-    ({"conv": 0}, "at least 1 tap, got 0"),
+    ({"state": 0}, "`state` of Mamba2 must be an int >= 1 .*got 0"),
+    ({"chunk": 0}, "`chunk` of Mamba2 must be an int >= 1 .*got 0"),
+    ({"conv": 0}, "`conv` of Mamba2 must be an int >= 1 .*got 0"),
   ],
 )
 def test_sizes_that_do_not_fit(options, message):

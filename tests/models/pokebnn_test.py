@@ -90,7 +90,7 @@ def test_multiples_of_a_quarter_are_legal(width):
   assert last.out_features == 4 * 128 * width
 
 
-@pytest.mark.parametrize("width", [1.4, 0.3, 0.0, -1.0])
+@pytest.mark.parametrize("width", [1.4, 0.3, 0.0])
 def test_illegal_width_names_legal_ones(width):
   with pytest.raises(
     ValueError, match=r"Illegal width.*Nearest legal widths: "

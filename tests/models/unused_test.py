@@ -54,10 +54,6 @@ def mlp(**options):
       },
       {"weight": False, "attention": True, "attention.query": True},
     ),
-    (
-      {"name": "vit", "patch": 4, "blocks": 0, "attention": "bibert"},
-      {"attention": False},
-    ),
   ],
 )  # fmt: skip
 def test_binarizers_that_a_layer_has(settings, used):
@@ -93,7 +89,6 @@ def test_the_default_of_a_model_is_no_choice():
     ({"name": "resnet", "variant": "8", "version": "v1"}, ["version"]),
     # All sizes of the variant are overridden: it is a starting point.
     ({**BERT, "variant": "tiny"}, []),
-    ({"name": "vit", "patch": 4, "blocks": 0, "weight": "bivit"}, []),
     (mlp(hidden=(4, 4), weight="ste(clip=2.0)"), []),
   ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
-"""Arguments of a model against its annotations: what a config can get wrong."""
+"""Arguments against annotations: what a caller or a config can get wrong."""
 
 import collections.abc
+import functools
 import inspect
 import numbers
 import types
@@ -40,22 +41,53 @@ def check(what: str, function: Callable, given: Mapping[str, Any]) -> None:
   """
   parameters = inspect.signature(function).parameters
   known = {k: p for k, p in parameters.items() if k not in ("self", "rngs")}
+  open_ended = any(p.kind is p.VAR_KEYWORD for p in known.values())
   for key in given:
-    if key not in known:
+    if key not in known and not open_ended:
       raise registry.unknown(f"argument of {what}", key, known)
   missing = [
-    k for k, p in known.items() if p.default is p.empty and k not in given
+    k
+    for k, p in known.items()
+    if p.default is p.empty and k not in given and p.kind is not p.VAR_KEYWORD
   ]
   if missing:
     raise ValueError(f"{what} needs `{'`, `'.join(missing)}`.")
-  hints = typing.get_type_hints(function)
+  hints = _hints(function)
   for key, value in given.items():
+    if key not in known or value is known[key].default:
+      continue
     if key == "dtype":
       wanted, fits = "the type of a float, or None", _is_dtype(value)
+    elif key == "param_dtype":
+      wanted = "the type of a float"
+      fits = value is not None and _is_dtype(value)
     else:
       wanted, fits = _text(hints[key]), _fits(value, hints[key])
     if not fits:
       raise ValueError(f"`{key}` of {what} must be {wanted}, got {value!r}.")
+
+
+def checked(init: Callable) -> Callable:
+  """An `__init__` that first checks its arguments, see `check`."""
+  names = [
+    p.name
+    for p in inspect.signature(init).parameters.values()
+    if p.kind is p.POSITIONAL_OR_KEYWORD
+  ]
+
+  @functools.wraps(init)
+  def made(self, *args, **kwargs):
+    given = {**dict(zip(names[1:], args)), **kwargs}
+    given.pop("rngs", None)
+    check(type(self).__name__, init, given)
+    init(self, *args, **kwargs)
+
+  return made
+
+
+@functools.cache
+def _hints(function: Callable) -> dict[str, Any]:
+  return typing.get_type_hints(inspect.unwrap(function))
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -70,6 +102,8 @@ def _fits(value: Any, hint: Any) -> bool:
   if hint is float:
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return real and 0 <= value <= LARGEST
+  if origin is tuple and inner[-1] is Ellipsis:
+    return isinstance(value, tuple) and all(_fits(v, inner[0]) for v in value)
   if origin is tuple:
     sized = isinstance(value, (tuple, list)) and len(value) == len(inner)
     return sized and all(map(_fits, value, inner))
@@ -78,6 +112,8 @@ def _fits(value: Any, hint: Any) -> bool:
     return listed and all(_fits(v, inner[0]) for v in value)
   if origin is collections.abc.Mapping:
     return hasattr(value, "items")  # a ConfigDict is no Mapping
+  if getattr(hint, "_is_protocol", False):  # an initializer
+    return callable(value)
   return isinstance(value, hint)
 
 

@@ -4,7 +4,7 @@ import pytest
 from flax import nnx
 
 from bnnjax import models
-from bnnjax.models import arguments
+from bnnjax.core import arguments
 
 MLP = {"name": "mlp", "num_classes": 3, "image_shape": (4, 4, 1)}
 
