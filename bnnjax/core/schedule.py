@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core import registry
-from bnnjax.core.hyper import POSITIVE, Real, Refused
+from bnnjax.core.hyper import POSITIVE, Real, Refused, Whole
 from bnnjax.core.progress import Mode, Progress, to_step
 
-COUNT = Real(-1000, 1000)  # of a staircase: times the steps it fits an int32
+COUNT = Whole(-1000, 1000)  # of a staircase: times the steps it fits an int32
 
 
 @dataclasses.dataclass(frozen=True)

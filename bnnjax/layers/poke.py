@@ -214,6 +214,10 @@ class PokeConv(nnx.Module):
     bits: PokeBits = PokeBits(),
     rngs: nnx.Rngs,
   ):
+    if len(kernel_size) != 2:
+      raise ValueError(
+        f"`kernel_size` of PokeConv is (height, width), got {kernel_size}."
+      )
     if strides not in (1, 2):  # those that its shortcut reaches
       raise ValueError(f"`strides` of PokeConv must be 1 or 2, got {strides}.")
     self.conv = Conv(

@@ -22,7 +22,7 @@ def annealed(name, **hp):
 @pytest.mark.parametrize("name", SHAPES)
 def test_from_start_to_end(name):
   start, end = ENDS.get(name, ("start", "end"))
-  made = annealed(name, **{start: 2.0, end: 5.0})
+  made = annealed(name, **{start: 2, end: 5})
   values = [made.at(Mode.training(Progress.at(s, 10, 3.0))) for s in range(11)]
   np.testing.assert_allclose(values[0], 2, rtol=1e-6)
   np.testing.assert_allclose(values[-1], 5, rtol=1e-6)

@@ -85,7 +85,9 @@ def is_ours(error: BaseException) -> bool:
   """Whether a check of ours raised it: its last frame is a `raise` of ours."""
   last = traceback.extract_tb(error.__traceback__)[-1]
   inside = OURS in pathlib.Path(last.filename).parents
-  return inside and (last.line or "").startswith("raise")
+  # Python's own words for a call that does not fit a signature of ours.
+  call = isinstance(error, TypeError) and "got multiple values" in str(error)
+  return call or (inside and (last.line or "").startswith("raise"))
 
 
 def judge(

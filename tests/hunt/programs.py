@@ -98,7 +98,9 @@ def _question(r: random.Random) -> tuple[Any, ...]:
     "scalar_operations": ("bn",),
   }
   name = r.choice(tuple(right))
-  return name, r.choice(right[name] if r.random() < 0.6 else WRONG)
+  # A function is a rule for cpu64.
+  wrong = [w for w in WRONG if name != "cpu64" or not callable(w)]
+  return name, r.choice(right[name] if r.random() < 0.6 else wrong)
 
 
 def _broken(r: random.Random, case: Case) -> Case:

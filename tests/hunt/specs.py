@@ -177,8 +177,9 @@ def use(case: Case, layer: nnx.Module, counted: bool = False) -> None:
   """Runs forward, backward and the count, and compares."""
   shape, _ = shapes(case)
   x = content(case.x, shape, case.dtype, 1)
-  kernel = content(case.kernel, layer.kernel[...].shape, jnp.float32, 2)
-  layer.kernel[...] = kernel
+  # In the range of the input's type, which its gradient has.
+  kernel = content(case.kernel, layer.kernel[...].shape, case.dtype, 2)
+  layer.kernel[...] = kernel.astype(jnp.float32)
   y = layer(x)
   _check_forward(case, layer, x, y)
   _check_gradient(layer, x)
