@@ -65,7 +65,7 @@ WAYS: dict[str, Way] = {
   "html": lambda rng, data: HTML,
   "pickle": lambda rng, data: PICKLE,
   "noise": lambda rng, data: rng.bytes(max(1, len(data) // 2)),
-  "gzip": lambda rng, data: gzip.compress(data),
+  "gzip": lambda rng, data: gzip.compress(data, mtime=0),
   "xz": lambda rng, data: lzma.compress(data),
   "all zero": lambda rng, data: bytes(len(data)),
   "flipped": _flip,

@@ -243,7 +243,7 @@ def _write_idx(zipped):
       sizes = np.array(part.shape, ">u4").tobytes()
       content = bytes([0, 0, 8, part.ndim]) + sizes + part.tobytes()
       name = f"{stem}.gz" if zipped else stem
-      packed = gzip.compress(content, 1) if zipped else content
+      packed = gzip.compress(content, 1, mtime=0) if zipped else content
       (folder / name).write_bytes(packed)
     stem = _STEMS[int(rng.integers(2))]
     return folder / (f"{stem}.gz" if zipped else stem), parts
@@ -265,7 +265,9 @@ def _change_idx(rng, path):
   else:
     place = {"magic": 0, "type": 2, "rank": 3, "count": 7, "size": 4}[kind]
     data[place] = (data[place] + int(rng.integers(1, 256))) % 256
-  path.write_bytes(gzip.compress(bytes(data)) if zipped else bytes(data))
+  path.write_bytes(
+    gzip.compress(bytes(data), mtime=0) if zipped else bytes(data)
+  )
   return kind, False
 
 
