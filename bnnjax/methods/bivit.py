@@ -18,7 +18,8 @@ from bnnjax.core.method import Preset, method
 
 def _above(x, *, beta):
   top = jnp.max(x, axis=-1, keepdims=True)
-  return heaviside(x - beta * top)
+  largest = jnp.finfo(x.dtype).max  # infinity less infinity is no number
+  return heaviside(x - jnp.clip(beta * top, -largest, largest))
 
 
 @estimator(alphabet=(0, 1), forward=_above)

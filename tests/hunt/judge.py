@@ -27,6 +27,14 @@ STUCK = 300.0  # seconds after which a hang that nothing interrupts ends it all
 # What our functions may warn of; numpy's and Python's warnings are faults.
 ALLOWED = (UserWarning,)
 
+CALLS = (
+  "got multiple values for argument",
+  "got an unexpected keyword argument",
+  "required positional argument",
+  "required keyword-only argument",
+  "positional arguments but",
+)
+
 _compiled = [0.0]
 
 
@@ -86,7 +94,7 @@ def is_ours(error: BaseException) -> bool:
   last = traceback.extract_tb(error.__traceback__)[-1]
   inside = OURS in pathlib.Path(last.filename).parents
   # Python's own words for a call that does not fit a signature of ours.
-  call = isinstance(error, TypeError) and "got multiple values" in str(error)
+  call = isinstance(error, TypeError) and any(w in str(error) for w in CALLS)
   return call or (inside and (last.line or "").startswith("raise"))
 
 
