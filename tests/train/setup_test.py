@@ -102,7 +102,7 @@ def test_more_steps_than_can_be_counted():
 def test_a_size_beyond_int32_is_refused_without_a_config_too():
   rngs = nnx.Rngs(0)
   with pytest.raises(
-    ValueError, match=r"`features` of model .* below 2\^31.*got 2147483648"
+    ValueError, match=r"`features` of model .*below 2\^31.*got 2147483648"
   ):
     models.make({"name": "decoder", "features": 2**31}, rngs=rngs)
 
