@@ -27,6 +27,7 @@ import numpy as np
 from bnnjax.core import registry
 from bnnjax.core.floats import as_float, divisor
 from bnnjax.core.hyper import Choice
+from bnnjax.core.nan_guard import pass_nan
 
 SIGN = (-1, 1)
 
@@ -55,20 +56,11 @@ def sign(x: jax.Array, at_zero: int = 1) -> jax.Array:
     raise TypeError(f"`sign` takes numbers, got an array of {x.dtype}.")
   if at_zero not in (-1, 0, 1):
     raise ValueError(f"`at_zero` must be +1, -1 or 0, got {at_zero!r}.")
-  s = jnp.sign(x)
   if at_zero == 0:
-    return s
-  if not jnp.issubdtype(x.dtype, jnp.inexact):  # integers: no half, no NaN
-    return jnp.where(s == 0, at_zero, s).astype(x.dtype)
-  one = jnp.ones((), s.dtype)  # NaN is on no side of a comparison and stays
-  return (
-    jnp.where(s >= 0, one, s) if at_zero == 1 else jnp.where(s <= 0, -one, s)
-  )
-
-
-def heaviside(x: jax.Array) -> jax.Array:
-  """`1[x >= 0]`, `[...]` in {0, 1}, dtype of `x`; NaN for NaN."""
-  return jnp.maximum(sign(x), 0)
+    return jnp.sign(x)
+  one = jnp.ones((), x.dtype)
+  value = jnp.where(x >= 0 if at_zero == 1 else x > 0, one, -one)
+  return pass_nan(value, x)
 
 
 Parameters = dict[str, jax.Array]
@@ -150,7 +142,7 @@ class Estimator:
     wanted = inspect.signature(self.forward).parameters
     hp = {k: v for k, v in hp.items() if k in wanted}
     value = _call(self.forward, hp, x, scale, params).astype(x.dtype)
-    return value if _passes_nan(self) else jnp.where(jnp.isnan(x), x, value)
+    return pass_nan(value, x)
 
   def __call__(
     self,
@@ -184,22 +176,6 @@ class Estimator:
     if self.scale_slope is None or not scaled:
       scale = jax.lax.stop_gradient(scale)
     return _surrogate(self, static, scaled, x, scale, traced, params or {})
-
-
-@functools.cache
-def _passes_nan(est: Estimator) -> bool:
-  """Whether the formula itself makes NaN of NaN: then no guard is counted.
-
-  Rounding and clipping do, a comparison does not. Tried once, on one number.
-  """
-  wanted = inspect.signature(est.forward).parameters
-  hp = {k: v for k, v in est.defaults.items() if k in wanted}
-  with jax.ensure_compile_time_eval():
-    x, params = jnp.full((1, 1), jnp.nan), {}
-    if est.init is not None:
-      params = est.init(x, jax.random.key(0), **est.defaults)
-    value = _call(est.forward, hp, x, 1.0, params)
-    return bool(jnp.isnan(value).all())
 
 
 def _call(function, hp, x, scale, params, **more):

@@ -13,6 +13,7 @@ from jax.extend.core import Literal
 
 from bnnjax.core.bits import tag_p
 from bnnjax.core.counted import counted_p
+from bnnjax.core.nan_guard import pass_nan_p
 from bnnjax.cost import (
   axes,
   constants,
@@ -148,6 +149,8 @@ class Walker:
     name = eqn.primitive.name
     if eqn.primitive is tag_p:
       return [rules.tagged(eqn, ins[0])]
+    if eqn.primitive is pass_nan_p:
+      return [ins[0]]
     if eqn.primitive is counted_p:
       return recurrence.declared(self, eqn, ins, scope)
     if name in ("dot_general", "conv_general_dilated"):

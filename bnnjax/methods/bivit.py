@@ -11,15 +11,16 @@ see `configs/fashion_mnist_vit.py`.
 
 import jax.numpy as jnp
 
-from bnnjax.core.estimator import estimator, heaviside
+from bnnjax.core.estimator import estimator
 from bnnjax.core.hyper import Real
 from bnnjax.core.method import Preset, method
+from bnnjax.core.nan_guard import pass_nan
 
 
 def _above(x, *, beta):
   top = jnp.max(x, axis=-1, keepdims=True)
-  largest = jnp.finfo(x.dtype).max  # infinity less infinity is no number
-  return heaviside(x - jnp.clip(beta * top, -largest, largest))
+  value = (x >= beta * top).astype(x.dtype)
+  return pass_nan(value, jnp.broadcast_to(top, x.shape))  # the whole row's
 
 
 @estimator(alphabet=(0, 1), forward=_above)

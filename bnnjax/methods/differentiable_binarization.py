@@ -9,15 +9,15 @@ in a segmentation head (`db_step(p - t, soft=1.0)`).
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core.estimator import estimator, heaviside
+from bnnjax.core.estimator import estimator
 from bnnjax.core.hyper import Real
 from bnnjax.core.method import method
 
 
 def _step(x, *, k, soft):
   if isinstance(soft, float):  # deployed: the other way is no work
-    return jax.nn.sigmoid(k * x) if soft > 0 else heaviside(x)
-  return jnp.where(soft > 0, jax.nn.sigmoid(k * x), heaviside(x))
+    return jax.nn.sigmoid(k * x) if soft > 0 else x >= 0
+  return jnp.where(soft > 0, jax.nn.sigmoid(k * x), x >= 0)
 
 
 @estimator(alphabet=(0, 1), forward=_step, deployed={"soft": 0.0})

@@ -220,6 +220,7 @@ def test_gradients_keep_the_dtype_of_what_they_are_of(dtype, contracted):
   want = grad(w, params, jnp.float32)
   for got, ref in ((dw, want[0]), *((dparams[k], want[1][k]) for k in dparams)):
     assert got.dtype == ref.dtype == jnp.float32
-    # Its outputs and their gradients are off by 2^-9 each; sums add nothing.
+    # Its outputs and their gradients are off by 2^-9 each; sums add nothing
+    # (where they are ours, and not of the product of two arrays).
     error = np.abs(np.asarray(got) - ref).max() / np.abs(ref).max()
-    assert error < 2**-7
+    assert error < 2 ** (-7 if contracted else -6)

@@ -1,0 +1,61 @@
+"""The guard that hands a NaN on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bnnjax.core.nan_guard import pass_nan
+from bnnjax.cost import count
+
+X = jnp.array([[jnp.nan, -2.0, 0.0], [jnp.inf, jnp.nan, -jnp.inf]])
+WANT = np.array([[np.nan, 0, 1], [1, np.nan, 0]], np.float32)
+
+
+def step(x):
+  return pass_nan((x >= 0).astype(x.dtype), x)
+
+
+@pytest.mark.parametrize(
+  "run",
+  [
+    step,
+    jax.jit(step),
+    jax.vmap(step),
+    jax.vmap(step, in_axes=1, out_axes=1),
+    lambda x: jax.lax.map(step, x),
+    lambda x: jax.checkpoint(step)(x),
+  ],
+)
+def test_what_is_no_number_stays_none(run):
+  np.testing.assert_array_equal(run(X), WANT)
+  assert run(X.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+
+
+def test_one_of_two_operands_in_a_batch():
+  value = jnp.ones((3,))
+  got = jax.vmap(pass_nan, in_axes=(None, 0))(value, X)
+  np.testing.assert_array_equal(np.isnan(got), np.isnan(X))
+
+
+def test_gradient_is_that_of_the_value():
+  f = lambda x: pass_nan(3 * x, x).sum()  # noqa: E731
+  np.testing.assert_array_equal(jax.grad(f)(X), 3 * np.ones((2, 3)))
+  got = jax.jvp(lambda x: pass_nan(x * x, x), (X,), (jnp.ones_like(X),))[1]
+  np.testing.assert_array_equal(got, 2 * np.asarray(X))
+
+
+def test_it_is_no_work_of_the_network():
+  x = jax.ShapeDtypeStruct((2, 3), jnp.float32)
+  report = count(step, x)
+  assert report.elementwise == {"ge": 6}
+  assert (
+    report.activation_bytes() == count(lambda x: x * 2, x).activation_bytes()
+  )
+
+
+def test_another_shape_or_type_is_refused():
+  with pytest.raises(ValueError, match=r"got float32\[3\] for float32\[2, 3\]"):
+    pass_nan(jnp.ones(3), X)
+  with pytest.raises(ValueError, match="a value for each number"):
+    pass_nan(jnp.ones((2, 3), jnp.bfloat16), X)
