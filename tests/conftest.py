@@ -26,6 +26,7 @@ import pytest
 import bnnjax.methods  # noqa: F401 (registers every method)
 
 PEAKS = pytest.StashKey[list]()  # of the workers' memory, GB
+LARGE = 1.5  # GB
 CACHE = pathlib.Path(__file__).parents[1] / ".jax_cache"
 
 jax.config.update("jax_platforms", "cpu")
@@ -47,6 +48,14 @@ def pytest_configure(config):
   for file in config.getoption("--load"):
     runpy.run_path(file)
   config.stash[PEAKS] = []
+
+
+def _resident() -> float:
+  """Memory of this process now, GB; 0 if unknown."""
+  statm = pathlib.Path("/proc/self/statm")
+  if not statm.exists():
+    return 0.0
+  return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e9
 
 
 def _peak() -> float:
@@ -77,14 +86,24 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _forget():
-  """Drops what a module compiled, which is of little use to the next.
-
-  The persistent cache holds what was expensive. What compilers and jax have
-  freed goes back to the system only when asked for: without that a worker
-  keeps some 4 GB.
-  """
+def _forget_module():
+  """Drops what a module compiled, which is of little use to the next."""
   yield
+  _forget()
+
+
+def pytest_runtest_teardown():
+  """And what a test compiled where a worker has grown large."""
+  if _resident() > LARGE:
+    _forget()
+
+
+def _forget():
+  """Drops compiled programs; the persistent cache holds what was expensive.
+
+  What compilers and jax have freed goes back to the system only when asked for:
+  without that a worker keeps some 4 GB.
+  """
   jax.clear_caches()
   gc.collect()
   if sys.platform == "linux":
