@@ -249,6 +249,13 @@ class Binarizer:
     term = Term(value, scale, kind=kind)
     return Quantized((term,), shift, surrogate), got.stats
 
+  def transformed(self, x, params: Variables, stats: Variables) -> jax.Array:
+    """What the transform makes of `x` in the deployed network."""
+    if self.transform is None:
+      return x
+    hp = resolve(self.transform_hp, DEPLOYED)
+    return self.transform.apply(x, params, stats, DEPLOYED, **hp)[0]
+
   def learn(
     self,
     event: str,

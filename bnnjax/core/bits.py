@@ -60,9 +60,12 @@ class BitTag:
       raise ValueError(f"`group` must be an int >= 0, got {self.group!r}.")
     _check_length(self.length)
     if self.alphabet is not None:
-      if not isinstance(self.alphabet, (tuple, list, range)):
+      listed = isinstance(self.alphabet, (tuple, list))
+      if not listed or not all(
+        isinstance(v, numbers.Real) for v in self.alphabet
+      ):
         raise TypeError(
-          f"`alphabet` must be a sequence of numbers or None, got"
+          f"`alphabet` must be a tuple of numbers or None, got"
           f" {self.alphabet!r}."
         )
       object.__setattr__(self, "alphabet", tuple(self.alphabet))

@@ -10,8 +10,10 @@ from typing import Any
 
 from bnnjax.core import group_scale, registry, uniform  # noqa: F401 (register)
 from bnnjax.core import spec as spec_lib
-from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.binarizer import ROLES, Binarizer
 from bnnjax.core.estimator import FLOAT
+
+PRESETS = ("weight", "act", "embedding")  # fields of `core.method.Method`
 
 
 def parse(
@@ -47,6 +49,10 @@ def parse(
   for name, given in (("role", role), ("preset", preset)):
     if given is not None and not isinstance(given, str):
       raise TypeError(f"`{name}` must be a string, got {given!r}.")
+  if role not in ROLES:
+    raise registry.unknown("role", role, ROLES)
+  if preset not in (None, *PRESETS):
+    raise registry.unknown("preset", preset, PRESETS)
   if spec is None or (isinstance(spec, str) and spec == "float"):
     return None
   fields = [f.name for f in dataclasses.fields(Binarizer)]

@@ -137,6 +137,11 @@ class Binarize(mode_lib.Moded):
     mode_lib.without_progress(self._name)
     return dataclasses.replace(mode, progress=Progress.at(1, 1, 1.0))
 
+  def transformed(self, x: jax.Array) -> jax.Array:
+    """What the transform makes of `x` in the deployed network."""
+    params, stats = _arrays(self.params), _arrays(self.stats)
+    return self.binarizer.transformed(x, params, stats)
+
   @property
   def _name(self) -> str:
     """What warnings call it."""

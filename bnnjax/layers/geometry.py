@@ -32,7 +32,7 @@ class Geometry:
 
 def per_axis(name, value, window) -> tuple[int, ...]:
   """One int >= 1 for each spatial axis; a single one serves all."""
-  if not isinstance(value, Iterable):
+  if not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
     return (whole(name, value),) * len(window)
   value = tuple(value)
   if len(value) != len(window):
@@ -53,7 +53,7 @@ def read_padding(padding, window):
     if padding not in ("SAME", "VALID"):
       raise registry.unknown("padding", padding, ("SAME", "VALID"))
     return padding
-  if not isinstance(padding, Iterable):
+  if not isinstance(padding, Iterable) or getattr(padding, "ndim", 1) == 0:
     padding = (padding,) * len(window)
   sides = [p if isinstance(p, Iterable) else (p, p) for p in padding]
   if len(sides) != len(window) or any(len(p) != 2 for p in map(tuple, sides)):

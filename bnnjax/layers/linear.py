@@ -164,9 +164,9 @@ def _check_precision(precision: lax.PrecisionLike) -> None:
 
 def _check_keeps_shape(act: Binarize, like: jax.ShapeDtypeStruct) -> None:
   """A hash, e.g., gives codes of another length: it is for attention."""
-  if act.binarizer is None or act.binarizer.transform is None:
+  if act.binarizer is None:
     return
-  shape = jax.eval_shape(act, like).shape
+  shape = jax.eval_shape(act.transformed, like).shape
   if shape != like.shape:
     raise ValueError(
       f"The transform {act.binarizer.transform.name!r} makes {shape[-1]} features"

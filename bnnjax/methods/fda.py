@@ -48,6 +48,11 @@ def noise(params, x: jax.Array, along: str = "feature") -> jax.Array:
 def _noise_init(x, key, *, along, reduction, **_):
   if not reduction:
     return {}
+  if along == "filter" and isinstance(x, jax.ShapeDtypeStruct):
+    raise ValueError(
+      "`along='filter'` of estimator 'fda' is for weights: leave it out for"
+      " activations, whose vectors are the last axis."
+    )
   d = math.prod(x.shape[:-1]) if along == "filter" else x.shape[-1]
   hidden = max(1, d // reduction)
   keys = jax.random.split(key)
