@@ -19,6 +19,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 ROLES = ("weight", "act")
+WIDEST = 128  # bits of the widest dtype, complex128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,8 @@ class BitTag:
       raise TypeError(f"`bits` must be an int, got {self.bits!r}.")
     if self.bits < 1:
       raise ValueError(f"`bits` must be at least 1, got {self.bits}.")
+    if self.bits > WIDEST:
+      raise ValueError(f"`bits` must be at most {WIDEST}, got {self.bits}.")
     if (
       isinstance(self.density, (bool, str))
       or not isinstance(self.density, numbers.Real)

@@ -110,6 +110,8 @@ def _array(function: str, x) -> jax.Array:
 
 
 def _signed(dtype) -> bool:
+  if dtype is None:  # which numpy takes for a float64
+    return False
   try:
     with warnings.catch_warnings():
       warnings.simplefilter("error")  # of numpy, about names without a meaning

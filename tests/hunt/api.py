@@ -129,7 +129,7 @@ def _tag(r: random.Random) -> Case:
   x = jnp.asarray(x, jnp.float32) if isinstance(x, np.ndarray) and x.ndim else x
 
   def check(tagged):
-    assert np.array_equal(np.asarray(tagged), np.asarray(x)), "not identity"
+    np.testing.assert_array_equal(np.asarray(tagged), np.asarray(x))
     if getattr(x, "shape", None) != (4, 3):
       return
 
