@@ -106,6 +106,8 @@ def unpack_signs(
 def _array(function: str, x) -> jax.Array:
   if not isinstance(x, (jax.Array, np.ndarray)):
     raise TypeError(f"`{function}` takes an array, got {type(x).__name__}.")
+  if x.dtype.kind in "OSUMm":
+    raise TypeError(f"`{function}` takes numbers, got an array of {x.dtype}.")
   return jnp.asarray(x)
 
 

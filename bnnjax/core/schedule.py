@@ -117,7 +117,9 @@ def schedule(function: Callable[..., jax.Array]) -> Schedule:
 @schedule
 def linear(progress, *, start=0.0, end=1.0):
   """`start + f (end - start)`."""
-  return start + progress.fraction * (end - start)
+  value = start + progress.fraction * (end - start)
+  # Of ends that lie far apart the sum loses the smaller one.
+  return jnp.where(progress.step >= progress.steps, end, value)
 
 
 @schedule
