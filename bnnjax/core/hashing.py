@@ -15,6 +15,9 @@ from bnnjax.core.estimator import sign
 def unit(x: jax.Array) -> jax.Array:
   """`x / ||x||_2` over the last axis, float32; zeros stay zeros."""
   x = x.astype(jnp.float32)
+  # The derivative of a norm has its third power, which float32 does not hold.
+  largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=-1, keepdims=True))
+  x = x / jnp.where(largest > 0, largest, 1)
   square = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
   return x * jax.lax.rsqrt(jnp.where(square > 0, square, 1))
 

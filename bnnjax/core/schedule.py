@@ -18,6 +18,7 @@ from bnnjax.core import registry
 from bnnjax.core.hyper import POSITIVE, Real, Refused, Whole
 from bnnjax.core.progress import Mode, Progress, to_step
 
+SPAN = Real(-1e6, 1e6)  # of ends farther apart a sum loses the smaller
 COUNT = Whole(-1000, 1000)  # of a staircase: times the steps it fits an int32
 
 
@@ -115,11 +116,9 @@ def schedule(function: Callable[..., jax.Array]) -> Schedule:
 
 
 @schedule
-def linear(progress, *, start=0.0, end=1.0):
+def linear(progress, *, start: SPAN = 0.0, end: SPAN = 1.0):
   """`start + f (end - start)`."""
-  value = start + progress.fraction * (end - start)
-  # Of ends that lie far apart the sum loses the smaller one.
-  return jnp.where(progress.step >= progress.steps, end, value)
+  return start + progress.fraction * (end - start)
 
 
 @schedule
@@ -129,13 +128,15 @@ def geometric(progress, *, start: POSITIVE = 0.1, end: POSITIVE = 10.0):
 
 
 @schedule
-def exponential(progress, *, start=0.0, end=1.0):
+def exponential(progress, *, start: SPAN = 0.0, end: SPAN = 1.0):
   """`start + (end - start) (exp(f) - 1) / (exp(1) - 1)`."""
   return start + (end - start) * jnp.expm1(progress.fraction) / jnp.expm1(1.0)
 
 
 @schedule
-def cosine(progress, *, start=1.0, end=0.0, ahead: Real(0) = 0.0):
+def cosine(
+  progress, *, start: SPAN = 1.0, end: SPAN = 0.0, ahead: Real(0) = 0.0
+):
   """`end + (start - end) (1 + cos(pi f)) / 2`, flat at both ends.
 
   Args:
@@ -147,7 +148,7 @@ def cosine(progress, *, start=1.0, end=0.0, ahead: Real(0) = 0.0):
 
 
 @schedule
-def quarter_cosine(progress, *, start=0.0, end=1.0):
+def quarter_cosine(progress, *, start: SPAN = 0.0, end: SPAN = 1.0):
   """`start + (end - start) (1 - cos(pi f / 2))`, flat at the start only."""
   f = progress.fraction
   return start + (end - start) * (1 - jnp.cos(jnp.pi / 2 * f))
