@@ -46,6 +46,8 @@ def base() -> ConfigDict:
       and `restart` (fresh optimizer and schedule).
     events: `((when, name), ...)`, fired between steps.
     eval_every: epochs between evaluations (and checkpoints).
+    checkpoint: `every_minutes` and `every_steps` between further checkpoints; 0
+      is off. A run that SIGTERM or Ctrl-C stops is saved in any case.
     log_every: steps between log lines.
     diagnostics: steps between lines of `diagnostics.jsonl`; 0 is off.
     tensorboard: also write TensorBoard files (extra `tensorboard`).
@@ -95,6 +97,7 @@ def base() -> ConfigDict:
   config.stages = ()
   config.events = ()
   config.eval_every = 1.0
+  config.checkpoint = {"every_minutes": 0.0, "every_steps": 0}
   config.log_every = 20
   config.diagnostics = 0
   config.tensorboard = False
