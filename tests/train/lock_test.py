@@ -105,9 +105,10 @@ def _race(tmp_path, kind, rounds=2):
   go.touch()
   said = [[p.stdout.readline() for p in team] for team in teams]
   done.touch()
-  for process in sum(teams, []):
-    process.wait()
-    process.stdout.close()
+  for team in teams:
+    for process in team:
+      process.wait()
+      process.stdout.close()
   assert [lines.count("won\n") for lines in said] == [1] * rounds
   losers = [x for lines in said for x in lines if x != "won\n"]
   assert all("being written by" in x for x in losers)
