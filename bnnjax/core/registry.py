@@ -5,37 +5,19 @@ One table per kind (estimator, scale, transform, method, model, source, event,
 it; a typo is answered with the nearest registered name.
 """
 
-import difflib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from bnnjax.core.hyper import Refused, shown
 from bnnjax.core.hyper import defaults_of as defaults_of
+from bnnjax.errors import nearest as nearest
+from bnnjax.errors import unknown as unknown
 
 T = TypeVar("T")
 
 _TABLES: dict[str, dict[str, Any]] = {}
 _ORIGINS: dict[tuple[str, str], str | None] = {}  # of (kind, name)
-
-
-def nearest(name: str, options: Iterable[str]) -> str:
-  """A sentence fragment that helps after a typo.
-
-  Returns:
-    `" Did you mean 'ste'?"`, or `""` when nothing is close.
-  """
-  close = difflib.get_close_matches(str(name), list(options), n=1, cutoff=0.5)
-  return f" Did you mean {close[0]!r}?" if close else ""
-
-
-def unknown(what: str, name: str, options: Iterable[str]) -> ValueError:
-  """The error for a name that is not in `options`."""
-  options = sorted(options)
-  return ValueError(
-    f"Unknown {what} {name!r}.{nearest(name, options)}"
-    f" Known: {', '.join(options) or '(none)'}."
-  )
 
 
 def check_hyper(
