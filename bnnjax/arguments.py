@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Sequence
 
 from bnnjax.errors import UserError, nearest, unknown
+from bnnjax.report import markers
 
 MINI = "configs/fashion_mnist_mini_pokebnn.py"
 PLAYS = "configs/plays_lm.py"
@@ -34,19 +35,13 @@ EXAMPLES = {
   "sweep": """\
   bnnjax sweep experiments/fashion_mnist_mini_pokebnn.py
 """,
-  "report": """\
+  "report": f"""\
   bnnjax report README.md
   bnnjax report README.md --check
 
 Between these markers of the markdown file stands what is generated; each is on
 a line of its own, FILE is a path beside the markdown file or in a folder there:
-  <!-- results: FILE.jsonl -->   a table of the records of FILE
-  <!-- /results -->
-  <!-- table: FILE.md -->        the first table of that page
-  <!-- /table -->
-  <!-- methods -->               the table of all methods
-  <!-- /methods -->
-""",
+{markers.SYNTAX}""",
   "new": """\
   bnnjax new my_sign --arxiv=2112.00133
 """,

@@ -215,15 +215,31 @@ def _new(args) -> int:
 def _report(args) -> int:
   from pathlib import Path
 
-  from bnnjax.report import methods, tables
+  from bnnjax.report import markers, methods, tables
 
   file = Path(args.file)
-  old = file.read_text(encoding="utf-8")
-  new = methods.refresh(tables.refresh(old, file.parent))
+  try:
+    old = file.read_bytes().decode()
+  except UnicodeDecodeError as error:
+    raise UserError(f"{args.file} is not UTF-8 text ({error}).") from error
+  makers = {
+    **tables.makers(file.parent),
+    "methods": lambda _: methods.method_table(),
+  }
+  new, found = markers.replace(old, makers)
+  if not found:
+    raise UserError(
+      f"{args.file} has no markers, between which tables are written:"
+      f" {markers.SYNTAX} See `bnnjax report -h`."
+    )
   if args.check:
-    print(f"{file} is {'up to date' if old == new else 'stale'}")
+    print(f"{args.file} is {'up to date' if old == new else 'stale'}")
     return int(old != new)
-  file.write_text(new, encoding="utf-8")
+  if old != new:
+    file = file.resolve()  # a link stays one
+    draft = file.with_name(f"{file.name}.new")
+    draft.write_bytes(new.encode())
+    draft.replace(file)  # a full disk leaves the old one
   return 0
 
 

@@ -6,18 +6,30 @@ it; a typo is answered with the nearest registered name.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from bnnjax import errors
 from bnnjax.core.hyper import Refused, shown
 from bnnjax.core.hyper import defaults_of as defaults_of
 from bnnjax.errors import nearest as nearest
-from bnnjax.errors import unknown as unknown
 
 T = TypeVar("T")
 
 _TABLES: dict[str, dict[str, Any]] = {}
+_MISSING: list[str] = []  # why names are not known that should be
 _ORIGINS: dict[tuple[str, str], str | None] = {}  # of (kind, name)
+
+
+def missing(why: str) -> None:
+  """Lets the error for an unknown name say what was to register more."""
+  _MISSING.append(why)
+
+
+def unknown(what: str, name: str, options: Iterable[str]) -> errors.UserError:
+  """The error for a name that is not in `options`."""
+  error = errors.unknown(what, name, options)
+  return errors.UserError(" ".join([str(error), *(f"{w}." for w in _MISSING)]))
 
 
 def check_hyper(
