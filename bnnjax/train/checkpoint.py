@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from bnnjax.errors import UserError
-from bnnjax.train import digests
+from bnnjax.train import identity
 
 KINDS = ("last", "best")
 # 2: `info` has digests, the position in the data and the config. Without a
@@ -104,10 +104,10 @@ class Checkpoints:
       "written_by": importlib.metadata.version("bnnjax"),
       "step": step,
       "digests": {
-        k: digests.of_arrays(v) for k, v in parts.items() if _whole(v)
+        k: identity.of_arrays(v) for k, v in parts.items() if _whole(v)
       },
     }
-    info["digest"] = digests.of_json(info)
+    info["digest"] = identity.of_json(info)
     items = {
       "state": ocp.args.PyTreeSave(state),
       "info": ocp.args.JsonSave(info),
@@ -143,7 +143,7 @@ class Checkpoints:
         f" {info.get('written_by')}; this one reads formats up to {FORMAT}. Use"
         " that version."
       )
-    if digests.of_json(told) != info.get("digest") or info["step"] != step:
+    if identity.of_json(told) != info.get("digest") or info["step"] != step:
       raise self._damaged(where, "`info`")
     return info
 
@@ -207,7 +207,7 @@ class Checkpoints:
       value = found.get(part)
       if value is None or not _whole(value):
         continue
-      if digests.of_arrays(value) != digest:
+      if identity.of_arrays(value) != digest:
         raise self._damaged(
           self.root / kind / str(step), f"the arrays of `{part}` have changed"
         )
