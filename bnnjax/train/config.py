@@ -43,7 +43,8 @@ def base() -> ConfigDict:
       `bnnjax.train.sharding`); 1 and 1: each has all.
     stages: consecutive parts of the run, each a dict of `until` (a time), and
       optionally `model` (arguments that differ), `optim` (fields that differ)
-      and `restart` (fresh optimizer and schedule).
+      and `restart` (fresh optimizer and schedule; without it only `optim.bop`
+      may differ, whose average goes on).
     events: `((when, name), ...)`, fired between steps.
     eval_every: epochs between evaluations (and checkpoints).
     log_every: steps between log lines.
@@ -87,7 +88,12 @@ def base() -> ConfigDict:
     "decay_latent": True,
     "latent_clip": 0.0,
     "projection": "",
-    "bop": {"gamma": 1e-4, "threshold": 1e-8},
+    "bop": {
+      "gamma": 1e-4,
+      "threshold": 1e-8,
+      "schedule": "constant",
+      "end_gamma": 0.0,
+    },
     "grad_clip": 0.0,
     "latent": {},
   }
