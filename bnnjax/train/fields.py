@@ -87,6 +87,12 @@ FIELDS: dict[str, Field] = {
     " `bnnjax.train.bop`",
   ),
   "optim.bop.threshold": Field(1e-8, "of the same rule"),
+  "optim.bop.schedule": Field(
+    "constant",
+    "of gamma: constant, linear, cosine or exponential, to `end_gamma` at the"
+    " end of the run, or of the stage if it restarts",
+  ),
+  "optim.bop.end_gamma": Field(0.0, "gamma at the end of its schedule"),
   "optim.grad_clip": Field(0.0, "largest global norm of the gradient; 0: any"),
   "optim.latent": Field(
     {},
@@ -103,7 +109,8 @@ FIELDS: dict[str, Field] = {
     (),
     "consecutive parts of the run, each a dict of `until` (a time), and"
     " optionally `model` (arguments that differ), `optim` (fields that differ)"
-    " and `restart` (fresh optimizer and schedule)",
+    " and `restart` (fresh optimizer and schedule; without it only `optim.bop`"
+    " may differ, whose average goes on)",
   ),
   "events": Field((), "((when, name), ...), fired between steps"),
   "eval_every": Field(1.0, "epochs between evaluations (and checkpoints)"),
