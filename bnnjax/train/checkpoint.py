@@ -134,7 +134,7 @@ class Checkpoints:
     if "format" not in info and "digest" not in info:
       if not {"id", "steps", "eval", "best", "flips", "seconds"} <= info.keys():
         raise self._damaged(where, "`info`")
-      return {**info, "position": self._old_position(where)}
+      return {**info, "step": step, "position": self._old_position(where)}
     told = {k: v for k, v in info.items() if k != "digest"}
     newer = isinstance(info.get("format"), int) and info["format"] > FORMAT
     if newer:

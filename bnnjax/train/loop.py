@@ -414,15 +414,26 @@ class Run:
     metrics = dict(info["eval"])
     metrics |= {f"best_{k}": v for k, v in info["best"].items()}
     metrics["flips_per_weight"] = info["flips"]
-    record_lib.append(
-      self.record,
-      record_lib.Record(
-        id=info["id"],
-        name=self.name,
-        config=workdir_lib.to_json(self.config),
-        seed=self.config.seed,
-        metrics=metrics,
-        cost=self.job.report.to_json(),
-        wall_seconds=info["seconds"],
-      ).to_json(),
+    record = record_lib.Record(
+      id=info["id"],
+      name=self.name,
+      config=workdir_lib.to_json(self.config),
+      seed=self.config.seed,
+      metrics=metrics,
+      cost=self.job.report.to_json(),
+      wall_seconds=info["seconds"],
     )
+    contents = {k: v for k, v in self.identity.items() if k != "run"}
+    digests = {"digest": self.identity["run"], **contents}
+    if weights := self._weights():
+      digests["weights"] = weights
+    if before := info.get("lengthened_from"):
+      digests["lengthened_from"] = before
+    record_lib.append(self.record, {**record.to_json(), **digests})
+
+  def _weights(self) -> str | None:
+    """Digest of the network of the last checkpoint."""
+    digests = self.checkpoints.info("last").get("digests", {})
+    if not {"params", "rest"} <= digests.keys():
+      return None  # of an older version, or on several hosts
+    return identity.of_parts(digests)
