@@ -89,7 +89,10 @@ class Run:
     self.workdir = epath.Path(workdir)
     self.initial = None
     if self.config.init and resume.read(self.workdir).info is None:
-      self.initial = initial.load(self.config, job.stages[0].network)
+      vocabulary = job.train_source.vocabulary()
+      self.initial = initial.load(
+        self.config, job.stages[0].network, vocabulary
+      )
     self.events = job.events
     self.first = jax.process_index() == 0
     self.record = epath.Path(record or self.workdir / "record.jsonl")

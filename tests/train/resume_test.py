@@ -187,6 +187,9 @@ def test_a_checkpoint_of_an_older_format(copy, capsys):
 
 def test_a_folder_that_is_no_checkpoint(copy):
   (copy / "checkpoints" / "last" / "99").mkdir()
-  for use in (lambda: loop.train(tiny(), copy), lambda: evaluate.evaluate(copy)):
+  for use in (
+    lambda: loop.train(tiny(), copy),
+    lambda: evaluate.evaluate(copy),
+  ):
     with pytest.raises(UserError, match=r"last/99 is no checkpoint.*step 8"):
       use()
