@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 from bnnjax import cost, models
 from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
+from bnnjax.errors import UserError
 from bnnjax.models import unused
 from bnnjax.train import config as config_lib
 from bnnjax.train import inputs, optim, sharding
@@ -37,6 +38,7 @@ class Stage:
   network: Network
   optimizer: Any
   fresh: bool  # optimizer and schedule start anew
+  rates: optim.Rates  # learning rates of a step of the run, see `optim.rates`
 
 
 def network_of(config: ConfigDict, overrides: Any = ()) -> Network:
@@ -146,7 +148,8 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
 
   Raises:
     ValueError: the stages do not follow each other to the end of the run, or
-      an optimizer that differs would go on with the moments of another.
+      an optimizer that differs in more than `bop` would go on with the moments
+      of another.
   """
   entries = config.stages or ({"until": 1.0},)
   if steps > numbers.INT32:
@@ -159,10 +162,13 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
     settings = config_lib.optim_of(config, entries[-1])
     settings |= {"warmup": 0, "decay_until": 1.0}
     optimizer = optim.make_optimizer(settings, 1, network.kinds)
-    return [Stage(0, 0, network, optimizer, fresh=False)]
+    rates = optim.rates(settings, 1, network.kinds)
+    return [Stage(0, 0, network, optimizer, fresh=False, rates=rates)]
   stages, start, began = [], 0, 0
   before = None
-  for entry in entries:
+  networks = [network_of(config, entry.get("model", {})) for entry in entries]
+  binary = any("binary" in jax.tree.leaves(n.kinds) for n in networks)
+  for entry, network in zip(entries, networks):
     stop = to_step(entry["until"], steps)
     if stop <= start:
       raise ValueError(
@@ -172,20 +178,25 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
     restart = bool(entry.get("restart", False))
     fresh = restart and start > 0
     began = start if fresh else began
-    network = network_of(config, entry.get("model", {}))
     # A schedule that restarts spans its own stage, another the whole run.
     span = (stop if restart else steps) - began
     settings = config_lib.optim_of(config, entry)
-    if start and settings != before and not restart:
+    # Bop's average is the same thing under other numbers.
+    if start and not restart and {**settings, "bop": before["bop"]} != before:
       raise ValueError(
         f"The stage until {entry['until']} has another `optim` than the one"
         ' before it: give it `"restart": True`.'
       )
     own = entry.get("optim", {}) if len(entries) > 1 else settings
     optimizer = optim.make_optimizer(
-      settings, span, network.kinds, inherited=settings.keys() - own.keys()
+      settings,
+      span,
+      network.kinds,
+      binary=binary,
+      inherited=settings.keys() - own.keys(),
     )
-    stages.append(Stage(start, stop, network, optimizer, fresh))
+    rates = optim.rates(settings, span, network.kinds, began)
+    stages.append(Stage(start, stop, network, optimizer, fresh, rates))
     start, before = stop, settings
   if start != steps:
     raise ValueError(
@@ -227,8 +238,18 @@ def load_teacher(
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
-  """The stage whose network a checkpoint of that step holds."""
-  return next(s for s in stages if step <= s.stop)
+  """The stage whose network a checkpoint of that step holds.
+
+  Raises:
+    UserError: the step is after the end of the run.
+  """
+  for stage in stages:
+    if step <= stage.stop:
+      return stage
+  raise UserError(
+    f"The checkpoint is of step {step}, after the end of the run"
+    f" ({stages[-1].stop})."
+  )
 
 
 def restore(
@@ -240,23 +261,26 @@ def restore(
   """Network, its variables (`params` and `rest`), and info of a checkpoint.
 
   Args:
-    config: of the run.
+    config: of the run, as in its workdir.
     workdir: of the run.
     kind: `"last"` or `"best"`.
     mesh: of devices that share the variables, see `sharding`; by default the
       run's, or where it does not fit the devices here, each has all of them.
 
   Raises:
-    ValueError: there is no such checkpoint.
+    UserError: there is no such checkpoint, it is damaged, or the config beside
+      it was changed.
   """
   checkpoints = Checkpoints(workdir, create=False)
   try:
     info = checkpoints.info(kind)
+    made_by = workdir_lib.config_of(workdir, config, info)
+    config = config_lib.resolve(workdir_lib.from_json(made_by))
     stage = stage_at(plan(config, info["steps"]), checkpoints.latest(kind))
     mesh = mesh or sharding.fitting_mesh(**config.mesh.to_dict())
     whole = sharding.abstract_state(stage.network, stage.optimizer, mesh)
     wanted = {k: whole[k] for k in ("params", "rest")}
-    state, info = checkpoints.restore(kind, wanted, partial=True)
+    state, info, _ = checkpoints.restore(kind, wanted, partial=True)
   finally:
     checkpoints.close()
   return stage.network, state, info
