@@ -192,7 +192,7 @@ class Run:
     watched = None
     if done is not None:
       like = diagnostics.saved_like(
-        stage.network, self.config.diagnostics, state
+        self.config.diagnostics, state["params"], stage.network
       )
       state, stored, watched = self.checkpoints.restore("last", state, like)
       self.iterator.set_state(stored["position"])
@@ -262,6 +262,7 @@ class Run:
       self.workdir,
       self.config.diagnostics,
       diagnostics.make_diagnose(stage.network, self.task, **shared),
+      stage.network,
       state["params"],
       start=int(state["step"]),
       active=self.first,
