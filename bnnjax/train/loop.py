@@ -200,6 +200,7 @@ class Run:
       self.workdir,
       config.diagnostics,
       diagnostics.make_diagnose(stage.network, self.task, **shared),
+      stage.network,
       state["params"],
       start=now,
       active=self.first,
