@@ -244,17 +244,15 @@ def _report(args) -> int:
 
 
 def _train(args) -> int:
-  import jax
-
   from bnnjax.train import config_file, fields
 
+  if args.distributed:
+    _join()
   name = config_file.name_of(args.config)
   config = config_file.read(args.config, args.overrides, args.load)
   if args.fields:
     print(fields.listing(config))
     return 0
-  if args.distributed:
-    jax.distributed.initialize()
   from bnnjax.train import loop
 
   workdir = args.workdir or f"{RUNS}/{name}"
@@ -277,6 +275,16 @@ def _train(args) -> int:
   print("ACE: sum of MACs x w_bits x a_bits, floats as 16. BOPs: the 1x1-bit")
   print("MACs. Weight bytes: everything that is stored. One example.")
   return 0
+
+
+def _join() -> None:
+  """Makes this process one of several hosts."""
+  import jax
+
+  try:
+    jax.distributed.initialize()
+  except (RuntimeError, ValueError) as error:
+    raise UserError(f"--distributed: jax says: {error}") from error
 
 
 def _eval(args) -> int:

@@ -97,8 +97,8 @@ def explain(error: BaseException) -> str | None:
   if isinstance(error, ImportError):
     inside = (getattr(error, "name", None) or "").startswith("bnnjax")
     return None if inside else str(error)
-  place = _last(error, _theirs)
-  if place is not None:  # in a function that the person wrote
+  place = _last(error, lambda f: _ours(f) or _theirs(f))
+  if place is not None and _theirs(place):  # in what the person wrote
     kind = type(error).__name__
     return f"{place.filename}, line {place.lineno}: {kind}: {error}"
   return None
