@@ -472,7 +472,12 @@ def trained(r: random.Random, number: int) -> list[str]:
   for field in r.sample(list(TRAINED), r.choice((1, 2, 2, 3))):
     values = TRAINED[field][: 2 if r.random() < 0.7 else None]
     argv.append(f"--config.{field}={r.choice(values)}")
-  return [*argv, f"--workdir=trained/{number}", "--record=trained.jsonl"]
+  paths = [f"--workdir=trained/{number}", "--record=trained.jsonl"]
+  if r.random() < 0.15:
+    odd = r.choice(WORDS if r.random() < 0.5 else PATHS)
+    at = r.randrange(2)
+    paths[at] = f"{paths[at].partition('=')[0]}={odd}"
+  return [*argv, *paths]
 
 
 def run(
