@@ -150,7 +150,7 @@ def is_open(name: str) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-  """Whether a value can stand in a config, in type: JSON holds it."""
+  """Whether a value can stand in a config: JSON holds it."""
   if isinstance(value, (tuple, list)):
     return all(is_plain(v) for v in value)
   if hasattr(value, "items"):
