@@ -11,6 +11,8 @@ An identity is `{"config": ..., "data": ..., "init": ..., "teacher": ..., "run":
 checkpoint, and `difference` names what is another in a second one.
 """
 
+import functools
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -134,7 +136,7 @@ def of_run(config: Any, contents: Mapping[str, Any]) -> str:
     contents: `data` as of `of_data`, and `init` and `teacher` as of
       `of_weights`, each if there is one.
   """
-  defaults, fields = _flat(config_lib.base()), _flat(config)
+  defaults, fields = _defaults(), _flat(config)
   others = (*FREE, *LENGTH, *TOLD, *DATA, *WEIGHTS.values())
   differing = {
     key: value
@@ -150,7 +152,7 @@ def of_run(config: Any, contents: Mapping[str, Any]) -> str:
 
 def length(config: Any) -> dict[str, Any]:
   """How long a run is: `steps`, or without them `epochs`."""
-  fields = _flat(config_lib.base()) | _flat(config)
+  fields = _defaults() | _flat(config)
   chosen = "steps" if fields["steps"] else "epochs"
   return {chosen: fields[chosen]}
 
@@ -168,8 +170,8 @@ def of_record(
 
   Args:
     record: has `config`, perhaps `data`, `init` and `teacher`, see `of_run`.
-    others: records by the last two parts of their workdirs; a run whose `init`
-      or teacher is one of these counts it by the digest of that record and its
+    others: records by the paths of their workdirs; a run whose `init` or
+      teacher is one of these counts it by the digest of that record and its
       length.
     loaded: digests of data that were loaded before, by what names them; is
       added to.
@@ -186,7 +188,7 @@ def _of_record(record, others, loaded, seen) -> str:
   contents = {"data": named if here is None else record.get("data") or here}
   for name, field in WEIGHTS.items():
     path = fields.get(field)
-    key = "/".join(PurePath(path).parts[-2:]) if path else ""
+    key = os.path.normpath(path) if path else ""
     if key in others and key not in seen:
       before = others[key]
       chain = _of_record(before, others, loaded, (*seen, key))
@@ -295,7 +297,7 @@ def _changes(
   there: Mapping[str, Any], here: Mapping[str, Any]
 ) -> dict[str, str]:
   """Fields that differ, and in what words. A field that lacks has its default."""
-  defaults, found = _flat(config_lib.base()), {}
+  defaults, found = _defaults(), {}
   for key in sorted({*there, *here}):
     default = defaults.get(key, _UNSET)
     their, our = there.get(key, default), here.get(key, default)
@@ -306,6 +308,11 @@ def _changes(
 
 def _shown(value: Any) -> str:
   return "not set" if value is _UNSET else repr(value)
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+  return _flat(config_lib.base())
 
 
 def _is_of(key: str, groups: Iterable[str]) -> bool:
