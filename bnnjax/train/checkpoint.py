@@ -155,7 +155,7 @@ class Checkpoints:
         return json.loads(file.read_text())
       except ValueError as error:
         raise self._damaged(where, file.name) from error
-    return None
+    raise self._damaged(where, "no position in the data")
 
   def _read(self, kind: str, step: int, parts: ocp.args.Composite):
     try:

@@ -1,7 +1,11 @@
 """Going on in a workdir: what may differ, what may not, and longer runs."""
 
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -187,6 +191,48 @@ def test_a_checkpoint_of_an_older_format(copy, capsys):
 
 def test_a_folder_that_is_no_checkpoint(copy):
   (copy / "checkpoints" / "last" / "99").mkdir()
-  for use in (lambda: loop.train(tiny(), copy), lambda: evaluate.evaluate(copy)):
+  for use in (
+    lambda: loop.train(tiny(), copy),
+    lambda: evaluate.evaluate(copy),
+  ):
     with pytest.raises(UserError, match=r"last/99 is no checkpoint.*step 8"):
       use()
+
+
+TWO_PROCESSES = """
+import sys
+import jax
+jax.distributed.initialize(
+  coordinator_address=sys.argv[2], num_processes=2, process_id=int(sys.argv[1])
+)
+from bnnjax.train import loop, stops
+from tests.train.loop_test import tiny
+from tests.train.stops_test import StopAt
+try:
+  loop.Run(tiny(), sys.argv[3], "run", None, StopAt(5)).run()
+except stops.Stopped as error:
+  print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_goes_on_in_one(finished, tmp_path):
+  """The same examples, whatever the number of processes."""
+  with socket.socket() as free:
+    free.bind(("localhost", 0))
+    address = f"localhost:{free.getsockname()[1]}"
+  programs = [
+    subprocess.Popen(
+      [sys.executable, "-c", TWO_PROCESSES, str(i), address, str(tmp_path)],
+      env={**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"},
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+    for i in range(2)
+  ]
+  for program in programs:
+    assert "at step 5 of 8, saved" in program.communicate(timeout=300)[0]
+  result = loop.train(tiny(), tmp_path)
+  np.testing.assert_allclose(
+    result.metrics["loss"], finished[1].metrics["loss"], rtol=1e-4
+  )
