@@ -270,7 +270,7 @@ def current(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
   """The records without those that another one supersedes."""
   records = list(records)
   gone = {i for record in records for i in record.get("supersedes", ())}
-  return [record for record in records if record["id"] not in gone]
+  return [record for record in records if record.get("id") not in gone]
 
 
 def ids(path: epath.PathLike) -> set[str]:

@@ -161,12 +161,14 @@ def of_record(
   record: Mapping[str, Any],
   others: Mapping[str, Mapping[str, Any]] | None = None,
   loaded: dict[str, Any] | None = None,
+  *,
+  by_name: bool = False,
 ) -> str:
   """Digest of a run by its record, and by the records of the runs before it.
 
-  What is not on this machine, data or weights, counts by its name. So the
-  record of a run and a config that would be the same run agree on every
-  machine, whether the workdirs are still there or not.
+  Data and weights count by the digests that the record has of them, else by
+  what they hold now. If some are not on this machine, all count by their names:
+  then two configs of the same names agree.
 
   Args:
     record: has `config`, perhaps `data`, `init` and `teacher`, see `of_run`.
@@ -175,27 +177,52 @@ def of_record(
       length.
     loaded: digests of data that were loaded before, by what names them; is
       added to.
+    by_name: data and weights count by their names in any case.
   """
-  return _of_record(record, others or {}, {} if loaded is None else loaded, ())
+  loaded = {} if loaded is None else loaded
+  if not by_name:
+    try:
+      return _of_record(record, others or {}, loaded, ())
+    except _NotHereError:
+      pass
+  return _of_record(record, others or {}, None, ())
+
+
+class _NotHereError(Exception):
+  """Data or weights that are not on this machine."""
 
 
 def _of_record(record, others, loaded, seen) -> str:
+  """`of_record`; `loaded` is `None` where names count."""
   fields = _flat(record["config"])
   named = {k: v for k, v in fields.items() if _is_of(k, (*DATA, *TOLD))}
-  if (key := digest.of(named)) not in loaded:
-    loaded[key] = _loaded(record["config"])
-  here = loaded[key]
-  contents = {"data": named if here is None else record.get("data") or here}
+  contents: dict[str, Any] = {"data": named}
+  if loaded is not None:
+    contents["data"] = record.get("data") or _data(record, named, loaded)
   for name, field in WEIGHTS.items():
     path = fields.get(field)
     key = os.path.normpath(path) if path else ""
-    if key in others and key not in seen:
+    if not path or key in seen:
+      continue
+    if key in others:
       before = others[key]
       chain = _of_record(before, others, loaded, (*seen, key))
       contents[name] = digest.of(chain, length(before["config"]))
-    elif path and key not in seen and (held := of_weights(path)):
-      contents[name] = record.get(name) or held
+    elif loaded is not None:
+      contents[name] = record.get(name) or of_weights(path)
+      if contents[name] is None:
+        raise _NotHereError
   return of_run(record["config"], contents)
+
+
+def _data(record, named: Any, loaded: dict[str, Any]) -> dict[str, str]:
+  """Digests of the data that a config names, loaded once."""
+  key = digest.of(named)
+  if key not in loaded:
+    loaded[key] = _loaded(record["config"])
+  if loaded[key] is None:
+    raise _NotHereError
+  return loaded[key]
 
 
 def _loaded(config: Mapping[str, Any]) -> dict[str, str] | None:

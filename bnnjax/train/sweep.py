@@ -127,7 +127,7 @@ class Sweep:
   ):
     self.path, self.runs = path, runs
     self._loaded: dict[str, Any] = {}  # digests of data
-    self._keys: dict[str, str] = {}  # of records by their id
+    self._keys: dict[str, set[str]] = {}  # of records by their id
     self.plan = [Planned(n, c) for n, c in zip(names, configs)]
     records = {self._place(p.name): p.to_record() for p in self.plan}
     for planned, record in zip(self.plan, records.values()):
@@ -172,7 +172,7 @@ class Sweep:
       before = self._planned(group.get(key))
       if before is None or not before.folder:
         continue
-      if self._held(before.folder) != before.key:
+      if before.key not in self._held(before.folder):
         before.folder = self._choose(before)
         print(f"{before.name} is on record, its workdir is gone: once more")
         self._train(before)
@@ -187,9 +187,14 @@ class Sweep:
   def _place(self, folder: str) -> str:
     return os.path.normpath(self.runs / folder)
 
-  def _key(self, record: Record, others: Mapping[str, Record]) -> str:
-    run = identity.of_record(record, others, self._loaded)
+  def _key(self, record: Record, others: Mapping[str, Record], **how) -> str:
+    run = identity.of_record(record, others, self._loaded, **how)
     return digest.of(run, identity.length(record["config"]))
+
+  def _both(self, record: Record, others: Mapping[str, Record]) -> set[str]:
+    """By content, and by names: a run of the plan may lack its data here."""
+    ways = ({"by_name": by_name} for by_name in (False, True))
+    return {self._key(record, others, **way) for way in ways}
 
   def _records(self) -> list[dict[str, Any]]:
     return list(record_lib.read(self.path)) if self.path.exists() else []
@@ -201,11 +206,11 @@ class Sweep:
     mine = {self._place(p.folder): p.to_record() for p in self.plan if p.folder}
     return found | mine
 
-  def _keys_of(self, records: Iterable[Record]) -> list[str]:
+  def _keys_of(self, records: Iterable[Record]) -> list[set[str]]:
     others = self._folders()
     for record in records:
       if record["id"] not in self._keys:
-        self._keys[record["id"]] = self._key(record, others)
+        self._keys[record["id"]] = self._both(record, others)
     return [self._keys[record["id"]] for record in records]
 
   def _find(self, planned: Planned) -> Record | None:
@@ -214,8 +219,8 @@ class Sweep:
     current = {r["id"] for r in record_lib.current(records)}
     same = [
       record
-      for record, key in zip(records, self._keys_of(records))
-      if key == planned.key
+      for record, keys in zip(records, self._keys_of(records))
+      if planned.key in keys
     ]
     found = [record for record in same if record["id"] in current]
     if same and not found:
@@ -232,8 +237,8 @@ class Sweep:
     wanted = {p.key for p in self.plan}
     gone = [
       r["id"]
-      for r, key in zip(current, self._keys_of(current))
-      if r["name"] == planned.name and key not in wanted and _of_a_sweep(r)
+      for r, keys in zip(current, self._keys_of(current))
+      if r["name"] == planned.name and not keys & wanted and _of_a_sweep(r)
     ]
     folder = planned.folder or _folder(record)
     record = {**record, "name": planned.name, "folder": folder}
@@ -253,23 +258,23 @@ class Sweep:
     owners = list(zip(map(_folder, records), self._keys_of(records)))
     names = (planned.name, f"{planned.name}-{planned.key[:8]}")
     for folder in names:
-      keys = {key for owned, key in owners if owned == folder}
-      keys.add(self._held(folder))
-      if keys <= {None, planned.key}:
+      held = [keys for owned, keys in owners if owned == folder]
+      held.append(self._held(folder) or {planned.key})
+      if all(planned.key in keys for keys in held):
         return folder
     raise UserError(
       f"There are other runs in {' and '.join(str(self.runs / n) for n in names)},"
       f" where {planned.name} belongs: move them elsewhere."
     )
 
-  def _held(self, folder: str) -> str | None:
-    """Digest of the run that a workdir holds, `None` where there is none."""
+  def _held(self, folder: str) -> set[str]:
+    """Digests of the run that a workdir holds, none where there is none."""
     held = resume.read(self.runs / folder)
     if held.config is None and held.info is None:
-      return None
+      return set()
     made_by = (held.info or {}).get("config")
     config = made_by or workdir_lib.to_json(held.config)
-    return self._key({**held.contents, "config": config}, self._folders())
+    return self._both({**held.contents, "config": config}, self._folders())
 
 
 def _folder(record: Record) -> str:

@@ -163,13 +163,16 @@ def test_a_student_counts_its_teacher_by_what_that_would_be():
 
 
 def test_data_that_are_not_here_count_by_their_name():
-  def of(**changes):
-    made = {"config": config(data__name="text_file", **changes)}
-    return identity.of_record({**made, "data": DATA})
+  def of(path, by_name=False, **told):
+    changes = {"data__name": "text_file", "data__options": {"path": path}}
+    made = {"config": config(**changes), **told}
+    return identity.of_record(made, by_name=by_name)
 
-  path = "data__options"
-  assert of(**{path: {"path": "/no/a"}}) == of(**{path: {"path": "/no/a"}})
-  assert of(**{path: {"path": "/no/a"}}) != of(**{path: {"path": "/no/b"}})
+  assert of("/no/a") == of("/no/a") != of("/no/b")
+  # A record knows what they were.
+  told = {"data": DATA}
+  assert of("/no/a", **told) == of("/no/b", **told) != of("/no/a")
+  assert of("/no/a", **told, by_name=True) == of("/no/a")
 
 
 def test_runs_that_begin_with_each_other_end():
