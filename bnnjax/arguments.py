@@ -73,10 +73,30 @@ COMMANDS = {
   "sample": (
     "Let a trained language model go on from a prompt.",
     ("--workdir", {"required": True, "help": "folder of the run"}),
-    ("--prompt", {"default": "\n", "help": "text to go on from (a new line)"}),
+    (
+      "--prompt",
+      {
+        "action": "append",
+        "help": "text to go on from (default: a new line); once for each",
+      },
+    ),
     (
       "--tokens",
-      {"type": int, "default": 256, "help": "tokens to draw (default: 256)"},
+      {"type": int, "default": 256, "help": "tokens of a text (default: 256)"},
+    ),
+    (
+      "--stop",
+      {
+        "action": "append",
+        "default": [],
+        "metavar": "TEXT",
+        "help": "end a text before this one; once for each (an end-of-text token"
+        " of a tokenizer.json ends it, too)",
+      },
+    ),
+    (
+      "--ignore-end",
+      {"action": "store_true", "help": "go on behind end-of-text tokens"},
     ),
     (
       "--temperature",
@@ -100,7 +120,11 @@ COMMANDS = {
     ),
     (
       "--batch",
-      {"type": int, "default": 1, "help": "texts; several appear at the end"},
+      {
+        "type": int,
+        "default": 1,
+        "help": "texts of a prompt; several texts appear at the end",
+      },
     ),
     ("--seed", {"type": int, "default": 0, "help": "another: other texts"}),
     (

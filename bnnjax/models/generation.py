@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from bnnjax.core.numbers import number
 from bnnjax.core.progress import DEPLOYED
 from bnnjax.models.tokens import check_tokens
 
@@ -146,10 +147,10 @@ def check_drawing(temperature: float, top_k: int, top_p: float) -> None:
   """Refuses settings that `draw` cannot use.
 
   Raises:
-    ValueError: a negative temperature or `top_k`, a `top_p` outside (0, 1].
+    ValueError: a temperature that is negative or not finite, a negative
+      `top_k`, a `top_p` outside (0, 1].
   """
-  if not temperature >= 0:
-    raise ValueError(f"`temperature` must be 0 or above, got {temperature}.")
+  number("temperature", temperature, 0)
   if top_k < 0:
     raise ValueError(f"`top_k` must be 0 (off) or above, got {top_k}.")
   if not 0 < top_p <= 1:
@@ -182,10 +183,13 @@ def draw(
   """
   if temperature == 0:
     return jnp.argmax(logits, -1).astype(jnp.int32)
-  logits = logits.astype(jnp.float32) / temperature
+  given = logits.astype(jnp.float32)
+  # From the largest: divided by a tiny temperature it stays finite.
+  logits = given - jnp.max(given, -1, keepdims=True)
+  logits = logits / max(temperature, float(jnp.finfo(jnp.float32).tiny))
   if 0 < top_k < logits.shape[-1]:
-    least = jax.lax.top_k(logits, top_k)[0][:, -1:]
-    logits = jnp.where(logits < least, -jnp.inf, logits)
+    least = jax.lax.top_k(given, top_k)[0][:, -1:]
+    logits = jnp.where(given < least, -jnp.inf, logits)
   if top_p < 1:
     ordered = jnp.sort(logits, axis=-1, descending=True)
     probs = jax.nn.softmax(ordered, -1)
