@@ -1,16 +1,27 @@
 """Orbax checkpoints of a run: `last` to go on from, `best` to keep.
 
-Each holds the state, the position in the data, and what was measured.
+Each holds the state, what diagnostics compare with, and `info`: the position in
+the data, what was measured, of which run and data it is, and digests of all of
+this, which are checked when it is read.
 """
 
+import functools
+import importlib.metadata
+import json
 from typing import Any
 
-import grain
 import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
+from bnnjax.errors import UserError
+from bnnjax.train import identity
+
 KINDS = ("last", "best")
+# 2: `info` has digests, the position in the data and the config. Without a
+# number (1) the position is in files of grain's, nothing is checked.
+FORMAT = 2
+PARTS = ("info", "state")  # folders of a checkpoint
 
 
 class Checkpoints:
@@ -22,110 +33,203 @@ class Checkpoints:
   """
 
   def __init__(self, workdir: epath.PathLike, *, create: bool):
-    root = epath.Path(workdir).absolute() / "checkpoints"
+    self.root = epath.Path(workdir).absolute() / "checkpoints"
+    self._create = create
+
+  @functools.cached_property
+  def _managers(self) -> dict[str, ocp.CheckpointManager]:
     options = ocp.CheckpointManagerOptions(
       max_to_keep=1,
-      create=create,
-      read_only=not create,
+      create=self._create,
+      read_only=not self._create,
       enable_async_checkpointing=False,
     )
-    self._managers = {
-      kind: ocp.CheckpointManager(root / kind, options=options)
-      for kind in KINDS
-      if create or (root / kind).exists()
-    }
-    self.root = root
-
-  @staticmethod
-  def begun(workdir: epath.PathLike) -> bool:
-    """Whether a run has left a checkpoint to go on from."""
-    folder = epath.Path(workdir) / "checkpoints" / "last"
-    # A kill while the first is written leaves a folder of another name.
-    return folder.exists() and any(p.name.isdigit() for p in folder.iterdir())
+    try:
+      return {
+        kind: ocp.CheckpointManager(self.root / kind, options=options)
+        for kind in KINDS
+        if self._create or (self.root / kind).is_dir()
+      }
+    except (OSError, ValueError) as error:
+      raise UserError(
+        f"The checkpoints {self.root} cannot be used ({error})."
+      ) from error
 
   def latest(self, kind: str = "last") -> int | None:
-    """Step of the stored checkpoint; `None` if there is none."""
-    manager = self._managers.get(kind)
-    return None if manager is None else manager.latest_step()
+    """Step of the stored checkpoint; `None` if there is none.
+
+    Raises:
+      UserError: the newest folder there is no checkpoint.
+    """
+    folder = self.root / kind
+    if not folder.is_dir():
+      return None
+    # A kill while one is written leaves a folder of another name.
+    steps = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
+    if not steps:
+      return None
+    newest = folder / str(max(steps))
+    lacking = [part for part in PARTS if not (newest / part).is_dir()]
+    if lacking:
+      others = sorted(steps)[:-1]
+      older = f" The one before it is step {others[-1]}." if others else ""
+      raise UserError(
+        f"{newest} is no checkpoint of a run, it has no"
+        f" {' and no '.join(lacking)}: if it is not of this run, move it"
+        f" elsewhere.{older}"
+      )
+    return max(steps)
 
   def save(
-    self, kind: str, step: int, state: Any, data: Any, info: dict[str, Any]
+    self,
+    kind: str,
+    step: int,
+    state: Any,
+    info: dict[str, Any],
+    watched: Any = None,
   ) -> None:
-    """Stores state, data position and `info`; the older one goes after it."""
+    """Stores state and `info`; the older one goes after it.
+
+    Args:
+      kind: `"last"` or `"best"`.
+      step: optimizer steps taken.
+      state: arrays by part, `params` and so on.
+      info: plain JSON.
+      watched: what diagnostics compare with next, see `Diagnostics.saved`.
+    """
+    parts = {**state, **({"watched": watched} if watched else {})}
+    info = {
+      **{k: v for k, v in info.items() if k != "digest"},
+      "format": FORMAT,
+      "written_by": importlib.metadata.version("bnnjax"),
+      "step": step,
+      "digests": {
+        k: identity.of_arrays(v) for k, v in parts.items() if _whole(v)
+      },
+    }
+    info["digest"] = identity.of_json(info)
+    items = {
+      "state": ocp.args.PyTreeSave(state),
+      "info": ocp.args.JsonSave(info),
+    }
+    if watched:
+      items["watched"] = ocp.args.PyTreeSave(watched)
     self._managers[kind].save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.PyTreeSave(state),
-        data=grain.checkpoint.CheckpointSave(data),
-        info=ocp.args.JsonSave(info),
-      ),
-      force=True,
+      step, args=ocp.args.Composite(**items), force=True
     )
 
   def info(self, kind: str) -> dict[str, Any]:
-    """What was measured when the checkpoint was made.
+    """What was measured when the checkpoint was made, and of which run it is.
 
     Raises:
-      ValueError: there is no such checkpoint.
+      UserError: there is no such checkpoint, it is damaged, or of a newer
+        version.
     """
     step = self._step(kind)
     parts = ocp.args.Composite(info=ocp.args.JsonRestore())
-    return self._read(kind, step, parts)["info"]
+    info = self._read(kind, step, parts)["info"]
+    where = self.root / kind / str(step)
+    if not isinstance(info, dict):
+      raise self._damaged(where, "`info`")
+    if "format" not in info and "digest" not in info:
+      if not {"id", "steps", "eval", "best", "flips", "seconds"} <= info.keys():
+        raise self._damaged(where, "`info`")
+      return {**info, "step": step, "position": self._old_position(where)}
+    told = {k: v for k, v in info.items() if k != "digest"}
+    newer = isinstance(info.get("format"), int) and info["format"] > FORMAT
+    if newer:
+      raise UserError(
+        f"The checkpoint {where} is of format {info['format']}, written by bnnjax"
+        f" {info.get('written_by')}; this one reads formats up to {FORMAT}. Use"
+        " that version."
+      )
+    if identity.of_json(told) != info.get("digest") or info["step"] != step:
+      raise self._damaged(where, "`info`")
+    return info
+
+  def _old_position(self, where: epath.Path) -> Any:
+    """Position in the data of a checkpoint of format 1."""
+    # The same for every process, each of which has a file.
+    for file in sorted((where / "data").glob("process_*.json")):
+      try:
+        return json.loads(file.read_text())
+      except ValueError as error:
+        raise self._damaged(where, file.name) from error
+    raise self._damaged(where, "no position in the data")
 
   def _read(self, kind: str, step: int, parts: ocp.args.Composite):
     try:
       return self._managers[kind].restore(step, args=parts)
     except Exception as error:  # orbax and tensorstore raise whatever
-      raise ValueError(
-        f"The checkpoint {self.root / kind / str(step)} cannot be read"
-        f" ({type(error).__name__}). It is damaged, or of another version:"
-        " delete the workdir to start over, or evaluate the other one with"
-        " --checkpoint."
-      ) from error
+      what = f"{type(error).__name__}"
+      raise self._damaged(self.root / kind / str(step), what) from error
+
+  def _damaged(self, where: epath.Path, what: str) -> UserError:
+    return UserError(
+      f"The checkpoint {where} cannot be read ({what}): it is damaged, or its"
+      " network is another. `best` or `last`, whichever is whole, can be"
+      " evaluated with --checkpoint; another --workdir starts over."
+    )
 
   def _step(self, kind: str) -> int:
     step = self.latest(kind)
     if step is None:
-      raise ValueError(f"No {kind!r} checkpoint under {self.root}.")
+      raise UserError(f"No {kind!r} checkpoint under {self.root}.")
     return step
 
   def restore(
-    self, kind: str, state: Any, data: Any = None, *, partial: bool = False
-  ) -> tuple[Any, dict[str, Any]]:
+    self, kind: str, state: Any, watched: Any = None, *, partial: bool = False
+  ) -> tuple[Any, dict[str, Any], Any]:
     """Reads a checkpoint into the structure and sharding of `state`.
 
     Args:
       kind: `"last"` or `"best"`.
-      state: arrays or `jax.ShapeDtypeStruct`s with shardings.
-      data: iterator whose position is set, in place.
-      partial: whether the checkpoint may hold more than `state` has, which is
-        then not read.
+      state: arrays or `jax.ShapeDtypeStruct`s with shardings, by part.
+      watched: the same of what diagnostics compare with, if it is wanted.
+      partial: whether the checkpoint may hold more parts than `state` has,
+        which are then not read.
 
     Returns:
-      The state and the `info` it was stored with.
+      The state, the `info` it was stored with, and what diagnostics compare
+      with; `None` where the checkpoint does not have it.
 
     Raises:
-      ValueError: there is no such checkpoint.
+      UserError: there is no such checkpoint, or it is damaged.
     """
-    step = self._step(kind)
-    wanted = jax.tree.map(_abstract, state)
-    parts = {
-      "state": ocp.args.PyTreeRestore(
-        wanted,
-        restore_args=ocp.checkpoint_utils.construct_restore_args(wanted),
-        partial_restore=partial,
-      ),
-      "info": ocp.args.JsonRestore(),
-    }
-    if data is not None:
-      parts["data"] = grain.checkpoint.CheckpointRestore(data)
+    step, info = self._step(kind), self.info(kind)
+    parts = {"state": _restore(state, partial)}
+    stored = info.get("digests", {})
+    if watched and "watched" in stored:
+      parts["watched"] = _restore(watched, partial=False)
     got = self._read(kind, step, ocp.args.Composite(**parts))
-    return got["state"], got["info"]
+    found = {**got["state"], "watched": got.get("watched")}
+    for part, digest in stored.items():
+      value = found.get(part)
+      if value is None or not _whole(value):
+        continue
+      if identity.of_arrays(value) != digest:
+        raise self._damaged(
+          self.root / kind / str(step), f"the arrays of `{part}` have changed"
+        )
+    return got["state"], info, got.get("watched")
 
   def close(self) -> None:
-    for manager in self._managers.values():
+    for manager in self.__dict__.get("_managers", {}).values():
       manager.close()
 
 
-def _abstract(x):
-  return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)
+def _restore(wanted: Any, partial: bool) -> ocp.args.PyTreeRestore:
+  wanted = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
+    wanted,
+  )
+  return ocp.args.PyTreeRestore(
+    wanted,
+    restore_args=ocp.checkpoint_utils.construct_restore_args(wanted),
+    partial_restore=partial,
+  )
+
+
+def _whole(tree: Any) -> bool:
+  """Whether this process can read all of its arrays."""
+  return all(x.is_fully_addressable for x in jax.tree.leaves(tree))

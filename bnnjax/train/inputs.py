@@ -1,11 +1,28 @@
 """From a config to its data: sources, batches, the meaning of a token."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from bnnjax import data, tasks  # noqa: F401 (the second registers names)
 from bnnjax.core import registry
+from bnnjax.errors import UserError
+
+
+def open_data(settings: ConfigDict):
+  """Training and evaluation source of `config.data`, as they are.
+
+  Raises:
+    ValueError: unknown name, split or option.
+    FileNotFoundError: the data set is not here; says how to get it.
+    ImportError: it needs a package that is not installed.
+  """
+  options = _options_of(settings)
+  return [
+    data.load(settings.name, split, **options)
+    for split in (settings.train_split, settings.eval_split)
+  ]
 
 
 def load_data(config: ConfigDict):
@@ -15,11 +32,7 @@ def load_data(config: ConfigDict):
     ValueError: other shape, vocabulary or number of classes than configured.
     FileNotFoundError: the data set is not here; says how to get it.
   """
-  settings, options = config.data, _options_of(config)
-  sources = [
-    data.load(settings.name, split, **options)
-    for split in (settings.train_split, settings.eval_split)
-  ]
+  settings, sources = config.data, open_data(config.data)
   augments = (settings.augment, settings.eval_augment)
   for source, augment in zip(sources, augments):
     task, kind, vocab = config.task.name, source.info.kind, source.info.vocab
@@ -58,14 +71,14 @@ def tokenizer_of(config: ConfigDict):
   """
   settings = config.data
   return data.tokenizer_of(
-    settings.name, settings.eval_split, **_options_of(config)
+    settings.name, settings.eval_split, **_options_of(settings)
   )
 
 
-def _options_of(config: ConfigDict) -> dict[str, Any]:
-  """The options of the source, with those that the config's shape decides."""
-  name, shape = config.data.name, config.data.shape
-  options = config.data.options.to_dict()
+def _options_of(settings: ConfigDict) -> dict[str, Any]:
+  """The options of the source, with those that the shape decides."""
+  name, shape = settings.name, settings.shape
+  options = settings.options.to_dict()
   if len(shape) == 1 and "max_len" in data.options_of(name):
     return {"max_len": shape[0], **options}
   return options
@@ -81,14 +94,40 @@ def make_eval_batches(config: ConfigDict, source):
   )
 
 
-def check_vocabulary(config: ConfigDict, theirs: ConfigDict) -> None:
-  """Refuses a run of texts whose tokens mean something else."""
-  mine, their = map(_vocabulary, (config, theirs))
-  for field, value in mine.items():
-    if their.get(field) != value:
-      raise ValueError(
+def check_vocabulary(
+  config: ConfigDict,
+  theirs: ConfigDict,
+  mine: str = "",
+  info: Mapping[str, Any] | None = None,
+) -> None:
+  """Refuses a run of texts whose tokens mean something else.
+
+  Args:
+    config: of this run.
+    theirs: of the other run.
+    mine: digest of the vocabulary of this run, see `Source.vocabulary`.
+    info: of the other's checkpoint; an older one does not know its vocabulary,
+      whose names are then compared.
+
+  Raises:
+    UserError: says what differs.
+  """
+  data = (info or {}).get("identity", {}).get("data", {})
+  their = data.get("vocabulary", "")
+  if mine and their:
+    if mine != their:
+      raise UserError(
         "Both runs must read the same vocabulary, a token means nothing without"
-        f" it: `data.{field}` is {their.get(field, '')!r} there and {value!r}"
+        f" it: that of {theirs.data.name!r} there is another than that of"
+        f" {config.data.name!r} here (`data.options`, or what its files held)."
+      )
+    return
+  ours, others = map(_vocabulary, (config, theirs))
+  for field, value in ours.items():
+    if others.get(field) != value:
+      raise UserError(
+        "Both runs must read the same vocabulary, a token means nothing without"
+        f" it: `data.{field}` is {others.get(field, '')!r} there and {value!r}"
         " here."
       )
 

@@ -1,29 +1,33 @@
 """The training loop: from a config to a trained, evaluated, recorded network."""
 
+import contextlib
 import dataclasses
 import math
-import time
-import uuid
 from typing import Any
 
 import jax
 from etils import epath
 from ml_collections import ConfigDict
 
-from bnnjax import data, models, tasks
+from bnnjax import data
 from bnnjax.report import record as record_lib
-from bnnjax.train import config as config_lib
 from bnnjax.train import (
   diagnostics,
+  identity,
   initial,
-  inputs,
+  lock,
+  resume,
   setup,
   sharding,
   step,
+  stops,
+  summary,
   writers,
 )
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
+from bnnjax.train.interval import Clock, Interval
+from bnnjax.train.job import Job
 from bnnjax.train.setup import Stage
 from bnnjax.train.state import State, carry_over
 from bnnjax.train.step import NonFiniteLossError
@@ -72,122 +76,181 @@ def train(
 
 
 class Run:
-  """One run. Everything is checked here before a file is touched."""
+  """One run. Its config is checked here, before a file is touched.
 
-  def __init__(self, config, workdir, name, record):
-    self.config = config = config_lib.resolve(config)
-    self.task = tasks.build(config.task)
-    self.sharded, self.replicated = setup.shardings(config)
-    self.train_source, self.eval_source = inputs.load_data(config)
-    self.steps_per_epoch = data.steps_per_epoch(
-      self.train_source, config.data.batch_size
-    )
-    self.steps = config.steps or round(config.epochs * self.steps_per_epoch)
-    if self.steps < 1 and (config.epochs or not config.init):
-      raise ValueError(
-        "The run has no step: raise `epochs` or `steps`. (Only what `init` gives"
-        " can be measured untrained, with `epochs` 0.)"
-      )
-    self.epochs = self.steps / self.steps_per_epoch
-    self.stages = setup.plan(config, self.steps)
-    setup.check_used(config)
-    self.network = self.stages[-1].network
-    required = [
-      (s.start, models.required_events(s.network.abstract)) for s in self.stages
-    ]
-    self.events = config_lib.check_times(config, self.steps, required)
-    self.teacher, self.teacher_state = None, None
-    if self.task.teacher:
-      self.teacher, self.teacher_state = setup.load_teacher(
-        config, self.task, self.stages
-      )
+  Args:
+    config, workdir, name, record: see `train`.
+    signals: asked after every step whether to save and stop, see `stops`.
+  """
+
+  def __init__(self, config, workdir, name, record, signals=None):
+    self.job = job = Job(config)
+    self.config, self.task, self.steps = job.config, job.task, job.steps
+    self.workdir = epath.Path(workdir)
     self.initial = None
-    if config.init and not Checkpoints.begun(workdir):
-      self.initial = initial.load(config, self.stages[0].network)
-    self.report = setup.cost_of(config)
-    self.iterator = data.make_train_iterator(
-      self.train_source,
-      batch_size=config.data.batch_size,
-      seed=config.seed,
-      augment=config.data.augment,
-      threads=config.data.threads,
-      workers=config.data.workers,
-    )
-    self.eval_batches = inputs.make_eval_batches(config, self.eval_source)
+    if self.config.init and resume.read(self.workdir).info is None:
+      vocabulary = job.train_source.vocabulary()
+      self.initial = initial.load(
+        self.config, job.stages[0].network, vocabulary
+      )
     self.first = jax.process_index() == 0
-    self.record = epath.Path(record or epath.Path(workdir) / "record.jsonl")
+    self.record = epath.Path(record or self.workdir / "record.jsonl")
     if record:
       record_lib.check_appendable(record)
-    self.workdir = workdir_lib.claim(workdir, config)
     self.name = name
+    self.signals = signals or stops.Signals()
 
   def run(self) -> Result:
-    """Trains to the end."""
-    self.checkpoints = Checkpoints(self.workdir, create=True)
-    state, info = self._start()
-    begun = int(state["step"])
-    resumed = begun == self.steps and bool(info["eval"])
-    self.log = writers.Log(
-      self.workdir,
-      self.steps,
-      begun,
-      tensorboard=self.config.tensorboard,
-      active=self.first,
-    )
-    try:
-      for stage in self.stages:
+    """Trains to the end.
+
+    Raises:
+      UserError: the workdir is another run's, or in use.
+      Stopped: a signal came; the run is saved.
+    """
+    self.workdir = workdir_lib.make(self.workdir)
+    with contextlib.ExitStack() as stack:
+      if self.first:
+        stack.enter_context(lock.Writer(self.workdir))
+      stack.enter_context(self.signals)
+      found = self._claim()
+      self.checkpoints = Checkpoints(self.workdir, create=True)
+      stack.callback(self.checkpoints.close)
+      self.iterator = self._make_iterator()
+      stack.callback(self.iterator.close)
+      state, info, watched = self._start(found)
+      begun = int(state["step"])
+      resumed = begun == self.steps and bool(info["eval"])
+      self.log = writers.Log(
+        self.workdir,
+        self.steps,
+        begun,
+        tensorboard=self.config.tensorboard,
+        active=self.first,
+      )
+      stack.callback(self.log.close)
+      for stage in self.job.stages:
         if stage.stop > begun or not (self.steps or resumed):
-          state, info = self._run_stage(stage, state, info)
-    finally:
-      self.log.close()
-      self.checkpoints.close()
-    if self.first:
-      self._record(info)
+          state, info = self._run_stage(stage, state, info, watched)
+          watched = None
+      if self.first:
+        self._record(info)
     return Result(
       info["eval"],
-      self.report,
+      self.job.report,
       self.checkpoints.root / "last",
       self.record,
       resumed,
     )
 
-  def _start(self) -> tuple[State, dict[str, Any]]:
+  def _make_iterator(self):
+    settings = self.config.data
+    return data.make_train_iterator(
+      self.job.train_source,
+      batch_size=settings.batch_size,
+      seed=self.config.seed,
+      augment=settings.augment,
+      threads=settings.threads,
+      workers=settings.workers,
+    )
+
+  def _claim(self) -> resume.Found:
+    """Makes the workdir this run's, if it may be."""
+    held = resume.read(self.workdir)
+    self.identity = self._identity(held)
+    found = resume.check(
+      self.workdir, held, self.config, self.steps, self.identity
+    )
+    record_lib.check_appendable(self.record)
+    for name in ("metrics.jsonl", "diagnostics.jsonl"):
+      writers.check_lines(self.workdir / name)
+    if self.first:
+      for line in found.news:
+        print(line, flush=True)
+      workdir_lib.write_config(self.workdir, self.config)
+    return found
+
+  def _identity(self, held: resume.Held) -> dict[str, Any]:
+    """Digests of what decides this run."""
+    contents = {
+      "data": identity.of_data(self.job.train_source, self.job.eval_source)
+    }
+    for key, path in (
+      ("init", self.config.init),
+      ("teacher", self.task.teacher),
+    ):
+      if path:
+        # A run that has begun does not need what it began with.
+        contents[key] = identity.of_weights(path) or held.contents.get(key)
+    return {**contents, "run": identity.of_run(self.config, contents)}
+
+  def _start(self, found: resume.Found) -> tuple[State, dict[str, Any], Any]:
     """The first state, or that of the last checkpoint."""
     done = self.checkpoints.latest("last")
-    stage = setup.stage_at(self.stages, done or 0)
+    stage = setup.stage_at(self.job.stages, done or 0)
     state = self._new_state(stage)
-    info = {
-      "id": uuid.uuid4().hex[:12],
-      "steps": self.steps,
-      "eval": {},
-      "best": {},
-      "flips": 0.0,
-      "seconds": 0.0,
-    }
+    info = summary.new(self.job, self.identity)
+    watched = None
     if done is not None:
-      state, info = self.checkpoints.restore("last", state, self.iterator)
-      # A kill between the two saves may have left the better one unsaved.
-      self._save_best(stage, done, state, info)
+      like = diagnostics.saved_like(
+        self.config.diagnostics, state["params"], stage.network
+      )
+      state, stored, watched = self.checkpoints.restore("last", state, like)
+      self.iterator.set_state(stored["position"])
+      info = summary.going_on(info, stored, found.lengthened, self.job)
+      info["best"] = self._stored_best()
+      if info["measured"] == done:
+        # A kill between the two saves may have left the better one unsaved.
+        self._save_best(stage, done, state, info)
     elif self.initial is not None:
       placed = {k: sharding.of(state[k]) for k in self.initial}
       state |= jax.device_put(self.initial, placed)
       self.initial = None  # a copy of the parameters
-    return state, info
+    self.events = [tuple(e) for e in info.get("events", self.job.events)]
+    return state, info, watched
 
   def _new_state(self, stage: Stage) -> State:
-    mesh, seed = self.replicated.mesh, self.config.seed
+    mesh, seed = self.job.replicated.mesh, self.config.seed
     return sharding.new_state(stage.network, stage.optimizer, seed, mesh)
 
-  def _run_stage(self, stage, state, info):
+  def _run_stage(self, stage, state, info, watched):
     """Steps, events, evaluations and checkpoints of one stage."""
-    if int(state["step"]) == stage.start and stage.start:
-      state = self._enter(stage, state)
-    config, now = self.config, int(state["step"])
-    shared = {
-      "steps": self.steps,
-      "epochs": self.epochs,
-      "teacher": self.teacher,
-    }
+    entered = int(state["step"]) == stage.start and stage.start
+    if entered:
+      state, watched = self._enter(stage, state), None
+    now = int(state["step"])
+    train_step, self.eval_step, watch = self._compiled(stage, state, watched)
+    every = max(1, round(self.config.eval_every * self.job.steps_per_epoch))
+    log_every = self.config.log_every
+    interval = self._interval(now, info)
+    clock = Clock(self.config.checkpoint, now)
+    if not self.steps:
+      info = self._measure(stage, now, state, info, clock)
+    while now < stage.stop:
+      batch = self._put(next(self.iterator))
+      state = self._fire(stage, state, batch, now)
+      state, metrics = train_step(
+        state, interval.metrics, batch, self.job.teacher_state
+      )
+      now += 1
+      interval = dataclasses.replace(interval, metrics=metrics)
+      watch.step(now, state, batch, self.job.teacher_state)
+      evaluates = now % every == 0 or now == stage.stop
+      if now % log_every == 0 or evaluates:
+        loss, info = self._log_interval(now, state, interval, info, clock)
+        interval = self._interval(now)
+      stopping = self.signals.should_stop(now)
+      if evaluates:
+        info = self._measure(stage, now, state, info, clock, loss, watch)
+      elif stopping or clock.is_due(now):
+        info = self.save_now(now, state, info, clock, interval, watch)
+      if stopping and now < self.steps:
+        self._stop(now)
+    return state, info
+
+  def _compiled(self, stage, state, watched):
+    """The functions of one stage, which their first calls compile."""
+    length = {"steps": self.steps, "epochs": self.job.epochs}
+    shared = {**length, "teacher": self.job.teacher}
     train_step = step.make_train_step(
       stage.network,
       stage.optimizer,
@@ -195,54 +258,65 @@ class Run:
       shardings=sharding.of(state),
       **shared,
     )
-    self.eval_step = step.make_eval_step(stage.network, self.task)
     watch = diagnostics.Diagnostics(
       self.workdir,
-      config.diagnostics,
+      self.config.diagnostics,
       diagnostics.make_diagnose(stage.network, self.task, **shared),
+      stage.network,
       state["params"],
-      start=now,
+      start=int(state["step"]),
       active=self.first,
+      before=watched,
     )
-    every = max(1, round(config.eval_every * self.steps_per_epoch))
-    metrics = self._empty(self.task.train_metrics)
-    began = clock = time.monotonic()
-    since = now
-    if not self.steps:
-      info = self._measure(stage, now, state, info, began)
-    while now < stage.stop:
-      batch = self._put(next(self.iterator))
-      state = self._fire(stage, state, batch, now)
-      state, metrics = train_step(state, metrics, batch, self.teacher_state)
-      now += 1
-      watch.step(now, state, batch, self.teacher_state)
-      evaluates = now % every == 0 or now == stage.stop
-      if now % config.log_every == 0 or evaluates:
-        self._check_finite(state)
-        scalars = {k: float(v) for k, v in metrics.compute().items()}
-        metrics = self._empty(self.task.train_metrics)
-        flips = info["flips"] + scalars["flip_ratio"] * (now - since)
-        info = {**info, "flips": flips}
-        rate = (now - since) * config.data.batch_size
-        rate /= time.monotonic() - clock
-        shown = self.task.eval_metrics.__annotations__
-        self.log.interval(now, scalars, rate, shown)
-        if evaluates:
-          loss = scalars["loss"]
-          info = self._measure(stage, now, state, info, began, loss)
-          began = time.monotonic()
-        clock, since = time.monotonic(), now
-    return state, info
+    return train_step, step.make_eval_step(stage.network, self.task), watch
 
-  def _measure(self, stage, now, state, info, began, loss=None):
+  def _interval(self, now: int, info: Any = None) -> Interval:
+    """Steps that are not logged yet: none, or those of a checkpoint."""
+    empty = self._empty(self.task.train_metrics)
+    saved = (info or {}).get("interval")
+    return Interval.from_json(saved, empty) if saved else Interval(now, empty)
+
+  def _log_interval(self, now, state, interval, info, clock):
+    """The training loss of an interval, and `info` with its flips."""
+    self._check_finite(state)
+    scalars = {k: float(v) for k, v in interval.metrics.compute().items()}
+    taken = now - interval.since
+    flips = info["flips"] + scalars["flip_ratio"] * taken
+    rate = clock.rate(now) * self.config.data.batch_size
+    shown = self.task.eval_metrics.__annotations__
+    self.log.interval(now, scalars, rate, shown)
+    return scalars["loss"], {**info, "flips": flips, "interval": None}
+
+  def _measure(self, stage, now, state, info, clock, loss=None, watch=None):
     """`info` with a new evaluation, which is shown and saved."""
     info = self._evaluate(state, info)
-    info["seconds"] += time.monotonic() - began
-    epoch = now / self.steps_per_epoch
+    epoch = now / self.job.steps_per_epoch
     self.log.evaluation(now, epoch, loss, info["eval"])
-    self.checkpoints.save("last", now, state, self.iterator, info)
+    info = self.save_now(now, state, info, clock, None, watch)
     self._save_best(stage, now, state, info)
+    clock.restart(now)
     return info
+
+  def save_now(self, now, state, info, clock, interval=None, watch=None):
+    """`info` as it is saved, with the state, in the checkpoint `last`."""
+    self._check_finite(state)
+    info = {
+      **info,
+      "seconds": info["seconds"] + clock.lap(),
+      "position": self.iterator.get_state(),
+      "interval": interval and interval.to_json(),
+    }
+    watched = watch and watch.saved()
+    self.checkpoints.save("last", now, state, info, watched)
+    clock.saved(now)
+    return info
+
+  def _stop(self, now: int) -> None:
+    raise stops.Stopped(
+      self.signals.number,
+      f"Stopped by {stops.name(self.signals.number)} at step {now} of"
+      f" {self.steps}, saved. The same command goes on from there.",
+    )
 
   def _enter(self, stage: Stage, state: State) -> State:
     """Hands the state from the stage before to this one."""
@@ -253,18 +327,19 @@ class Run:
     """The events whose time has come."""
     for when, name in self.events:
       if when == step_now:
-        length = {"steps": self.steps, "epochs": self.epochs}
+        length = {"steps": self.steps, "epochs": self.job.epochs}
         event = step.make_event(stage.network, name, self.task, **length)
         state = event(state, batch)
     return state
 
   def _empty(self, metrics: Any) -> Any:
     """No observation yet, placed as a step returns it: one trace serves all."""
-    return jax.device_put(metrics.empty(), self.replicated)
+    return jax.device_put(metrics.empty(), self.job.replicated)
 
   def _put(self, batch):
     return jax.tree.map(
-      lambda x: jax.make_array_from_process_local_data(self.sharded, x), batch
+      lambda x: jax.make_array_from_process_local_data(self.job.sharded, x),
+      batch,
     )
 
   def _check_finite(self, state: State) -> None:
@@ -272,56 +347,52 @@ class Run:
     if bad >= 0:
       raise NonFiniteLossError(
         "Batch, loss, gradients or parameters are not finite at step"
-        f" {bad} of {self.steps}. The last good"
-        f" checkpoint under {self.workdir} is kept. Lower `optim.lr`, add"
+        f" {bad} of {self.steps}.{self._kept()} Lower `optim.lr`, add"
         " `optim.warmup` or set `optim.grad_clip`."
       )
 
   def _evaluate(self, state, info) -> dict[str, Any]:
     """`info` with a new evaluation of the deployed network."""
     metrics = self._empty(self.task.eval_metrics)
-    for batch in self.eval_batches:
+    for batch in self.job.eval_batches:
       metrics = self.eval_step(state, metrics, self._put(batch))
     got = {k: float(v) for k, v in metrics.compute().items()}
     if not all(map(math.isfinite, got.values())):
       raise NonFiniteLossError(
         f"The evaluation at step {int(state['step'])} is not finite ({got})."
-        f" The last good checkpoint under {self.workdir} is kept."
+        f"{self._kept()}"
       )
-    return {**info, "eval": got}
+    return {**info, "eval": got, "measured": int(state["step"])}
+
+  def _kept(self) -> str:
+    """What is left of a run that cannot go on."""
+    if (good := self.checkpoints.latest("last")) is None:
+      return " There is no checkpoint yet."
+    return f" The last good checkpoint, step {good} of {self.workdir}, is kept."
+
+  def _stored_best(self) -> dict[str, float]:
+    """The evaluation of the best checkpoint of the last stage, if any."""
+    best = self.checkpoints.latest("best")
+    if best is None or best < self.job.stages[-1].start:
+      return {}  # of another network, before a stage was added
+    return self.checkpoints.info("best")["eval"]
 
   def _save_best(self, stage, now, state, info) -> None:
     """Keeps a checkpoint that is better than the one kept.
 
     Only in the last stage: the networks of earlier ones are others.
     """
-    if stage is not self.stages[-1] or not info["eval"]:
+    if stage is not self.job.stages[-1] or not info["eval"]:
       return
-    key, best = self.task.headline, {}
+    key, best = self.task.headline, info["best"]
     sign = 1 if self.task.highest_is_best else -1
-    if self.checkpoints.latest("best") is not None:
-      best = self.checkpoints.info("best")["eval"]
     if not best or sign * info["eval"][key] > sign * best[key]:
-      self.checkpoints.save("best", now, state, self.iterator, info)
-      best = info["eval"]
-    info["best"] = best
+      self.checkpoints.save("best", now, state, info)
+      info["best"] = info["eval"]
 
   def _record(self, info) -> None:
     """Appends the record, unless this run is on record already."""
-    if info["id"] in record_lib.ids(self.record):
-      return
-    metrics = dict(info["eval"])
-    metrics |= {f"best_{k}": v for k, v in info["best"].items()}
-    metrics["flips_per_weight"] = info["flips"]
-    record_lib.append(
-      self.record,
-      record_lib.Record(
-        id=info["id"],
-        name=self.name,
-        config=workdir_lib.to_json(self.config),
-        seed=self.config.seed,
-        metrics=metrics,
-        cost=self.report.to_json(),
-        wall_seconds=info["seconds"],
-      ).to_json(),
-    )
+    if info["id"] not in record_lib.ids(self.record):
+      stored = self.checkpoints.info("last")
+      found = summary.of(self.job, self.name, info, stored)
+      record_lib.append(self.record, found)

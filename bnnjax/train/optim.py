@@ -1,28 +1,6 @@
 """Optimizers by variable type, schedules, weight decay, latent clipping.
 
-Fields of `config.optim`:
-  name: adam, adamw, sgd (or any factory of optax by name).
-  lr: peak learning rate.
-  options: keyword arguments of the optax factory (`b1`, `momentum`, ...).
-  schedule: cosine, linear or constant, after the warm-up.
-  warmup: time until the peak is reached, linearly from 0.
-  decay_until: time at which `end_lr` is reached; constant after it.
-  weight_decay: for adamw decoupled; else added to the gradient (the derivative
-    of `wd/2 ||p||^2`). Only tensors of more than one axis, and no scale or
-    threshold of a binarizer.
-  decay_latent: whether latent weights decay too. Decay pulls them to 0, where
-    signs flip; PokeBNN does it, most others do not.
-  latent_clip: latent weights are projected to `[-c, c]` after each update; 0 is
-    off.
-  projection: latent weights pass through this registered function after each
-    update, e.g. `center_clamp` (XNOR-Net); empty is off.
-  bop: of the rule for binary weights without a latent one (`method=bop`), see
-    `bnnjax.train.bop`: `gamma`, `threshold`, and `schedule` (constant, linear,
-    cosine or exponential) to `end_gamma` at the end of the run, or of the stage
-    if it restarts.
-  grad_clip: global norm; 0 is off.
-  latent: fields that differ for latent weights, of those that a rule reads:
-    from `name` to `decay_latent`.
+The fields of `config.optim` are listed in `bnnjax.train.fields`.
 
 A field that is set and that nothing reads is refused, such as `end_lr` beside
 the schedule "constant".

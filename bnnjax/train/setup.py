@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 from bnnjax import cost, models
 from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
+from bnnjax.errors import UserError
 from bnnjax.models import unused
 from bnnjax.train import config as config_lib
 from bnnjax.train import inputs, optim, sharding
@@ -206,9 +207,15 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
 
 
 def load_teacher(
-  config: ConfigDict, task: Any, stages: Sequence[Stage]
+  config: ConfigDict, task: Any, stages: Sequence[Stage], vocabulary: str = ""
 ) -> tuple[Network, Any]:
   """Network and variables of a trained run that a student learns from.
+
+  Args:
+    config: of the student.
+    task: of the student.
+    stages: of the student.
+    vocabulary: digest of what its tokens mean, see `Source.vocabulary`.
 
   Raises:
     ValueError: no run there, or one of other inputs, vocabulary or classes, or
@@ -222,9 +229,9 @@ def load_teacher(
       raise ValueError(
         f"Teacher and student differ in `data.{field}`: {their} and {mine}."
       )
-  inputs.check_vocabulary(config, theirs)
   _, whole = shardings(config)
-  network, state, _ = restore(theirs, workdir, "last", whole.mesh)
+  network, state, info = restore(theirs, workdir, "last", whole.mesh)
+  inputs.check_vocabulary(config, theirs, vocabulary, info)
   for stage in stages:
     student = stage.network.abstract
     if task.takes == "vocab" and student.vocab != network.abstract.vocab:
@@ -237,8 +244,18 @@ def load_teacher(
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
-  """The stage whose network a checkpoint of that step holds."""
-  return next(s for s in stages if step <= s.stop)
+  """The stage whose network a checkpoint of that step holds.
+
+  Raises:
+    UserError: the step is after the end of the run.
+  """
+  for stage in stages:
+    if step <= stage.stop:
+      return stage
+  raise UserError(
+    f"The checkpoint is of step {step}, after the end of the run"
+    f" ({stages[-1].stop})."
+  )
 
 
 def restore(
@@ -250,23 +267,26 @@ def restore(
   """Network, its variables (`params` and `rest`), and info of a checkpoint.
 
   Args:
-    config: of the run.
+    config: of the run, as in its workdir.
     workdir: of the run.
     kind: `"last"` or `"best"`.
     mesh: of devices that share the variables, see `sharding`; by default the
       run's, or where it does not fit the devices here, each has all of them.
 
   Raises:
-    ValueError: there is no such checkpoint.
+    UserError: there is no such checkpoint, it is damaged, or the config beside
+      it was changed.
   """
   checkpoints = Checkpoints(workdir, create=False)
   try:
     info = checkpoints.info(kind)
+    made_by = workdir_lib.config_of(workdir, config, info)
+    config = config_lib.resolve(workdir_lib.from_json(made_by))
     stage = stage_at(plan(config, info["steps"]), checkpoints.latest(kind))
     mesh = mesh or sharding.fitting_mesh(**config.mesh.to_dict())
     whole = sharding.abstract_state(stage.network, stage.optimizer, mesh)
     wanted = {k: whole[k] for k in ("params", "rest")}
-    state, info = checkpoints.restore(kind, wanted, partial=True)
+    state, info, _ = checkpoints.restore(kind, wanted, partial=True)
   finally:
     checkpoints.close()
   return stage.network, state, info

@@ -2,13 +2,17 @@
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
-import jax
 from etils import epath
 from ml_collections import ConfigDict
 
+from bnnjax.errors import UserError
 from bnnjax.train import config as config_lib
+from bnnjax.train import identity
+
+NAME = "config.json"
 
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
@@ -16,41 +20,61 @@ def to_json(config: ConfigDict) -> dict[str, Any]:
   return json.loads(json.dumps(config.to_dict()))
 
 
-def claim(workdir: epath.PathLike, config: ConfigDict) -> epath.Path:
-  """Makes the folder ready for a run, or for going on with it.
+def from_json(value: Any) -> Any:
+  """JSON lists as tuples, which is what configs hold."""
+  if isinstance(value, list):
+    return tuple(from_json(v) for v in value)
+  if isinstance(value, dict):
+    return {k: from_json(v) for k, v in value.items()}
+  return value
+
+
+def make(workdir: epath.PathLike) -> epath.Path:
+  """The folder, made if it is not there.
 
   Raises:
-    ValueError: the folder cannot be written, or holds a run of another config
-      (what differs is named).
+    UserError: it cannot be written.
   """
   path = epath.Path(workdir)
-  stored = path / "config.json"
-  if stored.exists():
-    # Resolved: a field that is new since then has its default.
-    theirs, ours = to_json(read_config(path)), to_json(config)
-    theirs |= {"mesh": ours["mesh"]}  # says where arrays lie, not what they are
-    if theirs != ours:
-      raise ValueError(
-        f"The workdir {path} holds a run of another config: {_first_difference(theirs, ours)}."
-        " Choose another --workdir, or delete it to start over."
-      )
-    return path
   if path.exists() and not path.is_dir():
-    raise ValueError(f"The workdir {path} is a file.")
+    raise UserError(f"The workdir {path} is a file.")
   try:
     path.mkdir(parents=True, exist_ok=True)
     if not os.access(path, os.W_OK):
       raise PermissionError("no permission to write")
-    if jax.process_index() == 0:
-      draft = path / "config.json.new"
-      draft.write_text(json.dumps(to_json(config), indent=2) + "\n")
-      draft.rename(stored)
-  except OSError as error:
-    raise ValueError(
-      f"The workdir {path} cannot be written ({error}). Choose another one with"
-      " --workdir."
-    ) from error
+  except (OSError, ValueError) as error:  # a NUL in the name
+    raise _unwritable(path, error) from error
   return path
+
+
+def write_config(workdir: epath.Path, config: ConfigDict) -> None:
+  """Stores the config, whole or not at all.
+
+  Raises:
+    UserError: the folder cannot be written.
+  """
+  text = json.dumps(to_json(config), indent=2) + "\n"
+  stored, draft = workdir / NAME, workdir / f"{NAME}.new"
+  if stored.exists() and stored.read_text() == text:
+    return
+  try:
+    draft.write_text(text)
+    draft.replace(stored)
+  except OSError as error:
+    raise _unwritable(workdir, error) from error
+
+
+def _unwritable(path: epath.Path, error: Exception) -> UserError:
+  return UserError(
+    f"The workdir {path} cannot be written ({error}). Choose another one with"
+    " --workdir."
+  )
+
+
+def stored_config(workdir: epath.PathLike) -> ConfigDict | None:
+  """As `read_config`, `None` where there is none."""
+  stored = epath.Path(workdir) / NAME
+  return read_config(workdir) if stored.exists() else None
 
 
 def read_config(workdir: epath.PathLike) -> ConfigDict:
@@ -59,38 +83,51 @@ def read_config(workdir: epath.PathLike) -> ConfigDict:
   Raises:
     ValueError: no run there.
   """
-  stored = epath.Path(workdir) / "config.json"
+  stored = epath.Path(workdir) / NAME
   if not stored.exists():
-    raise ValueError(f"{workdir} holds no run: {stored} does not exist.")
-  return config_lib.resolve(_tuples(_read(stored)))
-
-
-def _read(stored: epath.Path) -> dict[str, Any]:
+    raise UserError(f"{workdir} holds no run: {stored} does not exist.")
   try:
     found = json.loads(stored.read_text())
     if not isinstance(found, dict):
       raise ValueError("not an object")
-    return found
-  except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are
-    raise ValueError(
+    return config_lib.resolve(from_json(found))
+  except (ValueError, TypeError, OSError, RecursionError) as error:
+    # JSONDecodeError and UnicodeDecodeError are ValueErrors.
+    raise UserError(
       f"{stored} is not a config ({error}): the folder is no run of bnnjax, or"
       " it was damaged. Choose another --workdir."
     ) from error
 
 
-def _tuples(value):
-  """JSON lists as tuples, which is what configs hold."""
-  if isinstance(value, list):
-    return tuple(_tuples(v) for v in value)
-  if isinstance(value, dict):
-    return {k: _tuples(v) for k, v in value.items()}
-  return value
+def config_of(
+  workdir: epath.PathLike, stored: ConfigDict | None, info: Mapping[str, Any]
+) -> dict[str, Any]:
+  """The config that a checkpoint was made by, as JSON.
 
+  Args:
+    workdir: of the run.
+    stored: the config beside the checkpoints; `None`: there is none.
+    info: of the checkpoint.
 
-def _first_difference(theirs: Any, ours: Any, path: str = "") -> str:
-  if isinstance(theirs, dict) and isinstance(ours, dict):
-    for key in sorted({*theirs, *ours}):
-      if theirs.get(key) != ours.get(key):
-        name = f"{path}.{key}" if path else key
-        return _first_difference(theirs.get(key), ours.get(key), name)
-  return f"`{path}` is {theirs!r} there and {ours!r} here"
+  Raises:
+    UserError: the config beside it is another, or it is an older checkpoint and
+      there is none.
+  """
+  file = epath.Path(workdir) / NAME
+  if "config" not in info:
+    if stored is None:
+      raise UserError(
+        f"{workdir} has a checkpoint of an older version, but no {NAME}: of which"
+        f" run it is cannot be known. Bring {NAME} back, or choose another"
+        " --workdir."
+      )
+    return to_json(stored)
+  if stored is not None:
+    mine = {"config": to_json(stored)}
+    changed = identity.difference({"config": info["config"]}, mine)
+    if changed:
+      raise UserError(
+        f"{file} was changed after the run began: {changed} (there: in the"
+        " checkpoint, here: in the file). Bring the old one back."
+      )
+  return info["config"]
