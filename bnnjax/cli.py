@@ -307,25 +307,29 @@ def _eval(args) -> int:
 def _sample(args) -> int:
   from bnnjax.train import sample
 
+  prompts = args.prompt or ["\n"]
   pieces = sample.sample(
     args.workdir,
-    args.prompt,
+    prompts,
     args.tokens,
     batch=args.batch,
     seed=args.seed,
     checkpoint=args.checkpoint,
+    stop=args.stop,
+    ignore_end=args.ignore_end,
     temperature=args.temperature,
     top_k=args.top_k,
     top_p=args.top_p,
   )
-  if args.batch == 1:
-    print(args.prompt, end="", flush=True)
+  starts = [prompt for prompt in prompts for _ in range(args.batch)]
+  if len(starts) == 1:
+    print(*starts, end="", flush=True)
     for (piece,) in pieces:
       print(piece, end="", flush=True)
     print()
     return 0
-  for number, text in enumerate(zip(*pieces), 1):
-    print(f"--- {number} of {args.batch}\n{args.prompt}{''.join(text)}")
+  for number, text in enumerate(zip(starts, *pieces), 1):
+    print(f"--- {number} of {len(starts)}\n{''.join(text)}")
   return 0
 
 

@@ -33,6 +33,7 @@ class LmTokenizer:
   Attributes:
     lossless: whether decoding gives any text back as it was.
     unknown: the token of whatever the vocabulary lacks, if it has one.
+    ends: tokens that stand for the end of a text.
 
   Args:
     pieces: the bytes of every token.
@@ -40,6 +41,7 @@ class LmTokenizer:
 
   lossless = True
   unknown: int | None = None
+  ends: tuple[int, ...] = ()
 
   def __init__(self, pieces: Sequence[bytes]):
     self.pieces = tuple(pieces)
@@ -157,6 +159,7 @@ class Bpe(LmTokenizer):
     super().__init__(tokenizer_json.pieces(self._encoder))
     self.lossless = tokenizer_json.is_lossless(self._encoder, spec)
     self.unknown = tokenizer_json.unknown(self._encoder, spec)
+    self.ends = tokenizer_json.ends(spec)
     self._bytewise = tokenizer_json.is_bytewise(spec)
     self._late = tokenizer_json.late(self._encoder, spec)
     self._in_parts = tokenizer_json.has_word_line_ends(spec)
