@@ -87,14 +87,20 @@ def read(path: pathlib.Path) -> tuple["tokenizers.Tokenizer", dict[str, Any]]:  
 
 
 @contextlib.contextmanager
-def errors() -> Iterator[None]:
-  """Makes a panic of the library, which is no `Exception`, a `ValueError`."""
+def errors(what: str = "A tokenizer") -> Iterator[None]:
+  """Makes a panic of the library, which is no `Exception`, a `ValueError`.
+
+  Args:
+    what: failed, in the message.
+  """
   try:
     yield
   except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
     raise
   except BaseException as error:
-    raise ValueError(f"The `tokenizers` library failed: {error}.") from error
+    raise ValueError(
+      f"{what} failed in the `tokenizers` library: {error}."
+    ) from error
 
 
 def _switch_off(encoder: Any) -> list[str]:
