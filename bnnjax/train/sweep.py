@@ -242,7 +242,8 @@ class Sweep:
     ]
     folder = planned.folder or _folder(record)
     record = {**record, "name": planned.name, "folder": folder}
-    record["supersedes"] = [*gone, *record.get("supersedes", ())]
+    if gone:
+      record["supersedes"] = gone
     record_lib.append(self.path, record)
     return record
 

@@ -12,7 +12,9 @@ import safetensors.numpy
 
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import identity
+from bnnjax.train import identity, setup
+from bnnjax.train import workdir as workdir_lib
+from bnnjax.train.checkpoint import Checkpoints
 
 RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
 DATA = {"train": "1", "eval": "2"}
@@ -238,6 +240,30 @@ def test_a_run_without_a_checkpoint_counts_by_its_config(tmp_path):
     assert digest == identity.of_record({"config": made})
     found.add(digest)
   assert len(found) == 2
+
+
+def test_weights_of_a_run_are_those_of_its_last_checkpoint(
+  tmp_path, monkeypatch
+):
+  def saved(name, step, value):
+    state = {
+      "params": {"w": jnp.full(4, value)},
+      "rest": {},
+      "step": jnp.ones(1),
+    }
+    checkpoints = Checkpoints(tmp_path / name, create=True)
+    checkpoints.save("last", step, state, {"eval": {}})
+    checkpoints.close()
+    return identity.of_weights(str(tmp_path / name)), state
+
+  one, state = saved("a", 1, 0.5)
+  assert saved("b", 2, 0.5)[0] == one  # the same network
+  assert saved("b", 3, 0.25)[0] != one
+  # A checkpoint of an older version, without digests, is read.
+  monkeypatch.setattr(Checkpoints, "info", lambda self, kind: {"steps": 1})
+  monkeypatch.setattr(workdir_lib, "read_config", lambda path: None)
+  monkeypatch.setattr(setup, "restore", lambda *_: (None, state, None))
+  assert identity.of_weights(str(tmp_path / "a")) == one
 
 
 def pair(contents=None, **changes):

@@ -260,7 +260,7 @@ def test_records_of_other_commands_stay(trained):
   (own,) = run("cfg.py")
   config = {**own["config"], "seed": 9}
   other = {**own, "id": "0", "config": config}
-  del other["folder"], other["supersedes"]
+  del other["folder"]
   record_lib.append(RECORDS, other)
   write(lr=0.2)
   *_, new = run("cfg.py")
