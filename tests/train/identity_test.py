@@ -177,6 +177,16 @@ def test_data_that_are_not_here_count_by_their_name():
   assert of("/no/a", **told, by_name=True) == of("/no/a")
 
 
+def test_records_of_others_have_a_digest_too():
+  """A file of records may hold what is no run of ours."""
+  configs = (
+    {}, {"data": 3}, {"data": {"options": 3}}, {"init": 3, "task": []},
+    {"task": {"distill": {"teacher": [1]}}},
+  )  # fmt: skip
+  found = {identity.of_record({"config": c}, {}) for c in configs}
+  assert len(found) == len(configs)
+
+
 def test_runs_that_begin_with_each_other_end():
   records = {
     name: {"config": config(data__name="nowhere", init=init, seed=seed)}

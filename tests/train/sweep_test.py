@@ -275,6 +275,9 @@ def test_nothing_runs_before_all_is_read(trained):
   ):
     with pytest.raises(ValueError, match=message):
       run(*specs)
+  for specs in ((), (3,)):
+    with pytest.raises(ValueError, match="must yield specs such as"):
+      run(*specs)
   RECORDS.parent.mkdir()
   RECORDS.write_text("{\n")
   with pytest.raises(ValueError, match="line 1: not JSON"):
