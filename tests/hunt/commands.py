@@ -375,7 +375,7 @@ def _sane(argv: list[str], out: str, err: str) -> str:
 
 def _around(here: pathlib.Path) -> set[pathlib.Path]:
   """What lies beside the working folder, where relative paths lead."""
-  places = (here.parents[1], here.parent, ROOT, pathlib.Path("/"))
+  places = here.parents[:2]
   return {p for place in places for p in place.iterdir()}
 
 
