@@ -236,7 +236,9 @@ class Run:
       watch.step(now, state, batch, self.job.teacher_state)
       evaluates = now % every == 0 or now == stage.stop
       if now % log_every == 0 or evaluates:
-        loss, info = self._log_interval(now, state, interval, info, clock)
+        loss, info = self._log_interval(
+          stage, now, state, interval, info, clock
+        )
         interval = self._interval(now)
       stopping = self.signals.should_stop(now)
       if evaluates:
@@ -276,15 +278,16 @@ class Run:
     saved = (info or {}).get("interval")
     return Interval.from_json(saved, empty) if saved else Interval(now, empty)
 
-  def _log_interval(self, now, state, interval, info, clock):
+  def _log_interval(self, stage, now, state, interval, info, clock):
     """The training loss of an interval, and `info` with its flips."""
     self._check_finite(state)
     scalars = {k: float(v) for k, v in interval.metrics.compute().items()}
     taken = now - interval.since
     flips = info["flips"] + scalars["flip_ratio"] * taken
-    rate = clock.rate(now) * self.config.data.batch_size
+    rate, settings = clock.rate(now), self.config.data
+    more = {**stage.rates(now - 1), **writers.speeds(rate, settings)}
     shown = self.task.eval_metrics.__annotations__
-    self.log.interval(now, scalars, rate, shown)
+    self.log.interval(now, scalars, rate * settings.batch_size, shown, more)
     return scalars["loss"], {**info, "flips": flips, "interval": None}
 
   def _measure(self, stage, now, state, info, clock, loss=None, watch=None):
