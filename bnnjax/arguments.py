@@ -1,16 +1,67 @@
 """The command line's arguments, as a table; `bnnjax.cli` runs the commands."""
 
 import argparse
+import itertools
+from collections.abc import Sequence
 
-EXAMPLES = """\
-examples:
-  bnnjax train --config=configs/fashion_mnist_mini_pokebnn.py
-  bnnjax train --config=configs/fashion_mnist_mini_pokebnn.py:smoke \\
+from bnnjax.errors import UserError, nearest, unknown
+from bnnjax.report import markers
+
+MINI = "configs/fashion_mnist_mini_pokebnn.py"
+PLAYS = "configs/plays_lm.py"
+# Of each command; a test runs their config files.
+EXAMPLES = {
+  "train": f"""\
+  bnnjax train --config={MINI}
+  bnnjax train --config={MINI}:smoke \\
       --config.optim.lr=1e-3 --workdir=runs/trial
+  bnnjax train --config={PLAYS}:method=float --config.model.act=ste
+  bnnjax train --config={PLAYS} --fields
+""",
+  "eval": """\
+  bnnjax eval --workdir=runs/trial
   bnnjax eval --workdir=runs/trial --checkpoint=best
+""",
+  "sample": """\
+  bnnjax sample --workdir=runs/plays_lm-method=float
+  bnnjax sample --workdir=runs/plays_lm-method=float \\
+      --prompt="ROMEO. " --top-p=0.9 --tokens=500
+""",
+  "cost": f"""\
   bnnjax cost --config=configs/imagenet_pokebnn.py:width=1.0 --json
-  bnnjax sample --workdir=runs/shakespeare --prompt="ROMEO." --top-p=0.9
+  bnnjax cost --compare {MINI} {MINI}:float
+  bnnjax cost jax.numpy:dot --shape=3,8 --shape=8,5 --params=1
+""",
+  "sweep": """\
+  bnnjax sweep experiments/fashion_mnist_mini_pokebnn.py
+""",
+  "report": f"""\
+  bnnjax report README.md
+  bnnjax report README.md --check
+
+Between these markers of the markdown file stands what is generated; each is on
+a line of its own, FILE is a path beside the markdown file or in a folder there:
+{markers.SYNTAX}""",
+  "new": """\
+  bnnjax new my_sign --arxiv=2112.00133
+""",
+  "list": """\
+  bnnjax list
   bnnjax list estimator
+""",
+}
+CODES = """\
+exit codes:
+  0    done
+  1    `report --check`: the file is stale
+  2    something given is wrong; one paragraph says what
+  70   a fault of bnnjax
+  130  stopped by Ctrl-C (SIGINT), 143 by SIGTERM
+  141  nobody reads the output any more (SIGPIPE)
+
+Config files, experiments and files of --load are Python programs that are run:
+give only those that you trust. So are the files of --load that a run was
+trained with, which `eval` and `sample` run again.
 """
 KINDS = (
   "method", "estimator", "scale", "transform", "schedule", "output", "grad",
@@ -22,9 +73,9 @@ CONFIG = (
   "--config",
   {
     "metavar": "FILE[:ARG,...]",
-    "help": "config file and its arguments; --config.FIELD=VALUE overrides a"
-    " field (the file's docstring names arguments, `bnnjax.train.config` the"
-    " fields)",
+    "help": "config file, a Python program that is run, and its arguments (its"
+    " docstring names them); --config.FIELD=VALUE overrides a field, the last of"
+    " one name wins (`bnnjax train --config=FILE --fields` lists them)",
   },
 )
 SHARED = (
@@ -34,7 +85,8 @@ SHARED = (
       "action": "append",
       "default": [],
       "metavar": "FILE",
-      "help": "run a Python file first, for the names that it registers",
+      "help": "run a Python file first, for the names that it registers; a run"
+      " remembers it",
     },
   ),
   ("--debug", {"action": "store_true", "help": "show an error's traceback"}),
@@ -42,7 +94,15 @@ SHARED = (
 COMMANDS = {
   "train": (
     "Train, evaluate and record one run.",
-    (CONFIG[0], {**CONFIG[1], "required": True}),
+    CONFIG,
+    (
+      "--fields",
+      {
+        "action": "store_true",
+        "help": "list the config's fields with type, default and meaning; train"
+        " nothing",
+      },
+    ),
     (
       "--workdir",
       {
@@ -64,15 +124,15 @@ COMMANDS = {
   ),
   "eval": (
     "Evaluate the checkpoint of a run.",
-    ("--workdir", {"required": True, "help": "folder of the run"}),
+    ("--workdir", {"help": "folder of the run"}),
     (
       "--checkpoint",
-      {"choices": ("last", "best"), "default": "last", "help": "which one"},
+      {"default": "last", "metavar": "last|best", "help": "which one (last)"},
     ),
   ),
   "sample": (
     "Let a trained language model go on from a prompt.",
-    ("--workdir", {"required": True, "help": "folder of the run"}),
+    ("--workdir", {"help": "folder of the run"}),
     ("--prompt", {"default": "\n", "help": "text to go on from (a new line)"}),
     (
       "--tokens",
@@ -105,7 +165,7 @@ COMMANDS = {
     ("--seed", {"type": int, "default": 0, "help": "another: other texts"}),
     (
       "--checkpoint",
-      {"choices": ("last", "best"), "default": "last", "help": "which one"},
+      {"default": "last", "metavar": "last|best", "help": "which one (last)"},
     ),
   ),
   "cost": (
@@ -149,15 +209,18 @@ COMMANDS = {
     (
       "--by",
       {
-        "choices": ("layer", "scope", "bits"),
         "default": "layer",
-        "help": "rows of the table",
+        "metavar": "layer|scope|bits",
+        "help": "rows of the table (layer)",
       },
     ),
   ),
   "sweep": (
     "Train every config that an experiment yields.",
-    ("experiment", {"help": "Python file with a function sweep()"}),
+    (
+      "experiment",
+      {"nargs": "?", "help": "Python file with a function sweep()"},
+    ),
     ("--record", {"help": "records (default: results/NAME.jsonl beside it)"}),
   ),
   "report": (
@@ -167,8 +230,8 @@ COMMANDS = {
   ),
   "new": (
     "Write the two skeleton files of a new method.",
-    ("method", {"help": "its name, e.g. my_sign"}),
-    ("--arxiv", {"required": True, "help": "identifier of the paper"}),
+    ("method", {"nargs": "?", "help": "its name, e.g. my_sign"}),
+    ("--arxiv", {"help": "identifier of the paper"}),
   ),
   "list": (
     "List what configs can name.",
@@ -177,22 +240,106 @@ COMMANDS = {
 }
 
 
+# What a command cannot do without, and what one of few words may be.
+NEEDED = {
+  "train": ("--config",),
+  "eval": ("--workdir",),
+  "sample": ("--workdir",),
+  "sweep": ("experiment",),
+  "new": ("method", "--arxiv"),
+}
+CHOICES = {
+  "checkpoint": ("last", "best"),
+  "by": ("layer", "scope", "bits"),
+  "kind": KINDS,
+}
+
+
+class _Parser(argparse.ArgumentParser):
+  """Raises a `UserError` where argparse prints its usage and exits."""
+
+  def error(self, message):
+    raise UserError(
+      f"{message[:1].upper()}{message[1:]}; see `{self.prog} -h`."
+    )
+
+
 def parser() -> argparse.ArgumentParser:
-  """The parser of all commands; `takes_config` says who reads --config.x=y."""
+  """The parser of all commands."""
   style = {
-    "epilog": EXAMPLES,
     "formatter_class": argparse.RawDescriptionHelpFormatter,
     "allow_abbrev": False,
   }
-  made = argparse.ArgumentParser(
+  lines = (text.splitlines()[0] for text in EXAMPLES.values())
+  made = _Parser(
     prog="bnnjax",
     description="Binary neural networks in JAX: train, evaluate, count.",
+    epilog="\n".join(["examples:", *lines, "", CODES]),
     **style,
   )
-  commands = made.add_subparsers(dest="command", required=True)
+  commands = made.add_subparsers(dest="command", metavar="COMMAND")
   for name, (about, *arguments) in COMMANDS.items():
-    sub = commands.add_parser(name, help=about, description=about, **style)
+    sub = commands.add_parser(
+      name,
+      help=about,
+      description=about,
+      epilog=f"examples:\n{EXAMPLES[name]}",
+      **style,
+    )
     for flag, options in (*arguments, *SHARED):
       sub.add_argument(flag, **options)
-    sub.set_defaults(takes_config=any(f == "--config" for f, _ in arguments))
   return made
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+  """The arguments of a command line, overrides of config fields beside them.
+
+  Raises:
+    UserError: no such command or flag (with the nearest name), or one that is
+      missing or of another type.
+    SystemExit: after `-h`.
+  """
+  command = argv[0] if argv else None
+  if command is None:
+    raise UserError(f"Give a command: {', '.join(COMMANDS)}; see `bnnjax -h`.")
+  if command not in COMMANDS and command not in ("-h", "--help"):
+    raise unknown("command", command, COMMANDS)
+  rest, overrides = _split(argv)
+  args, strangers = parser().parse_known_args(rest)
+  flags = [f for f, _ in (*COMMANDS[command][1:], *SHARED)]
+  if overrides and "--config" not in flags:
+    strangers = [overrides[0], *strangers]
+  if strangers:
+    what = strangers[0].partition("=")[0]
+    near = nearest(what, [f for f in flags if f.startswith("-")])
+    raise UserError(
+      f"Unknown argument {what!r}.{near} See `bnnjax {command} -h`."
+    )
+  for name in NEEDED.get(command, ()):
+    if not getattr(args, name.lstrip("-")):
+      shown = f"{name}=..." if name.startswith("-") else f"the {name}"
+      example = EXAMPLES[command].splitlines()[0].strip()
+      raise UserError(f"Give {shown}, e.g. `{example}`.")
+  for name, choices in CHOICES.items():
+    value = getattr(args, name, None)
+    if value is not None and value not in choices:
+      raise unknown(name, value, choices)
+  args.overrides = overrides
+  return args
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+  """The command line without its overrides; these, --config.x=value."""
+  rest, overrides = [], []
+  words = list(itertools.takewhile(lambda w: w != "--", argv))
+  after = list(argv[len(words) :])
+  while words:
+    word = words.pop(0)
+    if not word.startswith(("--config.", "--noconfig.")):
+      rest.append(word)
+      continue
+    separate = word.startswith("--config.") and "=" not in word
+    if separate and words and not words[0].startswith("--"):
+      word = f"{word}={words.pop(0)}"
+    overrides.append(word)
+  return rest + after, overrides

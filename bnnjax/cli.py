@@ -1,67 +1,210 @@
-"""`bnnjax train | eval | sample | cost | sweep ...`: dispatch only."""
+"""`bnnjax train | eval | sample | cost | sweep ...`: dispatch, and errors.
 
+What can be checked without jax is checked before it is imported: flags, paths,
+names of config fields.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnnjax import arguments
-from bnnjax.core import registry
+from bnnjax import arguments, errors
+from bnnjax.errors import UserError
 
 RUNS = "runs"  # where runs go unless --workdir says otherwise
+WIDTH = 100
+USER, FAULT, INTERRUPTED, UNREAD, TERMINATED = 2, 70, 130, 141, 143
+
+
+class Terminated(BaseException):
+  """SIGTERM, where nothing has to be saved first."""
+
+  exit_code = TERMINATED
+
+  def __str__(self):
+    return "Stopped."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-  """Runs one command; user errors are one paragraph on stderr and exit 2."""
-  parser = arguments.parser()
-  args, rest = parser.parse_known_args(argv)
-  if rest and not getattr(args, "takes_config", False):
-    parser.error(
-      f"unknown argument {rest[0]!r}; see `bnnjax {args.command} -h`"
-    )
-  if args.debug:
-    return _run(args, rest)
+  """Runs one command; its exit code, which `bnnjax -h` lists.
+
+  An error is one paragraph on stderr: of what the person can mend, or that it is
+  a fault of ours.
+
+  Raises:
+    SystemExit: after `-h`.
+  """
+  argv = list(sys.argv[1:] if argv is None else argv)
+  debug = "--debug" in argv
+  known = argv[:1] if argv[:1] and argv[0] in COMMANDS else []
+  command = " ".join(["bnnjax", *known])
   try:
-    return _run(args, rest)
-  except (
-    ValueError,
-    TypeError,
-    OSError,
-    ImportError,
-    FloatingPointError,
-  ) as e:
-    message = " ".join(str(e).split())
+    args = arguments.parse(argv)
+    with _terminable(), _own_words(command, debug):
+      status = _run(args)
+      sys.stdout.flush()
+      return status
+  except SystemExit:
+    raise
+  except BaseException as error:
+    if debug:
+      traceback.print_exc()
+    return _failed(error, command, debug)
+
+
+def _failed(error: BaseException, command: str, debug: bool) -> int:
+  """Says what became of a command; its exit code."""
+  # A run that is stopped says by itself what it has saved, and its code.
+  code = getattr(error, "exit_code", None)
+  if isinstance(error, KeyboardInterrupt) and code is None:
+    code, error = INTERRUPTED, "Stopped."
+  if isinstance(code, int):
+    _say(str(error))
+    return code
+  if isinstance(error, BrokenPipeError):
+    # What is left in the buffer goes nowhere, without another error at exit.
+    with contextlib.suppress(OSError, ValueError):
+      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return UNREAD
+  text = errors.explain(error)
+  code = FAULT if text is None else USER
+  _say(f"{command}: {errors.fault(error) if text is None else text}")
+  if not debug:
+    _say("(--debug shows where.)")
+  return code
+
+
+def _say(text: str) -> None:
+  text = errors.one_paragraph(text)
+  with contextlib.suppress(OSError, ValueError):  # nobody listens any more
     print(
-      textwrap.fill(f"bnnjax {args.command}: {message}", 100), file=sys.stderr
+      textwrap.fill(
+        text, WIDTH, break_long_words=False, break_on_hyphens=False
+      ),
+      file=sys.stderr,
     )
-    print("(--debug shows where.)", file=sys.stderr)
-    return 2
-  except KeyboardInterrupt:
-    goes_on = args.command in ("train", "sweep")
-    more = " The same command goes on from the last checkpoint."
-    print(f"Stopped.{more if goes_on else ''}", file=sys.stderr)
-    return 130
 
 
-def _run(args, rest) -> int:
-  """Registers all names, then runs the command."""
-  import runpy
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+  """SIGTERM ends the command like Ctrl-C; training has a handler of its own."""
+
+  def stop(number, frame):
+    raise Terminated
+
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  before = signal.signal(signal.SIGTERM, stop)
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _own_words(command: str, debug: bool) -> Iterator[None]:
+  """Warnings as a line of ours each; no remarks of orbax, which logs to absl."""
+  log = logging.getLogger("absl")
+  level = log.level
+
+  def show(message, category, filename, lineno, file=None, line=None):
+    _say(f"{command}: warning: {message}")
+
+  with warnings.catch_warnings():
+    if not debug:
+      warnings.showwarning = show
+      log.setLevel(logging.ERROR)
+    try:
+      yield
+    finally:
+      log.setLevel(level)
+
+
+def _run(args) -> int:
+  """Checks what needs no jax, registers all names, then runs the command."""
+  _check_paths(args)
+  load = args.load or _remembered(args)
+  _check_files(args, load)
 
   import bnnjax.methods  # noqa: F401 (registers them)
+  from bnnjax.train import config_file
 
-  for file in args.load:
-    runpy.run_path(file)
-  return COMMANDS[args.command](args, rest)
+  for file in load:
+    config_file.run(file)
+  return COMMANDS[args.command](args)
 
 
-def _sweep(args, rest) -> int:
+def _check_paths(args) -> None:
+  """Refuses a config file, its overrides or a run that cannot be there."""
+  configs = [
+    getattr(args, "config", None),
+    *(getattr(args, "compare", 0) or ()),
+  ]
+  specs = [spec for spec in configs if spec]
+  if specs:
+    from bnnjax.train import overrides
+
+    for spec in specs:
+      overrides.check(spec, overrides.pairs(args.overrides))
+  if args.command == "cost":
+    _check_cost(args)
+  if args.command in ("eval", "sample") and "://" not in args.workdir:
+    stored = os.path.join(args.workdir, "config.json")
+    if "\0" in stored or not os.path.exists(stored):
+      raise UserError(f"{args.workdir} holds no run: {stored} does not exist.")
+  if args.command == "report" and not os.path.isfile(args.file):
+    raise UserError(f"There is no markdown file {args.file!r}.")
+  if args.command == "sweep" and not os.path.isfile(args.experiment):
+    raise UserError(f"No experiment {args.experiment!r}: give a Python file.")
+
+
+def _remembered(args) -> list[str]:
+  """The files that the run of a workdir was trained with (`--load`)."""
+  if args.command not in ("eval", "sample"):
+    return []
+  from etils import epath
+
+  try:
+    stored = json.loads((epath.Path(args.workdir) / "config.json").read_text())
+    load = stored.get("load", ())
+  except (OSError, ValueError, AttributeError, RecursionError):
+    return []  # reading it again says what is wrong with it
+  return (
+    [f for f in load if isinstance(f, str)] if isinstance(load, list) else []
+  )
+
+
+def _check_files(args, load: Sequence[str]) -> None:
+  """Refuses files of --load that are not there."""
+  for file in load:
+    if "\0" in file or not os.path.isfile(file):
+      if args.load:
+        raise UserError(f"There is no file {file!r} (--load).")
+      raise UserError(
+        f"The run {args.workdir} was trained with --load={file}, and there is no"
+        " such file: give --load=FILE, or work in the folder that it was trained"
+        " in."
+      )
+
+
+def _sweep(args) -> int:
   from bnnjax.train import sweep
 
-  print(f"records: {sweep.run(args.experiment, args.record, RUNS)}")
+  print(f"records: {sweep.run(args.experiment, args.record, RUNS, args.load)}")
   return 0
 
 
-def _new(args, rest) -> int:
+def _new(args) -> int:
   from bnnjax import skeleton
 
   for path in skeleton.write(args.method, args.arxiv):
@@ -69,30 +212,51 @@ def _new(args, rest) -> int:
   return 0
 
 
-def _report(args, rest) -> int:
+def _report(args) -> int:
   from pathlib import Path
 
-  from bnnjax.report import methods, tables
+  from bnnjax.report import markers, methods, tables
 
   file = Path(args.file)
-  old = file.read_text()
-  new = methods.refresh(tables.refresh(old, file.parent))
+  try:
+    old = file.read_bytes().decode()
+  except UnicodeDecodeError as error:
+    raise UserError(f"{args.file} is not UTF-8 text ({error}).") from error
+  makers = {
+    **tables.makers(file.parent),
+    "methods": lambda _: methods.method_table(),
+  }
+  new, found = markers.replace(old, makers)
+  if not found:
+    raise UserError(
+      f"{args.file} has no markers, between which tables are written:"
+      f" {markers.SYNTAX} See `bnnjax report -h`."
+    )
   if args.check:
-    print(f"{file} is {'up to date' if old == new else 'stale'}")
+    print(f"{args.file} is {'up to date' if old == new else 'stale'}")
     return int(old != new)
-  file.write_text(new)
+  if old != new:
+    file = file.resolve()  # a link stays one
+    draft = file.with_name(f"{file.name}.new")
+    draft.write_bytes(new.encode())
+    draft.replace(file)  # a full disk leaves the old one
   return 0
 
 
-def _train(args, rest) -> int:
+def _train(args) -> int:
   import jax
 
-  from bnnjax.train import config_file, loop
+  from bnnjax.train import config_file, fields
 
+  name = config_file.name_of(args.config)
+  config = config_file.read(args.config, args.overrides, args.load)
+  if args.fields:
+    print(fields.listing(config))
+    return 0
   if args.distributed:
     jax.distributed.initialize()
-  name = config_file.name_of(args.config)
-  config = config_file.read(args.config, rest)
+  from bnnjax.train import loop
+
   workdir = args.workdir or f"{RUNS}/{name}"
   result = loop.train(config, workdir, name=name, record=args.record)
   if result.resumed:
@@ -115,7 +279,7 @@ def _train(args, rest) -> int:
   return 0
 
 
-def _eval(args, rest) -> int:
+def _eval(args) -> int:
   from bnnjax.train import evaluate
 
   for key, value in evaluate.evaluate(args.workdir, args.checkpoint).items():
@@ -123,7 +287,7 @@ def _eval(args, rest) -> int:
   return 0
 
 
-def _sample(args, rest) -> int:
+def _sample(args) -> int:
   from bnnjax.train import sample
 
   pieces = sample.sample(
@@ -148,10 +312,8 @@ def _sample(args, rest) -> int:
   return 0
 
 
-def _cost(args, rest) -> int:
-  import json
-
-  reports = _counted(args, rest)
+def _cost(args) -> int:
+  reports = _counted(args)
   report = reports[0]
   if args.compare:
     compared = report.compare(reports[1])
@@ -163,35 +325,42 @@ def _cost(args, rest) -> int:
   return 0
 
 
-def _counted(args, rest) -> list[Any]:
+def _check_cost(args) -> None:
+  """Refuses flags of `cost` that do not go together."""
+  given = [n for n in ("config", "function", "compare") if getattr(args, n)]
+  if len(given) != 1:
+    raise UserError(
+      "Give one of --config=FILE, --compare A B or MODULE:FUNCTION with"
+      f" --shape; got {' and '.join(given) or 'none'}."
+    )
+  if args.function and args.overrides:
+    raise UserError(
+      f"{args.overrides[0].partition('=')[0]} belongs to --config or --compare."
+    )
+  if (args.shape or args.params) and not args.function:
+    raise UserError("--shape and --params belong to MODULE:FUNCTION.")
+
+
+def _counted(args) -> list[Any]:
   """The reports that a `cost` command asks for."""
   from bnnjax.cost import target
   from bnnjax.train import config_file, setup
 
-  given = [n for n in ("config", "function", "compare") if getattr(args, n)]
-  if len(given) != 1:
-    raise ValueError(
-      "Give one of --config=FILE, --compare A B or MODULE:FUNCTION with"
-      f" --shape; got {' and '.join(given) or 'none'}."
-    )
-  if args.function and rest:
-    raise ValueError(f"Unknown argument {rest[0]}.")
-  if (args.shape or args.params) and not args.function:
-    raise ValueError("--shape and --params belong to MODULE:FUNCTION.")
   if args.function:
     return [target.count(args.function, args.shape, args.params)]
   specs = args.compare or [args.config]
-  configs = [config_file.read(spec, rest) for spec in specs]
+  configs = [
+    config_file.read(spec, args.overrides, args.load) for spec in specs
+  ]
   for config in configs:
     setup.check_used(config)
   return [setup.cost_of(config) for config in configs]
 
 
-def _list(args, rest) -> int:
+def _list(args) -> int:
   from bnnjax import data, models, tasks  # noqa: F401 (register theirs)
+  from bnnjax.core import registry
 
-  if args.kind is not None and args.kind not in arguments.KINDS:
-    raise registry.unknown("kind", args.kind, arguments.KINDS)
   for kind in (args.kind,) if args.kind else arguments.KINDS:
     print(f"{kind}:")
     for name in registry.registered(kind):

@@ -5,37 +5,31 @@ One table per kind (estimator, scale, transform, method, model, source, event,
 it; a typo is answered with the nearest registered name.
 """
 
-import difflib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from bnnjax import errors
 from bnnjax.core.hyper import Refused, shown
 from bnnjax.core.hyper import defaults_of as defaults_of
+from bnnjax.errors import nearest as nearest
 
 T = TypeVar("T")
 
 _TABLES: dict[str, dict[str, Any]] = {}
+_MISSING: list[str] = []  # why names are not known that should be
 _ORIGINS: dict[tuple[str, str], str | None] = {}  # of (kind, name)
 
 
-def nearest(name: str, options: Iterable[str]) -> str:
-  """A sentence fragment that helps after a typo.
-
-  Returns:
-    `" Did you mean 'ste'?"`, or `""` when nothing is close.
-  """
-  close = difflib.get_close_matches(str(name), list(options), n=1, cutoff=0.5)
-  return f" Did you mean {close[0]!r}?" if close else ""
+def missing(why: str) -> None:
+  """Lets the error for an unknown name say what was to register more."""
+  _MISSING.append(why)
 
 
-def unknown(what: str, name: str, options: Iterable[str]) -> ValueError:
+def unknown(what: str, name: str, options: Iterable[str]) -> errors.UserError:
   """The error for a name that is not in `options`."""
-  options = sorted(options)
-  return ValueError(
-    f"Unknown {what} {name!r}.{nearest(name, options)}"
-    f" Known: {', '.join(options) or '(none)'}."
-  )
+  error = errors.unknown(what, name, options)
+  return errors.UserError(" ".join([str(error), *(f"{w}." for w in _MISSING)]))
 
 
 def check_hyper(

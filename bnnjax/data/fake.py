@@ -1,11 +1,12 @@
 """Learnable noise: images, texts, one long text; for smoke runs and tests."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import lm_tokenizer, sources, tokenizer, windows
+from bnnjax.data import digest, lm_tokenizer, sources, tokenizer, windows
 
 SUCCESSORS = 4  # of a token of `fake_tokens`
 _FIRST_LETTER = 0x100  # of its text: letters of Latin Extended
@@ -42,6 +43,11 @@ class FakeSource(sources.Source):
     label = index % self.info.num_classes
     rng = np.random.default_rng((*self._seed, index))
     return {self.info.kind.key: self.draw(label, rng), "label": label}
+
+  def digest(self):
+    return digest.of(
+      type(self).__name__, self._size, self._seed, dataclasses.asdict(self.info)
+    )
 
 
 class FakeImages(FakeSource):

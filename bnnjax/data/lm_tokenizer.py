@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import streams, tokenizer_json
+from bnnjax.data import digest, streams, tokenizer_json
 
 NAMES = ("bpe", "bytes", "chars")
 BPE_FILE = pathlib.Path(__file__).parent / "embedded" / "plays_mini.bpe.json"
@@ -47,6 +47,11 @@ class LmTokenizer:
 
   def __len__(self) -> int:
     return len(self.pieces)
+
+  def digest(self) -> str:
+    """Digest of what each token means, wherever its file lies."""
+    entries = [piece.hex() for piece in self.pieces]
+    return digest.of(entries, self.lossless, self.unknown)
 
   def encode(self, text: str) -> np.ndarray:
     """Tokens of a text, int32 `[N]`."""

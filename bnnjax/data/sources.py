@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import check
+from bnnjax.data import check, digest
 
 Example = dict[str, Any]
+_CHUNK = 1024  # examples in memory
 
 
 class DataNotFoundError(FileNotFoundError):
@@ -119,6 +120,33 @@ class Source:
     """
     return None
 
+  def digest(self) -> str:
+    """Digest of what the source gives, wherever it comes from.
+
+    A run is refused to go on where it has changed. This one reads every
+    example: a subclass that knows its content without should override it.
+
+    Raises:
+      TypeError: an example holds other things than numbers and words.
+    """
+    parts = []
+    for start in range(0, len(self), _CHUNK):
+      some = self.read(range(start, min(start + _CHUNK, len(self))))
+      for key in sorted(some):
+        arrays = map(np.asarray, some[key])
+        parts.append(digest.of(key, *arrays))
+    return digest.of(_meaning(self.info), parts)
+
+  def vocabulary(self) -> str:
+    """Digest of what each token means; empty where that is not known."""
+    return ""
+
+
+def _meaning(info: DatasetInfo) -> dict[str, Any]:
+  """What a run reads of the description, beside the examples."""
+  fields = ("num_classes", "mean", "std", "vocab")
+  return {field: getattr(info, field) for field in fields}
+
 
 def stack(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
   """Images as one array `[B, H, W, C]` if they are of one kind, else the list."""
@@ -135,13 +163,20 @@ class ArraySource(Source):
     inputs: images, uint8 `[N, H, W, C]`, or tokens, int32 `[N, T]`.
     labels: ints `[N]`.
     info: description of the data set.
+    vocabulary: of tokens, see `Source.vocabulary`.
 
   Raises:
     ValueError: inputs or labels of another type or shape, tokens outside the
       vocabulary.
   """
 
-  def __init__(self, inputs: np.ndarray, labels: np.ndarray, info: DatasetInfo):
+  def __init__(
+    self,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    info: DatasetInfo,
+    vocabulary: str = "",
+  ):
     _, plural, dtype, axes = info.kind
     if inputs.ndim != 1 + len(axes) or inputs.dtype != dtype:
       raise ValueError(
@@ -157,6 +192,7 @@ class ArraySource(Source):
       check.tokens(inputs, info)
     self.inputs = inputs
     self.info = info
+    self._vocabulary = vocabulary
 
   def __len__(self) -> int:
     return len(self.inputs)
@@ -171,6 +207,21 @@ class ArraySource(Source):
 
   def all_labels(self):
     return self.labels
+
+  def digest(self):
+    return self.digest_of(slice(None))
+
+  def digest_of(self, part: slice) -> str:
+    """Digest of some of the examples."""
+    return digest.of(
+      _meaning(self.info),
+      self._vocabulary,
+      self.inputs[part],
+      self.labels[part],
+    )
+
+  def vocabulary(self):
+    return self._vocabulary
 
 
 class Subset(Source):
@@ -195,6 +246,17 @@ class Subset(Source):
     return (
       None if labels is None else labels[self.range.start : self.range.stop]
     )
+
+  def digest(self):
+    if isinstance(self.source, ArraySource):  # however the part was written
+      return self.source.digest_of(slice(self.range.start, self.range.stop))
+    whole = self.source.digest()
+    if len(self) == len(self.source):
+      return whole
+    return digest.of(whole, self.range.start, self.range.stop)
+
+  def vocabulary(self):
+    return self.source.vocabulary()
 
 
 def check_split(name: str, split: str, splits: Mapping[str, Any]) -> None:

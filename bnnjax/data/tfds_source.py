@@ -16,7 +16,15 @@ import numpy as np
 
 from bnnjax.core import registry
 from bnnjax.core.settings import Settings
-from bnnjax.data import check, sources, tfds_labels, utf8, windows, wordnet
+from bnnjax.data import (
+  check,
+  digest,
+  sources,
+  tfds_labels,
+  utf8,
+  windows,
+  wordnet,
+)
 from bnnjax.data import tokenizer as wordpiece
 
 # Per channel, of pixels in [0, 1]; the values in common use for each set.
@@ -51,6 +59,8 @@ class TfdsSource(sources.Source):
     label_key: feature that holds the class.
     inputs: makes images or tokens `[B, ...]` of records.
     labels: all of them `[N]`, see `tfds_labels`; None: unknown.
+    content: digest of the files, see `_content`.
+    vocabulary: of tokens, see `Source.vocabulary`.
   """
 
   def __init__(
@@ -60,12 +70,16 @@ class TfdsSource(sources.Source):
     label_key: str,
     inputs: Callable[[list[Record]], Inputs],
     labels: np.ndarray | None = None,
+    content: str = "",
+    vocabulary: str = "",
   ):
     self.info = info
     self._data = data
     self._label_key = label_key
     self._inputs = inputs
     self._labels = labels
+    self._content = content
+    self._vocabulary = vocabulary
 
   def __len__(self) -> int:
     return len(self._data)
@@ -83,6 +97,15 @@ class TfdsSource(sources.Source):
 
   def all_labels(self):
     return self._labels
+
+  def digest(self):
+    if not self._content:
+      return super().digest()
+    info = self.info.shape, self.info.mean, self.info.std
+    return digest.of(self._content, info, self._vocabulary)
+
+  def vocabulary(self):
+    return self._vocabulary
 
 
 def _images(records: list[Record], key: str) -> Inputs:
@@ -176,11 +199,13 @@ def tfds(
       context=context,
     )
   classes = _num_classes(builder, name, label_key)
+  vocabulary = ""
   if text:
     file = vocab_file or wordnet.VOCAB_FILE
     encoder = wordpiece.Tokenizer.from_file(file, max_len, lowercase=lowercase)
     kind = {"shape": (max_len,), "vocab": len(encoder)}
     inputs = functools.partial(_tokens, keys=keys, encoder=encoder)
+    vocabulary = encoder.digest()
   else:
     shape = _image_shape(builder, name, image_key)
     mean, std = MEAN_STD.get(
@@ -194,7 +219,22 @@ def tfds(
   )
   data = builder.as_data_source(split=split)
   labels = tfds_labels.read(builder, split, label_key)
-  return TfdsSource(data, info, label_key, inputs, labels)
+  content = _content(builder, split, (*(keys or (image_key,)), label_key))
+  return TfdsSource(data, info, label_key, inputs, labels, content, vocabulary)
+
+
+def _content(builder: Any, split: str, keys: Sequence[str]) -> str:
+  """Digest of what a split holds, of which nothing is read.
+
+  Name, configuration and version of the set, and of the files of the split
+  names, sizes and numbers of examples: a set that is prepared twice gives
+  the same, whatever its folder.
+  """
+  chosen = builder.info.splits[split]
+  files = [(path.name, path.stat().length) for path in chosen.filepaths]
+  return digest.of(
+    builder.info.full_name, split, keys, chosen.shard_lengths, files
+  )
 
 
 def how_to_prepare(dataset: str, data_dir: str | None) -> str:

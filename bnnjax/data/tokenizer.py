@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bnnjax.data import sources, utf8
+from bnnjax.data import digest, sources, utf8
 
 PAD = 0  # models take it for the end of a text
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -145,6 +145,10 @@ class Tokenizer:
 
   def __len__(self) -> int:
     return len(self.entries)
+
+  def digest(self) -> str:
+    """Digest of what each token means, wherever its file lies."""
+    return digest.of(self.entries, self.lowercase, self.strip_accents)
 
   def encode(self, texts: Sequence[Text]) -> np.ndarray:
     """Tokens of every text or pair, int32 `[N, T]`."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bnnjax.data import by_name, lm_tokenizer, sources
+from bnnjax.data import by_name, digest, lm_tokenizer, sources
 
 TRAIN = "train"
 
@@ -68,6 +68,13 @@ class Windows(sources.Source):
       "chars": self._chars[places].astype(np.int32),
       "scored": inside >= first[:, None],
     }
+
+  def digest(self):
+    shape = self._length, self._stride
+    return digest.of(shape, self.vocabulary(), self._ids, self._chars)
+
+  def vocabulary(self):
+    return self.tokenizer.digest()
 
 
 def count(tokens: int, length: int, stride: int) -> int:

@@ -195,4 +195,6 @@ def _source(
   if not glosses[split]:
     raise ValueError(f"The split {split!r} of {name!r} has no gloss.")
   labels, texts = zip(*glosses[split])
-  return sources.ArraySource(encoder.encode(texts), np.array(labels), info)
+  return sources.ArraySource(
+    encoder.encode(texts), np.array(labels), info, encoder.digest()
+  )

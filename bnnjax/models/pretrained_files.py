@@ -83,6 +83,17 @@ def tensors(path: pathlib.Path) -> dict[str, Any]:
   return _gather(path, safetensors.numpy.load_file)
 
 
+def all_of(source: str | os.PathLike) -> list[pathlib.Path]:
+  """The file of a checkpoint, or the index and all files that it lists.
+
+  Raises:
+    ValueError, FileNotFoundError: as `resolve`, or no index.
+  """
+  path = resolve(source)
+  parts = _parts(path) if path.name.endswith(INDEX) else {}
+  return [path, *sorted(parts)]
+
+
 def read_json(path: pathlib.Path) -> dict[str, Any]:
   """The object of a JSON file.
 

@@ -10,8 +10,8 @@ import bnnjax.methods  # noqa: F401 (registers them)
 from bnnjax.core import registry
 from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
+from bnnjax.report import markers
 
-MARKER = re.compile(r"<!-- methods -->\n.*?<!-- /methods -->\n", re.S)
 OPERANDS = ("query", "key", "value", "probs")
 POINTS = np.linspace(-2.5, 2.5, 101)
 
@@ -50,14 +50,14 @@ def method_table() -> str:
       inside,
       formulas,
     )
-    rows.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
+    cells = (" ".join(c.split()).replace("|", "\\|") for c in cells)
+    rows.append(f"| {' | '.join(cells)} |")
   return "\n".join(rows) + "\n"
 
 
 def refresh(text: str) -> str:
   """Regenerates the table between `<!-- methods -->` markers."""
-  table = f"<!-- methods -->\n{method_table()}<!-- /methods -->\n"
-  return MARKER.sub(lambda _: table, text)
+  return markers.replace(text, {"methods": lambda _: method_table()})[0]
 
 
 def curves() -> dict[str, dict[str, list[float]]]:

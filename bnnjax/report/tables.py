@@ -1,20 +1,31 @@
 """Tables of records: mean and spread over seeds, beside the cost."""
 
 import json
+import os
 import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from etils import epath
-
+from bnnjax import errors
+from bnnjax.errors import UserError
+from bnnjax.report import markers
 from bnnjax.report import record as record_lib
 
-MARKER = re.compile(r"<!-- results: (\S+) -->\n.*?<!-- /results -->\n", re.S)
-COPY = re.compile(r"<!-- table: (\S+) -->\n.*?<!-- /table -->\n", re.S)
 SEED = re.compile(r"-seed=\d+")
 PERCENT = 100.0
 PIPE = r"\|"
+# What markdown and HTML take as it is.
+PLAIN = re.compile(r"[\w .,:;=+/()@%#-]*", re.A)
+# What a table shows of a record: place and type.
+SHOWN = {
+  ("metrics", "accuracy"): (int, float),
+  ("cost", "ace"): (int,),
+  ("cost", "bops"): (int,),
+  ("cost", "weight_bytes"): (int,),
+  ("wall_seconds",): (int, float),
+  ("device",): (str,),
+}
 
 Runs = Sequence[Mapping[str, Any]]  # records that differ only in the seed
 Cell = Callable[[Runs], str]
@@ -83,7 +94,22 @@ def minutes(runs: Runs) -> str:
 
 def devices(runs: Runs) -> str:
   """The accelerators that the runs had."""
-  return ", ".join(sorted({r["device"] for r in runs}))
+  return ", ".join(sorted({escape(r["device"]) for r in runs}))
+
+
+def escape(text: str) -> str:
+  """Text that somebody's record holds, for a cell: no markup, no line break."""
+  return "".join(
+    c if c.isalnum() or (PLAIN.fullmatch(c) and c != "_") else f"&#{ord(c)};"
+    for c in errors.one_paragraph(text)
+  )
+
+
+def code(text: str) -> str:
+  """A name as code, whatever it holds."""
+  if text and PLAIN.fullmatch(text):
+    return f"`{text}`"
+  return f"<code>{escape(text)}</code>"
 
 
 COLUMNS: dict[str, Cell] = {
@@ -129,7 +155,7 @@ def markdown(
   cells = {k: c for k, c in cells.items() if any(c) or k not in YOUNG}
   lines = [_line([head, *cells]), "|---" * (len(cells) + 1) + "|\n"]
   for name, *row in zip(groups, *cells.values()):
-    lines.append(_line([f"`{name}`", *row]))
+    lines.append(_line([code(name), *row]))
   return "".join(lines)
 
 
@@ -137,7 +163,7 @@ def _line(cells: Iterable[str]) -> str:
   return f"| {' | '.join(c.replace('|', PIPE) for c in cells)} |\n"
 
 
-def refresh(text: str, root: epath.PathLike) -> str:
+def refresh(text: str, root: os.PathLike) -> str:
   """Regenerates every table between markers.
 
   `<!-- results: FILE -->` is a table of the records of that file, `<!-- table:
@@ -148,21 +174,59 @@ def refresh(text: str, root: epath.PathLike) -> str:
     root: folder that the files are relative to.
 
   Raises:
-    ValueError: a file is missing.
+    UserError: a file is missing or outside the folder, a marker is not closed,
+      or a record lacks what a table shows.
   """
+  return markers.replace(text, makers(root))[0]
 
-  def table(match):
-    path = epath.Path(root) / match.group(1)
-    if not path.exists():
-      raise ValueError(f"The table's records {path} do not exist.")
-    lines = markdown(group(record_lib.read(path)))
-    return f"<!-- results: {match.group(1)} -->\n{lines}<!-- /results -->\n"
 
-  def copy(match):
-    path = epath.Path(root) / match.group(1)
-    if not path.exists():
-      raise ValueError(f"The page {path} of a table does not exist.")
-    (lines, *_) = re.findall(r"(?:^\|.*\n)+", path.read_text(), re.M) or [""]
-    return f"<!-- table: {match.group(1)} -->\n{lines}<!-- /table -->\n"
+def makers(root: os.PathLike) -> markers.Makers:
+  """What makes the lines between the markers of a file in the folder `root`."""
 
-  return COPY.sub(copy, MARKER.sub(table, text))
+  def table(name: str) -> str:
+    return markdown(group(records(markers.inside(root, name))))
+
+  def copy(name: str) -> str:
+    path = markers.inside(root, name)
+    try:
+      page = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+      raise UserError(f"{path} is not UTF-8 text ({error}).") from error
+    found = re.search(r"(?:^\|.*\n)+", page, re.M)
+    if found is None:
+      raise UserError(
+        f"The page {path} has no table (lines that begin with |)."
+      )
+    return found.group()
+
+  return {"results": table, "table": copy}
+
+
+def records(path: os.PathLike) -> list[dict[str, Any]]:
+  """The records of a file, with what a table shows of each.
+
+  Raises:
+    UserError: one has something else there; names file, line and field.
+  """
+  found = []
+  for number, record in enumerate(record_lib.read(path), 1):
+    where = f"{path}, line {number}"
+    for field in ("config", "metrics", "cost"):
+      if not isinstance(record[field], dict):
+        raise UserError(
+          f"{where}: `{field}` must be an object, got {record[field]!r}."
+        )
+    if not isinstance(record["name"], str):
+      raise UserError(f"{where}: `name` must be text, got {record['name']!r}.")
+    for place, kinds in SHOWN.items():
+      value = record
+      for key in place:
+        value = value.get(key)
+      if not isinstance(value, kinds) or isinstance(value, bool):
+        wanted = "text" if str in kinds else "a number"
+        raise UserError(
+          f"{where}: `{'.'.join(place)}` must be {wanted}, which the table shows;"
+          f" got {value!r}."
+        )
+    found.append(record)
+  return found

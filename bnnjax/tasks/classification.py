@@ -13,7 +13,7 @@ from bnnjax.core.numbers import number
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.data.tokenizer import PAD
 from bnnjax.tasks.distillation import Distillation
-from bnnjax.tasks.metrics import EvalMetrics, TrainMetrics
+from bnnjax.tasks.metrics import ClassMetrics, TrainMetrics, in_top
 
 
 def inputs(batch: Mapping[str, jax.Array]) -> jax.Array:
@@ -40,7 +40,7 @@ class Classification:
   reads = ("label",)  # of a batch, beside the inputs
   causal = False  # whether only models that read from left to right will do
   train_metrics = TrainMetrics
-  eval_metrics = EvalMetrics
+  eval_metrics = ClassMetrics
   headline, highest_is_best = "accuracy", True  # of the best checkpoint
 
   def __init__(
@@ -106,10 +106,11 @@ class Classification:
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]
   ) -> dict[str, jax.Array]:
-    """Per example `loss`, `correct` and `mask`, by the deployed network."""
+    """Per example what `ClassMetrics` reads, by the deployed network."""
     logits = model(inputs(batch), DEPLOYED).astype(jnp.float32)
     loss = optax.softmax_cross_entropy_with_integer_labels(
       logits, batch["label"]
     )
     correct = jnp.argmax(logits, -1) == batch["label"]
-    return {"loss": loss, "correct": correct, "mask": batch["mask"]}
+    outputs = {"loss": loss, "correct": correct, "mask": batch["mask"]}
+    return outputs | in_top(logits, batch["label"])

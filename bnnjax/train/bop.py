@@ -10,6 +10,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from bnnjax.core import registry
+from bnnjax.core.settings import Settings
+
+SCHEDULES = ("constant", "linear", "cosine", "exponential")
+
 
 class BopState(NamedTuple):
   """Step count and exponential average of the gradients."""
@@ -24,10 +29,13 @@ def bop(
   """Flips a weight that a steady gradient has argued against for long enough.
 
   `m <- (1 - gamma) m + gamma g`; where `|m| > threshold` and
-  `sign(m) = sign(w)`, `w <- -w`. Every other weight stays.
+  `sign(m) = sign(w)`, `w <- -w`. Every other weight stays. larq's `Bop` is the
+  same rule with the same defaults; its `gamma` is a number or a schedule, too,
+  but another optimizer for another `gamma` begins with an average of 0, where
+  here it goes on.
 
   Args:
-    gamma: adaptivity rate, or a schedule of it; 1e-4 in the paper.
+    gamma: adaptivity rate, or a schedule of it; the paper starts at 1e-4.
     threshold: how strong the averaged gradient has to be; 1e-8 in the paper.
 
   Returns:
@@ -65,3 +73,38 @@ def bop(
     )
 
   return optax.GradientTransformation(init, update)
+
+
+def make_gamma(settings: Settings, steps: int) -> float | optax.Schedule:
+  """The adaptivity rate of every step; the average knows nothing of it.
+
+  The paper's ImageNet runs decay 1e-4 to 1e-6 ("exponential" is a straight line
+  between them in the logarithm).
+
+  Args:
+    settings: `gamma`, `schedule`, and but for "constant" `end_gamma`.
+    steps: until `end_gamma` is reached.
+
+  Raises:
+    ValueError: an unknown schedule, a rate outside (0, 1], or an end outside
+      [0, 1], which "exponential" never reaches at 0.
+  """
+  name, gamma = settings["schedule"], settings["gamma"]
+  if name not in SCHEDULES:
+    raise registry.unknown("schedule of `optim.bop`", name, SCHEDULES)
+  if not 0 < gamma <= 1:
+    raise ValueError(f"`optim.bop.gamma` must be in (0, 1], got {gamma}.")
+  if name == "constant":
+    return gamma
+  end = settings["end_gamma"]
+  if not 0 <= end <= 1 or (name == "exponential" and not end):
+    least = "(0, 1]" if name == "exponential" else "[0, 1]"
+    raise ValueError(
+      f"`optim.bop.end_gamma` must be in {least} with the schedule {name!r}, got"
+      f" {end}."
+    )
+  return {
+    "linear": lambda: optax.linear_schedule(gamma, end, steps),
+    "cosine": lambda: optax.cosine_decay_schedule(gamma, steps, end / gamma),
+    "exponential": lambda: optax.exponential_decay(gamma, steps, end / gamma),
+  }[name]()

@@ -99,7 +99,7 @@ class Checkpoints:
     """
     parts = {**state, **({"watched": watched} if watched else {})}
     info = {
-      **info,
+      **{k: v for k, v in info.items() if k != "digest"},
       "format": FORMAT,
       "written_by": importlib.metadata.version("bnnjax"),
       "step": step,

@@ -1,7 +1,8 @@
-"""The fields of a training config, their defaults, and their check.
+"""The check of a training config; `bnnjax.train.fields` lists its fields.
 
 A config file starts from `base()`, changes fields and returns it locked; a
-typo in the file or on the command line is answered with the nearest name.
+typo in the file or on the command line is answered with the nearest name. What
+is set and read by nothing is refused, a binarizer that no layer uses warned of.
 """
 
 import inspect
@@ -13,96 +14,12 @@ from ml_collections import ConfigDict
 from bnnjax import models, tasks  # noqa: F401 (the first registers names)
 from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
-from bnnjax.train import optim_options
+from bnnjax.errors import UserError
+from bnnjax.train import fields, optim_options
 from bnnjax.train.config_arg import parse_arg  # noqa: F401 (configs use it)
-from bnnjax.train.config_types import (
-  LARGEST,
-  OPEN,
-  check_types,
-)
+from bnnjax.train.config_types import LARGEST, check_types
+from bnnjax.train.fields import OPEN, base
 from bnnjax.train.smoke import make_smoke  # noqa: F401 (configs use it)
-
-
-def base() -> ConfigDict:
-  """Defaults of every field, unlocked.
-
-  Fields:
-    seed: of initialisation, data order and augmentation.
-    epochs: passes over the training split; `steps` overrides it. 0 only
-      measures what `init` gives: binarization after training.
-    data: name (see `bnnjax list source`), `shape` of an image or `(tokens,)` of
-      a text, entries of its `vocab` (0: images), `num_classes` (0: no labels),
-      global `batch_size`, `augment` and `eval_augment`, splits, `options` of the
-      source, reading `threads` and `workers`.
-    model: `name` and arguments of the model.
-    init: trained run's workdir or `.safetensors` file whose parameters the run
-      starts from; empty: random.
-    task: `name` and arguments of the task.
-    optim: see `bnnjax.train.optim`.
-    mesh: devices that share the parameters, `fsdp` times `tensor` of them (see
-      `bnnjax.train.sharding`); 1 and 1: each has all.
-    stages: consecutive parts of the run, each a dict of `until` (a time), and
-      optionally `model` (arguments that differ), `optim` (fields that differ)
-      and `restart` (fresh optimizer and schedule).
-    events: `((when, name), ...)`, fired between steps.
-    eval_every: epochs between evaluations (and checkpoints).
-    checkpoint: `every_minutes` and `every_steps` between further checkpoints; 0
-      is off. A run that SIGTERM or Ctrl-C stops is saved in any case.
-    log_every: steps between log lines.
-    diagnostics: steps between lines of `diagnostics.jsonl`; 0 is off.
-    tensorboard: also write TensorBoard files (extra `tensorboard`).
-
-  A time is a fraction of the run (float) or a step (int). What is set and read
-  by nothing is refused, a binarizer that no layer uses warned of.
-  """
-  config = ConfigDict()
-  config.seed = 0
-  config.epochs = 1.0
-  config.steps = 0
-  config.data = {
-    "name": "",
-    "shape": (),
-    "vocab": 0,
-    "num_classes": 0,
-    "batch_size": 128,
-    "augment": (),
-    "eval_augment": (),
-    "eval_batch_size": 512,
-    "train_split": "train",
-    "eval_split": "test",
-    "options": {},
-    "threads": 1,
-    "workers": 0,
-  }
-  config.model = {"name": ""}
-  config.init = ""
-  config.task = {"name": "classification"}
-  config.optim = {
-    "name": "adam",
-    "lr": 1e-3,
-    "options": {},
-    "schedule": "cosine",
-    "warmup": 0.0,
-    "decay_until": 1.0,
-    "end_lr": 0.0,
-    "weight_decay": 0.0,
-    "decay_latent": True,
-    "latent_clip": 0.0,
-    "projection": "",
-    "bop": {"gamma": 1e-4, "threshold": 1e-8},
-    "grad_clip": 0.0,
-    "latent": {},
-  }
-  config.mesh = {"fsdp": 1, "tensor": 1}
-  config.stages = ()
-  config.events = ()
-  config.eval_every = 1.0
-  config.checkpoint = {"every_minutes": 0.0, "every_steps": 0}
-  config.log_every = 20
-  config.diagnostics = 0
-  config.tensorboard = False
-  return config
-
 
 STAGE_FIELDS = ("until", "model", "optim", "restart")
 
@@ -116,9 +33,23 @@ def resolve(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:
   """
   defaults = base()
   given = config.to_dict() if isinstance(config, ConfigDict) else dict(config)
+  _check_plain(given)
   _merge(defaults, given, "")
   _check(defaults)
   return defaults.lock()
+
+
+def _check_plain(given: Mapping[str, Any], path: str = "") -> None:
+  """Refuses what JSON cannot hold, as a run's config.json has to."""
+  for key, value in given.items():
+    name = f"{path}{key}"
+    if isinstance(value, Mapping) and isinstance(key, str):
+      _check_plain(value, f"{name}.")
+    elif not isinstance(key, str) or not fields.is_plain(value):
+      raise UserError(
+        f"Config field {name!r} must be of numbers, texts and tuples, got"
+        f" {value!r}."
+      )
 
 
 def _merge(defaults: ConfigDict, given: Mapping[str, Any], path: str) -> None:
@@ -212,8 +143,8 @@ def optim_of(config: ConfigDict, stage: Mapping[str, Any]) -> dict[str, Any]:
       be meant.
   """
   merged = base()
-  for fields in (config.optim.to_dict(), stage.get("optim", {})):
-    _merge(merged, {"optim": fields}, "")
+  for given in (config.optim.to_dict(), stage.get("optim", {})):
+    _merge(merged, {"optim": given}, "")
   check_types(merged.optim, base().optim, "optim.")
   latent = base()  # its fields are those of `optim`, in type and range
   try:
@@ -222,8 +153,8 @@ def optim_of(config: ConfigDict, stage: Mapping[str, Any]) -> dict[str, Any]:
   except ValueError as error:
     raise ValueError(f"In `optim.latent`: {error}") from None
   chosen = merged.optim.to_dict()
-  for fields in (chosen, {**chosen, **chosen["latent"]}):
-    optim_options.check(fields["name"], fields["options"])
+  for given in (chosen, {**chosen, **chosen["latent"]}):
+    optim_options.check(given["name"], given["options"])
   return merged.optim.to_dict()
 
 

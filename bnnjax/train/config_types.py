@@ -6,9 +6,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from bnnjax.core import numbers
+from bnnjax.train.fields import OPEN
 
-# Groups whose fields are known to the source, model, task or optimizer alone.
-OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
 POSITIVE = (
   "eval_every", "log_every", "data.batch_size",
   "data.eval_batch_size", "optim.lr", "mesh.fsdp",

@@ -46,7 +46,7 @@ def load(config: ConfigDict, network: Network) -> Any:
 
 def _load(config: ConfigDict, network: Network) -> Any:
   theirs = None
-  if _is_run(config.init):
+  if is_run(config.init):
     theirs = _trained(config)
     source = {k: v[...] for k, v in pretrained.weights(theirs).items()}
     names = pretrained.own_names(source)
@@ -71,7 +71,7 @@ def _load(config: ConfigDict, network: Network) -> Any:
   }
 
 
-def _is_run(init: str) -> bool:
+def is_run(init: str) -> bool:
   """Whether a path is not meant as a file of weights or a folder of them."""
   if init.endswith((*files.ENDINGS, *files.OTHERS)):
     return False

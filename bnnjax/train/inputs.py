@@ -8,6 +8,21 @@ from bnnjax import data, tasks  # noqa: F401 (the second registers names)
 from bnnjax.core import registry
 
 
+def open_data(settings: ConfigDict):
+  """Training and evaluation source of `config.data`, as they are.
+
+  Raises:
+    ValueError: unknown name, split or option.
+    FileNotFoundError: the data set is not here; says how to get it.
+    ImportError: it needs a package that is not installed.
+  """
+  options = _options_of(settings)
+  return [
+    data.load(settings.name, split, **options)
+    for split in (settings.train_split, settings.eval_split)
+  ]
+
+
 def load_data(config: ConfigDict):
   """Training and evaluation source, checked against the config's shapes.
 
@@ -15,11 +30,7 @@ def load_data(config: ConfigDict):
     ValueError: other shape, vocabulary or number of classes than configured.
     FileNotFoundError: the data set is not here; says how to get it.
   """
-  settings, options = config.data, _options_of(config)
-  sources = [
-    data.load(settings.name, split, **options)
-    for split in (settings.train_split, settings.eval_split)
-  ]
+  settings, sources = config.data, open_data(config.data)
   augments = (settings.augment, settings.eval_augment)
   for source, augment in zip(sources, augments):
     task, kind, vocab = config.task.name, source.info.kind, source.info.vocab
@@ -58,14 +69,14 @@ def tokenizer_of(config: ConfigDict):
   """
   settings = config.data
   return data.tokenizer_of(
-    settings.name, settings.eval_split, **_options_of(config)
+    settings.name, settings.eval_split, **_options_of(settings)
   )
 
 
-def _options_of(config: ConfigDict) -> dict[str, Any]:
-  """The options of the source, with those that the config's shape decides."""
-  name, shape = config.data.name, config.data.shape
-  options = config.data.options.to_dict()
+def _options_of(settings: ConfigDict) -> dict[str, Any]:
+  """The options of the source, with those that the shape decides."""
+  name, shape = settings.name, settings.shape
+  options = settings.options.to_dict()
   if len(shape) == 1 and "max_len" in data.options_of(name):
     return {"max_len": shape[0], **options}
   return options

@@ -10,14 +10,12 @@ import jax
 from etils import epath
 from ml_collections import ConfigDict
 
-from bnnjax import data, models, tasks
+from bnnjax import data
 from bnnjax.report import record as record_lib
-from bnnjax.train import config as config_lib
 from bnnjax.train import (
   diagnostics,
   identity,
   initial,
-  inputs,
   lock,
   resume,
   setup,
@@ -29,6 +27,7 @@ from bnnjax.train import (
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.interval import Clock, Interval
+from bnnjax.train.job import Job
 from bnnjax.train.setup import Stage
 from bnnjax.train.state import State, carry_over
 from bnnjax.train.step import NonFiniteLossError
@@ -85,41 +84,17 @@ class Run:
   """
 
   def __init__(self, config, workdir, name, record, signals=None):
-    self.config = config = config_lib.resolve(config)
-    self.task = tasks.build(config.task)
-    self.sharded, self.replicated = setup.shardings(config)
-    self.train_source, self.eval_source = inputs.load_data(config)
-    self.steps_per_epoch = data.steps_per_epoch(
-      self.train_source, config.data.batch_size
-    )
-    self.steps = config.steps or round(config.epochs * self.steps_per_epoch)
-    if self.steps < 1 and (config.epochs or not config.init):
-      raise ValueError(
-        "The run has no step: raise `epochs` or `steps`. (Only what `init` gives"
-        " can be measured untrained, with `epochs` 0.)"
-      )
-    self.epochs = self.steps / self.steps_per_epoch
-    self.stages = setup.plan(config, self.steps)
-    setup.check_used(config)
-    self.network = self.stages[-1].network
-    required = [
-      (s.start, models.required_events(s.network.abstract)) for s in self.stages
-    ]
-    self.events = config_lib.check_times(config, self.steps, required)
-    self.teacher, self.teacher_state = None, None
-    if self.task.teacher:
-      self.teacher, self.teacher_state = setup.load_teacher(
-        config, self.task, self.stages
-      )
+    self.job = job = Job(config)
+    self.config, self.task, self.steps = job.config, job.task, job.steps
     self.workdir = epath.Path(workdir)
     self.initial = None
-    if config.init and resume.read(self.workdir).info is None:
-      self.initial = initial.load(config, self.stages[0].network)
-    self.report = setup.cost_of(config)
-    self.eval_batches = inputs.make_eval_batches(config, self.eval_source)
+    if self.config.init and resume.read(self.workdir).info is None:
+      self.initial = initial.load(self.config, job.stages[0].network)
+    self.events = job.events
     self.first = jax.process_index() == 0
     self.record = epath.Path(record or self.workdir / "record.jsonl")
-    record_lib.check_appendable(self.record)
+    if record:
+      record_lib.check_appendable(record)
     self.name = name
     self.signals = signals or stops.Signals()
 
@@ -151,15 +126,15 @@ class Run:
         active=self.first,
       )
       stack.callback(self.log.close)
-      for stage in self.stages:
+      for stage in self.job.stages:
         if stage.stop > begun or not (self.steps or resumed):
           state, info = self._run_stage(stage, state, info, watched)
           watched = None
-    if self.first:
-      self._record(info)
+      if self.first:
+        self._record(info)
     return Result(
       info["eval"],
-      self.report,
+      self.job.report,
       self.checkpoints.root / "last",
       self.record,
       resumed,
@@ -168,7 +143,7 @@ class Run:
   def _make_iterator(self):
     settings = self.config.data
     return data.make_train_iterator(
-      self.train_source,
+      self.job.train_source,
       batch_size=settings.batch_size,
       seed=self.config.seed,
       augment=settings.augment,
@@ -183,6 +158,7 @@ class Run:
     found = resume.check(
       self.workdir, held, self.config, self.steps, self.identity
     )
+    record_lib.check_appendable(self.record)
     for name in ("metrics.jsonl", "diagnostics.jsonl"):
       writers.check_lines(self.workdir / name)
     if self.first:
@@ -193,7 +169,9 @@ class Run:
 
   def _identity(self, held: resume.Held) -> dict[str, Any]:
     """Digests of what decides this run."""
-    contents = {"data": identity.of_data(self.train_source, self.eval_source)}
+    contents = {
+      "data": identity.of_data(self.job.train_source, self.job.eval_source)
+    }
     for key, path in (
       ("init", self.config.init),
       ("teacher", self.task.teacher),
@@ -206,7 +184,7 @@ class Run:
   def _start(self, found: resume.Found) -> tuple[State, dict[str, Any], Any]:
     """The first state, or that of the last checkpoint."""
     done = self.checkpoints.latest("last")
-    stage = setup.stage_at(self.stages, done or 0)
+    stage = setup.stage_at(self.job.stages, done or 0)
     state = self._new_state(stage)
     info = {
       "id": uuid.uuid4().hex[:12],
@@ -240,7 +218,7 @@ class Run:
     return state, info, watched
 
   def _new_state(self, stage: Stage) -> State:
-    mesh, seed = self.replicated.mesh, self.config.seed
+    mesh, seed = self.job.replicated.mesh, self.config.seed
     return sharding.new_state(stage.network, stage.optimizer, seed, mesh)
 
   def _run_stage(self, stage, state, info, watched):
@@ -250,7 +228,7 @@ class Run:
       state, watched = self._enter(stage, state), None
     now = int(state["step"])
     train_step, self.eval_step, watch = self._compiled(stage, state, watched)
-    every = max(1, round(self.config.eval_every * self.steps_per_epoch))
+    every = max(1, round(self.config.eval_every * self.job.steps_per_epoch))
     log_every = self.config.log_every
     interval = self._interval(now, info)
     clock = Clock(self.config.checkpoint, now)
@@ -260,11 +238,11 @@ class Run:
       batch = self._put(next(self.iterator))
       state = self._fire(stage, state, batch, now)
       state, metrics = train_step(
-        state, interval.metrics, batch, self.teacher_state
+        state, interval.metrics, batch, self.job.teacher_state
       )
       now += 1
       interval = dataclasses.replace(interval, metrics=metrics)
-      watch.step(now, state, batch, self.teacher_state)
+      watch.step(now, state, batch, self.job.teacher_state)
       evaluates = now % every == 0 or now == stage.stop
       if now % log_every == 0 or evaluates:
         loss, info = self._log_interval(now, state, interval, info, clock)
@@ -280,8 +258,8 @@ class Run:
 
   def _compiled(self, stage, state, watched):
     """The functions of one stage, which their first calls compile."""
-    length = {"steps": self.steps, "epochs": self.epochs}
-    shared = {**length, "teacher": self.teacher}
+    length = {"steps": self.steps, "epochs": self.job.epochs}
+    shared = {**length, "teacher": self.job.teacher}
     train_step = step.make_train_step(
       stage.network,
       stage.optimizer,
@@ -320,7 +298,7 @@ class Run:
   def _measure(self, stage, now, state, info, clock, loss=None, watch=None):
     """`info` with a new evaluation, which is shown and saved."""
     info = self._evaluate(state, info)
-    epoch = now / self.steps_per_epoch
+    epoch = now / self.job.steps_per_epoch
     self.log.evaluation(now, epoch, loss, info["eval"])
     info = self.save_now(now, state, info, clock, None, watch)
     self._save_best(stage, now, state, info)
@@ -357,18 +335,19 @@ class Run:
     """The events whose time has come."""
     for when, name in self.events:
       if when == step_now:
-        length = {"steps": self.steps, "epochs": self.epochs}
+        length = {"steps": self.steps, "epochs": self.job.epochs}
         event = step.make_event(stage.network, name, self.task, **length)
         state = event(state, batch)
     return state
 
   def _empty(self, metrics: Any) -> Any:
     """No observation yet, placed as a step returns it: one trace serves all."""
-    return jax.device_put(metrics.empty(), self.replicated)
+    return jax.device_put(metrics.empty(), self.job.replicated)
 
   def _put(self, batch):
     return jax.tree.map(
-      lambda x: jax.make_array_from_process_local_data(self.sharded, x), batch
+      lambda x: jax.make_array_from_process_local_data(self.job.sharded, x),
+      batch,
     )
 
   def _check_finite(self, state: State) -> None:
@@ -383,7 +362,7 @@ class Run:
   def _evaluate(self, state, info) -> dict[str, Any]:
     """`info` with a new evaluation of the deployed network."""
     metrics = self._empty(self.task.eval_metrics)
-    for batch in self.eval_batches:
+    for batch in self.job.eval_batches:
       metrics = self.eval_step(state, metrics, self._put(batch))
     got = {k: float(v) for k, v in metrics.compute().items()}
     if not all(map(math.isfinite, got.values())):
@@ -410,7 +389,7 @@ class Run:
 
     Only in the last stage: the networks of earlier ones are others.
     """
-    if stage is not self.stages[-1] or not info["eval"]:
+    if stage is not self.job.stages[-1] or not info["eval"]:
       return
     key, best = self.task.headline, info["best"]
     sign = 1 if self.task.highest_is_best else -1
@@ -424,7 +403,7 @@ class Run:
     info["id"] = uuid.uuid4().hex[:12]
     info["lengthened_from"] = {"id": stored["id"], "steps": was}
     # Those of the run so far have fired; only a new stage has its own.
-    new_stage = any(stage.start == was for stage in self.stages)
+    new_stage = any(stage.start == was for stage in self.job.stages)
     info["events"] = [e for e in self.events if new_stage and e[0] >= was]
     return info
 
@@ -443,7 +422,7 @@ class Run:
         config=workdir_lib.to_json(self.config),
         seed=self.config.seed,
         metrics=metrics,
-        cost=self.report.to_json(),
+        cost=self.job.report.to_json(),
         wall_seconds=info["seconds"],
       ).to_json(),
     )

@@ -1,26 +1,6 @@
 """Optimizers by variable type, schedules, weight decay, latent clipping.
 
-Fields of `config.optim`:
-  name: adam, adamw, sgd (or any factory of optax by name).
-  lr: peak learning rate.
-  options: keyword arguments of the optax factory (`b1`, `momentum`, ...).
-  schedule: cosine, linear or constant, after the warm-up.
-  warmup: time until the peak is reached, linearly from 0.
-  decay_until: time at which `end_lr` is reached; constant after it.
-  weight_decay: for adamw decoupled; else added to the gradient (the derivative
-    of `wd/2 ||p||^2`). Only tensors of more than one axis, and no scale or
-    threshold of a binarizer.
-  decay_latent: whether latent weights decay too. Decay pulls them to 0, where
-    signs flip; PokeBNN does it, most others do not.
-  latent_clip: latent weights are projected to `[-c, c]` after each update; 0 is
-    off.
-  projection: latent weights pass through this registered function after each
-    update, e.g. `center_clamp` (XNOR-Net); empty is off.
-  bop: `gamma` and `threshold` of the rule for binary weights without a latent
-    one (`method=bop`), see `bnnjax.train.bop`.
-  grad_clip: global norm; 0 is off.
-  latent: fields that differ for latent weights, of those that a rule reads:
-    from `name` to `decay_latent`.
+The fields of `config.optim` are listed in `bnnjax.train.fields`.
 
 A field that is set and that nothing reads is refused, such as `end_lr` beside
 the schedule "constant".
@@ -37,12 +17,13 @@ import optax
 from bnnjax.core import registry
 from bnnjax.core.progress import to_step
 from bnnjax.core.settings import Settings
+from bnnjax.train import bop as bop_lib
 from bnnjax.train import config as config_lib
 from bnnjax.train import optim_options
-from bnnjax.train.bop import bop
 
 SCHEDULES = ("cosine", "linear", "constant")
 OPTIMIZERS = optim_options.OPTIMIZERS
+_OF_SCHEDULE = ("lr", "schedule", "warmup", "decay_until", "end_lr")
 DECOUPLED = ("adamw", "lamb", "lion")
 
 
@@ -87,11 +68,39 @@ def make_schedule(optim: Mapping[str, Any], steps: int) -> optax.Schedule:
   return optax.join_schedules([ramp, decay], [warmup])
 
 
+Rates = Callable[[int], dict[str, float]]
+
+
+def rates(
+  optim: Mapping[str, Any], steps: int, kinds: Any, began: int = 0
+) -> Rates:
+  """The learning rates that the optimizer of the same arguments uses.
+
+  Args:
+    optim: `config.optim`.
+    steps: that the schedule spans.
+    kinds: tree of labels like the parameters.
+    began: step of the run at which the schedule began.
+
+  Returns:
+    Of the number of a step of the run, from 0: `lr`, and `lr_latent` where
+    `optim.latent` makes it another one.
+  """
+  schedules = {"lr": make_schedule(optim, steps)}
+  own = {**optim, **optim["latent"]}
+  if any(own[f] != optim[f] for f in _OF_SCHEDULE) and "latent" in (
+    jax.tree.leaves(kinds)
+  ):
+    schedules["lr_latent"] = make_schedule(own, steps)
+  return lambda step: {k: float(s(step - began)) for k, s in schedules.items()}
+
+
 def make_optimizer(
   optim: Mapping[str, Any],
   steps: int,
   kinds: Any,
   *,
+  binary: bool = False,
   inherited: Container[str] = (),
 ) -> optax.GradientTransformation:
   """The optimizer of a run.
@@ -100,6 +109,8 @@ def make_optimizer(
     optim: `config.optim`, see the head of this file.
     steps: of the run.
     kinds: tree of labels like the parameters, see `state.Network.kinds`.
+    binary: another stage has weights without latent ones, if not this one: the
+      states of both then have the same parts, and one goes on from the other.
     inherited: fields that another stage of the run may read, if not this one.
 
   Raises:
@@ -114,15 +125,15 @@ def make_optimizer(
   rules = {
     "float": _one(shared, steps, kinds),
     "latent": _one(latent, steps, kinds),
-    "binary": bop(**shared["bop"]),
+    "binary": _bop(shared["bop"], defaults["bop"], steps),
   }
   latent.refuse_unread("in a rule for some of the weights")
   shared.read |= latent.read
-  present = set(jax.tree.leaves(kinds))
+  binary = binary or "binary" in jax.tree.leaves(kinds)
   chain = []
   if shared["grad_clip"]:
     chain.append(optax.clip_by_global_norm(shared["grad_clip"]))
-  if own or "binary" in present:
+  if own or binary:
     labels = jax.tree.map(lambda k: k if k in rules else "float", kinds)
     chain.append(optax.multi_transform(rules, labels))
   else:
@@ -136,6 +147,14 @@ def make_optimizer(
   shared.read |= {field for field in defaults if field in inherited}
   shared.refuse_unread(f"with the schedule {shared['schedule']!r}")
   return optax.chain(*chain)
+
+
+def _bop(given: Mapping[str, Any], defaults: Mapping[str, Any], steps: int):
+  """The rule of binary weights."""
+  settings = Settings("optim.bop", given, defaults)
+  rule = bop_lib.bop(bop_lib.make_gamma(settings, steps), settings["threshold"])
+  settings.refuse_unread(f"with the schedule {settings['schedule']!r}")
+  return rule
 
 
 # Fields of weights of one kind.

@@ -38,6 +38,7 @@ class Stage:
   network: Network
   optimizer: Any
   fresh: bool  # optimizer and schedule start anew
+  rates: optim.Rates  # learning rates of a step of the run, see `optim.rates`
 
 
 def network_of(config: ConfigDict, overrides: Any = ()) -> Network:
@@ -147,7 +148,8 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
 
   Raises:
     ValueError: the stages do not follow each other to the end of the run, or
-      an optimizer that differs would go on with the moments of another.
+      an optimizer that differs in more than `bop` would go on with the moments
+      of another.
   """
   entries = config.stages or ({"until": 1.0},)
   if steps > numbers.INT32:
@@ -160,10 +162,13 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
     settings = config_lib.optim_of(config, entries[-1])
     settings |= {"warmup": 0, "decay_until": 1.0}
     optimizer = optim.make_optimizer(settings, 1, network.kinds)
-    return [Stage(0, 0, network, optimizer, fresh=False)]
+    rates = optim.rates(settings, 1, network.kinds)
+    return [Stage(0, 0, network, optimizer, fresh=False, rates=rates)]
   stages, start, began = [], 0, 0
   before = None
-  for entry in entries:
+  networks = [network_of(config, entry.get("model", {})) for entry in entries]
+  binary = any("binary" in jax.tree.leaves(n.kinds) for n in networks)
+  for entry, network in zip(entries, networks):
     stop = to_step(entry["until"], steps)
     if stop <= start:
       raise ValueError(
@@ -173,20 +178,25 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
     restart = bool(entry.get("restart", False))
     fresh = restart and start > 0
     began = start if fresh else began
-    network = network_of(config, entry.get("model", {}))
     # A schedule that restarts spans its own stage, another the whole run.
     span = (stop if restart else steps) - began
     settings = config_lib.optim_of(config, entry)
-    if start and settings != before and not restart:
+    # Bop's average is the same thing under other numbers.
+    if start and not restart and {**settings, "bop": before["bop"]} != before:
       raise ValueError(
         f"The stage until {entry['until']} has another `optim` than the one"
         ' before it: give it `"restart": True`.'
       )
     own = entry.get("optim", {}) if len(entries) > 1 else settings
     optimizer = optim.make_optimizer(
-      settings, span, network.kinds, inherited=settings.keys() - own.keys()
+      settings,
+      span,
+      network.kinds,
+      binary=binary,
+      inherited=settings.keys() - own.keys(),
     )
-    stages.append(Stage(start, stop, network, optimizer, fresh))
+    rates = optim.rates(settings, span, network.kinds, began)
+    stages.append(Stage(start, stop, network, optimizer, fresh, rates))
     start, before = stop, settings
   if start != steps:
     raise ValueError(

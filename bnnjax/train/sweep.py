@@ -2,13 +2,19 @@
 
 import runpy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bnnjax.report import record as record_lib
 from bnnjax.train import config_file, loop
 
 
-def run(experiment: str, record: str | None = None, runs: str = "runs") -> Path:
+def run(
+  experiment: str,
+  record: str | None = None,
+  runs: str = "runs",
+  load: Sequence[str] = (),
+) -> Path:
   """Runs `sweep()` of a file; what is on record already is left out.
 
   Args:
@@ -16,6 +22,7 @@ def run(experiment: str, record: str | None = None, runs: str = "runs") -> Path:
     record: file of the records; `results/NAME.jsonl` beside the experiment if
       none.
     runs: folder of the workdirs.
+    load: files of `--load`, which the configs remember.
 
   Returns:
     The file of the records.
@@ -37,7 +44,7 @@ def run(experiment: str, record: str | None = None, runs: str = "runs") -> Path:
   path = Path(record or file.parent / "results" / f"{file.stem}.jsonl")
   done = {r["name"] for r in record_lib.read(path)} if path.exists() else set()
   configs = {
-    config_file.name_of(spec): config_file.read(spec)
+    config_file.name_of(spec): config_file.read(spec, load=load)
     for spec in made["sweep"]()
   }
   for number, (name, config) in enumerate(configs.items(), 1):

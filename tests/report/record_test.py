@@ -64,7 +64,7 @@ def test_table_groups_seeds_and_shows_the_spread(tmp_path):
   assert "| `other` | 70.00 (n=1) |" in new
   assert "old" not in new
   assert tables.refresh(new, tmp_path) == new
-  with pytest.raises(ValueError, match="do not exist"):
+  with pytest.raises(ValueError, match="does not exist"):
     tables.refresh(text, tmp_path / "nowhere")
 
 
@@ -95,5 +95,5 @@ def test_a_table_is_copied_from_its_page(tmp_path):
     "<!-- /table -->\nafter\n"
   )
   assert tables.refresh(new, tmp_path) == new
-  with pytest.raises(ValueError, match="page .* does not exist"):
+  with pytest.raises(ValueError, match="does not exist"):
     tables.refresh(text, tmp_path / "nowhere")

@@ -69,6 +69,34 @@ def test_metrics_leave_out_what_is_masked():
   np.testing.assert_allclose(metrics["accuracy"], 0.5)
 
 
+@pytest.mark.parametrize("classes", [2, 5, 6, 9])
+def test_top5_counts_what_stands_before_the_label(classes):
+  """Ties and NaN as `argmax` has them: NaN above all, the first of equals."""
+  rng = np.random.default_rng(0)
+  task, want = Classification(), []
+  metrics = task.eval_metrics.empty()
+  for fill in (0.0, np.inf, -np.inf, np.nan):
+    logits = rng.integers(0, 4, (16, classes)).astype(np.float32)
+    logits[rng.random(logits.shape) < 0.2] = fill
+    label, mask = rng.integers(0, classes, 16), rng.random(16) < 0.7
+    order = np.argsort(
+      np.where(np.isnan(logits), -np.inf, -logits), kind="stable"
+    )
+    assert (order[:, 0] == np.argmax(logits, -1)).all()
+    want += [y in row[:5] for y, row in zip(label[mask], order[mask])]
+    outputs = task.evaluate(
+      network, {"image": jnp.asarray(logits), "label": label, "mask": mask}
+    )
+    metrics = metrics.merge(
+      task.eval_metrics.single_from_model_output(**outputs)
+    )
+  got = metrics.compute()
+  assert list(got) == ["loss", "accuracy", "top5"][: 3 if classes > 5 else 2]
+  if classes > 5:
+    np.testing.assert_allclose(got["top5"], np.mean(want), rtol=1e-6)
+    assert got["accuracy"] < got["top5"] < 1
+
+
 @pytest.mark.parametrize(
   ("kw", "message"),
   [

@@ -1,5 +1,6 @@
 """Where a run starts: another run, a checkpoint, an event, a stage before."""
 
+import contextlib
 import json
 
 import jax
@@ -11,7 +12,7 @@ from safetensors.numpy import save_file
 from bnnjax import models
 from bnnjax.models import pretrained
 from bnnjax.train import config as config_lib
-from bnnjax.train import evaluate, initial, loop
+from bnnjax.train import evaluate, initial, loop, resume
 from bnnjax.train.checkpoint import Checkpoints
 from tests.train.loop_test import tiny
 
@@ -26,8 +27,9 @@ def trained(tmp_path, **model):
 def started(config, tmp_path):
   """Variables of a run before its first step."""
   run = loop.Run(config, tmp_path / "run", "run", None)
+  run.identity = {}
   run.checkpoints = Checkpoints(run.workdir, create=True)
-  state, _ = run._start()
+  state, _, _ = run._start(resume.Found())
   run.checkpoints.close()
   parts = (nnx.State(state[k]) for k in ("params", "rest"))
   return [pair for part in parts for pair in nnx.to_flat_state(part)], run
@@ -227,10 +229,12 @@ def test_first_steps_are_set_from_the_first_batch(tmp_path):
   config = tiny(weight=None, act=STEPS)
   config.events = ((0, "init_steps"),)
   run = loop.Run(config, tmp_path / "run", "run", None)
+  run.identity = {}
   run.checkpoints = Checkpoints(run.workdir, create=True)
-  state, _ = run._start()
+  state, _, _ = run._start(resume.Found())
   run.checkpoints.close()
-  batch = run._put(next(run.iterator))
+  with contextlib.closing(run._make_iterator()) as batches:
+    batch = run._put(next(batches))
   fired = run._fire(run.stages[0], state, batch, 0)
   steps = {
     path: value

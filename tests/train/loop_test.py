@@ -35,11 +35,9 @@ def tiny(**model):
   return config
 
 
-def lines(workdir):
-  return [
-    json.loads(x)
-    for x in (workdir / "metrics.jsonl").read_text().split("\n")[:-1]
-  ]
+def lines(workdir, name="metrics.jsonl"):
+  text = (workdir / name).read_text()
+  return [json.loads(x) for x in text.split("\n")[:-1]]
 
 
 def variables(config, workdir):
@@ -161,7 +159,7 @@ def test_stage_without_restart_keeps_the_schedule(tmp_path):
   config.stages = ({"until": 4, "model": {"weight": None}}, {"until": 1.0})
   loop.train(config, tmp_path / "run")
   stage = setup.plan(config_lib.resolve(config), config.steps)[-1]
-  state, _ = Checkpoints(tmp_path / "run", create=False).restore(
+  state, *_ = Checkpoints(tmp_path / "run", create=False).restore(
     "last",
     sharding.abstract_state(
       stage.network, stage.optimizer, sharding.make_mesh()
@@ -437,7 +435,7 @@ def test_damaged_checkpoint(finished, tmp_path):
     lambda: evaluate.evaluate(tmp_path / "run"),
     lambda: loop.train(tiny(), tmp_path / "run"),
   ):
-    with pytest.raises(ValueError, match=r"last/8 cannot be read.*start over"):
+    with pytest.raises(ValueError, match=r"last/8 cannot be read.*starts over"):
       use()
 
 

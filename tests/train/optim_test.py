@@ -141,3 +141,33 @@ def test_latent_fields_may_be_read_there_alone():
   got = {k: float(np.ravel(v)[0]) for k, v in updates.items()}
   np.testing.assert_allclose(got["kernel"], 0.5, rtol=1e-6)
   np.testing.assert_allclose(got["head"], 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ("changes", "names"),
+  [
+    ({}, {"lr"}),
+    ({"latent": {"name": "sgd"}}, {"lr"}),
+    ({"latent": {"lr": 0.5}}, {"lr", "lr_latent"}),
+    ({"latent": {"schedule": "constant"}}, {"lr", "lr_latent"}),
+  ],
+)
+def test_rates_are_what_the_optimizer_uses(changes, names):
+  """Of the steps of a stage that restarts at step 3 of the run."""
+  given = settings(schedule="linear", warmup=2, end_lr=0.1, **changes)
+  rule = optim.make_optimizer(given, 6, KINDS)
+  rates = optim.rates(given, 6, KINDS, began=3)
+  grads = {k: jnp.full_like(v, -1.0) for k, v in PARAMS.items()}
+  state = rule.init(PARAMS)
+  for number in range(3, 9):
+    updates, state = rule.update(grads, state, PARAMS)
+    got = rates(number)
+    assert set(got) == names
+    np.testing.assert_allclose(got["lr"], updates["head"][0, 0], rtol=1e-6)
+    latent = got.get("lr_latent", got["lr"])
+    np.testing.assert_allclose(latent, updates["kernel"][0, 0], rtol=1e-6)
+
+
+def test_latent_rates_are_of_latent_weights():
+  given = settings(latent={"lr": 0.5})
+  assert set(optim.rates(given, 6, {"head": "float"})(0)) == {"lr"}

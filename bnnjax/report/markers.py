@@ -1,0 +1,86 @@
+"""What stands between markers of a markdown file, replaced by what is generated.
+
+A marker is a line of its own; lines inside a fenced block of code are none.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bnnjax.errors import UserError
+
+SYNTAX = """\
+  <!-- results: FILE.jsonl -->   a table of the records of FILE
+  <!-- /results -->
+  <!-- table: FILE.md -->        the first table of that page
+  <!-- /table -->
+  <!-- methods -->               the table of all methods
+  <!-- /methods -->
+"""
+OPENS = re.compile(r"<!--\s*(?:(results|table):\s*(.*?)|(methods))\s*-->")
+FENCE = re.compile(r"\s{0,3}(```|~~~)")
+
+Makers = Mapping[str, Callable[[str], str]]
+
+
+def replace(text: str, makers: Makers) -> tuple[str, int]:
+  """Replaces what stands between markers.
+
+  Args:
+    text: markdown.
+    makers: of each kind of marker that is to be replaced (`results`, `table`,
+      `methods`), what makes the lines from the file that it names.
+
+  Returns:
+    The new text, and the number of markers that were found.
+
+  Raises:
+    UserError: a marker is not closed; names its line.
+  """
+  lines, out, found = text.splitlines(keepends=True), [], 0
+  fence, at = None, 0
+  while at < len(lines):
+    line = lines[at]
+    out.append(line)
+    at += 1
+    fenced = FENCE.match(line)
+    if fenced and fence in (None, fenced.group(1)):
+      fence = None if fence else fenced.group(1)
+    marker = None if fence else OPENS.fullmatch(line.strip())
+    kind = marker and (marker.group(1) or marker.group(3))
+    if kind not in makers:
+      continue
+    closing = f"<!-- /{kind} -->"
+    end = next(
+      (i for i in range(at, len(lines)) if lines[i].strip() == closing), None
+    )
+    if end is None:
+      raise UserError(
+        f"The marker `{line.strip()}` in line {at} is not closed: write"
+        f" `{closing}` on a line of its own behind it."
+      )
+    out.append(makers[kind](marker.group(2) or ""))
+    at, found = end, found + 1
+  return "".join(out), found
+
+
+def inside(root: os.PathLike, name: str) -> Path:
+  """The file that a marker names, in the folder of the markdown file.
+
+  Raises:
+    UserError: it lies elsewhere, links followed, or there is none.
+  """
+  root, path = Path(root), Path(root) / name
+  if "\0" in name or ".." in Path(name).parts or Path(name).is_absolute():
+    away = True
+  else:
+    away = not path.resolve().is_relative_to(root.resolve())
+  if away:
+    raise UserError(
+      f"A marker names {name!r}, which is outside the folder {str(root)!r} of"
+      " the markdown file: name a file in it."
+    )
+  if not path.is_file():
+    raise UserError(f"A marker names {str(path)!r}, which does not exist.")
+  return path

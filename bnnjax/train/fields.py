@@ -1,0 +1,198 @@
+"""The fields of a training config: name, default, meaning. One table.
+
+`bnnjax train --config=FILE --fields` prints it beside a file's values. Light to
+import: the command line checks names here before anything else is loaded.
+"""
+
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+
+class Field(NamedTuple):
+  """What a field is by default, and what it says."""
+
+  default: Any
+  meaning: str
+
+
+# Groups whose fields are known to the source, model, task or optimizer alone.
+OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
+
+FIELDS: dict[str, Field] = {
+  "seed": Field(0, "of initialisation, data order and augmentation"),
+  "epochs": Field(
+    1.0,
+    "passes over the training split; `steps` overrides it; 0 only measures what"
+    " `init` gives: binarization after training",
+  ),
+  "steps": Field(0, "optimizer steps of the run; 0: as `epochs` says"),
+  "load": Field((), "Python files that are run first (`--load`), as given"),
+  "data.name": Field("", "source (`bnnjax list source`)"),
+  "data.shape": Field((), "of an image, or (tokens,) of a text"),
+  "data.vocab": Field(0, "entries of the vocabulary of a text; 0: images"),
+  "data.num_classes": Field(0, "classes; 0: no labels"),
+  "data.batch_size": Field(128, "examples of a step, all devices together"),
+  "data.augment": Field((), "augmentations (`bnnjax list augment`), in order"),
+  "data.eval_augment": Field((), "the same of evaluations"),
+  "data.eval_batch_size": Field(512, "examples of a step of evaluation"),
+  "data.train_split": Field("train", "split to train on"),
+  "data.eval_split": Field("test", "split to evaluate on"),
+  "data.options": Field({}, "options of the source"),
+  "data.threads": Field(1, "threads that read"),
+  "data.workers": Field(0, "processes that read and augment"),
+  "model": Field({}, "name (`bnnjax list model`) and arguments of the model"),
+  "model.name": Field("", "the model"),
+  "init": Field(
+    "",
+    "trained run's workdir or `.safetensors` file whose parameters the run"
+    " starts from; empty: random",
+  ),
+  "task": Field({}, "name (`bnnjax list task`) and arguments of the task"),
+  "task.name": Field("classification", "the task"),
+  "optim.name": Field("adam", "factory of optax: adam, adamw, sgd, lamb, ..."),
+  "optim.lr": Field(1e-3, "peak learning rate"),
+  "optim.options": Field({}, "arguments of the factory (`b1`, `momentum` ...)"),
+  "optim.schedule": Field(
+    "cosine", "cosine, linear or constant, after the warm-up"
+  ),
+  "optim.warmup": Field(0.0, "time until the peak is reached, linearly from 0"),
+  "optim.decay_until": Field(
+    1.0, "time at which `end_lr` is reached; constant after it"
+  ),
+  "optim.end_lr": Field(0.0, "learning rate at the end of the schedule"),
+  "optim.weight_decay": Field(
+    0.0,
+    "for adamw decoupled; else added to the gradient (the derivative of"
+    " `wd/2 ||p||^2`). Only tensors of more than one axis, and no scale or"
+    " threshold of a binarizer",
+  ),
+  "optim.decay_latent": Field(
+    True,
+    "whether latent weights decay too: towards 0, where signs flip; PokeBNN does"
+    " it, most others do not",
+  ),
+  "optim.latent_clip": Field(
+    0.0,
+    "latent weights are projected to [-c, c] after each update; 0: they are not",
+  ),
+  "optim.projection": Field(
+    "",
+    "latent weights pass through this function after each update, e.g."
+    " `center_clamp` (XNOR-Net; `bnnjax list projection`)",
+  ),
+  "optim.bop.gamma": Field(
+    1e-4,
+    "of the rule for binary weights without a latent one (`method=bop`), see"
+    " `bnnjax.train.bop`",
+  ),
+  "optim.bop.threshold": Field(1e-8, "of the same rule"),
+  "optim.bop.schedule": Field(
+    "constant",
+    "of gamma: constant, linear, cosine or exponential, to `end_gamma` at the"
+    " end of the run, or of the stage if it restarts",
+  ),
+  "optim.bop.end_gamma": Field(0.0, "gamma at the end of its schedule"),
+  "optim.grad_clip": Field(0.0, "largest global norm of the gradient; 0: any"),
+  "optim.latent": Field(
+    {},
+    "fields of `optim` that differ for latent weights, of those that a rule"
+    " reads: from `name` to `decay_latent`",
+  ),
+  "mesh.fsdp": Field(
+    1,
+    "devices that share the parameters, times those of `tensor` (see"
+    " `bnnjax.train.sharding`); 1 and 1: each has all",
+  ),
+  "mesh.tensor": Field(1, "devices that share the work of a layer"),
+  "stages": Field(
+    (),
+    "consecutive parts of the run, each a dict of `until` (a time), and"
+    " optionally `model` (arguments that differ), `optim` (fields that differ)"
+    " and `restart` (fresh optimizer and schedule; without it only `optim.bop`"
+    " may differ, whose average goes on)",
+  ),
+  "events": Field((), "((when, name), ...), fired between steps"),
+  "eval_every": Field(1.0, "epochs between evaluations (and checkpoints)"),
+  "checkpoint.every_minutes": Field(
+    0.0,
+    "minutes between checkpoints beside those of evaluations; 0: none. A run"
+    " that SIGTERM or Ctrl-C stops is saved in any case",
+  ),
+  "checkpoint.every_steps": Field(0, "the same in steps"),
+  "log_every": Field(20, "steps between log lines"),
+  "diagnostics": Field(
+    0, "steps between lines of `diagnostics.jsonl`; 0: there are none"
+  ),
+  "tensorboard": Field(
+    False, "also write TensorBoard files (extra `tensorboard`)"
+  ),
+}  # a time is a fraction of the run (float) or a step (int)
+
+
+def base() -> ConfigDict:
+  """Defaults of every field, unlocked."""
+  config = ConfigDict()
+  for name, field in FIELDS.items():
+    *groups, key = name.split(".")
+    place = config
+    for group in groups:
+      if group not in place:
+        place[group] = {}
+      place = place[group]
+    place[key] = field.default
+  return config
+
+
+def is_open(name: str) -> bool:
+  """Whether a field belongs to a group that takes any name."""
+  return any(name.startswith(f"{group}.") for group in OPEN)
+
+
+def is_plain(value: Any) -> bool:
+  """Whether a value can stand in a config: JSON holds it, without NaN."""
+  if isinstance(value, (tuple, list)):
+    return all(is_plain(v) for v in value)
+  if hasattr(value, "items"):
+    return all(isinstance(k, str) and is_plain(v) for k, v in value.items())
+  return value is None or (
+    isinstance(value, (bool, int, float, str)) and value == value
+  )
+
+
+def listing(config: ConfigDict) -> str:
+  """Every field with type, default and meaning, and the value of a config.
+
+  Arguments that a config gives to an open group stand under it.
+  """
+  lines = []
+  values = _leaves(config)
+  for name, (default, meaning) in FIELDS.items():
+    kind = type(default).__name__
+    shown = "" if name in OPEN else f" = {default!r}"
+    lines.append(f"{name}: {kind}{shown}\n    {meaning}")
+    value = values.pop(name, default)
+    if value != default:
+      lines.append(f"    here: {value!r}")
+    for other in [
+      n for n in values if name in OPEN and n.startswith(f"{name}.")
+    ]:
+      if other not in FIELDS:
+        lines.append(f"    here: {other} = {values.pop(other)!r}")
+  lines.append(
+    "A time is a fraction of the run (float) or a step (int). Set a field by"
+    " --config.FIELD=VALUE; groups with `here:` or no default take what the"
+    " source, model, task or optimizer takes."
+  )
+  return "\n".join(lines)
+
+
+def _leaves(config: Any, path: str = "") -> dict[str, Any]:
+  """Values of a config by dotted name."""
+  found = {}
+  for key, value in config.items():
+    if hasattr(value, "items"):
+      found |= _leaves(value, f"{path}{key}.")
+    else:
+      found[f"{path}{key}"] = value
+  return found

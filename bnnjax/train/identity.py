@@ -1,0 +1,328 @@
+"""What a run is: digests of its config, of its data and of arrays.
+
+A run is what it computes. Its digest leaves out where it runs (`mesh`, threads,
+workdir), what it shows (`FREE`), how long it is (`LENGTH`), and what the data
+tell anyway (`TOLD`); data, `init` and teacher count by what they hold, not by
+their names. So the digest of a run is the same wherever its files lie, and
+another one as soon as anything is changed that its result depends on.
+
+An identity is `{"config": ..., "data": ..., "init": ..., "teacher": ..., "run":
+...}`: the resolved config as JSON, and digests. It is kept with every
+checkpoint, and `difference` names what is another in a second one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from bnnjax.data import digest, sources
+from bnnjax.train import config as config_lib
+
+# Change nothing in what is computed.
+FREE = (
+  "mesh",
+  "log_every",
+  "tensorboard",
+  "data.threads",
+  "checkpoint",
+  "load",
+)
+LENGTH = ("epochs", "steps")
+TOLD = ("data.shape", "data.num_classes", "data.vocab")
+# Names of content: the content counts.
+DATA = ("data.name", "data.options", "data.train_split", "data.eval_split")
+WEIGHTS = {"init": "init", "teacher": "task.distill.teacher"}
+_PLACES = ("data.options.path", "data.options.data_dir", "data.name")
+_UNSET = object()
+
+of_json = digest.of
+
+
+def of_data(
+  train: sources.Source, evaluation: sources.Source
+) -> dict[str, str]:
+  """Digests of both splits, and of what a token of texts means."""
+  found = {"train": train.digest(), "eval": evaluation.digest()}
+  if vocabulary := train.vocabulary():
+    found["vocabulary"] = vocabulary
+  return found
+
+
+def of_arrays(tree: Any) -> str:
+  """Digest of the arrays of a tree, each with its path, type and shape.
+
+  The same however devices share them, and whatever kind of container (dict,
+  tuple, dataclass) a node is. Leaves come to the host one by one.
+
+  Raises:
+    RuntimeError: an array of which other processes hold a part.
+  """
+  leaves, parts = jax.tree_util.tree_leaves_with_path(tree), []
+  for path, leaf in leaves:
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    kind = ""
+    if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(
+      leaf.dtype, jax.dtypes.prng_key
+    ):
+      kind, leaf = str(jax.random.key_impl(leaf)), jax.random.key_data(leaf)
+    parts.append((name, kind, digest.of(np.asarray(leaf))))
+  return digest.of(sorted(parts))
+
+
+def of_parts(digests: Mapping[str, str]) -> str:
+  """Digest of a network of those of its parts, `params` and `rest`."""
+  return digest.of(digests["params"], digests["rest"])
+
+
+def of_weights(path: str) -> str | None:
+  """Digest of what `init` or a teacher holds.
+
+  Args:
+    path: workdir of a run (the arrays of its last checkpoint; its config as
+      long as it has none), a file of weights, an index of several, or a folder
+      of these (their bytes).
+
+  Returns:
+    The digest, or `None` where there is nothing that can be read: who needs
+    the weights says what is wrong.
+  """
+  # They import this module.
+  from bnnjax.models import pretrained_files
+  from bnnjax.train import initial
+
+  try:
+    if initial.is_run(path):
+      return _of_run_in(path)
+    return digest.of_files(pretrained_files.all_of(path))
+  except (ValueError, OSError):
+    return None
+
+
+def _of_run_in(workdir: str) -> str | None:
+  """Digest of the network that a run has come to."""
+  from bnnjax.train import setup, sharding
+  from bnnjax.train import workdir as workdir_lib
+  from bnnjax.train.checkpoint import Checkpoints
+
+  if not Path(workdir).is_dir():
+    return None
+  checkpoints = Checkpoints(workdir, create=False)
+  try:
+    if checkpoints.latest("last") is None:
+      config = workdir_lib.read_config(workdir)
+      return of_record({"config": workdir_lib.to_json(config)})
+    stored = checkpoints.info("last").get("digests", {})
+  finally:
+    checkpoints.close()
+  if not {"params", "rest"} <= stored.keys():  # of an older version
+    config, mesh = workdir_lib.read_config(workdir), sharding.make_mesh()
+    _, state, _ = setup.restore(config, workdir, "last", mesh)
+    stored = {part: of_arrays(state[part]) for part in ("params", "rest")}
+  return of_parts(stored)
+
+
+def of_run(config: Any, contents: Mapping[str, Any]) -> str:
+  """Digest of a run.
+
+  Args:
+    config: resolved, a ConfigDict or as JSON (also of an older version, which
+      lacks fields that are new since).
+    contents: `data` as of `of_data`, and `init` and `teacher` as of
+      `of_weights`, each if there is one.
+  """
+  defaults, fields = _flat(config_lib.base()), _flat(config)
+  others = (*FREE, *LENGTH, *TOLD, *DATA, *WEIGHTS.values())
+  differing = {
+    key: value
+    for key, value in fields.items()
+    if not _is_of(key, others) and value != defaults.get(key, _UNSET)
+  }
+  held = {"data": contents.get("data")}
+  for name, field in WEIGHTS.items():
+    if path := fields.get(field):
+      held[name] = contents.get(name) or {"name": PurePath(path).name}
+  return digest.of(differing, held)
+
+
+def length(config: Any) -> dict[str, Any]:
+  """How long a run is: `steps`, or without them `epochs`."""
+  fields = _flat(config_lib.base()) | _flat(config)
+  chosen = "steps" if fields["steps"] else "epochs"
+  return {chosen: fields[chosen]}
+
+
+def of_record(
+  record: Mapping[str, Any],
+  others: Mapping[str, Mapping[str, Any]] | None = None,
+  loaded: dict[str, Any] | None = None,
+) -> str:
+  """Digest of a run by its record, and by the records of the runs before it.
+
+  What is not on this machine, data or weights, counts by its name. So the
+  record of a run and a config that would be the same run agree on every
+  machine, whether the workdirs are still there or not.
+
+  Args:
+    record: has `config`, perhaps `data`, `init` and `teacher`, see `of_run`.
+    others: records by the last two parts of their workdirs; a run whose `init`
+      or teacher is one of these counts it by the digest of that record and its
+      length.
+    loaded: digests of data that were loaded before, by what names them; is
+      added to.
+  """
+  return _of_record(record, others or {}, {} if loaded is None else loaded, ())
+
+
+def _of_record(record, others, loaded, seen) -> str:
+  fields = _flat(record["config"])
+  named = {k: v for k, v in fields.items() if _is_of(k, (*DATA, *TOLD))}
+  if (key := digest.of(named)) not in loaded:
+    loaded[key] = _loaded(record["config"])
+  here = loaded[key]
+  contents = {"data": named if here is None else record.get("data") or here}
+  for name, field in WEIGHTS.items():
+    path = fields.get(field)
+    key = "/".join(PurePath(path).parts[-2:]) if path else ""
+    if key in others and key not in seen:
+      before = others[key]
+      chain = _of_record(before, others, loaded, (*seen, key))
+      contents[name] = digest.of(chain, length(before["config"]))
+    elif path and key not in seen and (held := of_weights(path)):
+      contents[name] = record.get(name) or held
+  return of_run(record["config"], contents)
+
+
+def _loaded(config: Mapping[str, Any]) -> dict[str, str] | None:
+  """Digests of the data that a config names; `None`: they are not here."""
+  from bnnjax.train import inputs
+
+  settings = config_lib.base().data.to_dict() | dict(config["data"])
+  try:
+    return of_data(*inputs.open_data(ConfigDict(settings)))
+  except (ValueError, OSError, ImportError):
+    return None
+
+
+def difference(
+  theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> str | None:
+  """The first thing in which two identities differ, in words; or `None`.
+
+  Whatever one of them does not tell is not compared, but data, `init` and
+  teacher by their names where both have a config and one has no digest. The
+  length (`LENGTH` and `stages`) is left to the caller: a run may become longer.
+
+  Args:
+    theirs: of the run "there", as a checkpoint has it.
+    ours: of the run "here".
+  """
+  there, here = _flat(theirs.get("config")), _flat(ours.get("config"))
+  skipped = [*FREE, *LENGTH, "stages"]
+  if theirs.get("data") and ours.get("data"):
+    skipped += [*DATA, *TOLD]
+  skipped += [
+    field
+    for name, field in WEIGHTS.items()
+    if theirs.get(name) and ours.get(name)
+  ]
+  if theirs.get("config") and ours.get("config"):
+    changed = _changes(there, here)
+    for key, words in changed.items():
+      if not _is_of(key, skipped):
+        return words
+  return _other_data(theirs, ours, there, here) or _other_weights(
+    theirs, ours, there, here
+  )
+
+
+def free_changes(
+  theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> list[str]:
+  """Fields of two configs that differ and may, in words.
+
+  Those of `FREE`; and names of data and weights whose content is the same.
+  """
+  free = list(FREE)
+  if theirs.get("data") and theirs.get("data") == ours.get("data"):
+    free += DATA
+  for name, field in WEIGHTS.items():
+    if theirs.get(name) and theirs.get(name) == ours.get(name):
+      free.append(field)
+  changed = _changes(_flat(theirs.get("config")), _flat(ours.get("config")))
+  return [words for key, words in changed.items() if _is_of(key, free)]
+
+
+def _other_data(theirs, ours, there, here) -> str | None:
+  their, our = theirs.get("data") or {}, ours.get("data") or {}
+  splits = {"train": "training", "eval": "evaluation"}
+  for part, word in splits.items():
+    if part not in their or part not in our or their[part] == our[part]:
+      continue
+    changed = {
+      k: v for k, v in _changes(there, here).items() if _is_of(k, DATA)
+    }
+    if changed:
+      return f"the {word} data are others: {next(iter(changed.values()))}"
+    place = next((p for p in _PLACES if here.get(p)), None)
+    where = f"`{place}` {here[place]!r} holds" if place else "they hold"
+    return (
+      f"the {word} data have changed: {where} other content than when the run"
+      " began"
+    )
+  if their.get("vocabulary") != our.get("vocabulary") and their and our:
+    return "the vocabulary of the data, what a token means, is another"
+  return None
+
+
+def _other_weights(theirs, ours, there, here) -> str | None:
+  for name, field in WEIGHTS.items():
+    their, our = theirs.get(name), ours.get(name)
+    if not their or not our or their == our:
+      continue
+    path, before = here.get(field), there.get(field)
+    also = f", where it was {before!r}" if before and before != path else ""
+    return (
+      f"`{field}` {path!r}{also} holds other weights than when the run began"
+    )
+  return None
+
+
+def _changes(
+  there: Mapping[str, Any], here: Mapping[str, Any]
+) -> dict[str, str]:
+  """Fields that differ, and in what words. A field that lacks has its default."""
+  defaults, found = _flat(config_lib.base()), {}
+  for key in sorted({*there, *here}):
+    default = defaults.get(key, _UNSET)
+    their, our = there.get(key, default), here.get(key, default)
+    if their != our:
+      found[key] = f"`{key}` is {_shown(their)} there and {_shown(our)} here"
+  return found
+
+
+def _shown(value: Any) -> str:
+  return "not set" if value is _UNSET else repr(value)
+
+
+def _is_of(key: str, groups: Iterable[str]) -> bool:
+  """Whether a field is one of some, or in a group of them."""
+  return any(key == group or key.startswith(f"{group}.") for group in groups)
+
+
+def _flat(config: Any) -> dict[str, Any]:
+  """Fields by dotted name, as plain JSON (see `digest.plain`)."""
+  config = {} if config is None else config
+  values = config.to_dict() if hasattr(config, "to_dict") else config
+  return dict(_fields(digest.plain(values), ""))
+
+
+def _fields(group: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+  for key, value in group.items():
+    if isinstance(value, Mapping):
+      yield from _fields(value, f"{path}{key}.")
+    else:
+      yield f"{path}{key}", value

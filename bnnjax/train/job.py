@@ -1,0 +1,57 @@
+"""What is known of a run before a file is touched: the config, checked."""
+
+from ml_collections import ConfigDict
+
+from bnnjax import data, models, tasks
+from bnnjax.errors import UserError
+from bnnjax.train import config as config_lib
+from bnnjax.train import inputs, setup
+
+
+class Job:
+  """Everything that a config decides.
+
+  Attributes:
+    config: resolved.
+    task, teacher, teacher_state: what is learned, and from whom.
+    sharded, replicated: how a batch lies on the devices, and a whole array.
+    train_source, eval_source, eval_batches: the data.
+    steps_per_epoch, steps, epochs: the length.
+    stages, events: what happens when; `events` are `[(step, name), ...]`.
+    report: cost of the deployed network for one example.
+
+  Args:
+    config: see `bnnjax.train.config.base`.
+
+  Raises:
+    UserError: anything that is wrong with config or data.
+  """
+
+  def __init__(self, config: ConfigDict):
+    self.config = config = config_lib.resolve(config)
+    self.task = tasks.build(config.task)
+    self.sharded, self.replicated = setup.shardings(config)
+    self.train_source, self.eval_source = inputs.load_data(config)
+    self.steps_per_epoch = data.steps_per_epoch(
+      self.train_source, config.data.batch_size
+    )
+    self.steps = config.steps or round(config.epochs * self.steps_per_epoch)
+    if self.steps < 1 and (config.epochs or not config.init):
+      raise UserError(
+        "The run has no step: raise `epochs` or `steps`. (Only what `init` gives"
+        " can be measured untrained, with `epochs` 0.)"
+      )
+    self.epochs = self.steps / self.steps_per_epoch
+    self.stages = setup.plan(config, self.steps)
+    setup.check_used(config)
+    required = [
+      (s.start, models.required_events(s.network.abstract)) for s in self.stages
+    ]
+    self.events = config_lib.check_times(config, self.steps, required)
+    self.teacher, self.teacher_state = None, None
+    if self.task.teacher:
+      self.teacher, self.teacher_state = setup.load_teacher(
+        config, self.task, self.stages
+      )
+    self.report = setup.cost_of(config)
+    self.eval_batches = inputs.make_eval_batches(config, self.eval_source)

@@ -1,0 +1,157 @@
+"""Signals: what they ask of a run, and what the run leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from bnnjax.report import record as record_lib
+from bnnjax.train import loop, stops
+from bnnjax.train.checkpoint import Checkpoints
+from tests.train.loop_test import lines, tiny, variables
+
+
+class StopAt(stops.Signals):
+  """A signal that comes at a step."""
+
+  def __init__(self, step, number=signal.SIGTERM):
+    super().__init__()
+    self._step, self._number = step, number
+
+  def should_stop(self, step):
+    if step >= self._step:
+      self.number = self._number
+    return super().should_stop(step)
+
+
+def without_times(written):
+  """Lines of metrics.jsonl without what a clock says."""
+  return [
+    {k: v for k, v in x.items() if not k.endswith("_per_s")} for x in written
+  ]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+  """A run that nothing disturbed, with diagnostics."""
+  workdir = tmp_path_factory.mktemp("whole") / "run"
+  return workdir, loop.train(config(), workdir)
+
+
+def config():
+  made = tiny()
+  made.diagnostics = 3
+  return made
+
+
+def stopped(config, workdir, step, number=signal.SIGTERM):
+  with pytest.raises(stops.Stopped) as caught:
+    loop.Run(config, workdir, "run", None, StopAt(step, number)).run()
+  return caught.value
+
+
+def test_a_stopped_run_is_saved_and_goes_on_to_the_bit(whole, tmp_path):
+  """Stopped inside intervals of log, diagnostics and evaluation, three times."""
+  error = stopped(config(), tmp_path, 1)
+  assert error.exit_code == 143
+  assert "SIGTERM at step 1 of 8, saved" in str(error)
+  assert stopped(config(), tmp_path, 4, signal.SIGINT).exit_code == 130
+  stopped(config(), tmp_path, 5)
+  assert Checkpoints(tmp_path, create=False).latest() == 5
+  result = loop.train(config(), tmp_path)
+  assert result.metrics == whole[1].metrics
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    variables(config(), whole[0]),
+    variables(config(), tmp_path),
+  )
+  for name in ("metrics.jsonl", "diagnostics.jsonl"):
+    want, got = (without_times(lines(w, name)) for w in (whole[0], tmp_path))
+    assert want == got
+  (want,), (got,) = (record_lib.read(w / "record.jsonl") for w in (whole[0], tmp_path))
+  assert want["metrics"] == got["metrics"]
+
+
+def test_checkpoints_between_evaluations(tmp_path):
+  made = tiny()
+  made.checkpoint.every_steps = 3
+  seen = []
+  original = Checkpoints.save
+
+  def save(self, kind, step, *rest):
+    seen.append((kind, step))
+    original(self, kind, step, *rest)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(Checkpoints, "save", save)
+    loop.train(made, tmp_path)
+  assert [s for k, s in seen if k == "last"] == [3, 4, 6, 8]
+  made.checkpoint.update(every_steps=0, every_minutes=1e-9)
+  made.steps = 3
+  seen.clear()
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(Checkpoints, "save", save)
+    loop.train(made, tmp_path / "clock")
+  assert [s for k, s in seen if k == "last"] == [1, 2, 3]
+
+
+def test_the_first_signal_asks_the_second_ends():
+  ended = []
+  old = signal.getsignal(signal.SIGTERM)
+  with stops.Signals(ended.append) as signals:
+    assert not signals.should_stop(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    _wait_for(lambda: signals.should_stop(1))
+    assert not ended
+    os.kill(os.getpid(), signal.SIGINT)
+    _wait_for(lambda: ended == [130])
+  assert signal.getsignal(signal.SIGTERM) is old
+
+
+def test_other_threads_get_no_signals():
+  got = []
+
+  def use():
+    with stops.Signals() as signals:
+      got.append(signals.should_stop(1))
+
+  thread = threading.Thread(target=use)
+  thread.start()
+  thread.join()
+  assert got == [False]
+
+
+BUSY = """
+import re, sys, threading
+from bnnjax.train import stops
+with stops.Signals():
+  print("ready", flush=True)
+  re.match("(a+)+$", "a" * 40 + "b")  # one instruction of Python, for hours
+"""
+
+
+def test_a_second_signal_ends_what_does_not_return():
+  program = subprocess.Popen(
+    [sys.executable, "-c", BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+  )
+  assert program.stdout.readline() == b"ready\n"
+  program.send_signal(signal.SIGINT)
+  time.sleep(0.3)
+  program.send_signal(signal.SIGINT)
+  _, err = program.communicate(timeout=30)
+  assert program.returncode == 130
+  assert b"SIGINT: saves after this step" in err
+
+
+def _wait_for(condition):
+  for _ in range(500):
+    if condition():
+      return
+    time.sleep(0.01)
+  raise AssertionError("It does not come true.")
