@@ -4,7 +4,7 @@ import random
 
 # Letters with and without accents, so that normal forms differ.
 ALPHABET = "abcdefghijklmnoprstuvyàéöABEHT"
-VOCAB = len(ALPHABET) + 4  # and space, line end, comma, full stop
+VOCAB = len(ALPHABET) + 5  # and space, line end, comma, full stop, unknown
 
 
 def corpus(characters: int = 5000) -> str:
