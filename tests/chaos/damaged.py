@@ -9,6 +9,7 @@ import functools
 import os
 import pathlib
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -69,6 +70,14 @@ class Judge:
 
   def __init__(self, tally: Tally, folder: pathlib.Path):
     self._tally, self._folder = tally, folder
+    self._usual = set()
+
+  def learn(self, said: runs.Said) -> runs.Said:
+    """Takes what a command on undamaged files says for nothing new."""
+    if said.status:
+      raise Fault(f"an undamaged run: {said}")
+    self._usual |= _lines(said)
+    return said
 
   def copy(self, workdir: pathlib.Path) -> pathlib.Path:
     """A fresh copy of a workdir."""
@@ -78,6 +87,12 @@ class Judge:
       shutil.rmtree(made)
     shutil.copytree(workdir, made)
     return made
+
+  def go_on(self, one: "Base") -> None:
+    """Learns what a run says that goes on."""
+    copy = self.copy(one.stopped)
+    self.learn(runs.call("train", f"--config={one.spec}", f"--workdir={copy}"))
+    runs.same(one.ending, copy)
 
   def judge(
     self,
@@ -113,10 +128,18 @@ class Judge:
         raise Fault(f"exit 0, but: {type(error).__name__}: {error}") from error
       if other:
         raise Fault(f"silent: {other}")
-      repaired = any(name in said.out + told for name in names)
+      news = " ".join(_lines(said) - self._usual)
+      repaired = any(name in news for name in names)
       self._tally.add("repaired" if repaired else "harmless")
     except Fault as fault:
       self._tally.faults.append(f"{what}: {fault}")
+
+
+def _lines(said: runs.Said) -> set[str]:
+  """What was said, numbers apart."""
+  return {
+    re.sub(r"[\d.:]+", "#", line) for line in (said.out + said.err).splitlines()
+  }
 
 
 def _trained(one: Base, workdir: pathlib.Path, record=None):
@@ -132,11 +155,14 @@ def _printed(said: runs.Said, want: runs.Said):
 def texts(place: Place, judge: Judge) -> Iterator[None]:
   """A text that changed behind the back of a run."""
   one = base(place, "decoder")
+  judge.go_on(one)
   whole = place.text.read_bytes()
   sampled = ("--prompt=abc", "--tokens=8", "--temperature=0")
   wanted = {
-    "eval": runs.call("eval", f"--workdir={one.whole}"),
-    "sample": runs.call("sample", f"--workdir={one.whole}", *sampled),
+    "eval": judge.learn(runs.call("eval", f"--workdir={one.whole}")),
+    "sample": judge.learn(
+      runs.call("sample", f"--workdir={one.whole}", *sampled)
+    ),
   }
   names = (str(place.text), "text", "data")
   try:
@@ -164,7 +190,7 @@ def _each(file: pathlib.Path, table, places=ways.PLACES):
 
 def configs(place: Place, judge: Judge, one: Base) -> Iterator[None]:
   """config.json, of a run that goes on and of one that is evaluated."""
-  want = runs.call("eval", f"--workdir={one.whole}")
+  want = judge.learn(runs.call("eval", f"--workdir={one.whole}"))
   names = ("config.json", "config", "`")
   for name, move in _each(one.stopped / "config.json", ways.CONFIGS):
     copy = judge.copy(one.stopped)
@@ -187,9 +213,7 @@ def records(place: Place, judge: Judge, one: Base) -> Iterator[None]:
   page_text = f"<!-- results: {file.name} -->\n<!-- /results -->\n"
   file.write_bytes(line)
   page.write_text(page_text)
-  first = runs.call("report", page)
-  if first.status:
-    raise Fault(f"an undamaged report: {first}")
+  judge.learn(runs.call("report", page))
   table = page.read_text()
 
   def appended(copy):
@@ -235,7 +259,7 @@ def lines(place: Place, judge: Judge, one: Base) -> Iterator[None]:
 
 def folders(place: Place, judge: Judge, one: Base) -> Iterator[None]:
   """The workdir and its checkpoints."""
-  want = runs.call("eval", f"--workdir={one.whole}")
+  want = judge.learn(runs.call("eval", f"--workdir={one.whole}"))
   for name, move in ways.FOLDERS.items():
     if "read-only" in name and os.geteuid() == 0:
       continue  # which does not stop root
@@ -260,6 +284,7 @@ def damage(
   done = 0
   judge = Judge(tally, place.folder)
   one = base(place, "mlp")
+  judge.go_on(one)
   for kind in (configs, records, lines, folders):
     for _ in kind(place, judge, one):
       done += 1

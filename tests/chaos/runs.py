@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 
 from tests.chaos import texts
 
@@ -236,13 +237,14 @@ def step_of(workdir: pathlib.Path, kind: str = "last") -> pathlib.Path:
 
 def arrays(folder: pathlib.Path) -> dict[str, np.ndarray]:
   """The arrays of a checkpoint by path, as they lie on the disk."""
-  with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
-    tree = reader.metadata(folder).item_metadata.tree
-    plain = ocp.RestoreArgs(restore_type=np.ndarray)
-    wanted = jax.tree.map(lambda _: plain, tree)
-    found = reader.restore(
-      folder, args=ocp.args.PyTreeRestore(restore_args=wanted)
-    )
+  folder = epath.Path(folder)
+  reader = ocp.PyTreeCheckpointHandler()
+  plain = ocp.RestoreArgs(restore_type=np.ndarray)
+  wanted = jax.tree.map(lambda _: plain, reader.metadata(folder).tree)
+  found = reader.restore(
+    folder, args=ocp.args.PyTreeRestore(restore_args=wanted)
+  )
+  reader.close()
   flat, _ = jax.tree_util.tree_flatten_with_path(found)
   return {jax.tree_util.keystr(path): np.asarray(x) for path, x in flat}
 
