@@ -249,8 +249,8 @@ NEEDED = {
   "new": ("method", "--arxiv"),
 }
 CHOICES = {
-  "checkpoint": ("last", "best"),
-  "by": ("layer", "scope", "bits"),
+  "--checkpoint": ("last", "best"),
+  "--by": ("layer", "scope", "bits"),
   "kind": KINDS,
 }
 
@@ -321,7 +321,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
       example = EXAMPLES[command].splitlines()[0].strip()
       raise UserError(f"Give {shown}, e.g. `{example}`.")
   for name, choices in CHOICES.items():
-    value = getattr(args, name, None)
+    value = getattr(args, name.lstrip("-"), None)
     if value is not None and value not in choices:
       raise unknown(name, value, choices)
   args.overrides = overrides

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 OURS = pathlib.Path(__file__).resolve().parent
 CONVENTION = (ValueError, TypeError, FloatingPointError)
-LONGEST = 2000  # characters of a message
+LONGEST, WORD = 2000, 300  # characters of a message, and of a word in it
 
 
 class UserError(ValueError):
@@ -47,11 +47,14 @@ def unknown(what: str, name: str, options: Iterable[str]) -> UserError:
 
 def one_paragraph(text: str) -> str:
   """A message without line breaks and control characters, not endless."""
-  words = " ".join(text.split())
-  if len(words) > LONGEST:
-    half = LONGEST // 2
-    words = f"{words[:half]} ... {words[-half:]}"
+  words = " ".join(_shortened(w, WORD) for w in text.split())
+  words = _shortened(words, LONGEST)
   return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+
+
+def _shortened(text: str, most: int) -> str:
+  half = most // 2
+  return f"{text[:half]}...{text[-half:]}" if len(text) > most else text
 
 
 @contextlib.contextmanager
@@ -69,8 +72,9 @@ def running(path: str) -> Iterator[None]:
       raise
     place = _last(error, _theirs)
     where = f" ({place.filename}, line {place.lineno})" if place else ""
+    said = getattr(error, "msg", None) or str(error)  # of a SyntaxError
     raise UserError(
-      f"{path} does not run: {type(error).__name__}: {error}{where}."
+      f"{path} does not run: {type(error).__name__}: {said}{where}."
     ) from error
 
 

@@ -6,8 +6,10 @@ Tables and figures are generated from these lines, never typed.
 import dataclasses
 import importlib.metadata
 import json
+import math
 import os
 import platform
+import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
@@ -23,6 +25,7 @@ FIELDS = (
   "id", "name", "config", "seed", "commit", "versions", "device", "metrics",
   "cost", "wall_seconds",
 )  # fmt: skip
+ROOM = 65536  # bytes; the longest record of ours has 8 thousand
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,54 +69,184 @@ class Record:
 
 
 def append(path: epath.PathLike, record: Mapping[str, Any]) -> None:
-  """Appends one line atomically: writers at the same time do not mix.
+  """Appends one line, whole or not at all; writers at a time do not mix.
+
+  A last line without an end is ended first if it is a record.
 
   Raises:
-    ValueError: a field is missing.
+    ValueError: a field is missing or wrong, or the last line of the file is
+      no record.
+    OSError: the line cannot be written, of a full disk say; the file is as it
+      was.
   """
-  missing = [f for f in FIELDS if f not in record]
-  if missing:
-    raise ValueError(f"The record lacks {', '.join(missing)}.")
+  if wrong := _wrong(record):
+    raise ValueError(f"The record {wrong}.")
   line = (json.dumps(record, sort_keys=False) + "\n").encode()
   path = os.fspath(path)
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-  # One write to a file opened for appending is not interleaved with another.
-  handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+  handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
   try:
-    os.write(handle, line)
-    os.fsync(handle)
+    _lock(handle)
+    before = os.fstat(handle).st_size
+    if before and not _ends_a_line(handle, before):
+      list(read(path))  # an error unless the last line is a record
+      line = b"\n" + line
+    try:
+      _write(handle, line)
+      os.fsync(handle)
+    except BaseException as error:
+      os.ftruncate(handle, before)
+      if not isinstance(error, OSError):
+        raise
+      raise OSError(
+        error.errno,
+        f"The record of {len(line)} bytes cannot be appended ({error.strerror});"
+        " nothing was written. Make room, and run the same command again:"
+        " the run itself is kept",
+        path,
+      ) from error
   finally:
-    os.close(handle)
+    os.close(handle)  # ends the lock
+
+
+def _lock(handle: int) -> None:
+  """Keeps other writers away until `handle` is closed, where that is possible."""
+  try:
+    import fcntl
+
+    fcntl.flock(handle, fcntl.LOCK_EX)
+  except (ImportError, OSError):
+    # Then one write to a file opened for appending is not interleaved.
+    pass
+
+
+def _ends_a_line(handle: int, size: int) -> bool:
+  os.lseek(handle, size - 1, os.SEEK_SET)
+  return os.read(handle, 1) == b"\n"
+
+
+def _write(handle: int, line: bytes) -> None:
+  """All of it: the system may take a part, of a disk that is almost full."""
+  while line:
+    line = line[os.write(handle, line) :]
 
 
 def check_appendable(path: epath.PathLike) -> None:
-  """Raises `ValueError` unless records can be appended to `path`."""
+  """Raises `ValueError` unless records can be appended to `path`.
+
+  What is there is read: a damaged line is named now, not after the training.
+  """
   path = os.path.abspath(os.fspath(path))
   folder = os.path.dirname(path)
   while not os.path.exists(folder):
     folder = os.path.dirname(folder)
-  target = path if os.path.exists(path) else folder
-  if os.path.isdir(path) or not os.path.isdir(folder):
+  exists = os.path.exists(path)
+  if (exists and not os.path.isfile(path)) or not os.path.isdir(folder):
     raise ValueError(f"The record {path} cannot be written: not a file there.")
-  if not os.access(target, os.W_OK):
+  needed = os.R_OK | os.W_OK
+  if not os.access(path if exists else folder, needed):
     raise ValueError(f"The record {path} cannot be written: no permission.")
+  free = shutil.disk_usage(folder).free
+  if free < ROOM:
+    raise ValueError(
+      f"The record {path} cannot be written: {free} bytes are left on the disk,"
+      f" and a record wants up to {ROOM}. Make room, or choose another --record."
+    )
+  if exists:
+    list(read(path))
 
 
 def read(path: epath.PathLike) -> Iterator[dict[str, Any]]:
   """The records of a file.
 
   Raises:
-    ValueError: a line is not a record; says which.
+    ValueError: a line is not a record, or one of a run that is on record
+      already; says which.
   """
-  for number, line in enumerate(epath.Path(path).read_text().splitlines(), 1):
-    try:
-      record = json.loads(line)
-    except json.JSONDecodeError as error:
-      raise ValueError(f"{path}, line {number}: not JSON ({error}).") from error
-    missing = [f for f in FIELDS if f not in record]
-    if missing:
-      raise ValueError(f"{path}, line {number} lacks {', '.join(missing)}.")
+  # Not `splitlines`: strings of JSON may hold U+2028 and the like.
+  lines = epath.Path(path).read_bytes().split(b"\n")
+  seen = {}
+  for number, line in enumerate(lines, 1):
+    if number == len(lines) and not line:
+      return
+    where = f"{os.fspath(path)}, line {number}"
+    record = _parse(line, where)
+    if wrong := _wrong(record):
+      raise ValueError(f"{where} {wrong}.")
+    if record["id"] in seen:
+      raise ValueError(
+        f"{where} has the id {record['id']!r} of line {seen[record['id']]}: a"
+        " run is on record once. Remove one of the two lines."
+      )
+    seen[record["id"]] = number
     yield record
+
+
+def _parse(line: bytes, where: str) -> Any:
+  """The object of a line.
+
+  Raises:
+    ValueError: not JSON, or with a field twice.
+  """
+
+  def unique(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+      raise ValueError("a field stands there twice")
+    return found
+
+  try:
+    record = json.loads(line.decode(), object_pairs_hook=unique)
+    # What a string may hold and no file can: half of a surrogate pair.
+    json.dumps(record, ensure_ascii=False).encode()
+    return record
+  except (ValueError, RecursionError) as error:  # UnicodeErrors are the first
+    raise ValueError(
+      f"{where}: not JSON ({error}). Mend or remove that line."
+    ) from error
+
+
+def _wrong(record: Any) -> str:
+  """What is wrong with a record, after its name; empty if nothing."""
+  if not isinstance(record, Mapping):
+    return f"is no record but {record!r:.40}: an object of fields is wanted"
+  missing = [f for f in FIELDS if f not in record]
+  if missing:
+    return f"lacks {', '.join(missing)}"
+  for field, (fits, wanted) in _FIELD_KINDS.items():
+    if not fits(record[field]):
+      return f"has {record[field]!r:.60} as `{field}`: {wanted} is wanted"
+  for name, value in record["metrics"].items():
+    if not _is_number(value):
+      return f"has {value!r:.60} as `metrics.{name}`: a finite number is wanted"
+  return ""
+
+
+def _is_number(value: Any) -> bool:
+  plain = isinstance(value, int | float) and not isinstance(value, bool)
+  return plain and -math.inf < value < math.inf
+
+
+def _is_text(value: Any) -> bool:
+  return isinstance(value, str) and bool(value)
+
+
+def _is_object(value: Any) -> bool:
+  return isinstance(value, Mapping)
+
+
+_FIELD_KINDS = {
+  "id": (_is_text, "text"),
+  "name": (_is_text, "text"),
+  "config": (_is_object, "an object"),
+  "seed": (lambda x: _is_number(x) and x == int(x), "a whole number"),
+  "commit": (lambda x: x is None or _is_text(x), "text or null"),
+  "versions": (_is_object, "an object"),
+  "device": (_is_text, "text"),
+  "metrics": (_is_object, "an object"),
+  "cost": (_is_object, "an object"),
+  "wall_seconds": (lambda x: _is_number(x) and x >= 0, "a number of seconds"),
+}
 
 
 def ids(path: epath.PathLike) -> set[str]:

@@ -134,7 +134,7 @@ class Checkpoints:
     if "format" not in info and "digest" not in info:
       if not {"id", "steps", "eval", "best", "flips", "seconds"} <= info.keys():
         raise self._damaged(where, "`info`")
-      return {**info, "position": self._old_position(where)}
+      return {**info, "step": step, "position": self._old_position(where)}
     told = {k: v for k, v in info.items() if k != "digest"}
     newer = isinstance(info.get("format"), int) and info["format"] > FORMAT
     if newer:
@@ -155,7 +155,7 @@ class Checkpoints:
         return json.loads(file.read_text())
       except ValueError as error:
         raise self._damaged(where, file.name) from error
-    return None
+    raise self._damaged(where, "no position in the data")
 
   def _read(self, kind: str, step: int, parts: ocp.args.Composite):
     try:

@@ -4,7 +4,6 @@ Off by default; `config.diagnostics = N` writes a line to `diagnostics.jsonl`
 every N steps.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,26 +15,55 @@ from flax import nnx
 from bnnjax.core import diagnostics as measures
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers.binarize import STACKED, LatentWeight
+from bnnjax.train import writers
 from bnnjax.train.state import Network, State
-from bnnjax.train.writers import truncate
 
 BINS = 20  # of the latent weights' histogram, over [-1, 1] times the largest
 
 
-def binarized(params: Any, network: Network) -> dict[str, jax.Array]:
-  """Latent and binary weights by dotted path, those of a stack one by one."""
-  flat = nnx.traversals.flatten_mapping(params)
+def binarized(values: Any, network: Network) -> dict[str, jax.Array]:
+  """What belongs to latent and binary weights, those of a stack one by one.
+
+  Args:
+    values: by dotted path of the variable, see `_flat`.
+    network: that they are of.
+  """
   found = {}
-  for path, variable in nnx.to_flat_state(
-    nnx.state(network.abstract, LatentWeight)
-  ):
-    name = ".".join(map(str, path))
+  for name, variable in _variables(network):
     if variable.get_metadata(STACKED, False):
-      layers = enumerate(flat[path])
+      layers = enumerate(values[name])
       found |= {f"{name}.{number}": layer for number, layer in layers}
     else:
-      found[name] = flat[path]
+      found[name] = values[name]
   return found
+
+
+def saved_like(every: int, params: Any, network: Network) -> dict[str, Any]:
+  """Shapes and shardings of what `Diagnostics.saved` gives.
+
+  Args:
+    every: as of `Diagnostics`.
+    params: arrays or `jax.ShapeDtypeStruct`s of the network.
+    network: of the stage.
+  """
+  if not every:
+    return {}
+  return {
+    name: jax.ShapeDtypeStruct(x.shape, jnp.int8, sharding=x.sharding)
+    for name, x in _flat(params, network).items()
+  }
+
+
+def _variables(network: Network) -> list[tuple[str, nnx.Variable]]:
+  found = nnx.to_flat_state(nnx.state(network.abstract, LatentWeight))
+  return [(".".join(map(str, path)), variable) for path, variable in found]
+
+
+def _flat(params: Any, network: Network) -> dict[str, Any]:
+  """The parameters that are binarized, by dotted path."""
+  flat = nnx.traversals.flatten_mapping(params)
+  flat = {".".join(map(str, path)): value for path, value in flat.items()}
+  return {name: flat[name] for name, _ in _variables(network)}
 
 
 def make_diagnose(
@@ -45,8 +73,8 @@ def make_diagnose(
   steps: int,
   epochs: float,
   teacher: Network | None = None,
-) -> Callable[..., dict[str, Any]]:
-  """`(state, params of the last time, batch, teacher_state) -> measures`.
+) -> Callable[..., tuple[dict[str, Any], dict[str, jax.Array]]]:
+  """`(state, signs of the last time, batch, teacher_state) -> measures, signs`.
 
   Per layer: `flips` since the last time, `balance` (mean sign; its spread over
   the output channels), `histogram` of the latent weights with its `edge`. Over
@@ -62,9 +90,10 @@ def make_diagnose(
       model = network.merge({"params": params, "rest": state["rest"]})
       return task.loss(model, batch, mode, guide)[0]
 
-    weights = binarized(state["params"], network)
-    old = binarized(before, network)
-    grads = binarized(jax.grad(loss)(state["params"]), network)
+    flat = _flat(state["params"], network)
+    weights, old = binarized(flat, network), binarized(before, network)
+    grads = jax.grad(loss)(state["params"])
+    grads = binarized(_flat(grads, network), network)
     layers = {}
     for name, w in weights.items():
       balance = measures.sign_balance(w)
@@ -76,13 +105,22 @@ def make_diagnose(
         "histogram": jnp.histogram(w, BINS, (-edge, edge))[0],
         "edge": edge,
       }
-    return {
+    measured = {
       "estimating_error": measures.estimating_error(weights, 1.0),
       "gradient_stability": measures.gradient_stability(grads),
       "layers": layers,
     }
+    return measured, _signs(flat)
 
   return diagnose
+
+
+@jax.jit
+def _signs(values):
+  # Of one byte each, and no part of a state that the train step donates.
+  return jax.tree.map(
+    lambda x: jnp.where(x >= 0, 1, -1).astype(jnp.int8), values
+  )
 
 
 class Diagnostics:
@@ -92,7 +130,10 @@ class Diagnostics:
     workdir: of the run.
     every: steps between two lines.
     diagnose: see `make_diagnose`.
+    network: of the stage.
     params: before the first step.
+    before: what `saved` gave when the checkpoint was made that the run goes on
+      from; `None` at the start of a stage.
     start: step that the run goes on from; later lines go.
     active: False on processes other than the first, which compute but do not
       write.
@@ -103,16 +144,20 @@ class Diagnostics:
     workdir: epath.Path,
     every: int,
     diagnose: Callable[..., Any],
+    network: Network,
     params: Any,
     *,
+    before: dict[str, jax.Array] | None = None,
     start: int = 0,
     active: bool = True,
   ):
     self._every, self._diagnose, self._active = every, diagnose, active
     self._file = workdir / "diagnostics.jsonl"
     if every and active:
-      truncate(self._file, start)
-    self._before = self._copy(params) if every else None
+      writers.truncate(self._file, start)
+    self._before = {}
+    if every:
+      self._before = before or _signs(_flat(params, network))
 
   def step(
     self, number: int, state: State, batch: Any, teacher_state: Any = None
@@ -120,17 +165,17 @@ class Diagnostics:
     """After optimizer step `number`."""
     if not self._every or number % self._every:
       return
-    got = jax.device_get(
-      self._diagnose(state, self._before, batch, teacher_state)
+    got, self._before = self._diagnose(
+      state, self._before, batch, teacher_state
     )
-    self._before = self._copy(state["params"])
-    if not self._active:
-      return
-    line = {"step": number} | jax.tree.map(lambda x: x.tolist(), got)
-    with self._file.open("a") as file:
-      file.write(json.dumps(line) + "\n")
+    got = jax.device_get(got)
+    if self._active:
+      line = {"step": number} | jax.tree.map(lambda x: x.tolist(), got)
+      writers.append_line(self._file, line)
 
-  @staticmethod
-  def _copy(params):
-    # The train step donates its state: what is kept has to be a copy.
-    return jax.tree.map(jnp.copy, params)
+  def saved(self) -> dict[str, jax.Array]:
+    """What a checkpoint keeps, so that `flips` go on: signs at the last line.
+
+    By dotted path of the variable; empty when off.
+    """
+    return self._before

@@ -18,7 +18,7 @@ from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.state import Network
 
 
-def load(config: ConfigDict, network: Network) -> Any:
+def load(config: ConfigDict, network: Network, vocabulary: str = "") -> Any:
   """Parameters and running statistics of `config.init`, as a network has them.
 
   Latent weights take the float weights. A binarizer that the other run has at
@@ -30,6 +30,7 @@ def load(config: ConfigDict, network: Network) -> Any:
     config: resolved, `init` a trained run's workdir, a `.safetensors` file, the
       `.safetensors.index.json` of several, or a folder of one of these.
     network: of the first stage.
+    vocabulary: digest of what a token of the run means, see `Source.vocabulary`.
 
   Raises:
     ValueError: no run or file there, another kind of file, no table of names for
@@ -41,13 +42,13 @@ def load(config: ConfigDict, network: Network) -> Any:
     host = None
   # Off the accelerator, of which one may not hold what all of them share.
   with jax.default_device(host):
-    return _load(config, network)
+    return _load(config, network, vocabulary)
 
 
-def _load(config: ConfigDict, network: Network) -> Any:
+def _load(config: ConfigDict, network: Network, vocabulary: str) -> Any:
   theirs = None
   if is_run(config.init):
-    theirs = _trained(config)
+    theirs = _trained(config, vocabulary)
     source = {k: v[...] for k, v in pretrained.weights(theirs).items()}
     names = pretrained.own_names(source)
   else:
@@ -97,9 +98,9 @@ def _family(config: ConfigDict) -> pretrained.Names:
   return names
 
 
-def _trained(config: ConfigDict) -> nnx.Module:
+def _trained(config: ConfigDict, vocabulary: str = "") -> nnx.Module:
   """The model of a trained run."""
   theirs = workdir_lib.read_config(config.init)
-  inputs.check_vocabulary(config, theirs)
-  network, state, _ = setup.restore(theirs, config.init, "last")
+  network, state, info = setup.restore(theirs, config.init, "last")
+  inputs.check_vocabulary(config, theirs, vocabulary, info)
   return network.merge(state)

@@ -1,11 +1,13 @@
 """From a config to its data: sources, batches, the meaning of a token."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from bnnjax import data, tasks  # noqa: F401 (the second registers names)
 from bnnjax.core import registry
+from bnnjax.errors import UserError
 
 
 def open_data(settings: ConfigDict):
@@ -92,14 +94,40 @@ def make_eval_batches(config: ConfigDict, source):
   )
 
 
-def check_vocabulary(config: ConfigDict, theirs: ConfigDict) -> None:
-  """Refuses a run of texts whose tokens mean something else."""
-  mine, their = map(_vocabulary, (config, theirs))
-  for field, value in mine.items():
-    if their.get(field) != value:
-      raise ValueError(
+def check_vocabulary(
+  config: ConfigDict,
+  theirs: ConfigDict,
+  mine: str = "",
+  info: Mapping[str, Any] | None = None,
+) -> None:
+  """Refuses a run of texts whose tokens mean something else.
+
+  Args:
+    config: of this run.
+    theirs: of the other run.
+    mine: digest of the vocabulary of this run, see `Source.vocabulary`.
+    info: of the other's checkpoint; an older one does not know its vocabulary,
+      whose names are then compared.
+
+  Raises:
+    UserError: says what differs.
+  """
+  data = (info or {}).get("identity", {}).get("data", {})
+  their = data.get("vocabulary", "")
+  if mine and their:
+    if mine != their:
+      raise UserError(
         "Both runs must read the same vocabulary, a token means nothing without"
-        f" it: `data.{field}` is {their.get(field, '')!r} there and {value!r}"
+        f" it: that of {theirs.data.name!r} there is another than that of"
+        f" {config.data.name!r} here (`data.options`, or what its files held)."
+      )
+    return
+  ours, others = map(_vocabulary, (config, theirs))
+  for field, value in ours.items():
+    if others.get(field) != value:
+      raise UserError(
+        "Both runs must read the same vocabulary, a token means nothing without"
+        f" it: `data.{field}` is {others.get(field, '')!r} there and {value!r}"
         " here."
       )
 

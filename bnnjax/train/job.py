@@ -51,7 +51,7 @@ class Job:
     self.teacher, self.teacher_state = None, None
     if self.task.teacher:
       self.teacher, self.teacher_state = setup.load_teacher(
-        config, self.task, self.stages
+        config, self.task, self.stages, self.train_source.vocabulary()
       )
     self.report = setup.cost_of(config)
     self.eval_batches = inputs.make_eval_batches(config, self.eval_source)

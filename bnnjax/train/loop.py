@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import math
-import uuid
 from typing import Any
 
 import jax
@@ -22,6 +21,7 @@ from bnnjax.train import (
   sharding,
   step,
   stops,
+  summary,
   writers,
 )
 from bnnjax.train import workdir as workdir_lib
@@ -89,8 +89,10 @@ class Run:
     self.workdir = epath.Path(workdir)
     self.initial = None
     if self.config.init and resume.read(self.workdir).info is None:
-      self.initial = initial.load(self.config, job.stages[0].network)
-    self.events = job.events
+      vocabulary = job.train_source.vocabulary()
+      self.initial = initial.load(
+        self.config, job.stages[0].network, vocabulary
+      )
     self.first = jax.process_index() == 0
     self.record = epath.Path(record or self.workdir / "record.jsonl")
     if record:
@@ -186,35 +188,24 @@ class Run:
     done = self.checkpoints.latest("last")
     stage = setup.stage_at(self.job.stages, done or 0)
     state = self._new_state(stage)
-    info = {
-      "id": uuid.uuid4().hex[:12],
-      "steps": self.steps,
-      "config": workdir_lib.to_json(self.config),
-      "identity": self.identity,
-      "eval": {},
-      "best": {},
-      "flips": 0.0,
-      "seconds": 0.0,
-    }
+    info = summary.new(self.job, self.identity)
     watched = None
     if done is not None:
       like = diagnostics.saved_like(
-        stage.network, self.config.diagnostics, state
+        self.config.diagnostics, state["params"], stage.network
       )
       state, stored, watched = self.checkpoints.restore("last", state, like)
       self.iterator.set_state(stored["position"])
-      stored["best"] = self._stored_best()
-      info = {**stored, **{k: info[k] for k in ("steps", "config", "identity")}}
-      if found.lengthened:
-        info = self._lengthened(info, stored)
-      # A kill between the two saves may have left the better one unsaved.
-      self._save_best(stage, done, state, info)
+      info = summary.going_on(info, stored, found.lengthened, self.job)
+      info["best"] = self._stored_best()
+      if info["measured"] == done:
+        # A kill between the two saves may have left the better one unsaved.
+        self._save_best(stage, done, state, info)
     elif self.initial is not None:
       placed = {k: sharding.of(state[k]) for k in self.initial}
       state |= jax.device_put(self.initial, placed)
       self.initial = None  # a copy of the parameters
-    if "events" in info:
-      self.events = [tuple(event) for event in info["events"]]
+    self.events = [tuple(e) for e in info.get("events", self.job.events)]
     return state, info, watched
 
   def _new_state(self, stage: Stage) -> State:
@@ -271,6 +262,7 @@ class Run:
       self.workdir,
       self.config.diagnostics,
       diagnostics.make_diagnose(stage.network, self.task, **shared),
+      stage.network,
       state["params"],
       start=int(state["step"]),
       active=self.first,
@@ -370,7 +362,7 @@ class Run:
         f"The evaluation at step {int(state['step'])} is not finite ({got})."
         f"{self._kept()}"
       )
-    return {**info, "eval": got}
+    return {**info, "eval": got, "measured": int(state["step"])}
 
   def _kept(self) -> str:
     """What is left of a run that cannot go on."""
@@ -379,9 +371,10 @@ class Run:
     return f" The last good checkpoint, step {good} of {self.workdir}, is kept."
 
   def _stored_best(self) -> dict[str, float]:
-    """The evaluation of the best checkpoint; empty if there is none."""
-    if self.checkpoints.latest("best") is None:
-      return {}
+    """The evaluation of the best checkpoint of the last stage, if any."""
+    best = self.checkpoints.latest("best")
+    if best is None or best < self.job.stages[-1].start:
+      return {}  # of another network, before a stage was added
     return self.checkpoints.info("best")["eval"]
 
   def _save_best(self, stage, now, state, info) -> None:
@@ -397,32 +390,9 @@ class Run:
       self.checkpoints.save("best", now, state, info)
       info["best"] = info["eval"]
 
-  def _lengthened(self, info, stored) -> dict[str, Any]:
-    """`info` of a finished run that goes on to a new end."""
-    was = stored["steps"]
-    info["id"] = uuid.uuid4().hex[:12]
-    info["lengthened_from"] = {"id": stored["id"], "steps": was}
-    # Those of the run so far have fired; only a new stage has its own.
-    new_stage = any(stage.start == was for stage in self.job.stages)
-    info["events"] = [e for e in self.events if new_stage and e[0] >= was]
-    return info
-
   def _record(self, info) -> None:
     """Appends the record, unless this run is on record already."""
-    if info["id"] in record_lib.ids(self.record):
-      return
-    metrics = dict(info["eval"])
-    metrics |= {f"best_{k}": v for k, v in info["best"].items()}
-    metrics["flips_per_weight"] = info["flips"]
-    record_lib.append(
-      self.record,
-      record_lib.Record(
-        id=info["id"],
-        name=self.name,
-        config=workdir_lib.to_json(self.config),
-        seed=self.config.seed,
-        metrics=metrics,
-        cost=self.job.report.to_json(),
-        wall_seconds=info["seconds"],
-      ).to_json(),
-    )
+    if info["id"] not in record_lib.ids(self.record):
+      stored = self.checkpoints.info("last")
+      found = summary.of(self.job, self.name, info, stored)
+      record_lib.append(self.record, found)

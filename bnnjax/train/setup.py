@@ -207,9 +207,15 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
 
 
 def load_teacher(
-  config: ConfigDict, task: Any, stages: Sequence[Stage]
+  config: ConfigDict, task: Any, stages: Sequence[Stage], vocabulary: str = ""
 ) -> tuple[Network, Any]:
   """Network and variables of a trained run that a student learns from.
+
+  Args:
+    config: of the student.
+    task: of the student.
+    stages: of the student.
+    vocabulary: digest of what its tokens mean, see `Source.vocabulary`.
 
   Raises:
     ValueError: no run there, or one of other inputs, vocabulary or classes, or
@@ -223,9 +229,9 @@ def load_teacher(
       raise ValueError(
         f"Teacher and student differ in `data.{field}`: {their} and {mine}."
       )
-  inputs.check_vocabulary(config, theirs)
   _, whole = shardings(config)
-  network, state, _ = restore(theirs, workdir, "last", whole.mesh)
+  network, state, info = restore(theirs, workdir, "last", whole.mesh)
+  inputs.check_vocabulary(config, theirs, vocabulary, info)
   for stage in stages:
     student = stage.network.abstract
     if task.takes == "vocab" and student.vocab != network.abstract.vocab:

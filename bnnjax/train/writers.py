@@ -3,7 +3,9 @@
 Writers have the signatures of clu's `MetricWriter`; clu's own need TensorFlow.
 """
 
+import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -21,33 +23,100 @@ class JsonlWriter:
     workdir: of the run.
     start: step that the run goes on from; later lines, of a session that was
       killed after its last checkpoint, go.
+
+  Raises:
+    ValueError: see `check_lines`.
   """
 
   def __init__(self, workdir: epath.Path, start: int = 0):
-    truncate(workdir / "metrics.jsonl", start)
-    self._file = open(workdir / "metrics.jsonl", "a", buffering=1)  # noqa: SIM115
+    self._file = workdir / "metrics.jsonl"
+    truncate(self._file, start)
 
   def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
     line = {"step": step} | {k: float(v) for k, v in scalars.items()}
-    self._file.write(json.dumps(line) + "\n")
+    append_line(self._file, line)
 
   def flush(self) -> None:
-    self._file.flush()
+    pass
 
   def close(self) -> None:
-    self._file.close()
+    pass
+
+
+def append_line(file: epath.PathLike, line: Mapping[str, Any]) -> None:
+  """Writes one JSON object through.
+
+  Raises:
+    OSError: names the file. What a full disk has left of the line goes with the
+      next `truncate`.
+  """
+  try:
+    with open(file, "ab") as out:
+      out.write((json.dumps(line) + "\n").encode())
+  except OSError as error:
+    raise OSError(
+      error.errno,
+      f"A line cannot be written ({error.strerror}). Make room, or give"
+      " permission, and run the same command again",
+      os.fspath(file),
+    ) from error
+
+
+def check_lines(file: epath.PathLike) -> None:
+  """Checks a file of JSON lines before a run goes on with it.
+
+  The last line may lack its end, as a kill leaves it.
+
+  Raises:
+    ValueError: a line is no JSON object with a step; says which.
+  """
+  _lines(epath.Path(file))
 
 
 def truncate(file: epath.Path, step: int) -> None:
-  """Drops the JSON lines of later steps."""
+  """Drops the JSON lines of later steps, and the rest of a last one.
+
+  The file is never without what stays: a new one takes its place.
+
+  Raises:
+    ValueError: see `check_lines`.
+  """
   if not file.exists():
     return
-  lines = file.read_text().splitlines(keepends=True)
-  kept = [
-    x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= step
-  ]
-  if kept != lines:
-    file.write_text("".join(kept))
+  kept = b"".join(line for at, line in _lines(file) if at <= step)
+  if kept != file.read_bytes():
+    draft = file.with_name(file.name + ".new")
+    with draft.open("wb") as out:
+      out.write(kept)
+      out.flush()
+      os.fsync(out.fileno())
+    draft.replace(file)
+
+
+def _lines(file: epath.Path) -> list[tuple[int, bytes]]:
+  """Steps and lines; none where there is no file."""
+  if not file.exists():
+    return []
+  *whole, rest = file.read_bytes().split(b"\n")
+  found = [_step(file, number, line) for number, line in enumerate(whole, 1)]
+  steps = list(zip(found, whole))
+  # An editor's last line may be whole.
+  with contextlib.suppress(ValueError):
+    steps.append((_step(file, 0, rest), rest))
+  return [(step, line + b"\n") for step, line in steps]
+
+
+def _step(file: epath.Path, number: int, line: bytes) -> int:
+  try:
+    step = json.loads(line.decode())["step"]
+    if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+      raise ValueError(f"its step is {step!r:.40}")
+    return step
+  except (ValueError, KeyError, TypeError, RecursionError) as error:
+    raise ValueError(
+      f"{file}, line {number}: not a JSON object with a step ({error}). Mend or"
+      " remove that line."
+    ) from error
 
 
 class TensorBoardWriter:

@@ -1,6 +1,8 @@
 """tfds without TensorFlow, on a data set that the test prepares offline."""
 
 import io
+import pickle
+import shutil
 import subprocess
 import sys
 
@@ -334,3 +336,21 @@ def test_packed_characters_are_those_of_the_training_split(data_dir):
     "tfds:tiny_texts", data_dir=data_dir, max_len=16, **options
   )
   assert other.pieces == train.tokenizer.pieces
+
+
+def test_content_is_that_of_the_files_wherever_they_lie(data_dir, tmp_path):
+  moved = shutil.copytree(data_dir, tmp_path / "moved")
+  here, there = load(data_dir), load(str(moved))
+  assert (
+    here.digest() == there.digest() == pickle.loads(pickle.dumps(here)).digest()
+  )
+  others = (
+    load(data_dir, "test"), load(data_dir, image_key="wide"),
+    load_text(data_dir, text="premise"), load_text(data_dir, text="hypothesis"),
+  )  # fmt: skip
+  assert len({here.digest(), *(s.digest() for s in others)}) == 5
+  builder = tfds_source._builder("tiny_pictures", str(moved))
+  before = tfds_source._content(builder, "train", ("image", "label"))
+  (file,) = (moved / "tiny_pictures").glob("*/*-train.array_record*")
+  file.write_bytes(file.read_bytes() + b"!")
+  assert tfds_source._content(builder, "train", ("image", "label")) != before

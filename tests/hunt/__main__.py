@@ -44,6 +44,13 @@ def hunt(
     start = time.process_time()
     tally = files.run(count if only else max(1, count // FILES), seed)
     out["files"] = tally, time.process_time() - start
+  if only == "commands" or (only is None and first == 0):
+    from tests.hunt import commands
+
+    start = time.process_time()
+    number = count if only else max(25, count // 2)
+    tally = commands.run(number, seed, first=first, verbose=verbose)
+    out["commands"] = tally, time.process_time() - start
   return out
 
 
@@ -52,7 +59,7 @@ def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
   parser.add_argument("--count", type=int, default=3600)
   parser.add_argument("--seed", type=int, default=0)
-  parser.add_argument("--only", help="specs, layers, api, programs or files")
+  parser.add_argument("--only", help="specs, layers, api, programs, files or commands")
   parser.add_argument("--first", type=int, default=0)
   parser.add_argument("--verbose", action="store_true")
   found = hunt(**vars(parser.parse_args()))

@@ -1,8 +1,14 @@
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
+from etils import epath
+from flax import nnx
 
-from bnnjax.train import loop
+from bnnjax.layers import linear, stack
+from bnnjax.train import diagnostics, loop, state
 from tests.train.loop_test import tiny
 
 
@@ -32,3 +38,93 @@ def test_off_by_default_and_without_effect_on_the_run(tmp_path):
   watched = loop.train(config, tmp_path / "watched")
   assert not (tmp_path / "plain" / "diagnostics.jsonl").exists()
   np.testing.assert_equal(plain.metrics, watched.metrics)
+
+
+class Layer(nnx.Module):
+  def __init__(self, rngs):
+    self.inner = linear.Linear(4, 4, weight="ste", act="ste", rngs=rngs)
+
+  def __call__(self, x, mode=None, cache=None):
+    return self.inner(x, mode)
+
+
+class Model(nnx.Module):
+  """A stack of two layers and one more."""
+
+  def __init__(self, rngs):
+    self.stack = stack.Stack(Layer, 2, rngs=rngs)
+    self.last = Layer(rngs)
+
+  def __call__(self, x, mode=None):
+    return self.last(self.stack(x, mode), mode)
+
+
+class Task:
+  def loss(self, model, batch, mode, guide):
+    return jnp.sum(model(batch, mode)), {}
+
+
+@pytest.fixture(scope="module")
+def made():
+  """A network, its diagnosis, states that moved at random, and a batch."""
+  network = state.Network.of(Model)
+  diagnose = diagnostics.make_diagnose(network, Task(), steps=8, epochs=1.0)
+  params, rest = network.variables(0)
+  rng = np.random.default_rng(0)
+
+  def moved(step):
+    new = jax.tree.map(
+      lambda x: x + rng.normal(0, 0.5, x.shape).astype(x.dtype), params
+    )
+    return {"params": new, "rest": rest, "step": jnp.asarray(step)}
+
+  return network, diagnose, [moved(step) for step in range(9)], jnp.ones((3, 4))
+
+
+def test_flips_go_on_after_a_resume_inside_an_interval(tmp_path, made):
+  """The signs at the last line are kept, not those at the checkpoint."""
+  network, diagnose, states, batch = made
+
+  def watch(folder, first, **options):
+    return diagnostics.Diagnostics(
+      epath.Path(tmp_path / folder), 3, diagnose, network,
+      first["params"], **options
+    )  # fmt: skip
+
+  (tmp_path / "whole").mkdir()
+  (tmp_path / "split").mkdir()
+  whole = watch("whole", states[0])
+  for number in range(1, 9):
+    whole.step(number, states[number], batch)
+  part = watch("split", states[0])
+  for number in range(1, 6):
+    part.step(number, states[number], batch)
+  saved = part.saved()
+  part.step(6, states[6], batch)  # a line that the kill after it loses
+  like = diagnostics.saved_like(3, states[0]["params"], network)
+  assert jax.tree.map(lambda x: (x.shape, x.dtype, x.sharding), saved) == (
+    jax.tree.map(lambda x: (x.shape, x.dtype, x.sharding), like)
+  )
+  part = watch("split", states[5], before=saved, start=5)
+  for number in range(6, 9):
+    part.step(number, states[number], batch)
+  expected = (tmp_path / "whole" / "diagnostics.jsonl").read_text()
+  assert (tmp_path / "split" / "diagnostics.jsonl").read_text() == expected
+  line = json.loads(expected.splitlines()[1])
+  assert set(line["layers"]) == {
+    "stack.layer.inner.kernel.0",
+    "stack.layer.inner.kernel.1",
+    "last.inner.kernel",
+  }
+  assert any(x["flips"] > 0.1 for x in line["layers"].values())
+
+
+def test_nothing_is_saved_when_off(tmp_path, made):
+  network, diagnose, states, batch = made
+  watch = diagnostics.Diagnostics(
+    epath.Path(tmp_path), 0, diagnose, network, states[0]["params"]
+  )
+  watch.step(3, states[1], batch)
+  assert watch.saved() == {}
+  assert diagnostics.saved_like(0, states[0]["params"], network) == {}
+  assert not list(tmp_path.iterdir())

@@ -17,8 +17,8 @@ from bnnjax.train import config_file, loop, setup, sharding
 CONFIG = "configs/plays_lm.py:method=bi_mamba,smoke"
 # Runs where eight devices are: results, where parameters lie, traces of a step.
 EIGHT = f"""
-import json, sys
-from bnnjax.train import config_file, loop, step
+import jax, json, sys
+from bnnjax.train import config_file, identity, loop, step
 mesh = ["--config.mesh.fsdp=2", "--config.mesh.tensor=2"]
 config = config_file.read({CONFIG!r}, mesh)
 run = loop.Run(config, sys.argv[1], "run", None)
@@ -40,6 +40,7 @@ print(json.dumps({{
   "moment": moments["kernel"].addressable_shards[0].data.shape,
   "whole": mixer["A_log"].sharding.is_fully_replicated,
   "traces": traces[0]._cache_size(),
+  "digests": [identity.of_arrays(x) for x in (state, jax.device_get(state))],
 }}))
 """
 
@@ -60,6 +61,7 @@ def test_a_run_whose_parameters_are_shared(tmp_path):
   assert got["part"] == got["moment"] == [layers, before // 2, after // 2]
   assert got["whole"]
   assert got["traces"] == 1
+  assert len(set(got["digests"])) == 1  # shared or whole, the same content
 
 
 def test_names():

@@ -74,7 +74,9 @@ def test_a_stopped_run_is_saved_and_goes_on_to_the_bit(whole, tmp_path):
   for name in ("metrics.jsonl", "diagnostics.jsonl"):
     want, got = (without_times(lines(w, name)) for w in (whole[0], tmp_path))
     assert want == got
-  (want,), (got,) = (record_lib.read(w / "record.jsonl") for w in (whole[0], tmp_path))
+  (want,), (got,) = (
+    record_lib.read(w / "record.jsonl") for w in (whole[0], tmp_path)
+  )
   assert want["metrics"] == got["metrics"]
 
 
