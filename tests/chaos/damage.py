@@ -203,7 +203,7 @@ RECORDS: dict[str, Way] = {
 
 # Of metrics.jsonl and diagnostics.jsonl, of which a line was lost or broken.
 LINES: dict[str, Way] = {
-  "half a line at the end": lambda data: data + data[: len(data) // 3],
+  "half a line at the end": lambda data: data + data[: data.index(b"\n") // 2],
   "a stray line": lambda data: data + b"x\n",
   "a stray line inside": _line_of(lambda line: line + b"\nx"),
   "not UTF-8": _line_of(lambda line: line[:3] + b"\xff" + line[3:]),

@@ -114,7 +114,7 @@ class Judge:
       if said.uncaught:
         raise Fault(f"uncaught: {said.uncaught[-400:]}")
       if said.status not in (0, 1, 2):
-        raise Fault(f"exit {said.status}")
+        raise Fault(f"exit {said.status}: {told[-400:]}")
       if said.status:
         if "Traceback" in told:
           raise Fault(f"traceback: {told[-400:]}")
@@ -246,7 +246,9 @@ def records(place: Place, judge: Judge, one: Base) -> Iterator[None]:
 
 def lines(place: Place, judge: Judge, one: Base) -> Iterator[None]:
   """metrics.jsonl and diagnostics.jsonl of a run that goes on."""
-  places = {k: v for k, v in ways.PLACES.items() if k != "gone"}
+  # Who takes the file away, or what it links to, knows that lines are gone.
+  seen = ("a folder", "link to itself")
+  places = {k: ways.PLACES[k] for k in seen}
   for file in ("metrics.jsonl", "diagnostics.jsonl"):
     for name, move in _each(one.stopped / file, ways.LINES, places):
       copy = judge.copy(one.stopped)

@@ -1,6 +1,7 @@
 """A full disk, a real one: a file system in memory, of which little is free."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import random
@@ -15,6 +16,7 @@ from tests.chaos.tally import Tally
 
 SIZE = 64 << 20
 LEAST = 4096  # bytes that the first disk has
+ROOM = 1 << 18  # enough for a record when the run begins
 
 
 @contextlib.contextmanager
@@ -35,9 +37,9 @@ def free(folder: pathlib.Path) -> int:
   return found.f_bavail * found.f_frsize
 
 
-def fill(folder: pathlib.Path, left: int) -> pathlib.Path:
+def fill(folder: pathlib.Path, left: int, name: str = "filler") -> pathlib.Path:
   """A file that leaves so many bytes."""
-  filler = folder / "filler"
+  filler = folder / name
   with filler.open("wb") as file:
     os.posix_fallocate(file.fileno(), 0, max(1, free(folder) - left))
   return filler
@@ -80,19 +82,24 @@ def full(
 def _one(place, disk, spec, left, want, *, of_record: bool) -> None:
   """A run that meets a full disk, and goes on when there is room."""
   workdir, record = disk / "run", disk / "run" / "record.jsonl"
-  if of_record:  # the line is longer than what is left
+  if of_record:  # the disk fills up while the run, elsewhere, takes steps
     workdir, record = place.folder / "elsewhere", disk / "all.jsonl"
-    record.write_bytes(b"")
-    left = 0
-  filler = fill(disk, left)
+    left = ROOM
+  fillers = [fill(disk, left)]
   process = place.train(spec, workdir, f"--record={record}")
+  if of_record:
+    saved = workdir / "checkpoints" / "last"
+    processes.wait(process, functools.partial(processes.has_step, saved, 1))
+    record.write_bytes(b"")
+    fillers.append(fill(disk, 0, "more"))
   status, said = process.wait(), " ".join(process.err().split())
   if status != 2:
     raise Fault(f"exit {status}: {process.said()}")
   if "Traceback" in said:
     raise Fault(f"traceback: {said[-600:]}")
-  if not any(w in said for w in ("space", "Errno 28", "full", "RESOURCE")):
+  if not any(w in said for w in ("space", "full", "left on the disk")):
     raise Fault(f"does not say that the disk is full: {said[-600:]}")
-  filler.unlink()
+  for filler in fillers:
+    filler.unlink()
   place.train(spec, workdir, f"--record={record}").finish()
   runs.same(want, workdir, record)

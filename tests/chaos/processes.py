@@ -48,7 +48,7 @@ def _checkpoints(workdir: pathlib.Path) -> list[str]:
   return [str(p) for p in workdir.glob("checkpoints/*/*")]
 
 
-def _writing(workdir: pathlib.Path) -> bool:
+def writing(workdir: pathlib.Path) -> bool:
   return any("tmp" in name for name in _checkpoints(workdir))
 
 
@@ -70,8 +70,8 @@ def _wait_moment(process, workdir, chance: Chance) -> str:
     time.sleep(chance.uniform(0.05, 4))
   elif how == "writing":  # a checkpoint that is not complete has another name
     for _ in range(chance.randint(1, 4)):
-      wait(process, lambda: not _writing(workdir))
-      wait(process, lambda: _writing(workdir))
+      wait(process, lambda: not writing(workdir))
+      wait(process, lambda: writing(workdir))
     time.sleep(chance.uniform(0, 0.03))
   else:
     before = _seen(workdir)

@@ -80,17 +80,19 @@ class Process:
   def __init__(self, folder: pathlib.Path, arguments: Sequence, devices: int):
     self.command = [sys.executable, "-m", "bnnjax", *map(str, arguments)]
     self.began = time.monotonic()
-    self._out = open(folder / f"out{time.time_ns()}", "w+b")  # noqa: SIM115
-    self._err = open(folder / f"err{time.time_ns()}", "w+b")  # noqa: SIM115
-    self._popen = subprocess.Popen(
-      self.command,
-      cwd=folder,
-      env=environment(devices),
-      stdin=subprocess.DEVNULL,
-      stdout=self._out,
-      stderr=self._err,
-      start_new_session=True,
+    self._out, self._err = (
+      folder / f"{what}{time.time_ns()}" for what in ("out", "err")
     )
+    with self._out.open("wb") as out, self._err.open("wb") as err:
+      self._popen = subprocess.Popen(
+        self.command,
+        cwd=folder,
+        env=environment(devices),
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
+      )
     self.pid = self._popen.pid
 
   def running(self) -> bool:
@@ -122,10 +124,10 @@ class Process:
     self._popen.wait()
 
   def out(self) -> str:
-    return _all(self._out)
+    return self._out.read_text(errors="replace")
 
   def err(self) -> str:
-    return _all(self._err)
+    return self._err.read_text(errors="replace")
 
   def said(self) -> str:
     """The end of its output, in one line."""
@@ -140,10 +142,6 @@ class Process:
     """
     if status := self.wait():
       raise Fault(f"exit {status}: {self.said()}")
-
-
-def _all(file) -> str:
-  return pathlib.Path(file.name).read_text(errors="replace")
 
 
 def environment(devices: int) -> dict[str, str]:
