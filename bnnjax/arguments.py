@@ -26,6 +26,8 @@ EXAMPLES = {
   bnnjax sample --workdir=runs/plays_lm-method=float
   bnnjax sample --workdir=runs/plays_lm-method=float \\
       --prompt="ROMEO. " --top-p=0.9 --tokens=500
+  bnnjax sample --workdir=runs/plays_lm-method=float \\
+      --prompt="ROMEO. " --prompt="JULIET. " --batch=2 --stop="."
 """,
   "cost": f"""\
   bnnjax cost --config=configs/imagenet_pokebnn.py:width=1.0 --json
@@ -133,10 +135,30 @@ COMMANDS = {
   "sample": (
     "Let a trained language model go on from a prompt.",
     ("--workdir", {"help": "folder of the run"}),
-    ("--prompt", {"default": "\n", "help": "text to go on from (a new line)"}),
+    (
+      "--prompt",
+      {
+        "action": "append",
+        "help": "text to go on from (default: a new line); once for each",
+      },
+    ),
     (
       "--tokens",
-      {"type": int, "default": 256, "help": "tokens to draw (default: 256)"},
+      {"type": int, "default": 256, "help": "tokens of a text (default: 256)"},
+    ),
+    (
+      "--stop",
+      {
+        "action": "append",
+        "default": [],
+        "metavar": "TEXT",
+        "help": "end a text before this one; once for each (an end-of-text token"
+        " of a tokenizer.json ends it, too)",
+      },
+    ),
+    (
+      "--ignore-end",
+      {"action": "store_true", "help": "go on behind end-of-text tokens"},
     ),
     (
       "--temperature",
@@ -160,7 +182,11 @@ COMMANDS = {
     ),
     (
       "--batch",
-      {"type": int, "default": 1, "help": "texts; several appear at the end"},
+      {
+        "type": int,
+        "default": 1,
+        "help": "texts of a prompt; several texts appear at the end",
+      },
     ),
     ("--seed", {"type": int, "default": 0, "help": "another: other texts"}),
     (

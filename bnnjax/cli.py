@@ -21,6 +21,7 @@ from bnnjax import arguments, errors
 from bnnjax.errors import UserError
 
 RUNS = "runs"  # where runs go unless --workdir says otherwise
+PATHS = ("config", "compare", "workdir", "record", "experiment", "file", "load")
 WIDTH = 100
 USER, FAULT, INTERRUPTED, UNREAD, TERMINATED = 2, 70, 130, 141, 143
 
@@ -46,16 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
   argv = list(sys.argv[1:] if argv is None else argv)
   debug = "--debug" in argv
   known = argv[:1] if argv[:1] and argv[0] in COMMANDS else []
-  command = " ".join(["bnnjax", *known])
+  command, args = " ".join(["bnnjax", *known]), None
   try:
     args = arguments.parse(argv)
     with _terminable(), _own_words(command, debug):
       status = _run(args)
-      sys.stdout.flush()
+      if sys.stdout:  # None where it was closed before the start
+        sys.stdout.flush()
       return status
-  except SystemExit:
-    raise
   except BaseException as error:
+    if args is None and isinstance(error, SystemExit):
+      raise  # after -h; in somebody's file it is an error
     if debug:
       traceback.print_exc()
     return _failed(error, command, debug)
@@ -85,6 +87,8 @@ def _failed(error: BaseException, command: str, debug: bool) -> int:
 
 def _say(text: str) -> None:
   text = errors.one_paragraph(text)
+  if sys.stderr is None:
+    return
   with contextlib.suppress(OSError, ValueError):  # nobody listens any more
     print(
       textwrap.fill(
@@ -127,7 +131,7 @@ def _own_words(command: str, debug: bool) -> Iterator[None]:
   with warnings.catch_warnings():
     if not debug:
       warnings.showwarning = show
-      log.setLevel(logging.ERROR)
+      log.setLevel(logging.CRITICAL)  # its errors are raised, too
     try:
       yield
     finally:
@@ -150,6 +154,11 @@ def _run(args) -> int:
 
 def _check_paths(args) -> None:
   """Refuses a config file, its overrides or a run that cannot be there."""
+  for name in PATHS:
+    given = getattr(args, name, None)
+    for path in given if isinstance(given, list) else [given or ""]:
+      if "\0" in path or any("\ud800" <= c <= "\udfff" for c in path):
+        raise UserError(f"{path!r} is no path: it must be UTF-8, without NUL.")
   configs = [
     getattr(args, "config", None),
     *(getattr(args, "compare", 0) or ()),
@@ -164,7 +173,7 @@ def _check_paths(args) -> None:
     _check_cost(args)
   if args.command in ("eval", "sample") and "://" not in args.workdir:
     stored = os.path.join(args.workdir, "config.json")
-    if "\0" in stored or not os.path.exists(stored):
+    if not os.path.exists(stored):
       raise UserError(f"{args.workdir} holds no run: {stored} does not exist.")
   if args.command == "report" and not os.path.isfile(args.file):
     raise UserError(f"There is no markdown file {args.file!r}.")
@@ -191,7 +200,7 @@ def _remembered(args) -> list[str]:
 def _check_files(args, load: Sequence[str]) -> None:
   """Refuses files of --load that are not there."""
   for file in load:
-    if "\0" in file or not os.path.isfile(file):
+    if not os.path.isfile(file):
       if args.load:
         raise UserError(f"There is no file {file!r} (--load).")
       raise UserError(
@@ -248,17 +257,15 @@ def _report(args) -> int:
 
 
 def _train(args) -> int:
-  import jax
-
   from bnnjax.train import config_file, fields
 
+  if args.distributed:
+    _join()
   name = config_file.name_of(args.config)
   config = config_file.read(args.config, args.overrides, args.load)
   if args.fields:
     print(fields.listing(config))
     return 0
-  if args.distributed:
-    jax.distributed.initialize()
   from bnnjax.train import loop
 
   workdir = args.workdir or f"{RUNS}/{name}"
@@ -283,6 +290,16 @@ def _train(args) -> int:
   return 0
 
 
+def _join() -> None:
+  """Makes this process one of several hosts."""
+  import jax
+
+  try:
+    jax.distributed.initialize()
+  except (RuntimeError, ValueError) as error:
+    raise UserError(f"--distributed: jax says: {error}") from error
+
+
 def _eval(args) -> int:
   from bnnjax.train import evaluate
 
@@ -294,25 +311,29 @@ def _eval(args) -> int:
 def _sample(args) -> int:
   from bnnjax.train import sample
 
+  prompts = args.prompt or ["\n"]
   pieces = sample.sample(
     args.workdir,
-    args.prompt,
+    prompts,
     args.tokens,
     batch=args.batch,
     seed=args.seed,
     checkpoint=args.checkpoint,
+    stop=args.stop,
+    ignore_end=args.ignore_end,
     temperature=args.temperature,
     top_k=args.top_k,
     top_p=args.top_p,
   )
-  if args.batch == 1:
-    print(args.prompt, end="", flush=True)
+  starts = [prompt for prompt in prompts for _ in range(args.batch)]
+  if len(starts) == 1:
+    print(*starts, end="", flush=True)
     for (piece,) in pieces:
       print(piece, end="", flush=True)
     print()
     return 0
-  for number, text in enumerate(zip(*pieces), 1):
-    print(f"--- {number} of {args.batch}\n{args.prompt}{''.join(text)}")
+  for number, text in enumerate(zip(starts, *pieces), 1):
+    print(f"--- {number} of {len(starts)}\n{''.join(text)}")
   return 0
 
 

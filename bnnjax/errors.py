@@ -32,7 +32,8 @@ def nearest(name: str, options: Iterable[str]) -> str:
     `" Did you mean 'ste'?"`, or `""` when nothing is close.
   """
   name = str(name)[:LONGEST]  # a comparison takes the square of its length
-  close = difflib.get_close_matches(name, list(options), n=1, cutoff=0.5)
+  options = [o for o in options if o != name]
+  close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
   return f" Did you mean {close[0]!r}?" if close else ""
 
 
@@ -72,10 +73,7 @@ def running(path: str) -> Iterator[None]:
       raise
     place = _last(error, _theirs)
     where = f" ({place.filename}, line {place.lineno})" if place else ""
-    said = getattr(error, "msg", None) or str(error)  # of a SyntaxError
-    raise UserError(
-      f"{path} does not run: {type(error).__name__}: {said}{where}."
-    ) from error
+    raise UserError(f"{path} does not run: {_named(error)}{where}.") from error
 
 
 def explain(error: BaseException) -> str | None:
@@ -97,11 +95,20 @@ def explain(error: BaseException) -> str | None:
   if isinstance(error, ImportError):
     inside = (getattr(error, "name", None) or "").startswith("bnnjax")
     return None if inside else str(error)
-  place = _last(error, _theirs)
-  if place is not None:  # in a function that the person wrote
-    kind = type(error).__name__
-    return f"{place.filename}, line {place.lineno}: {kind}: {error}"
+  if isinstance(error, SystemExit):  # -h aside, none of ours
+    place = _last(error, _theirs)
+    where = f" ({place.filename}, line {place.lineno})" if place else ""
+    return f"Code that was run ended the program{where}: {_named(error)}."
+  place = _last(error, lambda f: _ours(f) or _theirs(f))
+  if place is not None and _theirs(place):  # in what the person wrote
+    return f"{place.filename}, line {place.lineno}: {_named(error)}"
   return None
+
+
+def _named(error: BaseException) -> str:
+  # Of a SyntaxError, without the place that stands beside it anyway.
+  said = error.msg if isinstance(error, SyntaxError) else error
+  return f"{type(error).__name__}: {said}"
 
 
 def fault(error: BaseException) -> str:

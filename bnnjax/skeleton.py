@@ -1,9 +1,11 @@
 """The two files of a new method, as `bnnjax new` writes them."""
 
+import keyword
 import re
 from pathlib import Path
 
 from bnnjax.core import registry
+from bnnjax.errors import UserError
 
 METHOD = '''"""TODO: what the paper does, in one line.
 
@@ -63,20 +65,25 @@ def write(name: str, arxiv: str, root: str | Path = ".") -> list[Path]:
   first as an entry point in the group `bnnjax.methods`, or `--load` it.
 
   Raises:
-    ValueError: not a name, one that is taken, not an arXiv identifier, or a
+    UserError: not a name, one that is taken, not an arXiv identifier, or a
       file that exists.
   """
   if not name.isidentifier() or name != name.lower():
-    raise ValueError(
+    raise UserError(
       f"A method is named like a Python module, e.g. my_sign; got {name!r}."
     )
-  if not re.fullmatch(r"\d{4}\.\d{4,5}", arxiv):
-    raise ValueError(
+  words = set(re.findall(r"\w+", f"{METHOD} {TEST}"))
+  if keyword.iskeyword(name) or name in words:
+    raise UserError(
+      f"The files of a method use the name {name!r} themselves: take another."
+    )
+  if not re.fullmatch(r"[0-9]{4}\.[0-9]{4,5}", arxiv):
+    raise UserError(
       f"An arXiv identifier reads like 2112.00133, got {arxiv!r}."
     )
   for kind in ("method", "estimator"):
     if name in registry.registered(kind):
-      raise ValueError(f"There is a {kind} {name!r} already.")
+      raise UserError(f"There is a {kind} {name!r} already.")
   root = Path(root)
   inside = (root / "bnnjax" / "methods").is_dir()
   files = {
@@ -85,7 +92,7 @@ def write(name: str, arxiv: str, root: str | Path = ".") -> list[Path]:
   }
   for path in files:
     if path.exists():
-      raise ValueError(f"{path} exists already.")
+      raise UserError(f"{path} exists already.")
   for path, text in files.items():
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.format(name=name, arxiv=arxiv))

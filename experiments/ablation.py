@@ -103,7 +103,7 @@ def page(records: Iterable[Mapping[str, Any]]) -> str:
   Raises:
     ValueError: no records, or records of runs that cannot be compared.
   """
-  records = list(records)
+  records = record_lib.current(records)
   budgets = list(dict.fromkeys(budget(r["config"]) for r in records))
   if len(budgets) != 1:
     raise ValueError(

@@ -60,7 +60,7 @@ def label(config: Mapping) -> str:
 def rows() -> dict[str, Runs]:
   """Runs by what they are, the best first."""
   found: dict[str, list] = {}
-  for record in record_lib.read(RECORDS):
+  for record in record_lib.current(record_lib.read(RECORDS)):
     found.setdefault(label(record["config"]), []).append(record)
   mean = lambda runs: statistics.fmean(values(runs, "bits_per_char"))  # noqa: E731
   return dict(sorted(found.items(), key=lambda item: mean(item[1])))

@@ -1,12 +1,19 @@
 """The command line: what a person types, and what they read."""
 
+import importlib
+import importlib.metadata
 import json
+import pathlib
+import shlex
 import subprocess
 import sys
 
 import pytest
 
-from bnnjax import cli
+from bnnjax import arguments as arguments_lib
+from bnnjax import cli, methods
+from bnnjax.core import registry
+from bnnjax.train import config_file
 from tests import golden_cases
 
 MINI = "configs/fashion_mnist_mini_pokebnn.py"
@@ -142,6 +149,9 @@ def test_list(capsys):
     (["cost", "jax.numpy:dot"], "Give the shapes of jax.numpy:dot's arguments"),
     (["cost", "jax.numpy:dot", "--shape=3x4"], "written 1,224,224,3 or 1,128:int32"),
     (["eval", "--workdir=/nothing"], "/nothing holds no run"),
+    (["cost", f"--config={MINI}:a\0"], "must be UTF-8, without NUL"),
+    (["eval", "--workdir=a\udcff"], "must be UTF-8, without NUL"),
+    (["cost", "sys:exit", "--shape=3"], "SystemExit"),
     (["list", "estimators"], "Did you mean 'estimator'"),
     (["sweep", "experiments/nothing.py"], "No experiment 'experiments/nothing.py'"),
   ],
@@ -188,3 +198,96 @@ def test_sweep_skips_what_is_done(capsys, tmp_path, monkeypatch):
   assert out.count("(done)") == 2
   lines = (tmp_path / "results" / "two.jsonl").read_text().splitlines()
   assert len(lines) == 2
+
+
+def test_errors_of_flags_paths_and_fields_need_no_jax(tmp_path):
+  """Hence they take a tenth of a second."""
+  lines = [
+    ["train", "--config=configs/nope.py"],
+    ["train", f"--config={MINI}", "--config.optm.lr=1"],
+    ["train", f"--config={MINI}", "--config.model=3"],
+    ["cost", "--compare", MINI, "configs/nope.py"],
+    ["cost"],
+    ["eval", "--workdir=/nope"],
+    ["sample", f"--workdir={tmp_path}"],
+    ["sweep", "nope.py"],
+    ["report", "nope.md"],
+    ["list", "estimators"],
+    ["list", "--load=nope.py"],
+    ["new", "x"],
+    ["trian"],
+    ["train", "--confg=x"],
+    [],
+  ]
+  code = (
+    "import sys; from bnnjax import cli\n"
+    f"for line in {lines!r}:\n"
+    "  assert cli.main(line) == 2, line\n"
+    "  assert not {'jax', 'flax', 'numpy'} & set(sys.modules), line\n"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+  )
+  assert done.returncode == 0, done.stderr
+  assert done.stderr.count("bnnjax") >= len(lines)
+
+
+def test_examples_of_the_help_can_be_given(capsys):
+  for command, text in arguments_lib.EXAMPLES.items():
+    with pytest.raises(SystemExit):
+      cli.main([command, "-h"])
+    assert text in capsys.readouterr().out
+    for line in text.replace("\\\n", " ").splitlines():
+      if not line.startswith("  bnnjax"):
+        continue
+      words = shlex.split(line)[1:]
+      assert words[0] == command
+      args = arguments_lib.parse(words)
+      given = vars(args)
+      for spec in (given.get("config"), *(given.get("compare") or ())):
+        if spec:
+          config_file.read(spec, args.overrides)
+      for name in ("experiment", "file"):
+        assert pathlib.Path(given.get(name, ".")).exists()
+
+
+def test_a_value_where_the_file_has_none(capsys):
+  given = ["cost", f"--config={MINI}:smoke,float", "--json"]
+  for word, name in (([], "w32a32"), (["--config.model.act=ste"], "w32a1")):
+    status, out, _ = run(capsys, *given, *word)
+    assert status == 0
+    assert name in json.loads(out)["macs"]
+
+
+def test_the_files_of_a_run_are_run_again(capsys, tmp_path):
+  """A run names the files of --load; without them it says so."""
+  (tmp_path / "config.json").write_text(json.dumps({"load": ["gone.py"]}))
+  status, _, err = run(capsys, "eval", f"--workdir={tmp_path}")
+  assert status == 2
+  assert "was trained with --load=gone.py" in " ".join(err.split())
+  mine = tmp_path / "mine.py"
+  mine.write_text("raise ValueError('it ran')\n")
+  for load, flags in (([str(mine)], []), (["gone.py"], [f"--load={mine}"])):
+    (tmp_path / "config.json").write_text(json.dumps({"load": load}))
+    status, _, err = run(capsys, "eval", f"--workdir={tmp_path}", *flags)
+    assert (status, "it ran" in err) == (2, True)
+
+
+def test_a_broken_plugin_breaks_only_itself(capsys, monkeypatch):
+  class Entry:
+    name, value = "theirs", "theirs.bnn"
+
+    def load(self):
+      raise RuntimeError("no such thing")
+
+  monkeypatch.setattr(
+    importlib.metadata, "entry_points", lambda group: [Entry()]
+  )
+  monkeypatch.setattr(registry, "_MISSING", [])
+  with pytest.warns(
+    UserWarning, match="'theirs' .theirs.bnn. cannot be imported"
+  ):
+    importlib.reload(methods)
+  assert run(capsys, "list", "method")[0] == 0
+  with pytest.raises(ValueError, match="The plugin 'theirs' .* no such thing"):
+    registry.get("estimator", "theirs")

@@ -78,3 +78,10 @@ def test_errors(tmp_path, name, arxiv, message):
   with pytest.raises(ValueError, match=message):
     skeleton.write(name, arxiv, tmp_path)
   assert not list(tmp_path.iterdir())
+
+
+def test_names_that_the_files_could_not_bear(tmp_path):
+  for name in ("class", "jnp", "estimator", "width", "None"):
+    with pytest.raises(ValueError, match="take another|named like a Python"):
+      skeleton.write(name, "2401.00001", tmp_path)
+  assert not list(tmp_path.iterdir())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
+from flax import nnx
 
 from bnnjax.core import registry
 
@@ -57,9 +58,12 @@ def check(what: str, function: Callable, given: Mapping[str, Any]) -> None:
     if key not in known or value is known[key].default:
       continue
     if key == "dtype":
-      wanted, fits = "the type of a float, or None", _is_dtype(value)
+      wanted, fits = (
+        "the type of a float of 16 bits or more, or None",
+        _is_dtype(value),
+      )
     elif key == "param_dtype":
-      wanted = "the type of a float"
+      wanted = "the type of a float of 16 bits or more"
       fits = value is not None and _is_dtype(value)
     else:
       wanted, fits = _text(hints[key]), _fits(value, hints[key])
@@ -78,7 +82,9 @@ def checked(init: Callable) -> Callable:
   @functools.wraps(init)
   def made(self, *args, **kwargs):
     given = {**dict(zip(names[1:], args)), **kwargs}
-    given.pop("rngs", None)
+    rngs = given.pop("rngs", None)
+    if rngs is not None and not isinstance(rngs, nnx.Rngs):
+      raise TypeError(f"`rngs` must be nnx.Rngs, got {rngs!r}.")
     check(type(self).__name__, init, given)
     init(self, *args, **kwargs)
 
@@ -112,7 +118,7 @@ def _fits(value: Any, hint: Any) -> bool:
     return listed and all(_fits(v, inner[0]) for v in value)
   if origin is collections.abc.Mapping:
     return hasattr(value, "items")  # a ConfigDict is no Mapping
-  if getattr(hint, "_is_protocol", False):  # an initializer
+  if origin is collections.abc.Callable or _is_protocol(hint):
     return callable(value)
   return isinstance(value, hint)
 
@@ -121,13 +127,22 @@ def _text(hint: Any) -> str:
   """An annotation in words."""
   origin, inner = typing.get_origin(hint), typing.get_args(hint)
   if origin in (typing.Union, types.UnionType):
-    return " or ".join(map(_text, inner))
+    return " or ".join(dict.fromkeys(map(_text, inner)))
+  if origin is tuple and inner[-1] is Ellipsis:
+    return f"a tuple, each {_text(inner[0])}"
   if origin is tuple:
     return f"({', '.join(map(_text, inner))})"
   if origin is collections.abc.Sequence:
     return f"a sequence, each {_text(inner[0])}"
+  if origin is collections.abc.Callable or _is_protocol(hint):
+    return "a function"
   name = getattr(hint, "__name__", str(hint))
   return _WORDS.get(origin or hint, f"a {name}")
+
+
+def _is_protocol(hint: Any) -> bool:
+  """Whether an annotation is of functions, as an initializer's is."""
+  return getattr(hint, "_is_protocol", False)
 
 
 def _is_whole(value: Any) -> bool:
@@ -136,13 +151,15 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_dtype(value: Any) -> bool:
-  """Whether a value is `None` or names a type of floats."""
+  """Whether a value is `None` or names a type of floats that jax promotes."""
   if value is None:
     return True
   # numpy makes a type of much else: of 3.0, of pairs, of any object.
   if not isinstance(value, (str, type, jnp.dtype)):
     return False
   try:
-    return jnp.issubdtype(jnp.dtype(value), jnp.floating)
+    dtype = jnp.dtype(value)
   except TypeError:
     return False
+  # Smaller ones, such as float8, meet no other type without a cast.
+  return jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize >= 2

@@ -75,8 +75,8 @@ def parse(
       options = {"output": method.output, "grad": method.grad, **options}
     if spec is None:
       return None
-  head, _, scale = spec.partition("|")
-  transform, _, estimator = head.rpartition(">")
+  head, bar, scale = spec.partition("|")
+  transform, arrow, estimator = head.rpartition(">")
   parts: dict[str, Any] = {}
   if estimator.strip() == "float":
     parts["estimator"], estimator = FLOAT, ""
@@ -88,6 +88,9 @@ def parse(
     if text.strip():
       also = registry.registered("method") if kind == "estimator" else ()
       parts[kind], parts[f"{kind}_hp"] = spec_lib.part(kind, text, spec, also)
+  for sign, kind in ((arrow, "transform"), (bar, "scale")):
+    if sign and kind not in parts:
+      raise ValueError(f"Spec {spec!r} has {sign!r}, but names no {kind}.")
   if "estimator" not in parts:
     raise ValueError(f"Spec {spec!r} names no estimator.")
   return Binarizer(role=role, **parts, **options)

@@ -53,7 +53,7 @@ class Schedule:
     return self.function(progress, **hp)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Annealed:
   """A schedule with its hyper-parameters, in the place of a number."""
 
@@ -63,6 +63,11 @@ class Annealed:
   def __post_init__(self):
     read = registry.check_hyper("schedule", self.schedule, dict(self.hp))
     object.__setattr__(self, "hp", tuple(read.items()))
+
+  def __repr__(self) -> str:
+    """As a spec has it, which messages quote."""
+    hp = ", ".join(f"{key}={value!r}" for key, value in self.hp)
+    return f"{self.schedule.name}({hp})"
 
   @property
   def ends(self) -> tuple[float, float]:

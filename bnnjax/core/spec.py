@@ -22,7 +22,8 @@ def part(
     kind: of the registry.
     text: the part.
     spec: the whole spec, for messages.
-    also: names that an error offers besides those of `kind`.
+    also: names that stand alone, so that they are no part; an error offers
+      them.
 
   Returns:
     The registered object and its hyper-parameters as pairs; a value is a
@@ -46,6 +47,11 @@ def part(
       " '[transform(k=v) > ] estimator(k=v) [ | scale(k=v)]'."
     )
   name, arguments = match.groups()
+  if name in also and name not in registry.registered(kind):
+    raise ValueError(
+      f"{name!r} in spec {spec!r} is a method: its name stands alone, without"
+      " arguments, transform or scale; with them, name its estimator."
+    )
   if name not in registry.registered(kind):
     raise registry.unknown(kind, name, {*registry.registered(kind), *also})
   return registry.get(kind, name), _keywords(arguments, spec)

@@ -14,6 +14,7 @@ import json
 import pathlib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class LmTokenizer:
   Attributes:
     lossless: whether decoding gives any text back as it was.
     unknown: the token of whatever the vocabulary lacks, if it has one.
+    ends: tokens that stand for the end of a text.
 
   Args:
     pieces: the bytes of every token.
@@ -40,6 +42,7 @@ class LmTokenizer:
 
   lossless = True
   unknown: int | None = None
+  ends: tuple[int, ...] = ()
 
   def __init__(self, pieces: Sequence[bytes]):
     self.pieces = tuple(pieces)
@@ -153,10 +156,12 @@ class Bpe(LmTokenizer):
   """
 
   def __init__(self, path: str | pathlib.Path):
-    self._encoder, spec = tokenizer_json.read(pathlib.Path(path).expanduser())
+    self._file = pathlib.Path(path).expanduser()
+    self._encoder, spec = tokenizer_json.read(self._file)
     super().__init__(tokenizer_json.pieces(self._encoder))
     self.lossless = tokenizer_json.is_lossless(self._encoder, spec)
     self.unknown = tokenizer_json.unknown(self._encoder, spec)
+    self.ends = tokenizer_json.ends(spec)
     self._bytewise = tokenizer_json.is_bytewise(spec)
     self._late = tokenizer_json.late(self._encoder, spec)
     self._in_parts = tokenizer_json.has_word_line_ends(spec)
@@ -165,9 +170,7 @@ class Bpe(LmTokenizer):
     found = [
       np.array(encoding.ids, np.int32)
       for part in self._parts(text)
-      for encoding in self._encoder.encode_batch_fast(
-        part, add_special_tokens=False
-      )
+      for encoding in self._batch(self._encoder.encode_batch_fast, part)
     ]
     return np.concatenate(found)
 
@@ -176,7 +179,7 @@ class Bpe(LmTokenizer):
       return super().align(text)
     ids, starts, before = [], [], 0  # arrays: a list takes tenfold
     for part in self._parts(text):
-      encodings = self._encoder.encode_batch(part, add_special_tokens=False)
+      encodings = self._batch(self._encoder.encode_batch, part)
       for line, encoding in zip(part, encodings):
         ids.append(np.array(encoding.ids, np.int32))
         first = (start for start, _ in encoding.offsets)
@@ -194,7 +197,7 @@ class Bpe(LmTokenizer):
       return super().decode(ids)
     if not len(ids):
       return ""
-    with tokenizer_json.errors():
+    with tokenizer_json.errors(str(self._file)):
       return self._encoder.decode(
         np.asarray(ids, int).tolist(), skip_special_tokens=False
       )
@@ -214,6 +217,11 @@ class Bpe(LmTokenizer):
     if found:
       found[-1] += len(stream.end())
     return np.array(found, np.int32)
+
+  def _batch(self, encode, part: list[str]) -> Any:
+    # A file's regular expressions give up after 10 million steps: a panic.
+    with tokenizer_json.errors(str(self._file)):
+      return encode(part, add_special_tokens=False)
 
   def _parts(self, text: str) -> Iterator[list[str]]:
     parts = tokenizer_json.in_parts(text) if self._in_parts else iter([text])

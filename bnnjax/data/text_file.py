@@ -57,13 +57,15 @@ def read(path: str) -> str:
 
   Raises:
     DataNotFoundError: no such file.
-    ValueError: it is not UTF-8; says what it is, and how to convert it.
+    ValueError: it is not UTF-8 (says what it is, and how to convert it), or
+      has no word.
   """
   file = pathlib.Path(path).expanduser()
-  if not file.is_file():
+  if not path or not file.is_file():
+    kind = " It is a folder." if path and file.is_dir() else ""
     raise sources.DataNotFoundError(
-      f"No text file {str(file)!r}: give the `path` of one"
-      " (`data.options.path`)."
+      f"No text file {path!r}: give the `path` of one (`data.options.path`)."
+      f"{kind}"
     )
   stat = file.stat()
   return _read(file, stat.st_mtime_ns, stat.st_size)
@@ -71,4 +73,9 @@ def read(path: str) -> str:
 
 @functools.lru_cache(maxsize=1)  # a run opens both splits
 def _read(file: pathlib.Path, changed: int, size: int) -> str:
-  return utf8.decode(file.read_bytes(), str(file))
+  data = file.read_bytes()
+  text = utf8.decode(data, str(file))
+  if not text.strip():
+    what = "nothing but white space" if data else "nothing"
+    raise ValueError(f"{file} holds {what} ({len(data)} bytes): give a text.")
+  return text

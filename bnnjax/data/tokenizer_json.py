@@ -21,6 +21,8 @@ _HIDDEN = tuple(byte for byte in range(256) if byte not in _SHOWN)
 BYTE_OF = {chr(byte): byte for byte in _SHOWN}
 BYTE_OF |= {chr(0x100 + i): byte for i, byte in enumerate(_HIDDEN)}
 
+# Of GPT-2, LLaMA, LLaMA-3 and Gemma; the file does not say what they are for.
+_ENDS = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>")
 _TRIAL = "Ab  ée\u0301\n\n don't 12 \t…"
 _PART = 1 << 16  # characters: below a millisecond of overhead, above cache size
 # No word goes on over it, see `in_parts`.
@@ -85,14 +87,20 @@ def read(path: pathlib.Path) -> tuple["tokenizers.Tokenizer", dict[str, Any]]:  
 
 
 @contextlib.contextmanager
-def errors() -> Iterator[None]:
-  """Makes a panic of the library, which is no `Exception`, a `ValueError`."""
+def errors(what: str = "A tokenizer") -> Iterator[None]:
+  """Makes a panic of the library, which is no `Exception`, a `ValueError`.
+
+  Args:
+    what: failed, in the message.
+  """
   try:
     yield
   except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
     raise
   except BaseException as error:
-    raise ValueError(f"The `tokenizers` library failed: {error}.") from error
+    raise ValueError(
+      f"{what} failed in the `tokenizers` library: {error}."
+    ) from error
 
 
 def _switch_off(encoder: Any) -> list[str]:
@@ -241,6 +249,15 @@ def unknown(encoder: Any, spec: dict[str, Any]) -> int | None:
   model = spec["model"]
   entry = model.get("unk_token")
   return model.get("unk_id") if entry is None else encoder.token_to_id(entry)
+
+
+def ends(spec: dict[str, Any]) -> tuple[int, ...]:
+  """The special tokens that published files put behind a text."""
+  return tuple(
+    token["id"]
+    for token in spec["added_tokens"]
+    if token["special"] and token["content"] in _ENDS
+  )
 
 
 def _ends_at_lines(part: dict[str, Any]) -> bool:

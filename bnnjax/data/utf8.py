@@ -6,8 +6,10 @@ A byte order mark at the start is no character of the text and left out.
 import pathlib
 import re
 import shlex
+import unicodedata
 
 _START = 4096  # bytes that are looked at
+_FEW = 64  # bytes show nothing: short texts of a data set may be anything
 # How a file begins, what it then is, the command that writes its content.
 _COMPRESSED = (
   (rb"\x1f\x8b", "gzip", "gzip -dc {}"),
@@ -18,7 +20,24 @@ _COMPRESSED = (
   (rb"\x04\x22\x4d\x18", "lz4", "lz4 -dc {}"),
   (rb"\x1f\x9d", "compress (.Z)", "gzip -dc {}"),
   (rb"7z\xbc\xaf\x27\x1c", "7-Zip", "7z x -so {}"),
+  (rb"Rar!\x1a\x07", "RAR", "unrar p -inul {}"),
+  (rb"[\s\S]{257}ustar", "tar", "tar -xOf {}"),
 )
+# How another file begins, and what it then is.
+_OTHERS = (
+  (b"%PDF-", "a PDF"),
+  (b"\x89PNG\r\n", "a PNG image"),
+  (b"\xff\xd8\xff", "a JPEG image"),
+  (b"\x7fELF", "a program (ELF)"),
+  (b"SQLite format 3\0", "a database (SQLite)"),
+  (b"PAR1", "Parquet"),
+  (b"ARROW1", "Arrow"),
+  (b"\x93NUMPY", "an array of numpy"),
+  (b"\x89HDF\r\n", "HDF5"),
+  (b"\xd0\xcf\x11\xe0", "a document of Microsoft Office"),
+)
+_CONTROL = frozenset({*range(0x20), 0x7F} - {*b"\t\n\v\f\r\x1b"})
+_ENCODINGS = "cp1252 (Western), cp1251 (Cyrillic), shift_jis, gb18030, latin1"
 _MARKS = (  # of 4 bytes first: they begin like those of 2
   (b"\xff\xfe\x00\x00", "utf-32"),
   (b"\x00\x00\xfe\xff", "utf-32"),
@@ -35,9 +54,9 @@ def decode(data: bytes, what: str) -> str:
     what: their name in a message; if it is a file's, its command can be run.
 
   Raises:
-    ValueError: they are compressed, UTF-16 or UTF-32 (with or without a mark)
-      or another encoding; says what they are, and the command that converts
-      them.
+    ValueError: they are compressed, no text at all, UTF-16 or UTF-32 (with or
+      without a mark) or another encoding; says what they are, and the command
+      that converts them.
   """
   for begins, kind, command in _COMPRESSED:
     if re.match(begins, data):
@@ -45,11 +64,17 @@ def decode(data: bytes, what: str) -> str:
         f"{what} is compressed ({kind}), no text: uncompress it first,"
         f" `{_command(command, what)}`."
       )
-  other = _wide(data)
-  if other:
+  if other := _wide(data):
+    raise _encoded(what, other)
+  for begins, kind in _OTHERS:
+    if data.startswith(begins):
+      raise ValueError(f"{what} is {kind}, no text.")
+  head = data[:_START]
+  control = sum(byte in _CONTROL for byte in head)
+  if len(head) > _FEW and control > len(head) / 4:
     raise ValueError(
-      f"{what} is {other.upper()}, not UTF-8: convert it first,"
-      f" `{_command(f'iconv -f {other} -t utf-8 {{}}', what)}`."
+      f"{what} is no text: {control} of its first {len(head)} bytes are control"
+      " characters."
     )
   try:
     return data.decode("utf-8-sig")
@@ -58,13 +83,28 @@ def decode(data: bytes, what: str) -> str:
     at = error.start + len(data) - len(error.object)
     where = f"{what} is not UTF-8: byte 0x{data[at]:02x} at offset {at}."
     if 0 in data[:_START]:
+      if other := _ideographs(data):
+        raise _encoded(what, other) from error
       raise ValueError(
-        f"{where} It has zero bytes: it is UTF-16 without a mark, or no text."
+        f"{where} It has zero bytes: it is no text, or one of another encoding"
+        " of 2 or 4 bytes a character."
+      ) from error
+    if error.reason == "unexpected end of data":
+      raise ValueError(
+        f"{where} It ends within a character: the file is cut."
       ) from error
     raise ValueError(
-      f"{where} Convert it first from the encoding that it has, such as"
-      f" `{_command('iconv -f latin1 -t utf-8 {}', what)}`."
+      f"{where} If it is a text, convert it first from the encoding that it"
+      f" has, `{_command('iconv -f ENCODING -t utf-8 {}', what)}`; ENCODING is"
+      f" such as {_ENCODINGS}, and the wrong one gives wrong letters."
     ) from error
+
+
+def _encoded(what: str, name: str) -> ValueError:
+  return ValueError(
+    f"{what} is {name.upper()}, not UTF-8: convert it first,"
+    f" `{_command(f'iconv -f {name} -t utf-8 {{}}', what)}`."
+  )
 
 
 def _wide(data: bytes) -> str:
@@ -88,6 +128,25 @@ def _wide(data: bytes) -> str:
     (True, False): "utf-16be",
   }
   return names.get(_high(head, 4), "") or names.get(_high(head, 2), "")
+
+
+def _ideographs(data: bytes) -> str:
+  """UTF-16 without a mark of Chinese or Japanese, empty if it is not that.
+
+  Only one order of the bytes gives lines or words of letters.
+  """
+  head = data[: min(_START, len(data) // 4 * 4)]
+  fits = [name for name in ("utf-16le", "utf-16be") if _letters(head, name)]
+  return fits[0] if len(fits) == 1 else ""
+
+
+def _letters(head: bytes, encoding: str) -> bool:
+  try:
+    text = head.decode(encoding)
+  except UnicodeDecodeError:
+    return False
+  signs = (unicodedata.category(c)[0] != "C" for c in text if c not in "\r\n\t")
+  return ("\n" in text or " " in text) and all(signs)
 
 
 def _high(data: bytes, size: int) -> tuple[bool | None, ...]:

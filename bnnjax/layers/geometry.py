@@ -1,6 +1,7 @@
 """Windows, strides and paddings of convolutions."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 
 import jax
@@ -9,6 +10,7 @@ from jax import lax
 
 from bnnjax.core import registry
 from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.numbers import INT32
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers.sizes import whole
 
@@ -48,6 +50,9 @@ def read_padding(padding, window):
 
   As in flax: a number stands for both sides, `(1, 2)` of two axes for one
   number each. Negative numbers crop.
+
+  Raises:
+    TypeError, ValueError: another value, or a map padded beyond int32.
   """
   if isinstance(padding, str):
     if padding not in ("SAME", "VALID"):
@@ -61,9 +66,14 @@ def read_padding(padding, window):
       "`padding` needs a number or a (low, high) pair for each of"
       f" {len(window)} spatial axes, got {padding!r}."
     )
-  return tuple(
+  pairs = tuple(
     tuple(whole("padding", n, least=None) for n in side) for side in sides
   )
+  if math.prod(max(1, low + high) for low, high in pairs) > INT32:
+    raise ValueError(
+      f"`padding` must add at most {INT32} places to a map, got {padding!r}."
+    )
+  return pairs
 
 
 def check_pad_value(value, made: Binarizer | None, axes: int) -> int:

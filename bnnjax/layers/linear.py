@@ -20,7 +20,7 @@ from bnnjax.layers.binarize import (
   weight_variable,
 )
 from bnnjax.layers.mode import Moded, mode_of, watched, without_progress
-from bnnjax.layers.sizes import whole
+from bnnjax.layers.sizes import check_array, whole
 
 Spec = str | Binarizer | None
 LECUN_NORMAL = nnx.initializers.lecun_normal()
@@ -78,6 +78,7 @@ class _Contraction(Moded):
     rngs: nnx.Rngs,
   ):
     _check_precision(precision)
+    check_array(f"The kernel of {type(self).__name__}", shape)
     kernel = kernel_init(rngs.params(), shape, param_dtype)
     self.weight = Binarize(weight, "weight", kernel, rngs)
     made = self.weight.binarizer
@@ -137,6 +138,8 @@ class _Contraction(Moded):
 
   def _check(self, x, ndim: int | None):
     name = type(self).__name__
+    if not hasattr(x, "dtype"):
+      raise TypeError(f"{name} takes an array, got {type(x).__name__}.")
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
       raise TypeError(f"{name} takes real numbers, got {x.dtype}.")
     if ndim is not None and x.ndim != ndim:
@@ -291,6 +294,12 @@ class Conv(_Contraction):
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, *spatial, in_features] -> [N, *spatial', out_features]`."""
     self._check(x, len(self.window) + 2)
+    if not isinstance(self.padding, str) and any(
+      n + low + high < 0 for n, (low, high) in zip(x.shape[1:-1], self.padding)
+    ):
+      raise ValueError(
+        f"`padding` {self.padding} crops more than a map of shape {x.shape} has."
+      )
     a, w, otherwise = self._operands(x, mode)
     padding = self.padding
     if self.pad_value:

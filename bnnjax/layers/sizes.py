@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from bnnjax.core.hyper import shown
+from bnnjax.core.numbers import INT32
+
+LARGEST = 2**40  # elements of an array
+
 
 def whole(name: str, value: Any, least: int | None = 1) -> int:
   """An int, or what counts as one (`np.int64`), as an int.
@@ -17,7 +22,7 @@ def whole(name: str, value: Any, least: int | None = 1) -> int:
 
   Raises:
     TypeError: a float, a bool or no number.
-    ValueError: it is smaller.
+    ValueError: it is smaller, or beyond int32.
   """
   try:
     if isinstance(value, (bool, np.bool_)):
@@ -28,7 +33,22 @@ def whole(name: str, value: Any, least: int | None = 1) -> int:
     raise TypeError(f"`{name}` must be {wanted}, got {value!r}.") from None
   if least is not None and number < least:
     raise ValueError(f"`{name}` must be at least {least}, got {number}.")
+  if abs(number) > INT32:
+    raise ValueError(f"`{name}` must be at most {INT32}, got {shown(number)}.")
   return number
+
+
+def check_array(what: str, shape: tuple[int, ...]) -> None:
+  """Refuses an array that no machine holds: XLA ends the process over it.
+
+  Raises:
+    ValueError: names `what`.
+  """
+  if math.prod(shape) > LARGEST:
+    raise ValueError(
+      f"{what} would have the shape {tuple(shape)}: at most 2^40 elements (4 TB"
+      " of float32) can be meant."
+    )
 
 
 def check_sizes(**sizes: int) -> None:

@@ -14,6 +14,7 @@ from flax import nnx
 from bnnjax import methods  # noqa: F401 (registers every preset)
 from bnnjax.core import arguments, registry
 from bnnjax.layers.binarize import Binarize
+from bnnjax.layers.sizes import check_array
 from bnnjax.models import (  # noqa: F401 (registers them)
   alexnet,
   bert,
@@ -98,6 +99,9 @@ def abstract(build: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
 
   Args:
     build: makes the module, e.g. `lambda rngs: models.build(config, rngs=rngs)`.
+
+  Raises:
+    ValueError: a variable that no machine holds.
   """
 
   def make():
@@ -105,7 +109,12 @@ def abstract(build: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
     rngs.default = _OneKey(jax.random.key(0), tag="default")
     return build(rngs)
 
-  return nnx.eval_shape(make)
+  module = nnx.eval_shape(make)
+  for path, variable in nnx.iter_graph(module):
+    if isinstance(variable, nnx.Variable):
+      name = ".".join(map(str, path))
+      check_array(f"{name!r} of the model", getattr(variable, "shape", ()))
+  return module
 
 
 def draws(model: nnx.Module) -> bool:

@@ -8,79 +8,119 @@ values (`decoder`), or a state of constant size (`mamba`).
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from bnnjax.core.numbers import number
 from bnnjax.core.progress import DEPLOYED
 from bnnjax.models.tokens import check_tokens
+
+NONE = -1  # in the place of a token
 
 
 def generate(
   model: nnx.Module,
-  prompt: np.ndarray | jax.Array,
+  prompt: Sequence[Sequence[int]] | np.ndarray | jax.Array,
   length: int,
   *,
   key: jax.Array,
   vocab: int | None = None,
+  stop: Sequence[int] = (),
   temperature: float = 1.0,
   top_k: int = 0,
   top_p: float = 1.0,
 ) -> Iterator[np.ndarray]:
-  """Draws the next `length` tokens, by the deployed network.
+  """Draws the next `length` tokens of every prompt, by the deployed network.
+
+  A text depends on its prompt and its key, not on the others. Prompts of
+  different lengths begin together and are read to the end of the shortest; from
+  there on the others go on reading while it draws, so that nothing is padded:
+  what is no token never enters a state.
 
   Args:
     model: called as `model(tokens, mode, caches=..., last=True)`, with
       `empty_caches`.
-    prompt: int `[B, T]`, T at least 1.
-    length: tokens to draw.
-    key: random numbers; each step folds its number in.
+    prompt: int `[B, T]`, or B sequences of ints, each at least one.
+    length: tokens to draw, at most.
+    key: random numbers: one key, into which each text folds its number, or
+      `[B]`, one for each. A text folds the number of each token into its own.
     vocab: entries that may be drawn, the first of them; by default all. A
       vocabulary may have been padded.
+    stop: tokens that end a text; the last that it draws is one of them.
     temperature, top_k, top_p: see `draw`.
 
   Returns:
-    An iterator over int32 `[B]`. The first takes the time of compilation.
+    An iterator over int32 `[B]`: the next token of every text, `NONE` where it
+    has ended or its prompt is still being read. It ends with the last text. The
+    first takes the time of compilation.
 
   Raises:
     ValueError: an empty prompt, tokens outside the vocabulary, more tokens than
       the model has positions for, or what `draw` refuses. Raised at once.
   """
-  prompt = np.asarray(prompt)
-  if prompt.ndim != 2 or not prompt.size:
-    raise ValueError(
-      "A prompt is int [batch, tokens] with at least one token, got shape"
-      f" {prompt.shape}."
-    )
+  prompts = _rows(prompt)
   if length < 1:
     raise ValueError(f"`length` must be at least 1, got {length}.")
   check_drawing(temperature, top_k, top_p)
-  check_tokens(prompt, model.vocab)
+  check_tokens(np.concatenate(prompts), model.vocab)
+  lengths = np.array([len(prompt) for prompt in prompts])
   longest = getattr(model, "max_len", None)
-  room = prompt.shape[1] + length - 1  # the last is drawn, not read
+  room = int(lengths.max()) + length - 1  # the last is drawn, not read
   if longest is not None and room > longest:
     raise ValueError(
-      f"Prompt and text have {prompt.shape[1]} + {length} tokens, of which the"
+      f"Prompt and text have {lengths.max()} + {length} tokens, of which the"
       f" last is not read, but the model has positions for {longest}"
       " (`max_len`)."
+    )
+  if not jnp.ndim(key):
+    key = jax.vmap(jax.random.fold_in, (None, 0))(key, np.arange(len(prompts)))
+  if key.shape != lengths.shape:
+    raise ValueError(
+      f"`key` is one key or one of each of {len(prompts)} prompts, got shape"
+      f" {key.shape}."
     )
   graphdef, state = nnx.split(model)
   options = (("temperature", temperature), ("top_k", top_k), ("top_p", top_p))
 
   def tokens():
-    last, caches = jnp.asarray(prompt), model.empty_caches(len(prompt), room)
-    for number in range(length):
-      now = jax.random.fold_in(key, number)
-      last, caches = _advance(
-        graphdef, vocab, options, state, caches, last, now
+    first, caches = int(lengths.min()), model.empty_caches(len(prompts), room)
+    last = jnp.asarray([prompt[:first] for prompt in prompts], jnp.int32)
+    ended = np.zeros(len(prompts), bool)
+    for place in range(first, room + 1):
+      given = np.array(
+        [p[place] if place < len(p) else NONE for p in prompts], np.int32
       )
-      yield np.asarray(last)
+      last, caches = _advance(
+        graphdef, vocab, options, state, caches, last, key,
+        place - lengths, given,
+      )  # fmt: skip
+      drawn = np.asarray(last)
+      yield np.where(ended | (given != NONE), NONE, drawn)
+      ended |= (given == NONE) & np.isin(drawn, stop)
+      ended |= place - lengths >= length - 1
+      if ended.all():
+        return
       last = last[:, None]
 
   return tokens()
+
+
+def _rows(prompt: Any) -> list[np.ndarray]:
+  """Prompts as arrays, each int `[T]`; raises what `generate` says of them."""
+  rows = [np.asarray(row) for row in prompt]
+  fit = [row.ndim == 1 and row.size and row.dtype.kind in "iu" for row in rows]
+  if not rows or not all(fit):
+    shapes = ", ".join(f"{row.dtype}{list(row.shape)}" for row in rows)
+    raise ValueError(
+      "`prompt` is int [batch, tokens], or a sequence of them for each text,"
+      f" with at least one token: got {shapes or 'no text'}."
+    )
+  return rows
 
 
 @functools.partial(
@@ -88,21 +128,29 @@ def generate(
   static_argnames=("graphdef", "vocab", "options"),
   donate_argnames="caches",
 )
-def _advance(graphdef, vocab, options, state, caches, tokens, key):
-  """The token after `tokens`, and the caches with them."""
+def _advance(
+  graphdef, vocab, options, state, caches, tokens, keys, numbers, given
+):
+  """The token after `tokens`, drawn or given, and the caches with them."""
   model = nnx.merge(graphdef, state)
   logits, caches = model(tokens, DEPLOYED, caches=caches, last=True)
-  return draw(logits[:, -1, :vocab], key, **dict(options)), caches
+
+  def one(logits, key, number):
+    key = jax.random.fold_in(key, number)
+    return draw(logits[None], key, **dict(options))[0]
+
+  drawn = jax.vmap(one)(logits[:, -1, :vocab], keys, numbers)
+  return jnp.where(given == NONE, drawn, given), caches
 
 
 def check_drawing(temperature: float, top_k: int, top_p: float) -> None:
   """Refuses settings that `draw` cannot use.
 
   Raises:
-    ValueError: a negative temperature or `top_k`, a `top_p` outside (0, 1].
+    ValueError: a temperature that is negative or not finite, a negative
+      `top_k`, a `top_p` outside (0, 1].
   """
-  if not temperature >= 0:
-    raise ValueError(f"`temperature` must be 0 or above, got {temperature}.")
+  number("temperature", temperature, 0)
   if top_k < 0:
     raise ValueError(f"`top_k` must be 0 (off) or above, got {top_k}.")
   if not 0 < top_p <= 1:
@@ -135,10 +183,13 @@ def draw(
   """
   if temperature == 0:
     return jnp.argmax(logits, -1).astype(jnp.int32)
-  logits = logits.astype(jnp.float32) / temperature
+  given = logits.astype(jnp.float32)
+  # From the largest: divided by a tiny temperature it stays finite.
+  logits = given - jnp.max(given, -1, keepdims=True)
+  logits = logits / max(temperature, float(jnp.finfo(jnp.float32).tiny))
   if 0 < top_k < logits.shape[-1]:
-    least = jax.lax.top_k(logits, top_k)[0][:, -1:]
-    logits = jnp.where(logits < least, -jnp.inf, logits)
+    least = jax.lax.top_k(given, top_k)[0][:, -1:]
+    logits = jnp.where(given < least, -jnp.inf, logits)
   if top_p < 1:
     ordered = jnp.sort(logits, axis=-1, descending=True)
     probs = jax.nn.softmax(ordered, -1)

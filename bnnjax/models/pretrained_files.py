@@ -17,10 +17,23 @@ import safetensors.numpy
 FILE, INDEX = ".safetensors", ".safetensors.index.json"
 ENDINGS = (FILE, INDEX)  # of files it reads
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".bin.index.json")
-OTHERS = (*PICKLES, ".h5", ".msgpack", ".gguf", ".onnx", ".npz", ".pkl")
 _OF = re.compile(r"-of-(\d+)\.safetensors$")  # one of that many
 _SHOWN = 6  # entries of a folder in a message
 _PICKLE = "a pickle, such as PyTorch's .bin and .pt are"
+# How a name ends -> what the file is.
+_NAMED = {
+  ".h5": "HDF5, such as Keras and TensorFlow write",
+  ".keras": "an archive of Keras",
+  ".msgpack": "msgpack, such as Flax writes",
+  ".gguf": "GGUF of llama.cpp",
+  ".ggml": "GGML of llama.cpp",
+  ".onnx": "ONNX",
+  ".tflite": "TensorFlow Lite",
+  ".npz": "an archive of numpy's arrays",
+  ".npy": "an array of numpy",
+  ".pkl": "a pickle, which may run any code",
+}
+OTHERS = (*PICKLES, *_NAMED)  # files of weights that it does not read
 # How a file begins -> what it is.
 _BEGINNINGS = (
   (b"PK\x03\x04", "a zip archive, such as PyTorch's .bin and .pt are"),
@@ -55,7 +68,7 @@ def resolve(source: str | os.PathLike) -> pathlib.Path:
     raise ValueError(_convert(path))
   if not path.name.endswith(ENDINGS):
     raise ValueError(
-      f"{path} is {_kind(path) or 'no checkpoint that can be read'}: give a"
+      f"{path} is {_named(path) or 'no checkpoint that can be read'}. Give a"
       f" `{FILE}` file, the `{INDEX}` of several, or their folder."
     )
   return path
@@ -139,9 +152,13 @@ def _inside(folder: pathlib.Path) -> pathlib.Path:
   if pickles:
     raise ValueError(_convert(folder / pickles[0]))
   shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+  others = [n for n in names if pathlib.PurePath(n).suffix in _NAMED]
+  more = f" {others[0]} is {_named(folder / others[0])}." if others else ""
+  if "snapshots" in names:
+    more = " Of a cache of the Hugging Face Hub, give `snapshots/<revision>`."
   raise ValueError(
     f"{folder} holds no `{FILE}` file and no run of bnnjax, but"
-    f" {shown or 'nothing'}."
+    f" {shown or 'nothing'}.{more}"
   )
 
 
@@ -224,6 +241,8 @@ def _gather(path: pathlib.Path, read) -> dict[str, Any]:
 
 
 def _read(file: pathlib.Path, read) -> Mapping[str, Any]:
+  if file.exists() and not file.is_file():  # a pipe would be waited for
+    raise ValueError(f"{file} is {'a folder' if file.is_dir() else 'no file'}.")
   try:
     found = read(file)
   except safetensors.SafetensorError as error:
@@ -238,6 +257,11 @@ def _read(file: pathlib.Path, read) -> Mapping[str, Any]:
   if not found:
     raise ValueError(f"{file} holds no tensor.")
   return found
+
+
+def _named(file: pathlib.Path) -> str:
+  """What a file is by its name, or by its first bytes."""
+  return _NAMED.get(file.suffix) or _kind(file)
 
 
 def _kind(file: pathlib.Path) -> str:

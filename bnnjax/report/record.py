@@ -12,7 +12,7 @@ import platform
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -24,6 +24,14 @@ PACKAGES = (
 FIELDS = (
   "id", "name", "config", "seed", "commit", "versions", "device", "metrics",
   "cost", "wall_seconds",
+)  # fmt: skip
+# Of records that know what they are, see `bnnjax.train.identity`; older ones
+# lack them: digests of the run, of its data, of the network that it ends with
+# and of those that it began with; of a sweep's, the name of the workdir and the
+# ids of the records that this one stands for now.
+OPTIONAL = (
+  "digest", "data", "weights", "init", "teacher", "lengthened_from", "folder",
+  "supersedes",
 )  # fmt: skip
 ROOM = 65536  # bytes; the longest record of ours has 8 thousand
 
@@ -214,7 +222,7 @@ def _wrong(record: Any) -> str:
   if missing:
     return f"lacks {', '.join(missing)}"
   for field, (fits, wanted) in _FIELD_KINDS.items():
-    if not fits(record[field]):
+    if field in record and not fits(record[field]):
       return f"has {record[field]!r:.60} as `{field}`: {wanted} is wanted"
   for name, value in record["metrics"].items():
     if not _is_number(value):
@@ -235,6 +243,10 @@ def _is_object(value: Any) -> bool:
   return isinstance(value, Mapping)
 
 
+def _is_list_of_text(value: Any) -> bool:
+  return isinstance(value, list) and all(map(_is_text, value))
+
+
 _FIELD_KINDS = {
   "id": (_is_text, "text"),
   "name": (_is_text, "text"),
@@ -246,7 +258,19 @@ _FIELD_KINDS = {
   "metrics": (_is_object, "an object"),
   "cost": (_is_object, "an object"),
   "wall_seconds": (lambda x: _is_number(x) and x >= 0, "a number of seconds"),
+  **dict.fromkeys(
+    ("digest", "weights", "init", "teacher", "folder"), (_is_text, "text")
+  ),
+  **dict.fromkeys(("data", "lengthened_from"), (_is_object, "an object")),
+  "supersedes": (_is_list_of_text, "a list of ids"),
 }
+
+
+def current(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+  """The records without those that another one supersedes."""
+  records = list(records)
+  gone = {i for record in records for i in record.get("supersedes", ())}
+  return [record for record in records if record.get("id") not in gone]
 
 
 def ids(path: epath.PathLike) -> set[str]:

@@ -35,15 +35,20 @@ def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
   """Records by name, those that differ only in the seed together.
 
   Runs of one name whose configs differ in more (an override on the command
-  line) are told apart by a number.
+  line) are told apart by a number. Superseded records are left out.
   """
   configs: dict[str, list[str]] = {}
   groups: dict[str, list[dict]] = {}
+  records = record_lib.current(records)
+  folders = {r["folder"]: r["name"] for r in records if "folder" in r}
   for record in records:
     name = SEED.sub("", record["name"])
     config = {k: v for k, v in record["config"].items() if k != "seed"}
-    # A teacher's workdir is named after its seed.
-    text = SEED.sub("", json.dumps(config, sort_keys=True))
+    # A teacher's workdir is named after its seed, and perhaps its digest.
+    text = json.dumps(config, sort_keys=True)
+    for folder, own in folders.items():
+      text = text.replace(f'/{folder}"', f'/{own}"')
+    text = SEED.sub("", text)
     seen = configs.setdefault(name, [])
     if text not in seen:
       seen.append(text)

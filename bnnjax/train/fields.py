@@ -150,14 +150,12 @@ def is_open(name: str) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-  """Whether a value can stand in a config: JSON holds it, without NaN."""
+  """Whether a value can stand in a config: JSON holds it."""
   if isinstance(value, (tuple, list)):
     return all(is_plain(v) for v in value)
   if hasattr(value, "items"):
     return all(isinstance(k, str) and is_plain(v) for k, v in value.items())
-  return value is None or (
-    isinstance(value, (bool, int, float, str)) and value == value
-  )
+  return value is None or isinstance(value, (bool, int, float, str))
 
 
 def listing(config: ConfigDict) -> str:

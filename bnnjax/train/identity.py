@@ -11,6 +11,8 @@ An identity is `{"config": ..., "data": ..., "init": ..., "teacher": ..., "run":
 checkpoint, and `difference` names what is another in a second one.
 """
 
+import functools
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -134,7 +136,7 @@ def of_run(config: Any, contents: Mapping[str, Any]) -> str:
     contents: `data` as of `of_data`, and `init` and `teacher` as of
       `of_weights`, each if there is one.
   """
-  defaults, fields = _flat(config_lib.base()), _flat(config)
+  defaults, fields = _defaults(), _flat(config)
   others = (*FREE, *LENGTH, *TOLD, *DATA, *WEIGHTS.values())
   differing = {
     key: value
@@ -150,7 +152,7 @@ def of_run(config: Any, contents: Mapping[str, Any]) -> str:
 
 def length(config: Any) -> dict[str, Any]:
   """How long a run is: `steps`, or without them `epochs`."""
-  fields = _flat(config_lib.base()) | _flat(config)
+  fields = _defaults() | _flat(config)
   chosen = "steps" if fields["steps"] else "epochs"
   return {chosen: fields[chosen]}
 
@@ -159,41 +161,68 @@ def of_record(
   record: Mapping[str, Any],
   others: Mapping[str, Mapping[str, Any]] | None = None,
   loaded: dict[str, Any] | None = None,
+  *,
+  by_name: bool = False,
 ) -> str:
   """Digest of a run by its record, and by the records of the runs before it.
 
-  What is not on this machine, data or weights, counts by its name. So the
-  record of a run and a config that would be the same run agree on every
-  machine, whether the workdirs are still there or not.
+  Data and weights count by the digests that the record has of them, else by
+  what they hold now. If some are not on this machine, all count by their names:
+  then two configs of the same names agree.
 
   Args:
     record: has `config`, perhaps `data`, `init` and `teacher`, see `of_run`.
-    others: records by the last two parts of their workdirs; a run whose `init`
-      or teacher is one of these counts it by the digest of that record and its
+    others: records by the paths of their workdirs; a run whose `init` or
+      teacher is one of these counts it by the digest of that record and its
       length.
     loaded: digests of data that were loaded before, by what names them; is
       added to.
+    by_name: data and weights count by their names in any case.
   """
-  return _of_record(record, others or {}, {} if loaded is None else loaded, ())
+  loaded = {} if loaded is None else loaded
+  if not by_name:
+    try:
+      return _of_record(record, others or {}, loaded, ())
+    except _NotHereError:
+      pass
+  return _of_record(record, others or {}, None, ())
+
+
+class _NotHereError(Exception):
+  """Data or weights that are not on this machine."""
 
 
 def _of_record(record, others, loaded, seen) -> str:
+  """`of_record`; `loaded` is `None` where names count."""
   fields = _flat(record["config"])
   named = {k: v for k, v in fields.items() if _is_of(k, (*DATA, *TOLD))}
-  if (key := digest.of(named)) not in loaded:
-    loaded[key] = _loaded(record["config"])
-  here = loaded[key]
-  contents = {"data": named if here is None else record.get("data") or here}
+  contents: dict[str, Any] = {"data": named}
+  if loaded is not None:
+    contents["data"] = record.get("data") or _data(record, named, loaded)
   for name, field in WEIGHTS.items():
     path = fields.get(field)
-    key = "/".join(PurePath(path).parts[-2:]) if path else ""
-    if key in others and key not in seen:
+    key = os.path.normpath(path) if path else ""
+    if not path or key in seen:
+      continue
+    if key in others:
       before = others[key]
       chain = _of_record(before, others, loaded, (*seen, key))
       contents[name] = digest.of(chain, length(before["config"]))
-    elif path and key not in seen and (held := of_weights(path)):
-      contents[name] = record.get(name) or held
+    elif loaded is not None:
+      contents[name] = record.get(name) or of_weights(path)
+      if contents[name] is None:
+        raise _NotHereError
   return of_run(record["config"], contents)
+
+
+def _data(record, named: Any, loaded: dict[str, Any]) -> dict[str, str]:
+  """Digests of the data that a config names, loaded once."""
+  key = digest.of(named)
+  if key not in loaded:
+    loaded[key] = _loaded(record["config"])
+  if loaded[key] is None:
+    raise _NotHereError
+  return loaded[key]
 
 
 def _loaded(config: Mapping[str, Any]) -> dict[str, str] | None:
@@ -295,7 +324,7 @@ def _changes(
   there: Mapping[str, Any], here: Mapping[str, Any]
 ) -> dict[str, str]:
   """Fields that differ, and in what words. A field that lacks has its default."""
-  defaults, found = _flat(config_lib.base()), {}
+  defaults, found = _defaults(), {}
   for key in sorted({*there, *here}):
     default = defaults.get(key, _UNSET)
     their, our = there.get(key, default), here.get(key, default)
@@ -306,6 +335,11 @@ def _changes(
 
 def _shown(value: Any) -> str:
   return "not set" if value is _UNSET else repr(value)
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+  return _flat(config_lib.base())
 
 
 def _is_of(key: str, groups: Iterable[str]) -> bool:

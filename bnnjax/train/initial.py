@@ -17,6 +17,8 @@ from bnnjax.train import inputs, setup
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.state import Network
 
+_BUCKETS = ("gs://", "s3://")  # what `epath` reads
+
 
 def load(config: ConfigDict, network: Network, vocabulary: str = "") -> Any:
   """Parameters and running statistics of `config.init`, as a network has them.
@@ -73,12 +75,28 @@ def _load(config: ConfigDict, network: Network, vocabulary: str) -> Any:
 
 
 def is_run(init: str) -> bool:
-  """Whether a path is not meant as a file of weights or a folder of them."""
+  """Whether a path is a run's, and no file of weights or folder of them.
+
+  Raises:
+    FileNotFoundError: neither, such as a name of the Hugging Face Hub.
+  """
   if init.endswith((*files.ENDINGS, *files.OTHERS)):
     return False
+  if "://" in init and not init.startswith(_BUCKETS):
+    raise _nothing(init)
   path = epath.Path(init).expanduser()
-  return not path.exists() or any(
+  if not path.exists():
+    raise _nothing(init)
+  return any(
     (path / name).exists() for name in ("checkpoints", "metrics.jsonl")
+  )
+
+
+def _nothing(init: str) -> FileNotFoundError:
+  return FileNotFoundError(
+    f"`init`: there is no {init!r}. It is the path of a trained run's workdir,"
+    f" of a `{files.FILE}` file or of a folder of one. Nothing is downloaded: of"
+    " the Hugging Face Hub get it first, `hf download NAME --local-dir FOLDER`."
   )
 
 

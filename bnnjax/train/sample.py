@@ -1,7 +1,8 @@
 """Text from a trained language model."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,27 +12,33 @@ from bnnjax import data
 from bnnjax.models import generation
 from bnnjax.train import inputs, setup
 from bnnjax.train import workdir as workdir_lib
+from bnnjax.train.config_types import LARGEST_SEED
 
 
 def sample(
   workdir: epath.PathLike,
-  prompt: str,
+  prompt: str | Sequence[str],
   length: int,
   *,
   batch: int = 1,
   seed: int = 0,
   checkpoint: str = "last",
+  stop: Sequence[str] = (),
+  ignore_end: bool = False,
   **drawing: float,
 ) -> Iterator[list[str]]:
-  """Texts that go on from a prompt, piece by piece, by the deployed network.
+  """Texts that go on from prompts, piece by piece, by the deployed network.
 
   Args:
     workdir: of a run whose task is `language_modeling`.
-    prompt: at least one character.
-    length: tokens of a text.
-    batch: number of texts.
+    prompt: at least one character; or several such, of any lengths.
+    length: tokens of a text, at most.
+    batch: number of texts of each prompt; those of one follow each other.
     seed: another gives other texts.
     checkpoint: `"last"` or `"best"`.
+    stop: texts that end a text; neither they nor what follows is given.
+    ignore_end: go on behind an end-of-text token (`LmTokenizer.ends`), which
+      else ends a text and is not given.
     **drawing: `temperature`, `top_k`, `top_p`, see `generation.draw`.
 
   Returns:
@@ -41,11 +48,11 @@ def sample(
 
   Raises:
     ValueError: no run there, or one of another task; a prompt with characters
-      that the vocabulary lacks; anything else that `generation.generate`
+      that the vocabulary lacks, or without any; an empty stop text; anything else that `generation.generate`
       refuses. Raised at once.
 
   Warns:
-    UserWarning: the tokenizer is not lossless and changes the prompt.
+    UserWarning: the tokenizer is not lossless and changes a prompt.
   """
   config = workdir_lib.read_config(workdir)
   if config.task.name != "language_modeling":
@@ -55,6 +62,15 @@ def sample(
     )
   if batch < 1:
     raise ValueError(f"`batch` must be at least 1, got {batch}.")
+  if not 0 <= seed <= LARGEST_SEED:
+    raise ValueError(f"`seed` must be in [0, {LARGEST_SEED}], got {seed}.")
+  prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+  if not prompts:
+    raise ValueError("Give at least one prompt, got none.")
+  if isinstance(stop, str) or not all(stop):
+    raise ValueError(
+      f"`stop` is a sequence of texts that are not empty, got {stop!r}."
+    )
   tokenizer = inputs.tokenizer_of(config)
   if len(tokenizer) != config.data.vocab:
     raise ValueError(
@@ -62,22 +78,39 @@ def sample(
       f" data {config.data.name!r} now give {len(tokenizer)}: the text was"
       " changed."
     )
+  starts = [_encoded(tokenizer, text, workdir) for text in prompts]
+  starts = [tokens for tokens in starts for _ in range(batch)]
+  network, state, _ = setup.restore(config, workdir, checkpoint)
+  ends = () if ignore_end else tokenizer.ends
+  drawn = generation.generate(
+    network.merge(state),
+    starts,
+    length,
+    key=jax.random.key(seed),
+    vocab=len(tokenizer),
+    stop=ends,
+    **drawing,
+  )
+  streams = [tokenizer.stream(tokens) for tokens in starts]
+  return _pieces([_Text(stream, stop, ends) for stream in streams], drawn)
+
+
+def _encoded(
+  tokenizer: data.LmTokenizer, prompt: str, workdir: epath.PathLike
+) -> np.ndarray:
+  """The tokens of a prompt; raises and warns as `sample` says."""
   try:
     prompt.encode()
   except UnicodeEncodeError as error:
     raise ValueError(f"The prompt is not UTF-8: got {prompt!r}.") from error
   tokens = tokenizer.encode(prompt)
+  if not len(tokens):
+    raise ValueError(
+      f"The prompt {prompt!r} has no token, but a text goes on from at least one"
+      " token: give another --prompt."
+    )
   _check_prompt(tokenizer, prompt, tokens, workdir)
-  network, state, _ = setup.restore(config, workdir, checkpoint)
-  drawn = generation.generate(
-    network.merge(state),
-    np.tile(tokens, (batch, 1)),
-    length,
-    key=jax.random.key(seed),
-    vocab=len(tokenizer),
-    **drawing,
-  )
-  return _pieces(tokenizer, drawn, batch, tokens)
+  return tokens
 
 
 def _check_prompt(
@@ -98,22 +131,69 @@ def _check_prompt(
       f"The vocabulary of {workdir} lacks {lacking or prompt!r}."
     )
   seen = tokenizer.decode(tokens)
-  if seen != prompt and len(tokens):
+  if seen != prompt:
     warnings.warn(
       f"The vocabulary of {workdir} is not lossless: the model reads the prompt"
       f" {prompt!r} as {seen!r}.",
-      stacklevel=3,
+      stacklevel=4,
     )
 
 
 def _pieces(
-  tokenizer: data.LmTokenizer,
-  drawn: Iterator[np.ndarray],
-  batch: int,
-  prompt: Sequence[int] = (),
+  texts: Sequence["_Text"], drawn: Iterator[np.ndarray]
 ) -> Iterator[list[str]]:
   """Characters as soon as no later token can change them."""
-  texts = [tokenizer.stream(prompt) for _ in range(batch)]
   for tokens in drawn:
     yield [text.push(int(token)) for text, token in zip(texts, tokens)]
+    if all(text.ended for text in texts):
+      return
   yield [text.end() for text in texts]
+
+
+class _Text:
+  """A text as it comes, to the first of some texts or tokens.
+
+  What may become a stop text waits until it is known.
+
+  Args:
+    stream: of its tokens, see `data.streams`.
+    stop: texts that end it.
+    ends: tokens that end it.
+  """
+
+  def __init__(self, stream: Any, stop: Sequence[str], ends: Container[int]):
+    self._stream, self._stop, self._ends = stream, stop, ends
+    self._waits, self.ended = "", False
+
+  def push(self, token: int) -> str:
+    """The text that is certain with a token, and was not before."""
+    if self.ended or token == generation.NONE:
+      return ""
+    if token in self._ends:
+      return self.end()
+    return self._before_stop(self._stream.push(token))
+
+  def end(self) -> str:
+    """What has waited."""
+    if self.ended:
+      return ""
+    new = self._before_stop(self._stream.end()) + self._waits
+    self._waits, self.ended = "", True
+    return new
+
+  def _before_stop(self, new: str) -> str:
+    """What is certain once `new` has come."""
+    text = self._waits + new
+    found = [
+      (text.find(s) + len(s), text.find(s)) for s in self._stop if s in text
+    ]
+    if found:
+      # The first that is complete, in whatever pieces the text comes.
+      self._waits, self.ended = "", True
+      return text[: min(found)[1]]
+    begun = [
+      n for s in self._stop for n in range(1, len(s)) if text.endswith(s[:n])
+    ]
+    certain = len(text) - max(begun, default=0)
+    self._waits = text[certain:]
+    return text[:certain]

@@ -1,12 +1,31 @@
-"""Trains every config that an experiment file yields."""
+"""Trains every config that an experiment file yields, each run once.
 
+A run is on record if a record has the same digest (`identity.of_record`) and
+length; names only name. So two configs of one name are both trained, and a
+config that was edited is trained again, in a workdir of its own. Its record
+says by `supersedes` which records of that name no config stands for any more;
+tables leave these out, the file keeps them.
+"""
+
+import dataclasses
+import os
 import runpy
 import sys
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from ml_collections import ConfigDict
+
+from bnnjax import errors
+from bnnjax.data import digest
+from bnnjax.errors import UserError
 from bnnjax.report import record as record_lib
-from bnnjax.train import config_file, loop
+from bnnjax.train import config_file, identity, loop, resume
+from bnnjax.train import workdir as workdir_lib
+
+Record = Mapping[str, Any]
 
 
 def run(
@@ -32,25 +51,237 @@ def run(
     FileNotFoundError: no such file.
   """
   file = Path(experiment)
+  path = Path(record or file.parent / "results" / f"{file.stem}.jsonl")
+  specs = _specs(file)
+  record_lib.check_appendable(path)
+  configs = [config_file.read(spec, load=load) for spec in specs]
+  Sweep(_names(specs), configs, path, Path(runs) / file.stem).run()
+  return path
+
+
+def _specs(file: Path) -> list[str]:
+  """What `sweep()` of a file yields."""
   if not file.exists():
     raise FileNotFoundError(f"No experiment {file}.")
   sys.path.insert(0, str(file.parent))  # an experiment may import its sibling
   try:
-    made = runpy.run_path(str(file))
+    with errors.running(str(file)):
+      made = runpy.run_path(str(file))
+      if "sweep" not in made:
+        raise UserError(f"{file} has no function `sweep()`.")
+      return list(made["sweep"]())
   finally:
     sys.path.remove(str(file.parent))
-  if "sweep" not in made:
-    raise ValueError(f"{file} has no function `sweep()`.")
-  path = Path(record or file.parent / "results" / f"{file.stem}.jsonl")
-  done = {r["name"] for r in record_lib.read(path)} if path.exists() else set()
-  configs = {
-    config_file.name_of(spec): config_file.read(spec, load=load)
-    for spec in made["sweep"]()
-  }
-  for number, (name, config) in enumerate(configs.items(), 1):
-    print(
-      f"[{number}/{len(configs)}] {name}{' (done)' if name in done else ''}"
+
+
+def _names(specs: Iterable[str]) -> list[str]:
+  """A name for every config: `x`, and of others that are called so `x-2` ..."""
+  wanted = [config_file.name_of(spec) for spec in specs]
+  names: list[str] = []
+  for name in wanted:
+    unique, number = name, 1
+    while unique in names or (number > 1 and unique in wanted):
+      number += 1
+      unique = f"{name}-{number}"
+    names.append(unique)
+  return names
+
+
+@dataclasses.dataclass
+class Planned:
+  """A run of a sweep.
+
+  Attributes:
+    name: unique in the sweep; a workdir of that name is what other configs of
+      it mean as `init` or teacher.
+    config: resolved.
+    key: digest of the run and its length.
+    folder: name of its workdir, empty until that is chosen.
+  """
+
+  name: str
+  config: ConfigDict
+  key: str = ""
+  folder: str = ""
+
+  def to_record(self) -> dict[str, Any]:
+    """As far as it is known before the run."""
+    return {"name": self.name, "config": workdir_lib.to_json(self.config)}
+
+
+class Sweep:
+  """The runs of one experiment.
+
+  Args:
+    names, configs: of every run.
+    path: file of the records.
+    runs: folder of the workdirs.
+  """
+
+  def __init__(
+    self,
+    names: Sequence[str],
+    configs: Sequence[ConfigDict],
+    path: Path,
+    runs: Path,
+  ):
+    self.path, self.runs = path, runs
+    self._loaded: dict[str, Any] = {}  # digests of data
+    self._keys: dict[str, set[str]] = {}  # of records by their id
+    self.plan = [Planned(n, c) for n, c in zip(names, configs)]
+    records = {self._place(p.name): p.to_record() for p in self.plan}
+    for planned, record in zip(self.plan, records.values()):
+      planned.key = self._key(record, records)
+
+  def run(self) -> None:
+    """Trains what is not on record, one after the other."""
+    for number, planned in enumerate(self.plan, 1):
+      head = f"[{number}/{len(self.plan)}] {planned.name}"
+      on_record = self._find(planned)
+      if on_record is not None:
+        planned.folder = _folder(on_record)
+        print(f"{head} (done)", flush=True)
+        continue
+      planned.folder = self._choose(planned)
+      if planned.folder != planned.name:
+        head += f" in {self.runs / planned.folder}: that name is another run's"
+      print(head, flush=True)
+      self._put_on_record(self._train(planned), planned)
+
+  def _train(self, planned: Planned) -> dict[str, Any]:
+    """Trains a run, or what is left of it, and gives its record.
+
+    The record is first one of the workdir: a sweep that is killed before it
+    has put it on its own record finds it there.
+    """
+    config = self._with_workdirs(planned.config)
+    workdir = self.runs / planned.folder
+    result = loop.train(config, workdir, name=planned.name)
+    *_, record = record_lib.read(result.record)
+    return record
+
+  def _with_workdirs(self, config: ConfigDict) -> ConfigDict:
+    """The config with the workdirs that the runs before it really have.
+
+    A run that is on record, but not in its workdir, is trained again: it is
+    not put on record a second time.
+    """
+    fields = config.to_dict()
+    distill = fields["task"].get("distill") or {}
+    for group, key in ((fields, "init"), (distill, "teacher")):
+      before = self._planned(group.get(key))
+      if before is None or not before.folder:
+        continue
+      if before.key not in self._held(before.folder):
+        before.folder = self._choose(before)
+        print(f"{before.name} is on record, its workdir is gone: once more")
+        self._train(before)
+      group[key] = str(self.runs / before.folder)
+    return ConfigDict(fields)
+
+  def _planned(self, path: str | None) -> Planned | None:
+    """The run of this sweep that a config means by a workdir."""
+    place = os.path.normpath(path) if path else None
+    return next((p for p in self.plan if self._place(p.name) == place), None)
+
+  def _place(self, folder: str) -> str:
+    return os.path.normpath(self.runs / folder)
+
+  def _key(self, record: Record, others: Mapping[str, Record], **how) -> str:
+    run = identity.of_record(record, others, self._loaded, **how)
+    return digest.of(run, identity.length(record["config"]))
+
+  def _both(self, record: Record, others: Mapping[str, Record]) -> set[str]:
+    """By content, and by names: a run of the plan may lack its data here."""
+    ways = ({"by_name": by_name} for by_name in (False, True))
+    return {self._key(record, others, **way) for way in ways}
+
+  def _records(self) -> list[dict[str, Any]]:
+    return list(record_lib.read(self.path)) if self.path.exists() else []
+
+  def _folders(self) -> dict[str, Record]:
+    """Runs by their workdirs, those of this sweep before others."""
+    records = [r for r in self._records() if _of_a_sweep(r)]
+    found = {self._place(_folder(r)): r for r in records}
+    mine = {self._place(p.folder): p.to_record() for p in self.plan if p.folder}
+    return found | mine
+
+  def _keys_of(self, records: Iterable[Record]) -> list[set[str]]:
+    others = self._folders()
+    for record in records:
+      if record["id"] not in self._keys:
+        self._keys[record["id"]] = self._both(record, others)
+    return [self._keys[record["id"]] for record in records]
+
+  def _find(self, planned: Planned) -> Record | None:
+    """The record of a run; one that was superseded is put on record again."""
+    records = self._records()
+    current = {r["id"] for r in record_lib.current(records)}
+    same = [
+      record
+      for record, keys in zip(records, self._keys_of(records))
+      if planned.key in keys
+    ]
+    found = [record for record in same if record["id"] in current]
+    if same and not found:
+      again = {**same[-1], "id": uuid.uuid4().hex[:12]}
+      return self._put_on_record(again, planned)
+    return found[-1] if found else None
+
+  def _put_on_record(self, record: Record, planned: Planned) -> Record:
+    """Appends a record, which supersedes what no config stands for any more."""
+    records = self._records()
+    if record["id"] in {r["id"] for r in records}:
+      return record
+    current = list(record_lib.current(records))
+    wanted = {p.key for p in self.plan}
+    gone = [
+      r["id"]
+      for r, keys in zip(current, self._keys_of(current))
+      if r["name"] == planned.name and not keys & wanted and _of_a_sweep(r)
+    ]
+    folder = planned.folder or _folder(record)
+    record = {**record, "name": planned.name, "folder": folder}
+    record["supersedes"] = [*gone, *record.get("supersedes", ())]
+    record_lib.append(self.path, record)
+    return record
+
+  def _choose(self, planned: Planned) -> str:
+    """Name of the workdir: the run's, or where another has it, with a digest.
+
+    The same again for a sweep that was killed.
+
+    Raises:
+      UserError: others have both.
+    """
+    records = [r for r in self._records() if _of_a_sweep(r)]
+    owners = list(zip(map(_folder, records), self._keys_of(records)))
+    names = (planned.name, f"{planned.name}-{planned.key[:8]}")
+    for folder in names:
+      held = [keys for owned, keys in owners if owned == folder]
+      held.append(self._held(folder) or {planned.key})
+      if all(planned.key in keys for keys in held):
+        return folder
+    raise UserError(
+      f"There are other runs in {' and '.join(str(self.runs / n) for n in names)},"
+      f" where {planned.name} belongs: move them elsewhere."
     )
-    if name not in done:
-      loop.train(config, f"{runs}/{file.stem}/{name}", name=name, record=path)
-  return path
+
+  def _held(self, folder: str) -> set[str]:
+    """Digests of the run that a workdir holds, none where there is none."""
+    held = resume.read(self.runs / folder)
+    if held.config is None and held.info is None:
+      return set()
+    made_by = (held.info or {}).get("config")
+    config = made_by or workdir_lib.to_json(held.config)
+    return self._both({**held.contents, "config": config}, self._folders())
+
+
+def _folder(record: Record) -> str:
+  """Name of the workdir of a record; an older one does not tell."""
+  return record.get("folder", record["name"])
+
+
+def _of_a_sweep(record: Record) -> bool:
+  """Whether a record is of a sweep, or so old that this is not known."""
+  return "folder" in record or "digest" not in record

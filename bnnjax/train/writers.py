@@ -14,6 +14,9 @@ from typing import Any
 from etils import epath
 from rich import console as rich_console
 from rich import progress as rich_progress
+from rich import table as rich_table
+
+PER_SECOND = "_per_s"
 
 
 class JsonlWriter:
@@ -192,10 +195,14 @@ class Display:
     if active and sys.stdout.isatty():
       self._bar = rich_progress.Progress(
         "{task.description}",
-        rich_progress.BarColumn(bar_width=24),
+        rich_progress.BarColumn(bar_width=16),
         rich_progress.MofNCompleteColumn(),
-        "{task.fields[text]}",
         rich_progress.TimeRemainingColumn(),
+        # In a narrow terminal it goes on below, the others stay whole.
+        rich_progress.TextColumn(
+          "{task.fields[text]}", table_column=rich_table.Column(ratio=1)
+        ),
+        expand=True,
         console=rich_console.Console(),
       )
       self._task = self._bar.add_task(
@@ -203,11 +210,23 @@ class Display:
       )
       self._bar.start()
 
-  def update(self, step: int, scalars: Mapping[str, Any], rate: float) -> None:
-    """Shows the metrics of an interval that ended before `step`."""
+  def update(
+    self,
+    step: int,
+    scalars: Mapping[str, Any],
+    speeds: Mapping[str, float],
+  ) -> None:
+    """Shows the metrics of an interval that ended before `step`.
+
+    Args:
+      step: of the run.
+      scalars: metrics by name.
+      speeds: numbers a second of what the names say.
+    """
     if not self._warm:  # what compiled until now says nothing of the rest
       self._warm, self._start, self._began = True, step, time.monotonic()
-    text = f"{_text(scalars)}  {rate:,.0f} examples/s"
+    shown = (f"{_speed(v)} {k}/s" for k, v in speeds.items())
+    text = "  ".join([_text(scalars), *shown])
     if self._bar is not None:
       self._bar.update(self._task, completed=step, text=text)
     elif time.monotonic() - self._last > self.EVERY:
@@ -275,19 +294,33 @@ class Log:
     scalars: Mapping[str, float],
     rate: float,
     shown: Iterable[str],
+    more: Mapping[str, float] | None = None,
   ) -> None:
     """Training metrics of the steps since the last interval.
+
+    A person sees the metrics of `shown`, the norm of the gradient, learning
+    rates, steps and examples (of texts, tokens) a second.
 
     Args:
       step: that the interval ends at.
       scalars: metrics.
       rate: examples a second.
       shown: names of the metrics that a person sees.
+      more: learning rates of the last step, see `optim.rates`, and `speeds`.
     """
+    more = dict(more or {})
     values = {f"train_{k}": v for k, v in scalars.items()}
-    self._files.write_scalars(step, values | {"examples_per_s": rate})
-    seen = {k: scalars[k] for k in shown if k in scalars}
-    self._display.update(step, seen, rate)
+    self._files.write_scalars(step, values | {"examples_per_s": rate} | more)
+    names = [*shown, "grad_norm"]
+    seen = {k: scalars[k] for k in names if k in scalars}
+    seen |= {k: v for k, v in more.items() if not k.endswith(PER_SECOND)}
+    examples = {} if f"tokens{PER_SECOND}" in more else {"examples": rate}
+    speeds = {
+      k.removesuffix(PER_SECOND): v
+      for k, v in more.items()
+      if k.endswith(PER_SECOND)
+    }
+    self._display.update(step, seen, speeds | examples)
 
   def evaluation(
     self,
@@ -308,5 +341,28 @@ class Log:
     self._files.close()
 
 
+def speeds(steps_per_s: float, data: Mapping[str, Any]) -> dict[str, float]:
+  """What `Log.interval` takes beside examples a second.
+
+  Args:
+    steps_per_s: optimizer steps a second.
+    data: `config.data`.
+
+  Returns:
+    `steps_per_s`, and of texts `tokens_per_s`.
+  """
+  found = {f"steps{PER_SECOND}": steps_per_s}
+  if data["vocab"]:
+    tokens = data["batch_size"] * data["shape"][0]
+    found[f"tokens{PER_SECOND}"] = steps_per_s * tokens
+  return found
+
+
+def _speed(value: float) -> str:
+  return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _text(scalars: Mapping[str, Any]) -> str:
-  return "  ".join(f"{k} {float(v):.4g}" for k, v in scalars.items())
+  return "  ".join(
+    f"{k.replace('_', ' ')} {float(v):.4g}" for k, v in scalars.items()
+  )

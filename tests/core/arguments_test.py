@@ -26,6 +26,8 @@ MLP = {"name": "mlp", "num_classes": 3, "image_shape": (4, 4, 1)}
     ({**MLP, "weight": 1}, "a string or a Binarizer or None, got 1"),
     ({**MLP, "dtype": "float99"}, "the type of a float"),
     ({**MLP, "dtype": "int32"}, "the type of a float"),
+    ({**MLP, "dtype": "float8_e4m3fn"}, "of 16 bits or more"),
+    ({**MLP, "hidden": (2**31 - 1,) * 2}, "would have the shape"),
     ({**MLP, "dtype": 3.0}, "the type of a float"),
     ({"name": "resnet", "width": float("nan")}, "a number >= 0"),
     ({"name": "pokebnn", "stages": ((64, 3), 5)}, r"each \(an int .*, an int"),

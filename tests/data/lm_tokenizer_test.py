@@ -296,3 +296,13 @@ def test_bad_arguments(tmp_path):
     lm_tokenizer.of("bpe", vocab_file=str(path))
   with pytest.raises(ValueError, match="at least 256, the bytes: got 9"):
     lm_tokenizer.train_bpe("a", 9)
+
+
+def test_an_expression_that_gives_up_is_an_error(tmp_path):
+  """In the library it is a panic, which is no `Exception`."""
+  spec = json.loads(lm_tokenizer.BPE_FILE.read_text())
+  spec["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {"Regex": "(a|a)*$"}
+  path = tmp_path / "t.json"
+  path.write_text(json.dumps(spec))
+  with pytest.raises(ValueError, match="t.json failed in .*retry-limit"):
+    lm_tokenizer.Bpe(path).encode("a" * 40 + "!")

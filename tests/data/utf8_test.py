@@ -92,8 +92,29 @@ def test_text_is_text(text):
   assert utf8.decode(text.encode(), "it") == text
 
 
-def test_no_text():
-  with pytest.raises(ValueError, match=r"offset 0\. It has zero bytes"):
-    utf8.decode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "picture")
-  with pytest.raises(ValueError, match=r"0xef at offset 2\. .*iconv -f latin1"):
-    utf8.decode("naïf".encode("latin-1"), "words")
+@pytest.mark.parametrize(
+  "text", ["日本語の文章です。\n" * 9, "中文文本，\n" * 9]
+)
+@pytest.mark.parametrize("encoding", ["utf-16le", "utf-16be"])
+def test_wide_characters_of_the_far_east(text, encoding):
+  with pytest.raises(ValueError, match=f"is {encoding.upper()}, not UTF-8"):
+    utf8.decode(text.encode(encoding), "it")
+
+
+@pytest.mark.parametrize(
+  ("data", "what"),
+  [
+    (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is a PNG image, no text"),
+    (b"%PDF-1.7\n%\xe2\xe3", "is a PDF, no text"),
+    (b"SQLite format 3\0" + bytes(99), "is a database"),
+    (b"a.txt".ljust(257, b"\0") + b"ustar\0" + bytes(99), r"\(tar\), no text"),
+    (bytes(2000), "2000 of its first 2000 bytes are control characters"),
+    (b"\xf4\0" + b"ab" * 99, r"offset 0\. It has zero bytes"),
+    ("é".encode() * 99 + b"\xc3", "0xc3 at offset 198.*the file is cut"),
+    ("naïf".encode("latin-1"), "0xef at offset 2.*iconv -f ENCODING .*latin1"),
+    ("слова".encode("cp1251"), "iconv -f ENCODING .*cp1251"),
+  ],
+)
+def test_no_text(data, what):
+  with pytest.raises(ValueError, match=what):
+    utf8.decode(data, "it")

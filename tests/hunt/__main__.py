@@ -59,7 +59,9 @@ def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
   parser.add_argument("--count", type=int, default=3600)
   parser.add_argument("--seed", type=int, default=0)
-  parser.add_argument("--only", help="specs, layers, api, programs, files or commands")
+  parser.add_argument(
+    "--only", help="specs, layers, api, programs, files or commands"
+  )
   parser.add_argument("--first", type=int, default=0)
   parser.add_argument("--verbose", action="store_true")
   found = hunt(**vars(parser.parse_args()))

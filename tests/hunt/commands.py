@@ -148,7 +148,12 @@ def value(r: random.Random, word: str) -> str:
     return r.choice(SMALL)  # a text of a million tokens is none too long
   if "model" in flag and r.random() < 0.5:
     return r.choice(SPECS)
-  if r.random() < 0.3 or flag in ("--config", "--workdir", "--load", "--record"):
+  if r.random() < 0.3 or flag in (
+    "--config",
+    "--workdir",
+    "--load",
+    "--record",
+  ):
     return r.choice(PATHS if r.random() < 0.7 else WORDS)
   return r.choice(NUMBERS if r.random() < 0.5 else WORDS)
 
@@ -160,7 +165,9 @@ def _drop(r, argv):
 
 def _twice(r, argv):
   at = r.randrange(len(argv) + 1)
-  return argv[:at] + argv[:1] * (not argv[1:]) + [r.choice(argv or [""])] + argv[at:]
+  return (
+    argv[:at] + argv[:1] * (not argv[1:]) + [r.choice(argv or [""])] + argv[at:]
+  )
 
 
 def _swap(r, argv):
@@ -339,7 +346,9 @@ def judge(argv: list[str], code: int, out: str, err: str) -> str:
     return f"not wrapped: {said!r}"
   if not all(c.isprintable() or c == "\n" for c in err):
     return f"control characters: {said!r}"
-  return f"output beside an error: {out!r}" if out and argv[0] != "sweep" else ""
+  return (
+    f"output beside an error: {out!r}" if out and argv[0] != "sweep" else ""
+  )
 
 
 def _sane(argv: list[str], out: str, err: str) -> str:
@@ -417,36 +426,43 @@ def hunt(
   return tally
 
 
-# What changes a run of a step without making it long.
+# What changes a run of a step without making it long; the first two are sane.
 TRAINED = {
   "optim.name": ("adam", "adamw", "sgd", "lion", "bop"),
   "optim.lr": ("1e-3", "1", "0", "1e30", "nan"),
-  "optim.weight_decay": ("0.1", "1e30", "-1"),
+  "optim.weight_decay": ("0.1", "0.0", "1e30", "-1"),
   "optim.grad_clip": ("1.0", "1e-30", "0"),
   "optim.latent_clip": ("1.0", "0.0"),
   "optim.schedule": ("linear", "constant", "x"),
-  "optim.warmup": ("0.5", "1", "2", "1.0"),
+  "optim.warmup": ("0.5", "0.0", "1", "2", "1.0"),
   "model.weight": SPECS,
   "model.act": SPECS,
-  "model.hidden": ("(4,)", "()", "(2, 3)", "4", "(0,)", "None"),
-  "data.batch_size": ("1", "3", "16", "64", "65", "2147483647"),
-  "data.eval_batch_size": ("1", "7", "512"),
-  "data.shape": ("(3, 5, 1)", "(1, 1, 1)", "(4, 4)", "()"),
+  "model.hidden": ("(4,)", "(2, 3)", "()", "(2, 3)", "4", "(0,)", "None"),
+  "data.batch_size": ("16", "3", "1", "64", "65", "2147483647"),
+  "data.eval_batch_size": ("7", "16", "1", "512"),
+  "data.shape": (
+    "(4, 4, 1)",
+    "(4,4,1)",
+    "(3, 5, 1)",
+    "(1, 1, 1)",
+    "(4, 4)",
+    "()",
+  ),
   "data.augment": ("flip", "('flip',)", "pad_crop(2)", "flp", "()"),
-  "data.workers": ("0", "-1"),
-  "data.threads": ("0", "2"),
-  "data.options.size": ("1", "16", "0", "64"),
-  "steps": ("0", "1", "2"),
-  "epochs": ("0", "0.5", "1e-9"),
+  "data.workers": ("0", "0", "-1"),
+  "data.threads": ("2", "1", "0"),
+  "data.options.size": ("32", "16", "0", "1"),
+  "steps": ("1", "2", "0"),
+  "epochs": ("1", "0.5", "0", "1e-9"),
   "seed": ("1", "4294967295", "4294967296", "-1"),
-  "eval_every": ("0.1", "1e30", "0"),
-  "log_every": ("1", "0"),
+  "eval_every": ("0.5", "2", "1e30", "0"),
+  "log_every": ("1", "2", "0"),
   "diagnostics": ("1", "2"),
-  "events": ("()", "((0.5, 'x'),)", "3", "((1, 'calibrate'),)"),
+  "events": ("()", "[]", "((0.5, 'x'),)", "3", "((1, 'calibrate'),)"),
   "stages": ("()", "({'until': 1.0},)", "({},)", "({'until': 2},)", "3"),
-  "mesh.fsdp": ("1", "2"),
-  "mesh.tensor": ("1", "0"),
-  "init": ("run", "nope", "tiny.py", ""),
+  "mesh.fsdp": ("1", "1", "2"),
+  "mesh.tensor": ("1", "1", "0"),
+  "init": ("", "", "run", "nope", "tiny.py"),
 }
 
 
@@ -454,16 +470,24 @@ def trained(r: random.Random, number: int) -> list[str]:
   """A line that trains a step, or asks for what cannot be trained."""
   argv = ["train", f"--config=tiny.py:width={r.choice((2, 4, 8))}"]
   for field in r.sample(list(TRAINED), r.choice((1, 2, 2, 3))):
-    argv.append(f"--config.{field}={r.choice(TRAINED[field])}")
-  return [*argv, f"--workdir=trained/{number}", "--record=trained.jsonl"]
+    values = TRAINED[field][: 2 if r.random() < 0.7 else None]
+    argv.append(f"--config.{field}={r.choice(values)}")
+  paths = [f"--workdir=trained/{number}", "--record=trained.jsonl"]
+  if r.random() < 0.15:
+    odd = r.choice(WORDS if r.random() < 0.5 else PATHS)
+    at = r.randrange(2)
+    paths[at] = f"{paths[at].partition('=')[0]}={odd}"
+  return [*argv, *paths]
 
 
-def run(count: int, seed: int, *, first: int = 0, verbose: bool = False) -> Tally:
-  """`count` lines here, an eighth in processes, a 25th that train a step."""
+def run(
+  count: int, seed: int, *, first: int = 0, verbose: bool = False
+) -> Tally:
+  """`count` lines here, an eighth in processes, a 16th that train a step."""
   total = Tally()
   with folder():
     for way, number in (
-      ("call", count), ("start", count // 8), ("train", count // 25)
+      ("call", count), ("start", count // 8), ("train", count // 16)
     ):  # fmt: skip
       begun = time.process_time()
       tally = hunt(number, seed, way, first=first, verbose=verbose)

@@ -211,7 +211,7 @@ def test_numbers_that_a_layer_takes(rngs):
   np.testing.assert_array_equal(layer(x), layer(jnp.ones((1, 4))))
   with pytest.raises(TypeError, match="takes real numbers, got complex64"):
     layer(jnp.ones((1, 4), jnp.complex64))
-  for dtype in ("nope", int, jnp.complex64):
+  for dtype in ("nope", int, jnp.complex64, "float8_e4m3fn"):
     with pytest.raises(
       ValueError, match="`dtype` of Linear must be the type of a float"
     ):
@@ -237,3 +237,32 @@ def test_the_map_of_a_cropped_input(rngs):
   plain.kernel[...] = conv.kernel[...]
   x = jax.random.normal(jax.random.key(0), (2, 6, 7, 2))
   np.testing.assert_allclose(conv(x), plain(x[:, 1:, :-2]), rtol=1e-5)
+
+
+def test_sizes_that_would_end_the_process_are_refused(rngs):
+  """XLA's own check of a product beyond int64 is an abort, no error."""
+  for kwargs, message in (
+    (
+      {"padding": 10**10},
+      "`padding` must be at most 2147483647, got 100000000",
+    ),
+    ({"padding": 2**30}, "`padding` must add at most 2147483647 places"),
+    ({"strides": 10**30}, "`strides` must be at most 2147483647"),
+    ({"dilation": 2**31}, "`dilation` must be at most 2147483647"),
+  ):
+    with pytest.raises(ValueError, match=message):
+      Conv(1, 1, (3, 3), **kwargs, rngs=rngs)
+  with pytest.raises(ValueError, match="kernel of Conv .*at most 2\\^40"):
+    Conv(1, 1, (10**6, 10**7), rngs=rngs)
+  conv = Conv(1, 1, (3, 3), padding=-3, rngs=rngs)
+  with pytest.raises(ValueError, match="crops more than a map of shape"):
+    conv(jnp.ones((1, 5, 5, 1)))
+
+
+def test_what_is_no_array_no_initializer_no_rngs(rngs):
+  with pytest.raises(TypeError, match="Linear takes an array, got list"):
+    Linear(2, 1, rngs=rngs)([1.0, 2.0])
+  with pytest.raises(ValueError, match="`kernel_init` .*a function, got 3"):
+    Linear(2, 1, kernel_init=3, rngs=rngs)
+  with pytest.raises(TypeError, match="`rngs` must be nnx.Rngs, got 0"):
+    Linear(2, 1, rngs=0)

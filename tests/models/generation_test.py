@@ -8,7 +8,7 @@ from flax import nnx
 
 from bnnjax.models import generation
 from bnnjax.models.decoder import Decoder
-from bnnjax.models.generation import draw, generate
+from bnnjax.models.generation import NONE, draw, generate
 from bnnjax.models.mamba import Mamba
 
 PROBS = np.array([0.1, 0.4, 0.2, 0.3])
@@ -32,6 +32,9 @@ def shares(**options):
     ({}, PROBS),
     ({"temperature": 0}, [0, 1, 0, 0]),
     ({"temperature": 0.5}, PROBS**2 / sum(PROBS**2)),
+    ({"temperature": 1e-300}, [0, 1, 0, 0]),
+    ({"temperature": 1e38}, [0.25] * 4),
+    ({"temperature": 1e38, "top_k": 2}, [0, 0.5, 0, 0.5]),
     ({"top_k": 2}, [0, 4 / 7, 0, 3 / 7]),
     ({"top_k": 9}, PROBS),
     ({"top_p": 0.39}, [0, 1, 0, 0]),
@@ -48,13 +51,96 @@ def model():
   return Decoder(**SIZES, rngs=nnx.Rngs(0))
 
 
-def test_greedy_text_is_what_the_whole_forward_says(model):
-  prompt = np.array([[1, 2, 3], [4, 5, 6]])
-  text = prompt
-  for got in generate(model, prompt, 4, key=jax.random.key(0), temperature=0):
-    want = jnp.argmax(model(jnp.asarray(text))[:, -1], -1)
-    np.testing.assert_array_equal(got, want)
-    text = np.concatenate([text, got[:, None]], axis=1)
+LONGEST = 9
+PROMPTS = [[1, 2, 3], [4], [5, 6, 7, 8, 9]]
+
+
+@pytest.mark.parametrize("weight", [None, "fbi_llm"])
+@pytest.mark.parametrize(
+  "build",
+  [
+    lambda **kw: Decoder(**SIZES, **kw),
+    lambda **kw: Mamba(
+      11, features=16, blocks=2, head_size=8, state=4, chunk=2, **kw
+    ),
+    lambda **kw: Mamba(11, features=16, blocks=2, kind="mamba1", state=4, **kw),
+  ],
+)
+def test_greedy_texts_are_what_the_whole_forward_says(build, weight):
+  """Of prompts of different lengths, each as if it were alone."""
+  model = build(weight=weight, rngs=nnx.Rngs(0))
+  draws = np.random.default_rng(0)
+  for _, p in nnx.iter_graph(model):
+    if isinstance(p, nnx.Param):  # as built, a text repeats one token
+      p[...] += draws.normal(0, 0.5, p.shape)
+  texts = [list(prompt) for prompt in PROMPTS]
+  for drawn in generate(
+    model, PROMPTS, 4, key=jax.random.key(0), temperature=0
+  ):
+    for text, token in zip(texts, drawn):
+      text += [] if token == NONE else [int(token)]
+  assert [len(text) for text in texts] == [7, 5, 9]
+  # Behind a text anything may stand: the models read from left to right.
+  padded = jnp.array([text + [0] * (LONGEST - len(text)) for text in texts])
+  likeliest = np.argmax(nnx.jit(lambda m, x: m(x))(model, padded), -1)
+  for text, prompt, row in zip(texts, PROMPTS, likeliest):
+    begin = len(prompt) - 1
+    assert text[begin + 1 :] == row[begin : len(text) - 1].tolist()
+    assert len(set(text[begin + 1 :])) > 1
+
+
+class Markov(nnx.Module):
+  """What comes next depends on the last token, and on how many there are."""
+
+  vocab = 11
+
+  def __init__(self):
+    self.table = nnx.Param(jax.random.normal(jax.random.key(0), (11, 11)))
+
+  def __call__(self, tokens, mode, *, caches, last):
+    caches = caches + tokens.shape[1]
+    return 2 * self.table[...][tokens + caches[:, None] % 3], caches
+
+  def empty_caches(self, batch, tokens):
+    return jnp.zeros((batch,), jnp.int32)
+
+
+def texts_of(prompts, length=6, **options):
+  drawn = np.stack(list(generate(Markov(), prompts, length, **options)))
+  assert drawn.dtype == np.int32
+  return [row[row != NONE].tolist() for row in drawn.T]
+
+
+def test_a_text_depends_on_its_prompt_and_key_alone():
+  prompts = [[1, 2], [3, 4, 5, 6, 7], [3], [3]]
+  keys = jax.random.split(jax.random.key(1), 4)
+  texts = texts_of(prompts, key=keys)
+  for n, text in enumerate(texts):
+    assert texts_of(prompts[n : n + 1], key=keys[n : n + 1]) == [text]
+  assert len(set(map(tuple, texts))) == 4
+  # One key for all: each folds its number in.
+  one = jax.random.key(2)
+  folded = jnp.stack([jax.random.fold_in(one, n) for n in range(4)])
+  assert texts_of(prompts, key=one) == texts_of(prompts, key=folded)
+
+
+def test_a_text_ends_with_a_stop_token():
+  prompts, key = [[1, 2], [3, 4, 5, 6, 7], [3]], jax.random.key(3)
+  whole = texts_of(prompts, 20, key=key)
+  stop = (whole[0][3], whole[1][5])
+  want = []
+  for text in whole:
+    ends = [n for n, token in enumerate(text) if token in stop]
+    want.append(text[: ends[0] + 1] if ends else text)
+  assert texts_of(prompts, 20, key=key, stop=stop) == want
+  assert len(want[0]) <= 4
+  # Nothing is computed behind the last text's end.
+  steps = list(
+    generate(
+      Markov(), prompts[:1], 20, key=jax.random.split(key, 1), stop=range(11)
+    )
+  )
+  assert len(steps) == 1
 
 
 def test_positions_can_be_filled(model):
@@ -104,10 +190,17 @@ def test_no_block(build):
   ("changes", "message"),
   [
     ({"prompt": [[]]}, "at least one token"),
+    ({"prompt": []}, "got no text"),
+    ({"prompt": [[1], []]}, r"got int64\[1\], float64\[0\]"),
+    ({"prompt": [[1, 2**32 + 1]]}, r"must be 0 \.\. 10"),
+    ({"prompt": [1, 2]}, r"`prompt` is int \[batch, tokens\]"),
+    ({"key": jax.random.split(jax.random.key(0), 2)}, r"one of each of 1 prom"),
     ({"prompt": [[3, 11]]}, r"must be 0 \.\. 10, .*: got 3 \.\. 11"),
     ({"length": 0}, "`length` must be at least 1"),
+    ({"prompt": [[1], [1] * 9], "length": 5}, r"9 \+ 5 tokens"),
     ({"length": 12}, r"2 \+ 12 tokens, .* has positions for 12"),
     ({"temperature": -1.0}, "`temperature` must be 0 or above"),
+    ({"temperature": float("nan")}, "must be 0 or above, got nan"),
     ({"top_k": -1}, "`top_k` must be 0"),
     ({"top_p": 0.0}, r"`top_p` must be in \(0, 1\]"),
   ],

@@ -66,7 +66,11 @@ def test_a_pickle_is_refused_with_the_line_that_converts_it(
     ("x.safetensors", b"<!DOCTYPE html>", "HTML"),
     ("x.safetensors", b"\x80\x02" + bytes(9), "damaged"),
     ("x.safetensors", b"abcdefghijkl", "damaged"),
+    ("x.safetensors", (2**60).to_bytes(8, "little") + b"{}", "too large"),
     ("x.h5", b"\x89HDF\r\n", "HDF5"),
+    ("x.npz", b"PK\x03\x04", "numpy"),
+    ("x.msgpack", b"\x81", "Flax"),
+    ("x.gguf", b"GGUF", "llama.cpp"),
     ("x.txt", b"hello", "no checkpoint"),
   ],
 )
@@ -75,6 +79,22 @@ def test_another_file_is_said_to_be_one(tmp_path, name, data, what):
   path.write_bytes(data)
   with pytest.raises(ValueError, match=rf"{name} is .*{what}"):
     files.shapes(files.resolve(path))
+
+
+def test_a_folder_of_another_kind_is_said_to_be_one(tmp_path):
+  (tmp_path / "snapshots").mkdir()
+  with pytest.raises(ValueError, match="Hub, give `snapshots/<revision>`"):
+    files.resolve(tmp_path)
+  other = tmp_path / "snapshots"
+  (other / "model.gguf").write_bytes(b"GGUF")
+  with pytest.raises(ValueError, match="model.gguf is GGUF of llama.cpp"):
+    files.resolve(other)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+  os.mkfifo(tmp_path / "m.safetensors")
+  with pytest.raises(ValueError, match="m.safetensors is no file"):
+    files.shapes(tmp_path / "m.safetensors")
 
 
 def test_nothing_there(tmp_path):

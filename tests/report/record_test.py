@@ -244,3 +244,15 @@ def test_a_table_is_copied_from_its_page(tmp_path):
   assert tables.refresh(new, tmp_path) == new
   with pytest.raises(ValueError, match="does not exist"):
     tables.refresh(text, tmp_path / "nowhere")
+
+
+def test_superseded_records_are_left_out_of_tables(tmp_path):
+  path, (old, new) = tmp_path / "r.jsonl", (make(accuracy=0.3), make())
+  record.append(path, old)
+  record.append(path, {**new, "supersedes": [old["id"]]})
+  found = list(record.read(path))
+  assert [r["id"] for r in record.current(found)] == [new["id"]]
+  assert "50.00 (n=1)" in tables.markdown(tables.group(found))
+  for wrong in (3, "id", [1]):
+    with pytest.raises(ValueError, match="a list of ids is wanted"):
+      record.append(path, {**make(), "supersedes": wrong})

@@ -140,36 +140,39 @@ COMMITTED = (
 
 def committed(file):
   found = record_lib.read(RESULTS / f"{file}.jsonl")
-  return {f"{file}/{record['name']}": record for record in found}
+  return {f"runs/{file}/{record['name']}": record for record in found}
 
 
 @pytest.mark.parametrize(("expected", "file", "name"), COMMITTED)
 def test_digests_of_committed_records(expected, file, name):
   records = committed(file)
-  assert identity.of_record(records[f"{file}/{name}"], records) == expected
+  assert identity.of_record(records[f"runs/{file}/{name}"], records) == expected
 
 
 def test_a_student_counts_its_teacher_by_what_that_would_be():
   expected, file, name = COMMITTED[-1]
   records = committed(file)
-  student = records[f"{file}/{name}"]
-  teacher = records[f"{file}/plays_lm-method=float-seed=1"]
+  student = records[f"runs/{file}/{name}"]
+  teacher = records[f"runs/{file}/plays_lm-method=float-seed=1"]
   loaded = {}
   for changes in ({"seed": 7}, {"epochs": 7.0}):
     other = {**teacher, "config": {**teacher["config"], **changes}}
-    others = {**records, f"{file}/plays_lm-method=float-seed=1": other}
+    others = {**records, f"runs/{file}/plays_lm-method=float-seed=1": other}
     assert identity.of_record(student, others, loaded) != expected
   assert identity.of_record(student, {}, loaded) != expected  # by its name
 
 
 def test_data_that_are_not_here_count_by_their_name():
-  def of(**changes):
-    made = {"config": config(data__name="text_file", **changes)}
-    return identity.of_record({**made, "data": DATA})
+  def of(path, by_name=False, **told):
+    changes = {"data__name": "text_file", "data__options": {"path": path}}
+    made = {"config": config(**changes), **told}
+    return identity.of_record(made, by_name=by_name)
 
-  path = "data__options"
-  assert of(**{path: {"path": "/no/a"}}) == of(**{path: {"path": "/no/a"}})
-  assert of(**{path: {"path": "/no/a"}}) != of(**{path: {"path": "/no/b"}})
+  assert of("/no/a") == of("/no/a") != of("/no/b")
+  # A record knows what they were.
+  told = {"data": DATA}
+  assert of("/no/a", **told) == of("/no/b", **told) != of("/no/a")
+  assert of("/no/a", **told, by_name=True) == of("/no/a")
 
 
 def test_runs_that_begin_with_each_other_end():

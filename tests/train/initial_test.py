@@ -174,9 +174,10 @@ def test_another_network_is_refused(tmp_path):
 
 def test_no_such_start(tmp_path):
   config = tiny()
-  config.init = str(tmp_path / "nowhere")
-  with pytest.raises(ValueError, match="holds no run"):
-    loop.train(config, tmp_path / "run")
+  for init in (str(tmp_path / "nowhere"), "bert-base-uncased", "https://x/y"):
+    config.init = init
+    with pytest.raises(FileNotFoundError, match=f"no '{init}'.*hf download"):
+      loop.train(config, tmp_path / "run")
   config.init = str(tmp_path / "model.safetensors")
   with pytest.raises(ValueError, match="table of checkpoint names"):
     loop.train(config, tmp_path / "run")
