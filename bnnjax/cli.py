@@ -117,6 +117,10 @@ def _terminable() -> Iterator[None]:
 @contextlib.contextmanager
 def _own_words(command: str, debug: bool) -> Iterator[None]:
   """Warnings as a line of ours each; no remarks of orbax, which logs to absl."""
+  if not debug:
+    # Where a disk is full, each task of orbax's that failed says so once more
+    # when it is forgotten, be that after the command.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
   log = logging.getLogger("absl")
   level = log.level
 
