@@ -17,6 +17,8 @@ PERCENT = 100.0
 PIPE = r"\|"
 # What markdown and HTML take as it is.
 PLAIN = re.compile(r"[\w .,:;=+/()@%#-]*", re.A)
+# Groups of a config that say only what differs from the defaults of others.
+OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
 # What a table shows of a record: place and type.
 SHOWN = {
   ("metrics", "accuracy"): (int, float),
@@ -37,7 +39,7 @@ def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
   Runs of one name whose configs differ in more (an override on the command
   line) are told apart by a number. Superseded records are left out.
   """
-  configs: dict[str, list[str]] = {}
+  configs: dict[str, list[dict]] = {}
   groups: dict[str, list[dict]] = {}
   records = record_lib.current(records)
   folders = {r["folder"]: r["name"] for r in records if "folder" in r}
@@ -48,14 +50,27 @@ def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
     text = json.dumps(config, sort_keys=True)
     for folder, own in folders.items():
       text = text.replace(f'/{folder}"', f'/{own}"')
-    text = SEED.sub("", text)
+    config = json.loads(SEED.sub("", text))
     seen = configs.setdefault(name, [])
-    if text not in seen:
-      seen.append(text)
-    number = seen.index(text)
+    same = (i for i, other in enumerate(seen) if _agree(config, other))
+    number = next(same, len(seen))
+    if number == len(seen):
+      seen.append(config)
     key = name if not number else f"{name} ({number + 1})"
     groups.setdefault(key, []).append(dict(record))
   return groups
+
+
+def _agree(one: Any, other: Any, path: str = "") -> bool:
+  """Whether two configs say the same, but for fields that one is too old for."""
+  if not isinstance(one, dict) or not isinstance(other, dict):
+    return one == other
+  if path in OPEN and one.keys() != other.keys():
+    return False
+  return all(
+    _agree(one[key], other[key], f"{path}.{key}".lstrip("."))
+    for key in one.keys() & other.keys()
+  )
 
 
 def spread(values: Sequence[float], factor: float = 1.0) -> str:

@@ -256,3 +256,14 @@ def test_superseded_records_are_left_out_of_tables(tmp_path):
   for wrong in (3, "id", [1]):
     with pytest.raises(ValueError, match="a list of ids is wanted"):
       record.append(path, {**make(), "supersedes": wrong})
+
+
+def test_records_of_before_a_field_was_there_group_with_new_ones():
+  old = {"name": "x-seed=0", "config": {"seed": 0, "model": {"a": 1}}}
+  new = {
+    "name": "x-seed=1",
+    "config": {"seed": 1, "model": {"a": 1}, "checkpoint": {"steps": 0}},
+  }
+  other = {"name": "x-seed=2", "config": {"seed": 2, "model": {"a": 1, "b": 2}}}
+  found = tables.group([old, new, other])
+  assert {k: len(v) for k, v in found.items()} == {"x": 2, "x (2)": 1}
