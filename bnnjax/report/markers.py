@@ -75,7 +75,12 @@ def inside(root: os.PathLike, name: str) -> Path:
   if "\0" in name or ".." in Path(name).parts or Path(name).is_absolute():
     away = True
   else:
-    away = not path.resolve().is_relative_to(root.resolve())
+    try:
+      away = not path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:  # links in a circle
+      raise UserError(
+        f"A marker names {str(path)!r}, which cannot be read ({error})."
+      ) from error
   if away:
     raise UserError(
       f"A marker names {name!r}, which is outside the folder {str(root)!r} of"

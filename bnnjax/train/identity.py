@@ -146,7 +146,7 @@ def of_run(config: Any, contents: Mapping[str, Any]) -> str:
   held = {"data": contents.get("data")}
   for name, field in WEIGHTS.items():
     if path := fields.get(field):
-      held[name] = contents.get(name) or {"name": PurePath(path).name}
+      held[name] = contents.get(name) or {"name": PurePath(str(path)).name}
   return digest.of(differing, held)
 
 
@@ -201,8 +201,10 @@ def _of_record(record, others, loaded, seen) -> str:
     contents["data"] = record.get("data") or _data(record, named, loaded)
   for name, field in WEIGHTS.items():
     path = fields.get(field)
-    key = os.path.normpath(path) if path else ""
-    if not path or key in seen:
+    if not path or not isinstance(path, str):
+      continue
+    key = os.path.normpath(path)
+    if key in seen:
       continue
     if key in others:
       before = others[key]
@@ -229,11 +231,13 @@ def _loaded(config: Mapping[str, Any]) -> dict[str, str] | None:
   """Digests of the data that a config names; `None`: they are not here."""
   from bnnjax.train import inputs
 
-  settings = config_lib.base().data.to_dict() | dict(config["data"])
   try:
+    settings = config_lib.base().data.to_dict() | dict(config["data"])
     return of_data(*inputs.open_data(ConfigDict(settings)))
   except (ValueError, OSError, ImportError):
     return None
+  except (KeyError, TypeError, AttributeError):
+    return None  # the record is no run's of ours
 
 
 def difference(
@@ -302,7 +306,8 @@ def _other_data(theirs, ours, there, here) -> str | None:
       f"the {word} data have changed: {where} other content than when the run"
       " began"
     )
-  if their.get("vocabulary") != our.get("vocabulary") and their and our:
+  words = {side["vocabulary"] for side in (their, our) if "vocabulary" in side}
+  if len(words) > 1:
     return "the vocabulary of the data, what a token means, is another"
   return None
 

@@ -109,8 +109,9 @@ class Run:
     """
     self.workdir = workdir_lib.make(self.workdir)
     with contextlib.ExitStack() as stack:
+      self.writer = lock.Writer(self.workdir)
       if self.first:
-        stack.enter_context(lock.Writer(self.workdir))
+        stack.enter_context(self.writer)
       stack.enter_context(self.signals)
       found = self._claim()
       self.checkpoints = Checkpoints(self.workdir, create=True)
@@ -303,6 +304,7 @@ class Run:
   def save_now(self, now, state, info, clock, interval=None, watch=None):
     """`info` as it is saved, with the state, in the checkpoint `last`."""
     self._check_finite(state)
+    self.writer.check()  # of a lease that others may have taken over
     info = {
       **info,
       "seconds": info["seconds"] + clock.lap(),

@@ -44,11 +44,17 @@ def read(workdir: epath.PathLike) -> Held:
   """What a workdir holds.
 
   Raises:
-    UserError: it is damaged.
+    UserError: it is damaged, or what the run would go on from is gone.
   """
   checkpoints = Checkpoints(workdir, create=False)
   try:
-    done = checkpoints.latest("last")
+    done, best = checkpoints.latest("last"), checkpoints.latest("best")
+    if done is None and best is not None:
+      raise UserError(
+        f"The workdir {workdir} holds a best checkpoint, of step {best}, and none"
+        f" to go on from: {checkpoints.root / 'last'} is empty or gone. Put it"
+        f" back. {OTHER} to start over."
+      )
     info = None if done is None else checkpoints.info("last")
   finally:
     checkpoints.close()

@@ -1,0 +1,87 @@
+"""Flipped bits in the files of checkpoints: refused, or the same arrays."""
+
+import pathlib
+import random
+import shutil
+from collections.abc import Iterator
+
+from tests.chaos import damaged, runs
+from tests.chaos.runs import Place
+from tests.chaos.tally import Tally
+
+USES = ("eval", "best", "train", "eval", "init", "eval", "best", "teacher")
+STEPS = 20  # of a run that begins with, or learns from, another
+
+
+def flip(folder: pathlib.Path, chance: random.Random) -> str:
+  """Flips a bit of a random file below a folder; says which."""
+  files = sorted(
+    p for p in folder.rglob("*") if p.is_file() and p.stat().st_size
+  )
+  if chance.random() < 0.7:  # most of what is stored are arrays
+    arrays = [p for p in files if "state" in p.parts and "d" in p.parts]
+    files = arrays or files
+  file = chance.choice(files)
+  data = bytearray(file.read_bytes())
+  place = chance.randrange(len(data))
+  data[place] ^= 1 << chance.randrange(8)
+  file.write_bytes(data)
+  return f"{file.relative_to(folder)} byte {place}"
+
+
+def flips(
+  place: Place, chance: random.Random, number: int, tally: Tally
+) -> Iterator[int]:
+  """A flip before each use of a checkpoint, in turn."""
+  judge = damaged.Judge(tally, place.folder)
+  one = damaged.base(place, "mlp")
+  judge.go_on(one)
+  for kind in ("last", "best"):
+    judge.learn(
+      runs.call("eval", f"--workdir={one.whole}", f"--checkpoint={kind}")
+    )
+  wanted = {
+    use: _begun(place, judge, use, one.whole) for use in ("init", "teacher")
+  }
+  kept = {
+    kind: runs.arrays(runs.step_of(one.whole, kind) / "state")
+    for kind in ("last", "best")
+  }
+  for done in range(1, number + 1):
+    use = USES[done % len(USES)]
+    copy = judge.copy(one.stopped if use == "train" else one.whole)
+    kind = "best" if use == "best" else "last"
+    what = f"{use}: {flip(copy / 'checkpoints' / kind, chance)}"
+    if use in wanted:
+      made = place.folder / use
+      shutil.rmtree(made, ignore_errors=True)
+      said = _call(place, made, use, copy)
+      compare = lambda made=made, use=use: _other(wanted[use], made)  # noqa: E731
+    elif use == "train":
+      said = runs.call("train", f"--config={one.spec}", f"--workdir={copy}")
+      compare = lambda copy=copy: runs.difference(  # noqa: E731
+        one.ending, runs.ending(copy)
+      )
+    else:
+      said = runs.call("eval", f"--workdir={copy}", f"--checkpoint={kind}")
+      # Numbers of four digits do not show a bit: what is read does.
+      compare = lambda copy=copy, kind=kind: runs.other_array(  # noqa: E731
+        kept[kind], runs.arrays(runs.step_of(copy, kind) / "state")
+      )
+    judge.judge(what, said, ("checkpoint", str(copy)), compare)
+    yield done
+
+
+def _call(place, workdir, use, source) -> runs.Said:
+  spec = place.spec("mlp", steps=STEPS, **{use: source})
+  return runs.call("train", f"--config={spec}", f"--workdir={workdir}")
+
+
+def _begun(place, judge, use, source) -> runs.Ending:
+  """What a run leaves that begins with, or learns from, another."""
+  judge.learn(_call(place, place.folder / use, use, source))
+  return runs.ending(place.folder / use)
+
+
+def _other(want: runs.Ending, workdir: pathlib.Path) -> str:
+  return runs.other_array(want.arrays, runs.ending(workdir).arrays)
