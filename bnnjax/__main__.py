@@ -2,6 +2,6 @@
 
 import sys
 
-from bnnjax.cli import main
+from bnnjax.cli import program
 
-sys.exit(main())
+sys.exit(program())

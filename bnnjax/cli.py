@@ -34,6 +34,28 @@ class Terminated(BaseException):
     return "Stopped."
 
 
+def program() -> int:
+  """`main` as a program of its own, which signals end where nothing is to save.
+
+  At once, and without what Python does at its end: an exception out of a signal
+  leaves jaxlib inside an import or a compilation, and it crashes when it is
+  torn down there (SIGSEGV instead of the exit code).
+  """
+  for number in (signal.SIGINT, signal.SIGTERM):
+    if signal.getsignal(number) is not signal.SIG_IGN:  # of a job in background
+      signal.signal(number, _end)
+  return main()
+
+
+def _end(number: int, frame: Any) -> None:
+  del frame
+  # A write that the signal has interrupted cannot be entered again.
+  with contextlib.suppress(OSError, RuntimeError, ValueError):
+    sys.stdout.flush()
+  os.write(2, b"Stopped.\n")
+  os._exit(128 + number)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs one command; its exit code, which `bnnjax -h` lists.
 
@@ -104,7 +126,8 @@ def _terminable() -> Iterator[None]:
   def stop(number, frame):
     raise Terminated
 
-  if threading.current_thread() is not threading.main_thread():
+  main_thread = threading.current_thread() is threading.main_thread()
+  if not main_thread or signal.getsignal(signal.SIGTERM) is _end:
     yield
     return
   before = signal.signal(signal.SIGTERM, stop)
