@@ -17,11 +17,10 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnnjax import arguments, errors
+from bnnjax import arguments, checks, errors
 from bnnjax.errors import UserError
 
 RUNS = "runs"  # where runs go unless --workdir says otherwise
-PATHS = ("config", "compare", "workdir", "record", "experiment", "file", "load")
 WIDTH = 100
 USER, FAULT, INTERRUPTED, UNREAD, TERMINATED = 2, 70, 130, 141, 143
 
@@ -141,9 +140,8 @@ def _own_words(command: str, debug: bool) -> Iterator[None]:
 
 def _run(args) -> int:
   """Checks what needs no jax, registers all names, then runs the command."""
-  _check_paths(args)
-  load = args.load or _remembered(args)
-  _check_files(args, load)
+  checks.check(args)
+  load = checks.loaded(args)
 
   import bnnjax.methods  # noqa: F401 (registers them)
   from bnnjax.train import config_file
@@ -151,64 +149,6 @@ def _run(args) -> int:
   for file in load:
     config_file.run(file)
   return COMMANDS[args.command](args)
-
-
-def _check_paths(args) -> None:
-  """Refuses a config file, its overrides or a run that cannot be there."""
-  for name in PATHS:
-    given = getattr(args, name, None)
-    for path in given if isinstance(given, list) else [given or ""]:
-      if "\0" in path or any("\ud800" <= c <= "\udfff" for c in path):
-        raise UserError(f"{path!r} is no path: it must be UTF-8, without NUL.")
-  configs = [
-    getattr(args, "config", None),
-    *(getattr(args, "compare", 0) or ()),
-  ]
-  specs = [spec for spec in configs if spec]
-  if specs:
-    from bnnjax.train import overrides
-
-    for spec in specs:
-      overrides.check(spec, overrides.pairs(args.overrides))
-  if args.command == "cost":
-    _check_cost(args)
-  if args.command in ("eval", "sample") and "://" not in args.workdir:
-    stored = os.path.join(args.workdir, "config.json")
-    if not os.path.exists(stored):
-      raise UserError(f"{args.workdir} holds no run: {stored} does not exist.")
-  if args.command == "report" and not os.path.isfile(args.file):
-    raise UserError(f"There is no markdown file {args.file!r}.")
-  if args.command == "sweep" and not os.path.isfile(args.experiment):
-    raise UserError(f"No experiment {args.experiment!r}: give a Python file.")
-
-
-def _remembered(args) -> list[str]:
-  """The files that the run of a workdir was trained with (`--load`)."""
-  if args.command not in ("eval", "sample"):
-    return []
-  from etils import epath
-
-  try:
-    stored = json.loads((epath.Path(args.workdir) / "config.json").read_text())
-    load = stored.get("load", ())
-  except (OSError, ValueError, AttributeError, RecursionError):
-    return []  # reading it again says what is wrong with it
-  return (
-    [f for f in load if isinstance(f, str)] if isinstance(load, list) else []
-  )
-
-
-def _check_files(args, load: Sequence[str]) -> None:
-  """Refuses files of --load that are not there."""
-  for file in load:
-    if not os.path.isfile(file):
-      if args.load:
-        raise UserError(f"There is no file {file!r} (--load).")
-      raise UserError(
-        f"The run {args.workdir} was trained with --load={file}, and there is no"
-        " such file: give --load=FILE, or work in the folder that it was trained"
-        " in."
-      )
 
 
 def _sweep(args) -> int:
@@ -349,22 +289,6 @@ def _cost(args) -> int:
   else:
     print(report.table("csv" if args.csv else "rich", by=args.by))
   return 0
-
-
-def _check_cost(args) -> None:
-  """Refuses flags of `cost` that do not go together."""
-  given = [n for n in ("config", "function", "compare") if getattr(args, n)]
-  if len(given) != 1:
-    raise UserError(
-      "Give one of --config=FILE, --compare A B or MODULE:FUNCTION with"
-      f" --shape; got {' and '.join(given) or 'none'}."
-    )
-  if args.function and args.overrides:
-    raise UserError(
-      f"{args.overrides[0].partition('=')[0]} belongs to --config or --compare."
-    )
-  if (args.shape or args.params) and not args.function:
-    raise UserError("--shape and --params belong to MODULE:FUNCTION.")
 
 
 def _counted(args) -> list[Any]:

@@ -174,9 +174,14 @@ def images(
       wanted in (None, got) for wanted, got in zip(info.shape, image.shape)
     )
     if image.dtype != np.uint8 or not fits:
+      alpha = image.ndim == 3 and image.shape[-1] == 4
+      more = (
+        " It has 4 channels, as RGBA and CMYK: convert it." if alpha else ""
+      )
       raise ValueError(
         f"Images of {info.name!r} must be uint8 {info.shape} (height, width,"
         f" channels): {_named(place, records)} is {image.dtype} {image.shape}."
+        f"{more}"
       )
 
 

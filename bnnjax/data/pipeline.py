@@ -10,10 +10,18 @@ source gives (`windows`: no label, but `chars` and `scored`), and in evaluation
 `mask` float32 `[B]`, 0 where the last batch is filled up.
 """
 
+import atexit
 import dataclasses
+import multiprocessing
+import os
+import signal
+import threading
+import time
 import typing
 import warnings
+import weakref
 from collections.abc import Iterator, Sequence
+from multiprocessing import shared_memory
 from typing import Any
 
 import numpy as np
@@ -68,7 +76,9 @@ def make_train_iterator(
 
   Returns:
     An iterator with `get_state()` (JSON-able) and `set_state(state)`, which
-    `grain.checkpoint.CheckpointSave` and `CheckpointRestore` take to Orbax.
+    `grain.checkpoint.CheckpointSave` and `CheckpointRestore` take to Orbax. The
+    state depends on the number of batches taken and on `workers` alone. Call
+    `close()` in the end: it stops threads and workers.
 
   Raises:
     ValueError: a batch that does not fit the source or the processes, images
@@ -98,7 +108,19 @@ def make_train_iterator(
   rng_seed = np.random.SeedSequence((seed, index)).generate_state(1)[0]
   batches = positions.random_map(make_batch, seed=int(rng_seed))
   iterable = batches.to_iter_dataset(_read_options(threads))
-  return iter(_in_workers(iterable, workers) if workers else iterable)
+  if not workers:
+    return iter(iterable)
+  iterator = iter(_in_workers(iterable, workers))
+  # Who does not close it, as in a notebook: before multiprocessing counts what
+  # is left of shared memory.
+  atexit.register(_close, weakref.ref(iterator))
+  return iterator
+
+
+def _close(reference: weakref.ReferenceType) -> None:
+  iterator = reference()
+  if iterator is not None:
+    iterator.close()
 
 
 def make_eval_batches(
@@ -161,8 +183,12 @@ class EvalBatches:
   def __iter__(self) -> Iterator[batch.Batch]:
     import grain
 
-    batches = grain.MapDataset.range(self.num_batches).map(self.make_batch)
-    return iter(batches.to_iter_dataset(_read_options(self.threads)))
+    numbers = grain.MapDataset.range(self.num_batches).map(self.make_batch)
+    batches = iter(numbers.to_iter_dataset(_read_options(self.threads)))
+    try:
+      yield from batches
+    finally:  # also of a pass that an error or a signal ends: no thread is left
+      batches.close()
 
 
 def steps_per_epoch(source: sources.Source, batch_size: int) -> int:
@@ -271,8 +297,50 @@ def _in_workers(
   if not flags.FLAGS.is_parsed():
     # Outside absl.app.run, as in a notebook: grain's workers read its flags.
     flags.FLAGS.mark_as_parsed()
-  return iterable.mp_prefetch(
-    grain.MultiprocessingOptions(
-      num_workers=workers, per_worker_buffer_size=_PREFETCH
-    )
+  options = grain.MultiprocessingOptions(
+    num_workers=workers, per_worker_buffer_size=_PREFETCH
   )
+  shared = iterable.mp_prefetch(options, worker_init_fn=_start_worker)
+  return shared.map(_copied)
+
+
+def _copied(made: batch.Batch) -> batch.Batch:
+  """Out of the memory shared with a worker, which is then free at once.
+
+  Who holds the batch when the program ends would leave it to the system.
+  """
+  return {key: np.array(value) for key, value in made.items()}
+
+
+def _start_worker(index: int, count: int) -> None:
+  """Lets a worker live as long as the process that reads from it, no longer.
+
+  A signal to the whole group, as Ctrl-C in a terminal, is for that process: it
+  needs batches until it has stopped.
+  """
+  del index, count
+  for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, _end_without_parent)
+  threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+  multiprocessing.parent_process().join()  # returns also after a SIGKILL
+  for _ in range(100):
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+    time.sleep(0.05)
+  os._exit(1)  # the main thread hangs
+
+
+def _end_without_parent(number: int, frame: Any) -> None:
+  del number
+  if multiprocessing.parent_process().is_alive():
+    return
+  # What was made is removed by multiprocessing's resource tracker, but for what
+  # it has not been told of yet: then once more, a little later.
+  making = shared_memory.SharedMemory.__init__.__code__
+  while frame is not None:
+    if frame.f_code is making:
+      return
+    frame = frame.f_back
+  os._exit(1)

@@ -131,7 +131,7 @@ class Source:
     """
     parts = []
     for start in range(0, len(self), _CHUNK):
-      some = self.read(range(start, min(start + _CHUNK, len(self))))
+      some = self.read(np.arange(start, min(start + _CHUNK, len(self))))
       for key in sorted(some):
         arrays = map(np.asarray, some[key])
         parts.append(digest.of(key, *arrays))

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from bnnjax.data import tfds_records
+
 _CHUNK = 256  # records in memory
 _VERSION = 1  # of the stored file
 
@@ -52,20 +54,13 @@ def _state(files: list[str]) -> str:
 
 
 def _parse(builder: Any, split: str, key: str) -> np.ndarray:
-  """Labels by the one feature of every record (partial decoding)."""
-  import tensorflow_datasets as tfds
-  from tensorflow_datasets.core import decode
-
-  # tfds' own `PartialDecoding` is for `as_dataset` and asks for TensorFlow.
-  label = tfds.features.FeaturesDict({key: builder.info.features[key]})
-  records = builder.as_data_source(
-    split=split, deserialize_method=decode.DeserializeMethod.RAW_BYTES
-  )
+  """Labels by the one feature of every record."""
+  records = tfds_records.Records(builder, split, (key,))
   labels = [
-    label.deserialize_example_np(record)[key]
+    record[key]
     for start in range(0, len(records), _CHUNK)
     for record in records.__getitems__(
-      list(range(start, min(start + _CHUNK, len(records))))
+      range(start, min(start + _CHUNK, len(records)))
     )
   ]
   return np.array(labels, np.int64)

@@ -21,6 +21,7 @@ from bnnjax.data import (
   digest,
   sources,
   tfds_labels,
+  tfds_records,
   utf8,
   windows,
   wordnet,
@@ -127,7 +128,7 @@ def _joined(builder: Any, name: str, keys: Sequence[str], split: str) -> str:
       f" {keys}."
     )
   sources.check_split(name, split, builder.info.splits)
-  records = builder.as_data_source(split=split)
+  records = tfds_records.Records(builder, split, keys)
   return "".join(_text(r, keys[0]) + END for r in records)
 
 
@@ -217,7 +218,8 @@ def tfds(
   info = sources.DatasetInfo(
     name=name, num_classes=classes, splits=splits, **kind
   )
-  data = builder.as_data_source(split=split)
+  read = (*keys, label_key) if text else (image_key, label_key)
+  data = tfds_records.Records(builder, split, read)
   labels = tfds_labels.read(builder, split, label_key)
   content = _content(builder, split, (*(keys or (image_key,)), label_key))
   return TfdsSource(data, info, label_key, inputs, labels, content, vocabulary)
@@ -307,11 +309,18 @@ def _image_shape(
   builder: Any, name: str, key: str
 ) -> tuple[int | None, int | None, int]:
   option = "image_key` (of texts: `text"
-  shape = _feature(builder, name, key, option).shape
+  feature = _feature(builder, name, key, option)
+  shape = feature.shape
   if len(shape) != 3 or shape[2] is None:
     raise ValueError(
       f"Feature {key!r} of {name!r} has shape {shape}; an image must be"
       " (height, width, channels)."
+    )
+  if (dtype := np.dtype(feature.np_dtype)) != np.uint8:
+    raise ValueError(
+      f"Feature {key!r} of {name!r} holds {dtype}: images are uint8, 0 .. 255,"
+      " a channel. Prepare the set with such ones, or choose another with"
+      " `image_key`."
     )
   return shape
 

@@ -1,8 +1,8 @@
 """What a run is: digests of its config, of its data and of arrays.
 
 A run is what it computes. Its digest leaves out where it runs (`mesh`, threads,
-workdir), what it shows (`FREE`), how long it is (`LENGTH`), and what the data
-tell anyway (`TOLD`); data, `init` and teacher count by what they hold, not by
+workdir), what it shows, how long it is (`differences`), and what the data
+tell anyway; data, `init` and teacher count by what they hold, not by
 their names. So the digest of a run is the same wherever its files lie, and
 another one as soon as anything is changed that its result depends on.
 
@@ -11,9 +11,8 @@ An identity is `{"config": ..., "data": ..., "init": ..., "teacher": ..., "run":
 checkpoint, and `difference` names what is another in a second one.
 """
 
-import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,25 +22,11 @@ from ml_collections import ConfigDict
 
 from bnnjax.data import digest, sources
 from bnnjax.train import config as config_lib
-
-# Change nothing in what is computed.
-FREE = (
-  "mesh",
-  "log_every",
-  "tensorboard",
-  "data.threads",
-  "checkpoint",
-  "load",
-)
-LENGTH = ("epochs", "steps")
-TOLD = ("data.shape", "data.num_classes", "data.vocab")
-# Names of content: the content counts.
-DATA = ("data.name", "data.options", "data.train_split", "data.eval_split")
-WEIGHTS = {"init": "init", "teacher": "task.distill.teacher"}
-_PLACES = ("data.options.path", "data.options.data_dir", "data.name")
-_UNSET = object()
+from bnnjax.train import differences
+from bnnjax.train.differences import DATA, FREE, LENGTH, TOLD, WEIGHTS
 
 of_json = digest.of
+difference, free_changes = differences.difference, differences.free_changes
 
 
 def of_data(
@@ -136,23 +121,21 @@ def of_run(config: Any, contents: Mapping[str, Any]) -> str:
     contents: `data` as of `of_data`, and `init` and `teacher` as of
       `of_weights`, each if there is one.
   """
-  defaults, fields = _defaults(), _flat(config)
+  fields = differences.from_defaults(config)
   others = (*FREE, *LENGTH, *TOLD, *DATA, *WEIGHTS.values())
-  differing = {
-    key: value
-    for key, value in fields.items()
-    if not _is_of(key, others) and value != defaults.get(key, _UNSET)
+  counted = {
+    k: v for k, v in fields.items() if not differences.is_of(k, others)
   }
   held = {"data": contents.get("data")}
   for name, field in WEIGHTS.items():
     if path := fields.get(field):
-      held[name] = contents.get(name) or {"name": PurePath(path).name}
-  return digest.of(differing, held)
+      held[name] = contents.get(name) or {"name": PurePath(str(path)).name}
+  return digest.of(counted, held)
 
 
 def length(config: Any) -> dict[str, Any]:
   """How long a run is: `steps`, or without them `epochs`."""
-  fields = _defaults() | _flat(config)
+  fields = differences.defaults() | differences.flat(config)
   chosen = "steps" if fields["steps"] else "epochs"
   return {chosen: fields[chosen]}
 
@@ -194,15 +177,19 @@ class _NotHereError(Exception):
 
 def _of_record(record, others, loaded, seen) -> str:
   """`of_record`; `loaded` is `None` where names count."""
-  fields = _flat(record["config"])
-  named = {k: v for k, v in fields.items() if _is_of(k, (*DATA, *TOLD))}
+  fields = differences.flat(record["config"])
+  named = {
+    k: v for k, v in fields.items() if differences.is_of(k, (*DATA, *TOLD))
+  }
   contents: dict[str, Any] = {"data": named}
   if loaded is not None:
     contents["data"] = record.get("data") or _data(record, named, loaded)
   for name, field in WEIGHTS.items():
     path = fields.get(field)
-    key = os.path.normpath(path) if path else ""
-    if not path or key in seen:
+    if not path or not isinstance(path, str):
+      continue
+    key = os.path.normpath(path)
+    if key in seen:
       continue
     if key in others:
       before = others[key]
@@ -229,134 +216,10 @@ def _loaded(config: Mapping[str, Any]) -> dict[str, str] | None:
   """Digests of the data that a config names; `None`: they are not here."""
   from bnnjax.train import inputs
 
-  settings = config_lib.base().data.to_dict() | dict(config["data"])
   try:
+    settings = config_lib.base().data.to_dict() | dict(config["data"])
     return of_data(*inputs.open_data(ConfigDict(settings)))
   except (ValueError, OSError, ImportError):
     return None
-
-
-def difference(
-  theirs: Mapping[str, Any], ours: Mapping[str, Any]
-) -> str | None:
-  """The first thing in which two identities differ, in words; or `None`.
-
-  Whatever one of them does not tell is not compared, but data, `init` and
-  teacher by their names where both have a config and one has no digest. The
-  length (`LENGTH` and `stages`) is left to the caller: a run may become longer.
-
-  Args:
-    theirs: of the run "there", as a checkpoint has it.
-    ours: of the run "here".
-  """
-  there, here = _flat(theirs.get("config")), _flat(ours.get("config"))
-  skipped = [*FREE, *LENGTH, "stages"]
-  if theirs.get("data") and ours.get("data"):
-    skipped += [*DATA, *TOLD]
-  skipped += [
-    field
-    for name, field in WEIGHTS.items()
-    if theirs.get(name) and ours.get(name)
-  ]
-  if theirs.get("config") and ours.get("config"):
-    changed = _changes(there, here)
-    for key, words in changed.items():
-      if not _is_of(key, skipped):
-        return words
-  return _other_data(theirs, ours, there, here) or _other_weights(
-    theirs, ours, there, here
-  )
-
-
-def free_changes(
-  theirs: Mapping[str, Any], ours: Mapping[str, Any]
-) -> list[str]:
-  """Fields of two configs that differ and may, in words.
-
-  Those of `FREE`; and names of data and weights whose content is the same.
-  """
-  free = list(FREE)
-  if theirs.get("data") and theirs.get("data") == ours.get("data"):
-    free += DATA
-  for name, field in WEIGHTS.items():
-    if theirs.get(name) and theirs.get(name) == ours.get(name):
-      free.append(field)
-  changed = _changes(_flat(theirs.get("config")), _flat(ours.get("config")))
-  return [words for key, words in changed.items() if _is_of(key, free)]
-
-
-def _other_data(theirs, ours, there, here) -> str | None:
-  their, our = theirs.get("data") or {}, ours.get("data") or {}
-  splits = {"train": "training", "eval": "evaluation"}
-  for part, word in splits.items():
-    if part not in their or part not in our or their[part] == our[part]:
-      continue
-    changed = {
-      k: v for k, v in _changes(there, here).items() if _is_of(k, DATA)
-    }
-    if changed:
-      return f"the {word} data are others: {next(iter(changed.values()))}"
-    place = next((p for p in _PLACES if here.get(p)), None)
-    where = f"`{place}` {here[place]!r} holds" if place else "they hold"
-    return (
-      f"the {word} data have changed: {where} other content than when the run"
-      " began"
-    )
-  if their.get("vocabulary") != our.get("vocabulary") and their and our:
-    return "the vocabulary of the data, what a token means, is another"
-  return None
-
-
-def _other_weights(theirs, ours, there, here) -> str | None:
-  for name, field in WEIGHTS.items():
-    their, our = theirs.get(name), ours.get(name)
-    if not their or not our or their == our:
-      continue
-    path, before = here.get(field), there.get(field)
-    also = f", where it was {before!r}" if before and before != path else ""
-    return (
-      f"`{field}` {path!r}{also} holds other weights than when the run began"
-    )
-  return None
-
-
-def _changes(
-  there: Mapping[str, Any], here: Mapping[str, Any]
-) -> dict[str, str]:
-  """Fields that differ, and in what words. A field that lacks has its default."""
-  defaults, found = _defaults(), {}
-  for key in sorted({*there, *here}):
-    default = defaults.get(key, _UNSET)
-    their, our = there.get(key, default), here.get(key, default)
-    if their != our:
-      found[key] = f"`{key}` is {_shown(their)} there and {_shown(our)} here"
-  return found
-
-
-def _shown(value: Any) -> str:
-  return "not set" if value is _UNSET else repr(value)
-
-
-@functools.cache
-def _defaults() -> dict[str, Any]:
-  return _flat(config_lib.base())
-
-
-def _is_of(key: str, groups: Iterable[str]) -> bool:
-  """Whether a field is one of some, or in a group of them."""
-  return any(key == group or key.startswith(f"{group}.") for group in groups)
-
-
-def _flat(config: Any) -> dict[str, Any]:
-  """Fields by dotted name, as plain JSON (see `digest.plain`)."""
-  config = {} if config is None else config
-  values = config.to_dict() if hasattr(config, "to_dict") else config
-  return dict(_fields(digest.plain(values), ""))
-
-
-def _fields(group: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-  for key, value in group.items():
-    if isinstance(value, Mapping):
-      yield from _fields(value, f"{path}{key}.")
-    else:
-      yield f"{path}{key}", value
+  except (KeyError, TypeError, AttributeError):
+    return None  # the record is no run's of ours

@@ -109,8 +109,9 @@ class Run:
     """
     self.workdir = workdir_lib.make(self.workdir)
     with contextlib.ExitStack() as stack:
+      self.writer = lock.Writer(self.workdir)
       if self.first:
-        stack.enter_context(lock.Writer(self.workdir))
+        stack.enter_context(self.writer)
       stack.enter_context(self.signals)
       found = self._claim()
       self.checkpoints = Checkpoints(self.workdir, create=True)
@@ -236,7 +237,9 @@ class Run:
       watch.step(now, state, batch, self.job.teacher_state)
       evaluates = now % every == 0 or now == stage.stop
       if now % log_every == 0 or evaluates:
-        loss, info = self._log_interval(now, state, interval, info, clock)
+        loss, info = self._log_interval(
+          stage, now, state, interval, info, clock
+        )
         interval = self._interval(now)
       stopping = self.signals.should_stop(now)
       if evaluates:
@@ -276,15 +279,16 @@ class Run:
     saved = (info or {}).get("interval")
     return Interval.from_json(saved, empty) if saved else Interval(now, empty)
 
-  def _log_interval(self, now, state, interval, info, clock):
+  def _log_interval(self, stage, now, state, interval, info, clock):
     """The training loss of an interval, and `info` with its flips."""
     self._check_finite(state)
     scalars = {k: float(v) for k, v in interval.metrics.compute().items()}
     taken = now - interval.since
     flips = info["flips"] + scalars["flip_ratio"] * taken
-    rate = clock.rate(now) * self.config.data.batch_size
+    rate, settings = clock.rate(now), self.config.data
+    more = {**stage.rates(now - 1), **writers.speeds(rate, settings)}
     shown = self.task.eval_metrics.__annotations__
-    self.log.interval(now, scalars, rate, shown)
+    self.log.interval(now, scalars, rate * settings.batch_size, shown, more)
     return scalars["loss"], {**info, "flips": flips, "interval": None}
 
   def _measure(self, stage, now, state, info, clock, loss=None, watch=None):
@@ -300,6 +304,7 @@ class Run:
   def save_now(self, now, state, info, clock, interval=None, watch=None):
     """`info` as it is saved, with the state, in the checkpoint `last`."""
     self._check_finite(state)
+    self.writer.check()  # of a lease that others may have taken over
     info = {
       **info,
       "seconds": info["seconds"] + clock.lap(),

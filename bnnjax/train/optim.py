@@ -111,7 +111,8 @@ def make_optimizer(
     kinds: tree of labels like the parameters, see `state.Network.kinds`.
     binary: another stage has weights without latent ones, if not this one: the
       states of both then have the same parts, and one goes on from the other.
-    inherited: fields that another stage of the run may read, if not this one.
+    inherited: fields that another stage of the run may read, if not this one,
+      such as `"end_lr"` or `"bop.end_gamma"`.
 
   Raises:
     ValueError: unknown optimizer or schedule, an option that it does not take
@@ -125,7 +126,7 @@ def make_optimizer(
   rules = {
     "float": _one(shared, steps, kinds),
     "latent": _one(latent, steps, kinds),
-    "binary": _bop(shared["bop"], defaults["bop"], steps),
+    "binary": _bop(shared["bop"], defaults["bop"], steps, inherited),
   }
   latent.refuse_unread("in a rule for some of the weights")
   shared.read |= latent.read
@@ -149,10 +150,16 @@ def make_optimizer(
   return optax.chain(*chain)
 
 
-def _bop(given: Mapping[str, Any], defaults: Mapping[str, Any], steps: int):
+def _bop(
+  given: Mapping[str, Any],
+  defaults: Mapping[str, Any],
+  steps: int,
+  inherited: Container[str],
+) -> optax.GradientTransformation:
   """The rule of binary weights."""
   settings = Settings("optim.bop", given, defaults)
   rule = bop_lib.bop(bop_lib.make_gamma(settings, steps), settings["threshold"])
+  settings.read |= {f for f in defaults if f"bop.{f}" in inherited}
   settings.refuse_unread(f"with the schedule {settings['schedule']!r}")
   return rule
 

@@ -9,6 +9,7 @@ import numpy as np
 from etils import epath
 
 from bnnjax import data
+from bnnjax.errors import UserError
 from bnnjax.models import generation
 from bnnjax.train import inputs, setup
 from bnnjax.train import workdir as workdir_lib
@@ -80,7 +81,13 @@ def sample(
     )
   starts = [_encoded(tokenizer, text, workdir) for text in prompts]
   starts = [tokens for tokens in starts for _ in range(batch)]
-  network, state, _ = setup.restore(config, workdir, checkpoint)
+  network, state, info = setup.restore(config, workdir, checkpoint)
+  theirs = info.get("identity", {}).get("data", {}).get("vocabulary")
+  if theirs and theirs != tokenizer.digest():
+    raise UserError(
+      f"The run {workdir} has another vocabulary than its data"
+      f" {config.data.name!r} now give: the text was changed."
+    )
   ends = () if ignore_end else tokenizer.ends
   drawn = generation.generate(
     network.merge(state),

@@ -188,12 +188,13 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
         ' before it: give it `"restart": True`.'
       )
     own = entry.get("optim", {}) if len(entries) > 1 else settings
+    inherited = _names(settings) - _names(own)
     optimizer = optim.make_optimizer(
       settings,
       span,
       network.kinds,
       binary=binary,
-      inherited=settings.keys() - own.keys(),
+      inherited=inherited,
     )
     rates = optim.rates(settings, span, network.kinds, began)
     stages.append(Stage(start, stop, network, optimizer, fresh, rates))
@@ -204,6 +205,11 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
       " must be 1.0."
     )
   return stages
+
+
+def _names(settings: Mapping[str, Any]) -> set[str]:
+  """Names of the fields of `config.optim`, with those of its rule `bop`."""
+  return {*settings, *(f"bop.{field}" for field in settings.get("bop", ()))}
 
 
 def load_teacher(

@@ -61,17 +61,25 @@ def run(
 
 def _specs(file: Path) -> list[str]:
   """What `sweep()` of a file yields."""
-  if not file.exists():
-    raise FileNotFoundError(f"No experiment {file}.")
+  if not file.is_file():
+    kind = ", but a folder" if file.is_dir() else ""
+    raise FileNotFoundError(f"No experiment {file}{kind}.")
   sys.path.insert(0, str(file.parent))  # an experiment may import its sibling
   try:
     with errors.running(str(file)):
       made = runpy.run_path(str(file))
       if "sweep" not in made:
         raise UserError(f"{file} has no function `sweep()`.")
-      return list(made["sweep"]())
+      specs = list(made["sweep"]())
   finally:
     sys.path.remove(str(file.parent))
+  wrong = [repr(spec) for spec in specs if not isinstance(spec, str)]
+  if wrong or not specs:
+    raise UserError(
+      f"`sweep()` of {file} must yield specs such as 'configs/x.py:seed=1': got"
+      f" {wrong[0] if wrong else 'none'}."
+    )
+  return specs
 
 
 def _names(specs: Iterable[str]) -> list[str]:
@@ -242,7 +250,8 @@ class Sweep:
     ]
     folder = planned.folder or _folder(record)
     record = {**record, "name": planned.name, "folder": folder}
-    record["supersedes"] = [*gone, *record.get("supersedes", ())]
+    if gone:
+      record["supersedes"] = gone
     record_lib.append(self.path, record)
     return record
 

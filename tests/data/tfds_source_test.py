@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from bnnjax import data
-from bnnjax.data import tfds_source, tokenizer, wordnet
+from bnnjax.data import check, tfds_source, tokenizer, wordnet
 
 
 def picture(index, width=8):
@@ -41,6 +41,10 @@ class TinyPictures(tfds.core.GeneratorBasedBuilder):
         {
           "image": tfds.features.Image(shape=(8, 8, 3)),
           "wide": tfds.features.Image(shape=(None, None, 3)),
+          # Decoded alone: of these, tfds can decode the first nowhere here.
+          "deep": tfds.features.Image(shape=(8, 8, 1), dtype=np.uint16),
+          "odd": tfds.features.Image(shape=(None, None, 3)),
+          "broken": tfds.features.Image(shape=(8, 8, 3)),
           "label": tfds.features.ClassLabel(num_classes=3),
           "size": tfds.features.Scalar(np.int64),
         }
@@ -61,6 +65,9 @@ class TinyPictures(tfds.core.GeneratorBasedBuilder):
           # Bytes: encoding an array would need TensorFlow.
           "image": png(picture(i)),
           "wide": png(picture(i, width=10 + i)),
+          "deep": png(np.full((8, 8), 1000 * i, np.uint16)),
+          "odd": png(picture(i).repeat(2, -1)[..., : 3 + (i == 3)]),
+          "broken": png(picture(i)) if i != 3 else b"no image",
           "label": i % 3,
           "size": i,
         },
@@ -174,8 +181,9 @@ if __name__ == "__main__":
   ("options", "message"),
   [
     ({"split": "trian"}, "Did you mean 'train'"),
-    ({"image_key": "img"}, "no feature 'img'; it has image, .*`image_key`"),
+    ({"image_key": "img"}, "no feature 'img'; it has .*image, .*`image_key`"),
     ({"image_key": "size"}, r"shape \(\); an image must be"),
+    ({"image_key": "deep"}, "'deep' of .* holds uint16: images are uint8"),
     (
       {"label_key": "size"},
       "not a class label, but Scalar, which does not say",
@@ -190,6 +198,17 @@ if __name__ == "__main__":
 def test_bad_arguments(data_dir, options, message):
   with pytest.raises(ValueError, match=message):
     load(data_dir, **options)
+
+
+def test_records_that_are_no_such_image(data_dir):
+  whole = range(12)
+  found = load(data_dir, image_key="odd")
+  with pytest.raises(ValueError, match=r"record \d+ is .*4 channels, as RGBA"):
+    check.batch(found.read(whole), found.info, whole)
+  with pytest.raises(
+    ValueError, match=r"Record \d+ of .*/1.0.0 \(train\) cannot"
+  ):
+    load(data_dir, image_key="broken").read(whole)
 
 
 def test_not_prepared_says_how(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from bnnjax import cli
-from tests.hunt import commands
+from tests.hunt import commands, lines
 
 SEED, COUNT = 0, 50
 
@@ -47,7 +47,7 @@ def test_the_judge_sees_faults(code, out, err, wrong):
 
 @pytest.mark.usefixtures("_folder")
 def test_a_fault_of_a_command_is_seen(monkeypatch):
-  monkeypatch.setattr(commands, "SEEDS", ("list",))
-  monkeypatch.setattr(commands, "MUTATIONS", (lambda r, argv: argv,))
+  monkeypatch.setattr(lines, "SEEDS", ("list",))
+  monkeypatch.setattr(lines, "MUTATIONS", (lambda r, argv: argv,))
   monkeypatch.setitem(cli.COMMANDS, "list", len)
   assert len(commands.hunt(2, SEED, "call").uncaught) == 2

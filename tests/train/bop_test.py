@@ -92,9 +92,13 @@ def averages(state):
 
 
 def test_a_stage_goes_on_with_the_average_under_another_rate():
+  constant = {"gamma": 0.125, "threshold": 0.25, "schedule": "constant"}
   first, second = staged(
-    {"until": 4, "optim": {"bop": {"gamma": 0.5}}},
-    {"until": 1.0, "optim": {"bop": {"gamma": 0.125, "threshold": 0.25}}},
+    {"until": 4},
+    {"until": 1.0, "optim": {"bop": constant}},
+    gamma=0.5,
+    schedule="linear",
+    end_gamma=0.25,  # which the second has no use for
   )
   assert not second.fresh
   state = make_state(first.network, first.optimizer, 0)

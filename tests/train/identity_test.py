@@ -12,7 +12,9 @@ import safetensors.numpy
 
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import identity
+from bnnjax.train import identity, setup
+from bnnjax.train import workdir as workdir_lib
+from bnnjax.train.checkpoint import Checkpoints
 
 RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
 DATA = {"train": "1", "eval": "2"}
@@ -175,6 +177,16 @@ def test_data_that_are_not_here_count_by_their_name():
   assert of("/no/a", **told, by_name=True) == of("/no/a")
 
 
+def test_records_of_others_have_a_digest_too():
+  """A file of records may hold what is no run of ours."""
+  configs = (
+    {}, {"data": 3}, {"data": {"options": 3}}, {"init": 3, "task": []},
+    {"task": {"distill": {"teacher": [1]}}},
+  )  # fmt: skip
+  found = {identity.of_record({"config": c}, {}) for c in configs}
+  assert len(found) == len(configs)
+
+
 def test_runs_that_begin_with_each_other_end():
   records = {
     name: {"config": config(data__name="nowhere", init=init, seed=seed)}
@@ -238,6 +250,30 @@ def test_a_run_without_a_checkpoint_counts_by_its_config(tmp_path):
     assert digest == identity.of_record({"config": made})
     found.add(digest)
   assert len(found) == 2
+
+
+def test_weights_of_a_run_are_those_of_its_last_checkpoint(
+  tmp_path, monkeypatch
+):
+  def saved(name, step, value):
+    state = {
+      "params": {"w": jnp.full(4, value)},
+      "rest": {},
+      "step": jnp.ones(1),
+    }
+    checkpoints = Checkpoints(tmp_path / name, create=True)
+    checkpoints.save("last", step, state, {"eval": {}})
+    checkpoints.close()
+    return identity.of_weights(str(tmp_path / name)), state
+
+  one, state = saved("a", 1, 0.5)
+  assert saved("b", 2, 0.5)[0] == one  # the same network
+  assert saved("b", 3, 0.25)[0] != one
+  # A checkpoint of an older version, without digests, is read.
+  monkeypatch.setattr(Checkpoints, "info", lambda self, kind: {"steps": 1})
+  monkeypatch.setattr(workdir_lib, "read_config", lambda path: None)
+  monkeypatch.setattr(setup, "restore", lambda *_: (None, state, None))
+  assert identity.of_weights(str(tmp_path / "a")) == one
 
 
 def pair(contents=None, **changes):

@@ -192,7 +192,7 @@ def test_scales_of_a_later_stage_measure_the_trained_weights(tmp_path):
     {"until": 1.0},
   )
   run = loop.Run(config, tmp_path / "run", "run", None)
-  first, second = run.stages
+  first, second = run.job.stages
   params, rest = first.network.variables(7)
   state = {
     "params": params,
@@ -215,9 +215,9 @@ def test_a_run_traces_its_step_once(tmp_path, monkeypatch):
   config.model.update(weight="ste|learned", act="shift > ste")
   run = loop.Run(config, tmp_path / "run", "run", None)
   traces = []
-  loss = run.task.loss
+  loss = run.job.task.loss
   monkeypatch.setattr(
-    run.task, "loss", lambda *a: traces.append(None) or loss(*a)
+    run.job.task, "loss", lambda *a: traces.append(None) or loss(*a)
   )
   run.run()
   assert len(traces) == 1
@@ -236,7 +236,7 @@ def test_first_steps_are_set_from_the_first_batch(tmp_path):
   run.checkpoints.close()
   with contextlib.closing(run._make_iterator()) as batches:
     batch = run._put(next(batches))
-  fired = run._fire(run.stages[0], state, batch, 0)
+  fired = run._fire(run.job.stages[0], state, batch, 0)
   steps = {
     path: value
     for path, value in nnx.to_flat_state(nnx.State(fired["params"]))
@@ -244,7 +244,7 @@ def test_first_steps_are_set_from_the_first_batch(tmp_path):
   }
   assert steps
   assert all(value.reshape(()) != 1 for value in steps.values())
-  later = run._fire(run.stages[0], fired, batch, 1)
+  later = run._fire(run.job.stages[0], fired, batch, 1)
   jax.tree.map(np.testing.assert_array_equal, fired, later)
   loop.train(config, tmp_path / "whole")
 

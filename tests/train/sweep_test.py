@@ -260,7 +260,7 @@ def test_records_of_other_commands_stay(trained):
   (own,) = run("cfg.py")
   config = {**own["config"], "seed": 9}
   other = {**own, "id": "0", "config": config}
-  del other["folder"], other["supersedes"]
+  del other["folder"]
   record_lib.append(RECORDS, other)
   write(lr=0.2)
   *_, new = run("cfg.py")
@@ -274,6 +274,9 @@ def test_nothing_runs_before_all_is_read(trained):
     (("cfg.py", "nowhere.py"), "no config file"),
   ):
     with pytest.raises(ValueError, match=message):
+      run(*specs)
+  for specs in ((), (3,)):
+    with pytest.raises(ValueError, match="must yield specs such as"):
       run(*specs)
   RECORDS.parent.mkdir()
   RECORDS.write_text("{\n")

@@ -1,0 +1,164 @@
+"""Two runs compared field by field, and in words what differs.
+
+Which fields of a config count in what a run computes is said here; `identity`
+takes the digest of those.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from bnnjax.data import digest
+from bnnjax.train import config as config_lib
+
+# Change nothing in what is computed.
+FREE = (
+  "mesh",
+  "log_every",
+  "tensorboard",
+  "data.threads",
+  "checkpoint",
+  "load",
+)
+LENGTH = ("epochs", "steps")
+TOLD = ("data.shape", "data.num_classes", "data.vocab")
+# Names of content: the content counts.
+DATA = ("data.name", "data.options", "data.train_split", "data.eval_split")
+WEIGHTS = {"init": "init", "teacher": "task.distill.teacher"}
+_PLACES = ("data.options.path", "data.options.data_dir", "data.name")
+UNSET = object()
+
+
+def difference(
+  theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> str | None:
+  """The first thing in which two identities differ, in words; or `None`.
+
+  Whatever one of them does not tell is not compared, but data, `init` and
+  teacher by their names where both have a config and one has no digest. The
+  length (`LENGTH` and `stages`) is left to the caller: a run may become longer.
+
+  Args:
+    theirs: of the run "there", as a checkpoint has it.
+    ours: of the run "here".
+  """
+  there, here = flat(theirs.get("config")), flat(ours.get("config"))
+  skipped = [*FREE, *LENGTH, "stages"]
+  if theirs.get("data") and ours.get("data"):
+    skipped += [*DATA, *TOLD]
+  skipped += [
+    field
+    for name, field in WEIGHTS.items()
+    if theirs.get(name) and ours.get(name)
+  ]
+  if theirs.get("config") and ours.get("config"):
+    changed = _changes(there, here)
+    for key, words in changed.items():
+      if not is_of(key, skipped):
+        return words
+  return _other_data(theirs, ours, there, here) or _other_weights(
+    theirs, ours, there, here
+  )
+
+
+def free_changes(
+  theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> list[str]:
+  """Fields of two configs that differ and may, in words.
+
+  Those of `FREE`; and names of data and weights whose content is the same.
+  """
+  free = list(FREE)
+  if theirs.get("data") and theirs.get("data") == ours.get("data"):
+    free += DATA
+  for name, field in WEIGHTS.items():
+    if theirs.get(name) and theirs.get(name) == ours.get(name):
+      free.append(field)
+  changed = _changes(flat(theirs.get("config")), flat(ours.get("config")))
+  return [words for key, words in changed.items() if is_of(key, free)]
+
+
+def _other_data(theirs, ours, there, here) -> str | None:
+  their, our = theirs.get("data") or {}, ours.get("data") or {}
+  splits = {"train": "training", "eval": "evaluation"}
+  for part, word in splits.items():
+    if part not in their or part not in our or their[part] == our[part]:
+      continue
+    changed = {k: v for k, v in _changes(there, here).items() if is_of(k, DATA)}
+    if changed:
+      return f"the {word} data are others: {next(iter(changed.values()))}"
+    place = next((p for p in _PLACES if here.get(p)), None)
+    where = f"`{place}` {here[place]!r} holds" if place else "they hold"
+    return (
+      f"the {word} data have changed: {where} other content than when the run"
+      " began"
+    )
+  words = {side["vocabulary"] for side in (their, our) if "vocabulary" in side}
+  if len(words) > 1:
+    return "the vocabulary of the data, what a token means, is another"
+  return None
+
+
+def _other_weights(theirs, ours, there, here) -> str | None:
+  for name, field in WEIGHTS.items():
+    their, our = theirs.get(name), ours.get(name)
+    if not their or not our or their == our:
+      continue
+    path, before = here.get(field), there.get(field)
+    also = f", where it was {before!r}" if before and before != path else ""
+    return (
+      f"`{field}` {path!r}{also} holds other weights than when the run began"
+    )
+  return None
+
+
+def _changes(
+  there: Mapping[str, Any], here: Mapping[str, Any]
+) -> dict[str, str]:
+  """Fields that differ, and in what words. A field that lacks has its default."""
+  found = {}
+  for key in sorted({*there, *here}):
+    default = defaults().get(key, UNSET)
+    their, our = there.get(key, default), here.get(key, default)
+    if their != our:
+      found[key] = f"`{key}` is {_shown(their)} there and {_shown(our)} here"
+  return found
+
+
+def _shown(value: Any) -> str:
+  return "not set" if value is UNSET else repr(value)
+
+
+@functools.cache
+def defaults() -> dict[str, Any]:
+  """The fields of `config.base()`."""
+  return flat(config_lib.base())
+
+
+def from_defaults(config: Any) -> dict[str, Any]:
+  """The fields that differ from their defaults."""
+  return {
+    key: value
+    for key, value in flat(config).items()
+    if value != defaults().get(key, UNSET)
+  }
+
+
+def is_of(key: str, groups: Iterable[str]) -> bool:
+  """Whether a field is one of some, or in a group of them."""
+  return any(key == group or key.startswith(f"{group}.") for group in groups)
+
+
+def flat(config: Any) -> dict[str, Any]:
+  """Fields by dotted name, as plain JSON (see `digest.plain`)."""
+  config = {} if config is None else config
+  values = config.to_dict() if hasattr(config, "to_dict") else config
+  return dict(_fields(digest.plain(values), ""))
+
+
+def _fields(group: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+  for key, value in group.items():
+    if isinstance(value, Mapping):
+      yield from _fields(value, f"{path}{key}.")
+    else:
+      yield f"{path}{key}", value
