@@ -143,7 +143,8 @@ def _own_words(command: str, debug: bool) -> Iterator[None]:
   if not debug:
     # Where a disk is full, each task of orbax's that failed says so once more
     # when it is forgotten, be that after the command.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    for name in ("asyncio", "concurrent.futures"):
+      logging.getLogger(name).setLevel(logging.CRITICAL)
   log = logging.getLogger("absl")
   level = log.level
 
