@@ -7,6 +7,7 @@ import pytest
 from etils import epath
 
 from bnnjax.train import writers
+from bnnjax.train.display import Display
 
 
 def test_jsonl_and_tensorboard(tmp_path):
@@ -109,35 +110,6 @@ def test_missing_extra_is_named(tmp_path, monkeypatch):
     writers.Writers(epath.Path(tmp_path), tensorboard=True, active=True)
 
 
-def test_plain_lines_without_a_terminal(capsys):
-  display = writers.Display(100)
-  display.EVERY = 0.0
-  display.update(5, {"loss": 0.9}, {"examples": 10.0})
-  display.update(10, {"loss": 0.51234}, {"steps": 9.6489, "examples": 1235.0})
-  display.evaluated(50, 1.0, {"test accuracy": 0.9})
-  display.close()
-  out = capsys.readouterr().out.splitlines()
-  assert out[1].startswith(
-    "step 10/100  loss 0.5123  9.65 steps/s  1,235 examples/s"
-  )
-  assert out[1].endswith("s left")
-  assert out[2].startswith("epoch  1.00  step 50/100  test accuracy 0.9")
-
-
-def test_bar_in_a_terminal(capsys, monkeypatch):
-  monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-  monkeypatch.setenv("TERM", "xterm")
-  monkeypatch.setenv("FORCE_COLOR", "1")
-  display = writers.Display(100)
-  display.update(10, {"loss": 0.5, "accuracy": 0.25}, {"examples": 1234.0})
-  display.line("kept")
-  display.close()
-  out = capsys.readouterr().out
-  assert "kept" in out
-  assert "1,234 examples/s" in out
-  assert "10/100" in out
-
-
 @pytest.mark.parametrize(
   ("data", "speed", "shown"),
   [
@@ -171,7 +143,7 @@ def test_what_an_interval_says(tmp_path, capsys, data, speed, shown):
 
 
 def test_silent_on_other_processes(capsys, tmp_path):
-  display = writers.Display(10, active=False)
+  display = Display(10, active=False)
   display.line("nothing")
   display.close()
   out = writers.Writers(epath.Path(tmp_path), tensorboard=False, active=False)
