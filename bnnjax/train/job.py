@@ -43,7 +43,8 @@ class Job:
       )
     self.epochs = self.steps / self.steps_per_epoch
     self.stages = setup.plan(config, self.steps)
-    setup.check_used(config)
+    networks = [stage.network for stage in self.stages]
+    setup.check_used(config, networks)
     required = [
       (s.start, models.required_events(s.network.abstract)) for s in self.stages
     ]
@@ -53,5 +54,5 @@ class Job:
       self.teacher, self.teacher_state = setup.load_teacher(
         config, self.task, self.stages, self.train_source.vocabulary()
       )
-    self.report = setup.cost_of(config)
+    self.report = setup.cost_of(config, networks[-1])
     self.eval_batches = inputs.make_eval_batches(config, self.eval_source)

@@ -65,8 +65,12 @@ def _builder_of(
   return settings, build
 
 
-def check_used(config: ConfigDict) -> None:
+def check_used(config: ConfigDict, networks: Sequence[Network] = ()) -> None:
   """Warns of binarizers, refuses options, that change nothing in any stage.
+
+  Args:
+    config: resolved.
+    networks: of the stages, if they are made already.
 
   Raises:
     ValueError: an option that the model does not read beside the others, such
@@ -74,9 +78,12 @@ def check_used(config: ConfigDict) -> None:
   """
   stages = [dict(stage) for stage in config.stages] or [{}]
   specs, idle, kinds, given, chosen = {}, [], set(), {}, {}
-  for stage in stages:
+  for number, stage in enumerate(stages):
     settings, build = _builder_of(config, stage.get("model", {}))
-    network = Network.of(functools.partial(build, settings))
+    if len(networks) == len(stages):
+      network = networks[number]
+    else:
+      network = Network.of(functools.partial(build, settings))
     for name, used in unused.specs(settings, network.abstract).items():
       specs[name] = specs.get(name, False) or used
     idle.append(set(unused.options(settings, network.abstract, build)))
@@ -126,10 +133,15 @@ def _inputs_of(config: ConfigDict) -> dict[str, Any]:
   return {"image_shape": shape}
 
 
-def cost_of(config: ConfigDict) -> Any:
-  """Cost report of the deployed network, one example; needs no data."""
+def cost_of(config: ConfigDict, network: Network | None = None) -> Any:
+  """Cost report of the deployed network, one example; needs no data.
+
+  Args:
+    config: resolved.
+    network: the deployed one, if it is made already.
+  """
   overrides = config.stages[-1].get("model", {}) if config.stages else {}
-  model = network_of(config, overrides).abstract
+  model = (network or network_of(config, overrides)).abstract
   forward = registry.get("task", config.task.name).forward
   if forward == "__call__":
     return cost.count(model, example_of(config))

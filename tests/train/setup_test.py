@@ -5,7 +5,8 @@ from flax import nnx
 
 from bnnjax import models
 from bnnjax.train import config as config_lib
-from bnnjax.train import loop, recipe, setup
+from bnnjax.train import job, loop, recipe, setup
+from bnnjax.train.state import Network
 
 
 def config(stages=(), optim=None, **model):
@@ -115,3 +116,19 @@ def test_a_method_of_attention_on_a_network_without():
   made.model = {"name": "vit"}
   recipe.use_method(made, "bibert")  # silent: warnings are errors here
   assert made.model.attention == "bibert"
+
+
+def test_a_run_builds_its_network_once(monkeypatch):
+  """For the plan; what is unused and what it costs are asked of that one."""
+  built, original = [], Network.of.__func__
+
+  def of(cls, build):
+    built.append(build)
+    return original(cls, build)
+
+  monkeypatch.setattr(Network, "of", classmethod(of))
+  made = job.Job(config())
+  assert len(built) == 1
+  again = setup.cost_of(made.config)
+  assert made.report.macs == again.macs
+  assert made.report.ace == again.ace
