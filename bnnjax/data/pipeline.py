@@ -10,25 +10,17 @@ source gives (`windows`: no label, but `chars` and `scored`), and in evaluation
 `mask` float32 `[B]`, 0 where the last batch is filled up.
 """
 
-import atexit
 import dataclasses
-import multiprocessing
-import os
-import signal
-import threading
-import time
 import typing
 import warnings
-import weakref
 from collections.abc import Iterator, Sequence
-from multiprocessing import shared_memory
 from typing import Any
 
 import numpy as np
-from absl import flags
 
 from bnnjax.data import augment as augment_lib
 from bnnjax.data import batch, check, sources
+from bnnjax.data import workers as workers_lib
 
 if typing.TYPE_CHECKING:
   import grain  # takes 0.7 s to import: only when a pipeline is made
@@ -108,19 +100,9 @@ def make_train_iterator(
   rng_seed = np.random.SeedSequence((seed, index)).generate_state(1)[0]
   batches = positions.random_map(make_batch, seed=int(rng_seed))
   iterable = batches.to_iter_dataset(_read_options(threads))
-  if not workers:
-    return iter(iterable)
-  iterator = iter(_in_workers(iterable, workers))
-  # Who does not close it, as in a notebook: before multiprocessing counts what
-  # is left of shared memory.
-  atexit.register(_close, weakref.ref(iterator))
-  return iterator
-
-
-def _close(reference: weakref.ReferenceType) -> None:
-  iterator = reference()
-  if iterator is not None:
-    iterator.close()
+  if workers:
+    return workers_lib.iterate(iterable, workers, _PREFETCH)
+  return iter(iterable)
 
 
 def make_eval_batches(
@@ -287,60 +269,3 @@ def _read_options(threads: int) -> "grain.ReadOptions":
 
   ahead = max(_PREFETCH, threads) if threads else 0
   return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
-
-
-def _in_workers(
-  iterable: "grain.IterDataset", workers: int
-) -> "grain.IterDataset":
-  import grain
-
-  if not flags.FLAGS.is_parsed():
-    # Outside absl.app.run, as in a notebook: grain's workers read its flags.
-    flags.FLAGS.mark_as_parsed()
-  options = grain.MultiprocessingOptions(
-    num_workers=workers, per_worker_buffer_size=_PREFETCH
-  )
-  shared = iterable.mp_prefetch(options, worker_init_fn=_start_worker)
-  return shared.map(_copied)
-
-
-def _copied(made: batch.Batch) -> batch.Batch:
-  """Out of the memory shared with a worker, which is then free at once.
-
-  Who holds the batch when the program ends would leave it to the system.
-  """
-  return {key: np.array(value) for key, value in made.items()}
-
-
-def _start_worker(index: int, count: int) -> None:
-  """Lets a worker live as long as the process that reads from it, no longer.
-
-  A signal to the whole group, as Ctrl-C in a terminal, is for that process: it
-  needs batches until it has stopped.
-  """
-  del index, count
-  for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, _end_without_parent)
-  threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent() -> None:
-  multiprocessing.parent_process().join()  # returns also after a SIGKILL
-  for _ in range(100):
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
-    time.sleep(0.05)
-  os._exit(1)  # the main thread hangs
-
-
-def _end_without_parent(number: int, frame: Any) -> None:
-  del number
-  if multiprocessing.parent_process().is_alive():
-    return
-  # What was made is removed by multiprocessing's resource tracker, but for what
-  # it has not been told of yet: then once more, a little later.
-  making = shared_memory.SharedMemory.__init__.__code__
-  while frame is not None:
-    if frame.f_code is making:
-      return
-    frame = frame.f_back
-  os._exit(1)

@@ -268,7 +268,7 @@ def test_workers_end_with_their_process(tmp_path, number):
           source, batch_size=16, seed=0, workers=2,
           process_index=0, process_count=1,
         )
-        next(batches)
+        next(batches), next(batches)  # of each worker: both have started
         print(*[c.pid for c in multiprocessing.active_children()], flush=True)
         time.sleep(60)
     """)
@@ -280,16 +280,18 @@ def test_workers_end_with_their_process(tmp_path, number):
     env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     text=True,
   )
-  children = [int(x) for x in process.stdout.readline().split()]
-  assert len(children) == 2
-  for child in children:  # a signal to all is not for them
-    os.kill(child, signal.SIGINT)
-    os.kill(child, signal.SIGTERM)
-  time.sleep(0.5)
-  assert all(map(_runs, children))
-  process.send_signal(number)
-  process.wait()
-  process.stdout.close()
+  try:
+    children = [int(x) for x in process.stdout.readline().split()]
+    assert len(children) == 2
+    for child in children:  # a signal to all is not for them
+      os.kill(child, signal.SIGINT)
+      os.kill(child, signal.SIGTERM)
+    time.sleep(0.5)
+    assert all(map(_runs, children))
+  finally:
+    process.send_signal(number)
+    process.wait()
+    process.stdout.close()
   late = time.monotonic() + 10
   while (any(map(_runs, children)) or _shared()) and time.monotonic() < late:
     time.sleep(0.1)
