@@ -1,6 +1,7 @@
 """Learnable noise: images, texts, one long text; for smoke runs and tests."""
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,24 @@ from bnnjax.data import digest, lm_tokenizer, sources, tokenizer, windows
 SUCCESSORS = 4  # of a token of `fake_tokens`
 _FIRST_LETTER = 0x100  # of its text: letters of Latin Extended
 _SPLITS = ("train", "test")
+_MOST = 2**28  # values that are made at once
+_LETTERS = 0xD800 - _FIRST_LETTER  # up to the surrogates, which are no text
+
+
+def _check(seed: int, **counts: int) -> None:
+  """Refuses a seed below 0, and more values than can be meant.
+
+  Raises:
+    ValueError: names the options.
+  """
+  if not isinstance(seed, int) or seed < 0:
+    raise ValueError(f"`seed` must be an int of 0 or above: got {seed!r}.")
+  if math.prod(counts.values()) > _MOST:
+    raise ValueError(
+      f"{' times '.join(f'`{name}`' for name in counts)} of a fake data set"
+      f" must be at most {_MOST}: got"
+      f" {' x '.join(map(str, counts.values()))}."
+    )
 
 
 class FakeSource(sources.Source):
@@ -61,6 +80,9 @@ class FakeImages(FakeSource):
   def __init__(self, split: str, size: int, seed: int, **info: Any):
     super().__init__(split, size, seed, **info)
     height, width, channels = self.info.shape
+    _check(
+      seed, num_classes=self.info.num_classes, shape=math.prod(info["shape"])
+    )
     coarse = -(-height // 4), -(-width // 4), channels
     signs = np.random.default_rng(seed).choice(
       (-1, 1), (self.info.num_classes, *coarse)
@@ -84,6 +106,7 @@ class FakeText(FakeSource):
 
   def __init__(self, split: str, size: int, seed: int, **info: Any):
     super().__init__(split, size, seed, **info)
+    _check(seed, num_classes=self.info.num_classes, max_len=info["shape"][0])
     self._favourites = np.random.default_rng(seed).integers(
       len(tokenizer.SPECIAL),
       self.info.vocab,
@@ -121,7 +144,8 @@ def fake(
   """
   sources.check_split("fake", split, _SPLITS)
   shape = tuple(shape)
-  if len(shape) != 3 or min(shape) < 1:
+  whole = all(isinstance(n, int) and n >= 1 for n in shape)
+  if len(shape) != 3 or not whole:
     raise ValueError(f"`shape` must be (height, width, channels): got {shape}.")
   return FakeImages(
     split,
@@ -199,6 +223,9 @@ def fake_tokens(
       "A fake text needs windows of at least 2 tokens, 3 entries and 1 example:"
       f" got max_len={max_len}, vocab={vocab}, size={size}."
     )
+  if vocab > _LETTERS:
+    raise ValueError(f"`vocab` must be at most {_LETTERS}: got {vocab}.")
+  _check(seed, size=size, max_len=max_len)
   after = np.random.default_rng(seed).integers(1, vocab, (vocab, SUCCESSORS))
   rng = np.random.default_rng((seed, _SPLITS.index(split)))
   ids, table = [1], after.tolist()

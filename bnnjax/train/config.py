@@ -93,7 +93,8 @@ def _check(config: ConfigDict) -> None:
     task.check_data(config.data.vocab)
   shape = tuple(config.data.shape)
   for size in shape:
-    if not isinstance(size, int) or not 1 <= size <= LARGEST[int]:
+    whole = isinstance(size, int) and not isinstance(size, bool)
+    if not whole or not 1 <= size <= LARGEST[int]:
       raise ValueError(
         f"Config field 'data.shape' must be of ints above 0, got {shape}."
       )
@@ -109,6 +110,12 @@ def _check(config: ConfigDict) -> None:
     for key in stage:
       if key not in STAGE_FIELDS:
         raise registry.unknown("stage field", key, STAGE_FIELDS)
+    for key in ("model", "optim"):
+      if not isinstance(stage.get(key, {}), Mapping):
+        raise ValueError(
+          f"`{key}` of a stage is a dict of the fields that differ, got"
+          f" {stage[key]!r}."
+        )
     if "until" not in stage:
       raise ValueError(f"A stage needs `until`, got {dict(stage)}.")
     if not isinstance(stage.get("restart", False), bool):
@@ -184,7 +191,7 @@ def check_times(config: ConfigDict, steps: int, required: Required):
     if not isinstance(entry, (tuple, list)) or len(entry) != 2:
       raise ValueError(f"An event is (when, name), got {entry!r}.")
     when, name = entry
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
       raise registry.unknown("event", name, known)
     events.append((_inside(when, steps, f"event {name!r}"), name))
   before: Mapping[str, int] = {}

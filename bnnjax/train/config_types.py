@@ -15,9 +15,17 @@ POSITIVE = (
 )  # fmt: skip
 
 
-# Steps and sizes are int32, rates float32; grain takes a seed of 32 bits.
+# Steps and sizes are int32, rates float32.
 LARGEST = {int: numbers.INT32, float: float(np.finfo(np.float32).max)}
-LARGEST_SEED = 2**32 - 1
+MOST = {
+  "seed": 2**32 - 1,  # of grain
+  # A batch is padded to its size, a thread and a process are started: beyond
+  # these the machine stands still.
+  "data.batch_size": 2**24,
+  "data.eval_batch_size": 2**24,
+  "data.threads": 1024,
+  "data.workers": 1024,
+}
 
 
 def check_types(
@@ -59,7 +67,7 @@ def check_types(
         raise ValueError(
           f"Config field {name!r} must be {least} and finite, got {value!r}."
         )
-      most = LARGEST_SEED if name == "seed" else LARGEST[type(default)]
+      most = MOST.get(name, LARGEST[type(default)])
       if value > most:
         raise ValueError(
           f"Config field {name!r} must be at most {most}, got {value!r}."

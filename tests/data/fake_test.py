@@ -1,6 +1,7 @@
 """Fake data: deterministic, balanced, learnable."""
 
 import numpy as np
+import pytest
 
 from bnnjax import data
 from bnnjax.data import fake
@@ -85,3 +86,22 @@ def test_tokens_have_a_text():
   np.testing.assert_array_equal(
     data.tokenizer_of("fake_tokens", vocab=9).encode(text), example["tokens"]
   )
+
+
+@pytest.mark.parametrize(
+  ("name", "options", "message"),
+  [
+    (
+      "fake_tokens",
+      {"max_len": 2**31 - 1},
+      "`size` times `max_len` .* 268435456",
+    ),
+    ("fake_tokens", {"vocab": 60_000}, "`vocab` must be at most 55040"),
+    ("fake", {"shape": (2**15, 2**15, 3)}, "`num_classes` times `shape`"),
+    ("fake", {"shape": ("a", 1, 1)}, r"must be \(height, width, channels\)"),
+    ("fake_text", {"seed": -1}, "`seed` must be an int of 0 or above: got -1"),
+  ],
+)
+def test_what_cannot_be_made_is_refused(name, options, message):
+  with pytest.raises(ValueError, match=message):
+    data.load(name, **options)

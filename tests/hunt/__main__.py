@@ -48,7 +48,7 @@ def hunt(
     from tests.hunt import commands
 
     start = time.process_time()
-    number = count if only else max(25, count // 2)
+    number = count if only else max(25, count // 4)
     tally = commands.run(number, seed, first=first, verbose=verbose)
     out["commands"] = tally, time.process_time() - start
   return out

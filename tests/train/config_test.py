@@ -20,6 +20,11 @@ def config(**groups):
   ("groups", "message"),
   [
     ({"seed": 2**32}, "'seed' must be at most 4294967295, got 4294967296"),
+    ({"data": {"eval_batch_size": 2**31 - 1}}, "must be at most 16777216"),
+    ({"data": {"threads": 2**31 - 1}}, "'data.threads' must be at most 1024"),
+    ({"data": {"shape": (4, 4, True)}}, "'data.shape' must be of ints above 0"),
+    ({"stages": ({"until": 1.0, "model": 3},)}, "`model` of a stage is a dict"),
+    ({"stages": ({"until": 1.0, "optim": 3},)}, "`optim` of a stage is a dict"),
     ({"steps": 2**31}, "'steps' must be at most 2147483647, got"),
     ({"optim": {"lr": 1e39}}, r"'optim.lr' must be at most 3.4.*got 1e\+39"),
     ({"optim": {"lr": True}}, "'optim.lr' is a number, got True"),

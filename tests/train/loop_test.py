@@ -370,7 +370,7 @@ POKE = {
     ({"stages": ({"until": 0.5}, {"until": 3})}, "must increase: 3 is step 3"),
     ({"stages": ({"until": 1.0, "optim": {"weight_dcay": 0.1}},)}, "Did you mean 'optim.weight_decay'"),
     ({"stages": ({"until": 1.0, "optim": {"lr": -1.0}},)}, "'optim.lr' must be above 0 and finite, got -1.0"),
-    ({"stages": ({"until": 1.0, "optim": 3},)}, "'optim' has fields, got 3"),
+    ({"stages": ({"until": 1.0, "optim": 3},)}, "`optim` of a stage is a dict of the fields that differ, got 3"),
     ({"stages": ({"until": 1.0, "optim": {"name": "adamm"}},)}, "Unknown optimizer 'adamm'"),
     (
       {"stages": ({"until": 4, "optim": {"lr": 0.1}}, {"until": 1.0})},
