@@ -8,6 +8,7 @@ import pytest
 
 from bnnjax import tasks
 from bnnjax.core import registry
+from bnnjax.models import resnet
 from bnnjax.train import config as config_lib
 from bnnjax.train import config_file, loop, optim, setup
 
@@ -32,6 +33,18 @@ def test_full_config_is_complete(path):
   assert "Measured:" in doc or "Not run here" in doc
 
 
+@pytest.fixture
+def one_block(monkeypatch):
+  """Makes of a ResNet-8, which `test_smoke` trains, one of its last block.
+
+  It has every kind of layer: a stem, convolutions with stride and without,
+  shortcuts that change the shape and that do not.
+  """
+  plan = resnet.Plan((0, 1), (16, 32))
+  monkeypatch.setitem(resnet.VARIANTS, "8", plan)
+
+
+@pytest.mark.usefixtures("one_block")
 @pytest.mark.parametrize(
   "method", ["float", *registry.registered("method", family="cnn")]
 )
@@ -54,6 +67,7 @@ def test_teacher_argument_reaches_the_task(name):
   assert weights == (0, 1)  # soft labels only
 
 
+@pytest.mark.usefixtures("one_block")
 def test_float_teacher_then_distilled_student_in_two_steps(tmp_path):
   spec = f"{ROOT}/configs/fashion_mnist_resnet.py:smoke"
   teacher = tmp_path / "teacher"
