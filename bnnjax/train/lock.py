@@ -14,6 +14,8 @@ import weakref
 
 from etils import epath
 
+from bnnjax.errors import UserError
+
 try:
   import fcntl
 except ImportError:  # Windows
@@ -27,7 +29,7 @@ _UNSUPPORTED = {
 _open_locks = weakref.WeakSet()
 
 
-class WorkdirInUseError(ValueError):
+class WorkdirInUseError(UserError):
   """Another process writes to the workdir, or has taken it over."""
 
 

@@ -49,13 +49,15 @@ class Signals:
     self.number: int | None = None  # of the signal that came
 
   def __enter__(self) -> "Signals":
-    self._old = {}
+    self._old, self._read = {}, None
     if threading.current_thread() is not threading.main_thread():
       return self
     self._read, self._write = os.pipe()
     os.set_blocking(self._write, False)
     self._old_wakeup = signal.set_wakeup_fd(self._write)
     for number in SIGNALS:
+      if signal.getsignal(number) is signal.SIG_IGN:
+        continue  # of a job that a shell has put in the background
       # A handler has to be there for Python to pass the signal on.
       self._old[number] = signal.signal(number, lambda *_: None)
     self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -63,7 +65,7 @@ class Signals:
     return self
 
   def __exit__(self, *_) -> None:
-    if not self._old:
+    if not self._read:
       return
     for number, handler in self._old.items():
       # None: set by other than Python, and not to be had.
