@@ -65,7 +65,8 @@ def test_flipped_bits(one, judged):
   kept = runs.arrays(runs.step_of(one.whole) / "state")
   for _ in range(3):
     copy = judge.copy(one.whole)
-    what = flips.flip(copy / "checkpoints" / "last" / "60" / "state", chance)
+    state = copy / "checkpoints" / "last" / "60" / "state"
+    what = flips.flip(flips.read_files(state), chance)
     said = runs.call("eval", f"--workdir={copy}")
     judge.judge(
       what,

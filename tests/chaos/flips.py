@@ -13,20 +13,41 @@ USES = ("eval", "best", "train", "eval", "init", "eval", "best", "teacher")
 STEPS = 20  # of a run that begins with, or learns from, another
 
 
-def flip(folder: pathlib.Path, chance: random.Random) -> str:
-  """Flips a bit of a random file below a folder; says which."""
-  files = sorted(
-    p for p in folder.rglob("*") if p.is_file() and p.stat().st_size
-  )
-  if chance.random() < 0.7:  # most of what is stored are arrays
-    arrays = [p for p in files if "state" in p.parts and "d" in p.parts]
-    files = arrays or files
-  file = chance.choice(files)
+def read_files(folder: pathlib.Path) -> list[pathlib.Path]:
+  """Files below the folder of a checkpoint's arrays without which it is no more.
+
+  The others are of arrays that a later file has taken over: nobody reads them.
+  """
+  found = []
+  for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+    if "d" not in file.relative_to(folder).parts:
+      continue
+    whole = file.read_bytes()
+    file.unlink()
+    try:
+      runs.arrays(folder)
+    except Exception:  # orbax and tensorstore raise whatever
+      found.append(file)
+    file.write_bytes(whole)
+  return found
+
+
+def flip(files: list[pathlib.Path], chance: random.Random) -> str:
+  """Flips a bit of a random one of some files; says which."""
+  sizes = [file.stat().st_size for file in files]
+  (file,) = chance.choices(files, sizes)
   data = bytearray(file.read_bytes())
   place = chance.randrange(len(data))
   data[place] ^= 1 << chance.randrange(8)
   file.write_bytes(data)
-  return f"{file.relative_to(folder)} byte {place}"
+  return f"{'/'.join(file.parts[-4:])} byte {place}"
+
+
+def _files(step: pathlib.Path, chance: random.Random) -> list[pathlib.Path]:
+  """Mostly those of arrays, else any of a checkpoint."""
+  if chance.random() < 0.8:
+    return read_files(step / "state")
+  return [p for p in step.rglob("*") if p.is_file() and p.stat().st_size]
 
 
 def flips(
@@ -51,7 +72,7 @@ def flips(
     use = USES[done % len(USES)]
     copy = judge.copy(one.stopped if use == "train" else one.whole)
     kind = "best" if use == "best" else "last"
-    what = f"{use}: {flip(copy / 'checkpoints' / kind, chance)}"
+    what = f"{use}: {flip(_files(runs.step_of(copy, kind), chance), chance)}"
     if use in wanted:
       made = place.folder / use
       shutil.rmtree(made, ignore_errors=True)
