@@ -322,13 +322,14 @@ def test_progress_is_no_parameter():
 IMAGE = jnp.zeros((2, 32, 32, 3))
 TOKENS = jnp.ones((2, 8), jnp.int32)
 ANNEALED = {"weight": "irnet", "act": "recu"}
+NARROW = {"stem_features": 8, "init_features": 4}
 FAMILIES = {
   "vit": (IMAGE, {"features": 16, "heads": 2, "blocks": 1, "patch": 16}),
   "bert": (TOKENS, {"features": 64, "blocks": 1, "vocab": 11}),
   "decoder": (TOKENS, {"features": 64, "heads": 2, "blocks": 2, "vocab": 11}),
   "mamba": (TOKENS, {"features": 64, "blocks": 2, "vocab": 11}),
   "resnet": (IMAGE, {"variant": "18"}),
-  "pokebnn": (IMAGE, {"width": 0.25}),
+  "pokebnn": (IMAGE, {"stages": ((8, 1), (16, 1)), "patch": 1, **NARROW}),
   "mlp": (IMAGE, {"hidden": (8, 8)}),
 }
 

@@ -29,7 +29,7 @@ def counted(*args, **kwargs):
   return traces[-1]
 step.make_train_step = counted
 metrics = run.run().metrics
-state = run._new_state(run.stages[0])
+state = run._new_state(run.job.stages[0])
 mixer = state["params"]["blocks"]["layer"]["mixer"]
 kernel = mixer["in_proj"]["kernel"]
 moments = state["opt"][1][0].mu["blocks"]["layer"]["mixer"]["in_proj"]
