@@ -80,8 +80,6 @@ def sample(
       f" data {config.data.name!r} now give {len(tokenizer)}: the text was"
       " changed."
     )
-  starts = [_encoded(tokenizer, text, workdir) for text in prompts]
-  starts = [tokens for tokens in starts for _ in range(batch)]
   network, state, info = setup.restore(config, workdir, checkpoint)
   theirs = info.get("identity", {}).get("data", {}).get("vocabulary")
   if theirs and theirs != tokenizer.digest():
@@ -89,6 +87,8 @@ def sample(
       f"The run {workdir} has another vocabulary than its data"
       f" {config.data.name!r} now give: the text was changed."
     )
+  starts = [_encoded(tokenizer, text, workdir) for text in prompts]
+  starts = [tokens for tokens in starts for _ in range(batch)]
   ends = () if ignore_end else tokenizer.ends
   drawn = generation.generate(
     network.merge(state),

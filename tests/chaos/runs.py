@@ -236,13 +236,12 @@ def step_of(workdir: pathlib.Path, kind: str = "last") -> pathlib.Path:
 def arrays(folder: pathlib.Path) -> dict[str, np.ndarray]:
   """The arrays of a checkpoint by path, as they lie on the disk."""
   folder = epath.Path(folder)
-  reader = ocp.PyTreeCheckpointHandler()
   plain = ocp.RestoreArgs(restore_type=np.ndarray)
-  wanted = jax.tree.map(lambda _: plain, reader.metadata(folder).tree)
-  found = reader.restore(
-    folder, args=ocp.args.PyTreeRestore(restore_args=wanted)
-  )
-  reader.close()
+  with contextlib.closing(ocp.PyTreeCheckpointHandler()) as reader:
+    wanted = jax.tree.map(lambda _: plain, reader.metadata(folder).tree)
+    found = reader.restore(
+      folder, args=ocp.args.PyTreeRestore(restore_args=wanted)
+    )
   flat, _ = jax.tree_util.tree_flatten_with_path(found)
   return {jax.tree_util.keystr(path): np.asarray(x) for path, x in flat}
 
