@@ -137,14 +137,31 @@ def _terminable() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
+class _Unraisable:
+  """A hook that keeps quiet of reads that come back when nobody waits for them.
+
+  Args:
+    before: the hook for everything else.
+  """
+
+  def __init__(self, before):
+    self._before = before
+
+  def __call__(self, unraisable):
+    if str(unraisable.exc_value) != "Event loop is closed":
+      self._before(unraisable)
+
+
 @contextlib.contextmanager
 def _own_words(command: str, debug: bool) -> Iterator[None]:
   """Warnings as a line of ours each; no remarks of orbax, which logs to absl."""
   if not debug:
-    # Where a disk is full, each task of orbax's that failed says so once more
-    # when it is forgotten, be that after the command.
+    # Where a disk is full or a checkpoint damaged, each task of orbax's that
+    # failed says so once more when it is forgotten, be that after the command.
     for name in ("asyncio", "concurrent.futures"):
       logging.getLogger(name).setLevel(logging.CRITICAL)
+    if not isinstance(sys.unraisablehook, _Unraisable):
+      sys.unraisablehook = _Unraisable(sys.unraisablehook)
   log = logging.getLogger("absl")
   level = log.level
 
