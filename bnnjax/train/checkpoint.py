@@ -213,6 +213,13 @@ class Checkpoints:
         )
     return got["state"], info, got.get("watched")
 
+  def tidy(self) -> None:
+    """Deletes what a kill has left beside a newer checkpoint."""
+    for manager in self._managers.values():
+      *older, _ = sorted(manager.all_steps()) or [None]
+      for step in older:
+        manager.delete(step)
+
   def close(self) -> None:
     for manager in self.__dict__.get("_managers", {}).values():
       manager.close()

@@ -196,6 +196,7 @@ class Run:
         self.config.diagnostics, state["params"], stage.network
       )
       state, stored, watched = self.checkpoints.restore("last", state, like)
+      self.checkpoints.tidy()
       self.iterator.set_state(stored["position"])
       info = summary.going_on(info, stored, found.lengthened, self.job)
       info["best"] = self._stored_best()

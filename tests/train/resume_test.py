@@ -189,6 +189,13 @@ def test_a_checkpoint_of_an_older_format(copy, capsys):
   assert Checkpoints(copy, create=False).info("last")["format"] == 2
 
 
+def test_what_a_kill_left_beside_a_newer_checkpoint_goes(copy):
+  last = copy / "checkpoints" / "last"
+  shutil.copytree(last / "8", last / "4")
+  assert loop.train(tiny(), copy).resumed
+  assert [p.name for p in last.iterdir()] == ["8"]
+
+
 def test_a_folder_that_is_no_checkpoint(copy):
   (copy / "checkpoints" / "last" / "99").mkdir()
   for use in (
