@@ -9,6 +9,7 @@ hashes). The core and cost tests run a second time on the other end of the
 supported range where such an interpreter is installed.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -80,18 +81,24 @@ def test(arguments: list[str]) -> int:
   # Each worker takes modules whole, until others are idle: what the tests of a
   # module have compiled serves the next ones.
   workers = ("-n", str(os.cpu_count() or 1), "--dist=worksteal")
-  status = run(setup(), "-m", "pytest", *workers, *arguments)
-  if arguments or status:
-    return status
+  if arguments:
+    return run(setup(), "-m", "pytest", *workers, *arguments)
   other = second_interpreter()
-  if other is None:
+  with concurrent.futures.ThreadPoolExecutor() as pool:  # pip uses one core
+    made = [pool.submit(setup)]
+    if other:
+      made.append(pool.submit(setup, other, ".venv-second"))
+    first, *second = [environment.result() for environment in made]
+  status = run(first, "-m", "pytest", *workers)
+  if status:
+    return status
+  if not other:
     print(
       f"SKIPPED core and cost tests on Python {SECOND}: no such interpreter."
     )
     return 0
   print(f"Core and cost tests on {other}:", flush=True)
-  binary = setup(other, ".venv-second")
-  return run(binary, "-m", "pytest", *workers, *SECOND_TESTS)
+  return run(*second, "-m", "pytest", *workers, *SECOND_TESTS)
 
 
 def main() -> int:
