@@ -341,6 +341,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     raise UserError(
       f"Unknown argument {what!r}.{near} See `bnnjax {command} -h`."
     )
+  for flag in flags:
+    if f"{flag}=--" in rest:  # which argparse takes for no value
+      raise UserError(f"{flag} needs a value, got '--'.")
   for name in NEEDED.get(command, ()):
     if not getattr(args, name.lstrip("-")):
       shown = f"{name}=..." if name.startswith("-") else f"the {name}"

@@ -142,6 +142,7 @@ def test_list(capsys):
     (["cost", "jax.numpy:dot", "--shape=2", "--foo"], "Unknown argument '--foo'"),
     (["train", "--config=README.md"], "README.md does not run: SyntaxError"),
     (["train", f"--config={MINI}", "--config.model.weigth=ste"], "Did you mean 'weight'"),
+    (["cost", "jax.numpy:dot", "--shape=--"], "--shape needs a value"),
     (["cost"], "Give one of --config=FILE, --compare A B or MODULE:FUNCTION"),
     (["cost", "jax.numpy"], "Write 'jax.numpy' as package.module:function"),
     (["cost", "jax.numpyy:dot", "--shape=1"], "Cannot import 'jax.numpyy'"),

@@ -8,6 +8,7 @@ this, which are checked when it is read.
 import functools
 import importlib.metadata
 import json
+import os
 from typing import Any
 
 import jax
@@ -33,7 +34,10 @@ class Checkpoints:
   """
 
   def __init__(self, workdir: epath.PathLike, *, create: bool):
-    self.root = epath.Path(workdir).absolute() / "checkpoints"
+    folder = os.fspath(workdir)
+    if "://" not in folder:
+      folder = os.path.abspath(folder)  # tensorstore takes no `..`
+    self.root = epath.Path(folder) / "checkpoints"
     self._create = create
 
   @functools.cached_property

@@ -36,6 +36,12 @@ def make(workdir: epath.PathLike) -> epath.Path:
     UserError: it cannot be written.
   """
   path = epath.Path(workdir)
+  odd = [p for p in path.parts if p == "\\" or p.endswith(".__lock")]
+  if odd:  # what tensorstore cannot write to
+    raise UserError(
+      f"The workdir {path} cannot hold checkpoints: {odd[0]!r} is no name for a"
+      " folder of them. Choose another --workdir."
+    )
   if path.exists() and not path.is_dir():
     raise UserError(f"The workdir {path} is a file.")
   try:

@@ -445,6 +445,16 @@ def test_workdir_that_cannot_be_written(tmp_path):
     loop.train(tiny(), tmp_path / "file" / "run")
   with pytest.raises(ValueError, match="is a file"):
     loop.train(tiny(), tmp_path / "file")
+  with pytest.raises(ValueError, match="cannot hold checkpoints"):
+    loop.train(tiny(), tmp_path / "\\")
+
+
+def test_a_workdir_may_be_given_by_a_detour(tmp_path):
+  config = tiny()
+  config.steps = 1
+  result = loop.train(config, f"{tmp_path}/x/..//run")
+  assert (tmp_path / "run" / "checkpoints" / "last" / "1").is_dir()
+  assert result.metrics
 
 
 def test_missing_data_set_says_how_to_get_it(tmp_path):
