@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import math
 import os
+import pathlib
 import platform
 import shutil
 import subprocess
@@ -148,6 +149,15 @@ def check_appendable(path: epath.PathLike) -> None:
   folder = os.path.dirname(path)
   while not os.path.exists(folder):
     folder = os.path.dirname(folder)
+  for place in (path, *map(str, pathlib.Path(path).parents)):
+    try:
+      os.stat(place)
+    except FileNotFoundError:
+      continue  # will be made; also the parents of what is too long are asked
+    except OSError as error:  # a name that is too long, links in a circle
+      raise ValueError(
+        f"The record {path} cannot be written: {error.strerror}."
+      ) from error
   exists = os.path.exists(path)
   if (exists and not os.path.isfile(path)) or not os.path.isdir(folder):
     raise ValueError(f"The record {path} cannot be written: not a file there.")

@@ -267,3 +267,11 @@ def test_records_of_before_a_field_was_there_group_with_new_ones():
   other = {"name": "x-seed=2", "config": {"seed": 2, "model": {"a": 1, "b": 2}}}
   found = tables.group([old, new, other])
   assert {k: len(v) for k, v in found.items()} == {"x": 2, "x (2)": 1}
+
+
+def test_a_name_that_no_file_can_have_is_refused_first(tmp_path):
+  for path in (tmp_path / ("n" * 300), tmp_path / ("n" * 300) / "r.jsonl"):
+    with pytest.raises(
+      ValueError, match="cannot be written: File name too long"
+    ):
+      record.check_appendable(path)
