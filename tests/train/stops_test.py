@@ -111,8 +111,8 @@ def test_the_first_signal_asks_the_second_ends():
     os.kill(os.getpid(), signal.SIGTERM)
     _wait_for(lambda: signals.should_stop(1))
     assert not ended
-    os.kill(os.getpid(), signal.SIGINT)
-    _wait_for(lambda: ended == [130])
+    os.kill(os.getpid(), signal.SIGTERM)
+    _wait_for(lambda: ended == [143])
   assert signal.getsignal(signal.SIGTERM) is old
 
 
@@ -143,14 +143,14 @@ def test_a_second_signal_ends_what_does_not_return():
     [sys.executable, "-c", BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE
   ) as program:
     assert program.stdout.readline() == b"ready\n"
-    program.send_signal(signal.SIGINT)
+    program.send_signal(signal.SIGTERM)
     time.sleep(0.3)
-    program.send_signal(signal.SIGINT)
+    program.send_signal(signal.SIGTERM)
     try:
-      assert program.wait(timeout=30) == 130
+      assert program.wait(timeout=30) == 143
     finally:
       program.kill()
-    assert b"SIGINT: saves after this step" in program.stderr.read()
+    assert b"SIGTERM: saves after this step" in program.stderr.read()
 
 
 def _wait_for(condition):
