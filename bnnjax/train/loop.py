@@ -378,8 +378,8 @@ class Run:
 
   def _stored_best(self) -> dict[str, float]:
     """The evaluation of the best checkpoint of the last stage, if any."""
-    best = self.checkpoints.latest("best")
-    if best is None or best < self.job.stages[-1].start:
+    best, start = self.checkpoints.latest("best"), self.job.stages[-1].start
+    if best is None or 0 < best <= start:
       return {}  # of another network, before a stage was added
     return self.checkpoints.info("best")["eval"]
 

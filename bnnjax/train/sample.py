@@ -13,8 +13,7 @@ from bnnjax.errors import UserError
 from bnnjax.models import generation
 from bnnjax.train import inputs, setup
 from bnnjax.train import workdir as workdir_lib
-
-MOST_SEED = 2**32 - 1  # as of a run
+from bnnjax.train.config_types import MOST
 
 
 def sample(
@@ -64,8 +63,8 @@ def sample(
     )
   if batch < 1:
     raise ValueError(f"`batch` must be at least 1, got {batch}.")
-  if not 0 <= seed <= MOST_SEED:
-    raise ValueError(f"`seed` must be in [0, {MOST_SEED}], got {seed}.")
+  if not 0 <= seed <= MOST["seed"]:
+    raise ValueError(f"`seed` must be in [0, {MOST['seed']}], got {seed}.")
   prompts = [prompt] if isinstance(prompt, str) else list(prompt)
   if not prompts:
     raise ValueError("Give at least one prompt, got none.")

@@ -117,9 +117,14 @@ def test_only_a_finished_run_can_be_made_longer(tmp_path):
 def test_a_stage_can_be_added(copy):
   """The old stage stays as it was, and the new one is another network."""
   added = ({"until": 8}, {"until": 1.0, "model": {"act": None}})
+  best = copy / "checkpoints" / "best"
+  shutil.rmtree(best)  # the old network was never better than at its end
+  shutil.copytree(copy / "checkpoints" / "last", best)
   loop.train(longer(12, stages=added), copy)
   *_, new = record_lib.read(copy / "record.jsonl")
   assert new["lengthened_from"]["steps"] == 8
+  assert [p.name for p in best.iterdir()] == ["12"]  # of the new network
+  assert new["metrics"]["best_loss"] == new["metrics"]["loss"]
   with pytest.raises(UserError, match=r"end at steps \[8, 12\]"):
     loop.train(longer(16, stages=added), copy)
   more = (*added[:1], {**added[1], "until": 12}, {"until": 1.0})
