@@ -15,6 +15,7 @@ import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
+from bnnjax.data import digest
 from bnnjax.errors import UserError
 from bnnjax.train import identity
 
@@ -111,7 +112,7 @@ class Checkpoints:
         k: identity.of_arrays(v) for k, v in parts.items() if _whole(v)
       },
     }
-    info["digest"] = identity.of_json(info)
+    info["digest"] = digest.of(info)
     items = {
       "state": ocp.args.PyTreeSave(state),
       "info": ocp.args.JsonSave(info),
@@ -147,7 +148,7 @@ class Checkpoints:
         f" {info.get('written_by')}; this one reads formats up to {FORMAT}. Use"
         " that version."
       )
-    if identity.of_json(told) != info.get("digest") or info["step"] != step:
+    if digest.of(told) != info.get("digest") or info["step"] != step:
       raise self._damaged(where, "`info`")
     return info
 
@@ -207,11 +208,11 @@ class Checkpoints:
       parts["watched"] = _restore(watched, partial=False)
     got = self._read(kind, step, ocp.args.Composite(**parts))
     found = {**got["state"], "watched": got.get("watched")}
-    for part, digest in stored.items():
+    for part, want in stored.items():
       value = found.get(part)
       if value is None or not _whole(value):
         continue
-      if identity.of_arrays(value) != digest:
+      if identity.of_arrays(value) != want:
         raise self._damaged(
           self.root / kind / str(step), f"the arrays of `{part}` have changed"
         )

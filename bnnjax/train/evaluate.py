@@ -4,7 +4,7 @@ from etils import epath
 
 from bnnjax import tasks
 from bnnjax.errors import UserError
-from bnnjax.train import identity, inputs, setup, step
+from bnnjax.train import differences, identity, inputs, setup, step
 from bnnjax.train import workdir as workdir_lib
 
 
@@ -26,7 +26,7 @@ def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
   theirs = info.get("identity", {}).get("data")
   if theirs:
     ours = identity.of_data(train_source, source)
-    changed = identity.difference({"data": theirs}, {"data": ours})
+    changed = differences.difference({"data": theirs}, {"data": ours})
     if changed:
       raise UserError(f"{workdir} cannot be evaluated: {changed}.")
   metrics = task.eval_metrics.empty()

@@ -8,7 +8,7 @@ another one as soon as anything is changed that its result depends on.
 
 An identity is `{"config": ..., "data": ..., "init": ..., "teacher": ..., "run":
 ...}`: the resolved config as JSON, and digests. It is kept with every
-checkpoint, and `difference` names what is another in a second one.
+checkpoint, and `differences` names what is another in a second one.
 """
 
 import os
@@ -24,9 +24,6 @@ from bnnjax.data import digest, sources
 from bnnjax.train import config as config_lib
 from bnnjax.train import differences
 from bnnjax.train.differences import DATA, FREE, LENGTH, TOLD, WEIGHTS
-
-of_json = digest.of
-difference, free_changes = differences.difference, differences.free_changes
 
 
 def of_data(

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from bnnjax.core.progress import to_step
 from bnnjax.errors import UserError
 from bnnjax.train import config as config_lib
-from bnnjax.train import identity
+from bnnjax.train import differences
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 
@@ -97,14 +97,14 @@ def check(
   if held.info is None:
     if held.config is not None:
       theirs = {"config": workdir_lib.to_json(held.config)}
-      _refuse(workdir, identity.difference(theirs, ours))
+      _refuse(workdir, differences.difference(theirs, ours))
       _check_begun(workdir, held.config, config)
     return Found()
   made_by = workdir_lib.config_of(workdir, held.config, held.info)
   theirs = {**held.contents, "config": made_by}
-  _refuse(workdir, identity.difference(theirs, ours))
+  _refuse(workdir, differences.difference(theirs, ours))
   news = (
-    *identity.free_changes(theirs, ours),
+    *differences.free_changes(theirs, ours),
     *_rewritten(held.config, config),
   )
   if "identity" not in held.info:

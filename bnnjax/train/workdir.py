@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from bnnjax.errors import UserError
 from bnnjax.train import config as config_lib
-from bnnjax.train import identity
+from bnnjax.train import differences
 
 NAME = "config.json"
 
@@ -130,7 +130,7 @@ def config_of(
     return to_json(stored)
   if stored is not None:
     mine = {"config": to_json(stored)}
-    changed = identity.difference({"config": info["config"]}, mine)
+    changed = differences.difference({"config": info["config"]}, mine)
     if changed:
       raise UserError(
         f"{file} was changed after the run began: {changed} (there: in the"

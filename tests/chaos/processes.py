@@ -91,27 +91,43 @@ def kills(
     model = MODELS[trial % len(MODELS)]
     want, workdir = reference(place, model), place.folder / f"kill{trial}"
     command = place.spec(model), workdir
-    planned, killed, told = chance.randint(3, 6), 0, []
+    most, told = min(chance.randint(3, 6), number - done), []
+    start = functools.partial(place.train, *command)
+    moment = functools.partial(_wait_moment, workdir=workdir, chance=chance)
     try:
-      while True:
-        process = place.train(*command)
-        if killed < min(planned, number - done):
-          how = _wait_moment(process, workdir, chance)
-          process.send(signal.SIGKILL)
-          if process.wait() == -signal.SIGKILL:
-            killed += 1
-            told.append(how)
-            yield done + killed
-            continue
-        process.finish()
-        break
+      for killed in _until_done(start, moment, most, told):
+        yield done + killed
       runs.same(want, workdir)
-      tally.add("identical", killed)
+      tally.add("identical", len(told))
     except Fault as fault:
       tally.faults.append(f"{model} killed {', '.join(told)}: {fault}")
-      killed = max(1, killed)
-    done += killed
+      told = told or ["never"]
+    done += len(told)
     yield done
+
+
+def _until_done(
+  start: Callable[[], runs.Process],
+  moment: Callable[[runs.Process], str],
+  most: int,
+  told: list[str],
+) -> Iterator[int]:
+  """Starts a command until it ends by itself, `most` times killed before.
+
+  Yields after every SIGKILL how many there were; `told` has what the command
+  was at.
+  """
+  while True:
+    process = start()
+    if len(told) < most:
+      how = moment(process)
+      process.send(signal.SIGKILL)
+      if process.wait() == -signal.SIGKILL:
+        told.append(how)
+        yield len(told)
+        continue
+    process.finish()
+    return
 
 
 def signals(
@@ -261,28 +277,25 @@ def sweeps(
       return
     inside = Place(place.folder / f"sweep{trial}", place.devices)
     command = ("sweep", experiment, f"--record={inside.folder / 'all.jsonl'}")
-    killed = 0
+    most, told = min(4, number - done), []
+
+    def moment(process, inside=inside):
+      wait(process, functools.partial(_anything, inside.folder))
+      time.sleep(chance.uniform(0, 6))
+      return "running"
+
     try:
-      while True:
-        process = inside.start(*command)
-        if killed < min(4, number - done):
-          wait(process, functools.partial(_anything, inside.folder))
-          time.sleep(chance.uniform(0, 6))
-          process.send(signal.SIGKILL)
-          if process.wait() == -signal.SIGKILL:
-            killed += 1
-            yield done + killed
-            continue
-        process.finish()
-        break
+      start = functools.partial(inside.start, *command)
+      for killed in _until_done(start, moment, most, told):
+        yield done + killed
       _check_sweep(inside.folder, want)
       inside.start(*command).finish()  # of what is done nothing is done again
       _check_sweep(inside.folder, want)
-      tally.add("identical", killed)
+      tally.add("identical", len(told))
     except Fault as fault:
-      tally.faults.append(f"killed {killed} times: {fault}")
-      killed = max(1, killed)
-    done += killed
+      tally.faults.append(f"killed {len(told)} times: {fault}")
+      told = told or ["never"]
+    done += len(told)
     yield done
 
 

@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import identity, setup
+from bnnjax.train import differences, identity, setup
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 
@@ -289,47 +289,47 @@ def test_a_difference_has_a_name():
   for name, value in CHANGES.items():
     if name == "stages":  # a part of the length, which is not judged here
       continue
-    words = identity.difference(*pair(**{name: value}))
+    words = differences.difference(*pair(**{name: value}))
     group = name.replace("__", ".")
     assert words.startswith(f"`{group}"), words
-  words = identity.difference(*pair(optim__lr=0.5))
+  words = differences.difference(*pair(optim__lr=0.5))
   assert words == "`optim.lr` is 0.001 there and 0.5 here"
-  words = identity.difference(*pair(model__act="ste"))
+  words = differences.difference(*pair(model__act="ste"))
   assert words == "`model.act` is not set there and 'ste' here"
 
 
 def test_what_may_differ_is_said():
-  assert identity.difference(*pair()) is None
-  assert identity.free_changes(*pair()) == []
+  assert differences.difference(*pair()) is None
+  assert differences.free_changes(*pair()) == []
   for name, value in {**FREE, **NAMES}.items():
     both = pair(**{name: value})
-    assert identity.difference(*both) is None
-    (words,) = identity.free_changes(*both)
+    assert differences.difference(*both) is None
+    (words,) = differences.free_changes(*both)
     assert words.startswith(f"`{name.replace('__', '.')}")
   for length in ({"epochs": 2.0}, {"steps": 5}):
-    assert identity.difference(*pair(**length)) is None
-    assert identity.free_changes(*pair(**length)) == []
+    assert differences.difference(*pair(**length)) is None
+    assert differences.free_changes(*pair(**length)) == []
 
 
 def test_other_data_are_named():
   changed = {"data": {**DATA, "train": "3"}}
-  assert identity.difference(*pair(changed)) == (
+  assert differences.difference(*pair(changed)) == (
     "the training data have changed: `data.name` 'digits' holds other content"
     " than when the run began"
   )
-  words = identity.difference(*pair(changed, data__name="other"))
+  words = differences.difference(*pair(changed, data__name="other"))
   assert "the training data are others: `data.name` is 'digits' there" in words
   held = {"data": DATA}, {"data": {**DATA, "eval": "3"}}
-  assert "evaluation data have changed" in identity.difference(*held)
+  assert "evaluation data have changed" in differences.difference(*held)
   held = [{"data": {**DATA, "vocabulary": v}} for v in "12"]
-  assert "what a token means" in identity.difference(*held)
+  assert "what a token means" in differences.difference(*held)
 
 
 def test_without_digests_names_are_compared():
   """A checkpoint of an older version."""
   theirs, ours = pair(data__name="other")
   del theirs["data"]
-  assert "`data.name` is 'digits' there" in identity.difference(theirs, ours)
+  assert "`data.name` is 'digits' there" in differences.difference(theirs, ours)
 
 
 def test_other_weights_are_named():
@@ -337,14 +337,14 @@ def test_other_weights_are_named():
     {"config": config(init="a"), "init": "1"},
     {"config": config(init="b"), "init": "2"},
   )
-  words = identity.difference(theirs, ours)
+  words = differences.difference(theirs, ours)
   assert words == (
     "`init` 'b', where it was 'a' holds other weights than when the run began"
   )
   ours["init"] = "1"
-  assert identity.difference(theirs, ours) is None
-  assert identity.free_changes(theirs, ours) == [
+  assert differences.difference(theirs, ours) is None
+  assert differences.free_changes(theirs, ours) == [
     "`init` is 'a' there and 'b' here"
   ]
   del ours["init"]  # gone: then its name has to be the same
-  assert "`init` is 'a' there" in identity.difference(theirs, ours)
+  assert "`init` is 'a' there" in differences.difference(theirs, ours)
