@@ -41,6 +41,9 @@ class Options(TypedDict, total=False):
     param_dtype: of the stored parameters, float32 by default.
     kernel_init, bias_init: initializers; LeCun normal and zeros by default.
     precision: as in `jax.lax.dot_general`.
+    parallel: `"column"` (default): devices share what the layer gives; `"row"`:
+      what it contracts, right behind a column-parallel layer. See
+      `bnnjax.train.sharding`.
   """
 
   weight: Spec
@@ -53,6 +56,7 @@ class Options(TypedDict, total=False):
   kernel_init: nnx.Initializer
   bias_init: nnx.Initializer
   precision: lax.PrecisionLike
+  parallel: str
 
 
 class _Contraction(Moded):
@@ -75,20 +79,21 @@ class _Contraction(Moded):
     kernel_init: nnx.Initializer = LECUN_NORMAL,
     bias_init: nnx.Initializer = nnx.initializers.zeros,
     precision: lax.PrecisionLike = None,
+    parallel: str = "column",
     rngs: nnx.Rngs,
   ):
     _check_precision(precision)
     check_array(f"The kernel of {type(self).__name__}", shape)
     kernel = kernel_init(rngs.params(), shape, param_dtype)
-    self.weight = Binarize(weight, "weight", kernel, rngs)
+    self.weight = Binarize(weight, "weight", kernel, rngs, parallel=parallel)
     made = self.weight.binarizer
-    self.kernel = weight_variable(kernel, made)
+    self.kernel = weight_variable(kernel, made, parallel)
     if made is not None:
       output, grad = output or made.output, grad or made.grad
     like = jax.ShapeDtypeStruct(
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
-    self.act = Binarize(act, "act", like, rngs)
+    self.act = Binarize(act, "act", like, rngs, parallel=parallel)
     _check_keeps_shape(self.act, like)
     self.bias = (
       nnx.Param(bias_init(rngs.params(), (features[1],), param_dtype))
