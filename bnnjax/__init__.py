@@ -23,6 +23,7 @@ _NAMES = {
   "build": "bnnjax.models",
   "count": "bnnjax.cost",
   "deployed_weight": "bnnjax.layers.binarize",
+  "einsum": "bnnjax.core.einsum",
   "estimator": "bnnjax.core.estimator",
   "pack_signs": "bnnjax.core.packing",
   "parse": "bnnjax.core.parse",

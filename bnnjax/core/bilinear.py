@@ -1,4 +1,4 @@
-"""The two bilinear maps of low-bit layers: dot and convolution.
+"""The bilinear maps of low-bit layers: dot, convolution, any einsum.
 
 Each says which scales of its operands can leave the contraction, and how the
 others change sides.
@@ -17,6 +17,8 @@ class Dot:
   """`[..., K] x [K, O] -> [..., O]`."""
 
   precision: lax.PrecisionLike = None
+
+  gives_last = True  # the last axis of `w` is one that is given, not summed
 
   def __call__(self, a, w, **kw):
     return lax.dot_general(
@@ -47,6 +49,81 @@ class Dot:
 
 
 @dataclasses.dataclass(frozen=True)
+class Einsum:
+  """`einsum("left,right->out")`: one letter an axis, an axis twice its diagonal.
+
+  Sizes agree, or are 1 in one of the operands.
+  """
+
+  left: str
+  right: str
+  out: str
+  precision: lax.PrecisionLike = None
+
+  @property
+  def gives_last(self) -> bool:
+    """Whether an output needs the last axis of `w` at one place only."""
+    last = self.right[-1:]
+    others = self.left + self.right[:-1]
+    return bool(last) and last in self.out and last not in others
+
+  def __call__(self, a, w, **kw):
+    # An einsum masks what is off a diagonal and sums; this keeps low-bit values.
+    a, left = _diagonals(a, self.left)
+    w, right = _diagonals(w, self.right)
+    equation = f"{left},{right}->{self.out}"
+    return jnp.einsum(equation, a, w, precision=self.precision, **kw)
+
+  def w_cotangent(self, a, dy, w):
+    """Cotangent of `w` for the cotangent `dy` of the output."""
+    return jax.linear_transpose(lambda x: self(a, x), w)(dy)[0]
+
+  def a_factor(self, scale, a):
+    """Scale of the left operand as a factor of the output, or `None`."""
+    return _moved(scale, self.left, self.out)
+
+  def w_factor(self, scale, w):
+    """Scale of the right operand as a factor of the output, or `None`."""
+    return _moved(scale, self.right, self.out)
+
+  def to_w(self, scale, w):
+    """A left scale over axes that the right operand has, shaped for it."""
+    return _moved(scale, self.left, self.right)
+
+  def to_a(self, scale, a):
+    """A right scale over axes that the left operand has, shaped for it."""
+    return _moved(scale, self.right, self.left)
+
+
+def _diagonals(x, names: str):
+  """One axis for each name, and the names."""
+  while twice := next((n for n in names if names.count(n) > 1), None):
+    i, j = names.index(twice), names.rindex(twice)
+    k = jnp.arange(x.shape[i])
+    x = jnp.moveaxis(x, (i, j), (-2, -1))[..., k, k]
+    names = names[:i] + names[i + 1 : j] + names[j + 1 :] + twice
+  return x, names
+
+
+def _moved(scale, names: str, to: str):
+  """A scale over `names`, shaped for an array over `to`.
+
+  `None` where it varies along an axis that the array does not have.
+  """
+  if scale.ndim == 0:
+    return scale
+  names = names[len(names) - scale.ndim :]  # it broadcasts from the right
+  varies = [name for name, n in zip(names, scale.shape) if n > 1]
+  if any(v not in to or names.count(v) > 1 for v in varies):
+    return None
+  order = [names.index(n) for n in dict.fromkeys(to) if n in varies]
+  sizes = {name: n for name, n in zip(names, scale.shape) if n > 1}
+  shape = [sizes.pop(name, 1) for name in to]
+  rest = [d for d in range(scale.ndim) if d not in order]
+  return scale.transpose(*order, *rest).reshape(shape)
+
+
+@dataclasses.dataclass(frozen=True)
 class Conv:
   """`[N, *spatial, C] x [*window, C / groups, O] -> [N, *spatial', O]`.
 
@@ -59,6 +136,11 @@ class Conv:
   dilation: tuple[int, ...]
   groups: int = 1
   precision: lax.PrecisionLike = None
+
+  @property
+  def gives_last(self) -> bool:
+    """Whether an output needs the last axis of `w` at one place only."""
+    return self.groups == 1
 
   def __call__(self, a, w, **kw):
     n, padding = a.ndim, self.padding
