@@ -14,6 +14,7 @@ _NAMES = {
   "Binarizer": "bnnjax.core.binarizer",
   "BitTag": "bnnjax.core.bits",
   "Conv": "bnnjax.layers.linear",
+  "ConvTranspose": "bnnjax.layers.conv_transpose",
   "Estimator": "bnnjax.core.estimator",
   "LatentWeight": "bnnjax.layers.binarize",
   "Linear": "bnnjax.layers.linear",

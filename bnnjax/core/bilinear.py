@@ -128,7 +128,9 @@ class Conv:
   """`[N, *spatial, C] x [*window, C / groups, O] -> [N, *spatial', O]`.
 
   `padding` pads with zeros; another value has to be padded beforehand. Negative
-  numbers crop.
+  numbers crop. A transposed convolution (`core.conv_transpose`) first spreads
+  the inputs: one every `spread` places, zeros between them; and it may `flip`
+  the window.
   """
 
   strides: tuple[int, ...]
@@ -136,6 +138,8 @@ class Conv:
   dilation: tuple[int, ...]
   groups: int = 1
   precision: lax.PrecisionLike = None
+  spread: tuple[int, ...] | None = None
+  flip: bool = False
 
   @property
   def gives_last(self) -> bool:
@@ -146,7 +150,9 @@ class Conv:
     n, padding = a.ndim, self.padding
     if not isinstance(padding, str):
       # The input gradient of a convolution that crops is garbage on CPU.
-      a, padding = _cropped(a, padding)
+      a, padding = _cropped(a, padding, self.spread or (1,) * (n - 2))
+    if self.flip:
+      w = lax.rev(w, tuple(range(n - 2)))
     channels_last = lax.ConvDimensionNumbers(
       (0, n - 1, *range(1, n - 1)),
       (n - 1, n - 2, *range(n - 2)),
@@ -157,6 +163,7 @@ class Conv:
       w,
       self.strides,
       padding,
+      lhs_dilation=self.spread,
       rhs_dilation=self.dilation,
       dimension_numbers=channels_last,
       feature_group_count=self.groups,
@@ -194,14 +201,23 @@ class Conv:
     return scale.reshape(-1)
 
 
-def _cropped(a, padding):
-  """The map without what negative paddings crop, and the others."""
+def _cropped(a, padding, spread):
+  """The map without what negative paddings crop, and the others.
+
+  Of a map with an input every third place (`spread` 3), -4 crops two inputs, and
+  leaves two of the zeros between them: as many as a padding of 2 would put.
+  """
   if all(p >= 0 for pair in padding for p in pair):
     return a, padding
-  start = [max(-low, 0) for low, _ in padding]
-  stop = [n - max(-p[1], 0) for n, p in zip(a.shape[1:-1], padding)]
+  gone = [[max(-(p // s), 0) for p in pair] for pair, s in zip(padding, spread)]
+  start = [low for low, _ in gone]
+  stop = [n - high for n, (_, high) in zip(a.shape[1:-1], gone)]
   a = lax.slice(a, (0, *start, 0), (a.shape[0], *stop, a.shape[-1]))
-  return a, tuple((max(low, 0), max(high, 0)) for low, high in padding)
+  left = (
+    tuple(p + cut * s for p, cut in zip(pair, cuts))
+    for pair, cuts, s in zip(padding, gone, spread)
+  )
+  return a, tuple(left)
 
 
 def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
@@ -216,7 +232,9 @@ def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
   if isinstance(pads, str):
     pads = lax.padtype_to_pads(spatial, reach, op.strides, pads)
   # `jnp.pad` takes no negative number, which crops.
-  widths = [(low, high, 0) for low, high in ((0, 0), *pads, (0, 0))]
+  zeros = [n - 1 for n in op.spread or (1,) * len(window)]
+  inner = [(*pair, between) for pair, between in zip(pads, zeros)]
+  widths = [(0, 0, 0), *inner, (0, 0, 0)]
   a = lax.pad(a, jnp.zeros((), a.dtype), widths)
   outer = tuple(range(dy.ndim - 1))  # batch and spatial axes: contracted
   d = dy.reshape(*dy.shape[:-1], op.groups, -1)
@@ -238,4 +256,5 @@ def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
       x, d, ((outer, outer), (batch, batch)), precision=op.precision
     )
     taps.append(jnp.moveaxis(dot, 0, 1).reshape(w.shape[-2:]))
-  return jnp.stack(taps).reshape(w.shape)
+  dw = jnp.stack(taps).reshape(w.shape)
+  return lax.rev(dw, tuple(range(len(window)))) if op.flip else dw

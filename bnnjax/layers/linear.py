@@ -1,6 +1,6 @@
 """Linear and convolution layers whose operands may be low-bit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
 import jax
@@ -20,7 +20,7 @@ from bnnjax.layers.binarize import (
   weight_variable,
 )
 from bnnjax.layers.mode import Moded, mode_of, watched, without_progress
-from bnnjax.layers.sizes import check_array, whole
+from bnnjax.layers.sizes import check_array
 
 Spec = str | Binarizer | None
 LECUN_NORMAL = nnx.initializers.lecun_normal()
@@ -182,10 +182,6 @@ def _check_keeps_shape(act: Binarize, like: jax.ShapeDtypeStruct) -> None:
     )
 
 
-def _features(before, after) -> tuple[int, int]:
-  return whole("in_features", before), whole("out_features", after)
-
-
 class Linear(_Contraction):
   """`y = output(x) * (act(x) weight(kernel)) + bias`.
 
@@ -209,7 +205,7 @@ class Linear(_Contraction):
     rngs: nnx.Rngs,
     **options: Unpack[Options],
   ):
-    features = _features(in_features, out_features)
+    features, _ = geometry_lib.read_groups(in_features, out_features)
     super().__init__(
       features,
       features,
@@ -263,21 +259,10 @@ class Conv(_Contraction):
     rngs: nnx.Rngs,
     **options: Unpack[Options],
   ):
-    if not isinstance(kernel_size, Iterable) or isinstance(kernel_size, str):
-      raise TypeError(
-        "`kernel_size` has one number per spatial axis, e.g. (3, 3), got"
-        f" {kernel_size!r}."
-      )
-    window = tuple(whole("kernel_size", n) for n in kernel_size)
-    if not window:
-      raise ValueError("`kernel_size` has no spatial axis, got ().")
-    in_features, out_features = _features(in_features, out_features)
-    groups = whole("groups", groups)
-    if in_features % groups or out_features % groups:
-      raise ValueError(
-        f"`groups` must divide input and output features: got groups={groups},"
-        f" {in_features} -> {out_features}."
-      )
+    window = geometry_lib.read_window(kernel_size)
+    features, groups = geometry_lib.read_groups(
+      in_features, out_features, groups
+    )
     self.window, self.groups = window, groups
     self.strides = geometry_lib.per_axis("strides", strides, window)
     self.dilation = geometry_lib.per_axis("dilation", dilation, window)
@@ -286,8 +271,8 @@ class Conv(_Contraction):
       window, self.strides, self.padding, self.dilation
     )
     super().__init__(
-      (*window, in_features // groups, out_features),
-      (in_features, out_features),
+      (*window, features[0] // groups, features[1]),
+      features,
       geometry=geometry,
       rngs=rngs,
       **options,
