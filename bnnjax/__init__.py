@@ -11,6 +11,7 @@ Names are imported when first used, so that `import bnnjax` stays quick.
 import importlib
 
 _NAMES = {
+  "Binarize": "bnnjax.layers.binarize",
   "Binarizer": "bnnjax.core.binarizer",
   "BitTag": "bnnjax.core.bits",
   "Conv": "bnnjax.layers.linear",
@@ -22,10 +23,14 @@ _NAMES = {
   "Progress": "bnnjax.core.progress",
   "Quantized": "bnnjax.core.quantized",
   "build": "bnnjax.models",
+  "conv": "bnnjax.core.contract",
+  "conv_transpose": "bnnjax.core.conv_transpose",
   "count": "bnnjax.cost",
   "deployed_weight": "bnnjax.layers.binarize",
+  "dot": "bnnjax.core.contract",
   "einsum": "bnnjax.core.einsum",
   "estimator": "bnnjax.core.estimator",
+  "load": "bnnjax.train.loading",
   "pack_signs": "bnnjax.core.packing",
   "parse": "bnnjax.core.parse",
   "registered": "bnnjax.core.registry",
@@ -33,11 +38,15 @@ _NAMES = {
   "sign": "bnnjax.core.estimator",
   "tag": "bnnjax.core.bits",
   "unpack_signs": "bnnjax.core.packing",
+  "weight_variable": "bnnjax.layers.binarize",
 }
-__all__ = sorted(_NAMES)
+__all__ = sorted([*_NAMES, "__version__"])
 
 
 def __getattr__(name: str):
+  if name == "__version__":
+    metadata = importlib.import_module("importlib.metadata")
+    return metadata.version("bnnjax")  # of pyproject.toml
   if name not in _NAMES:
     raise AttributeError(f"module 'bnnjax' has no attribute {name!r}")
   importlib.import_module("bnnjax.methods")  # registers every method's names
