@@ -146,8 +146,9 @@ def operands(
   """Widths of both operands, in their order in the equation.
 
   A factor along the contracted axis moves to the other operand, which then is
-  a real tensor; when both have one, the product of the two moves to the
-  activation. A shift along it makes its own operand real.
+  a real tensor, or makes its own operand real where that costs less; when both
+  have one, the product of the two belongs to the activation. A shift along it
+  makes its own operand real.
   """
   terms, remarks = [], ([], [])
   sides = ("weight" if i == weight else "activation" for i in (0, 1))
@@ -161,6 +162,7 @@ def operands(
   ]
   if all(stuck):
     stuck[1 - weight] = False
+  real = [_takes_factor(i, stuck, ins, wide) for i in (0, 1)]
   for i, (v, dims) in enumerate(zip(ins, what.contracted)):
     mine = v.terms or (wide[i],)
     if v.lost and not v.terms:
@@ -174,15 +176,35 @@ def operands(
         f"{sides[i]}: a float summand varies along the contracted axis;"
         f" counted as {wide[i].bits}-bit, not {bits_text(v.terms)}."
       )
-    if stuck[1 - i] and v.terms:
+    if real[i] and v.terms:
       mine = (wide[i],)
+      whose = "itself" if stuck[i] else f"the {sides[1 - i]}"
+      moves = "stays" if stuck[i] else "moves"
       remarks[i].append(
-        f"{sides[i]}: a float factor of the {sides[1 - i]} varies along the"
-        " contracted axis, cannot leave the sum and moves here; counted as"
+        f"{sides[i]}: a float factor of {whose} varies along the contracted"
+        f" axis, cannot leave the sum and {moves} here; counted as"
         f" {wide[i].bits}-bit, not {bits_text(v.terms)}."
       )
     terms.append(mine)
   return tuple(Operand(v, t, tuple(r)) for v, t, r in zip(ins, terms, remarks))
+
+
+def _takes_factor(
+  i: int, stuck: Sequence[bool], ins: Sequence[Value], wide: Sequence[BitTag]
+) -> bool:
+  """Whether operand `i` becomes real by a factor of either operand.
+
+  A factor of w8 (or of a8) beside one of 1 bit: 1 x 16 costs less than 16 x 8.
+  """
+  owner = 0 if stuck[0] else 1
+  if not any(stuck):
+    return False
+  cost = []
+  for j in (0, 1):
+    others = ins[1 - j].terms or (wide[1 - j],)
+    cost.append(min(wide[j].bits, 16) * sum(min(t.bits, 16) for t in others))
+  taker = owner if cost[owner] < cost[1 - owner] else 1 - owner
+  return i == taker
 
 
 def notes(ins: Sequence[Value], what: Contraction) -> list[str]:

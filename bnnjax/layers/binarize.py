@@ -95,17 +95,23 @@ class Binarize(mode_lib.Moded):
     self.stats = nnx.Dict({k: BinarizerStat(v) for k, v in stats.items()})
 
   def __call__(
-    self, x: jax.Array, mode: Mode | None = None
+    self, x: jax.Array, mode: Mode | None = None, **of_term: Any
   ) -> "jax.Array | Quantized":
-    """Quantizes `x`; in training, updates the statistics."""
-    y, otherwise = self.heard(x, mode)
+    """Quantizes `x`; in training, updates the statistics.
+
+    Args:
+      x: `[...]`.
+      mode: on whose behalf.
+      **of_term: `mask` and `density` of a sparse term, see `Binarizer.apply`.
+    """
+    y, otherwise = self.heard(x, mode, **of_term)
     if not otherwise:
       return y
     surrogate = mode_lib.watched(otherwise, y.surrogate)
     return dataclasses.replace(y, surrogate=surrogate)
 
   def heard(
-    self, x: jax.Array, mode: Mode | None = None
+    self, x: jax.Array, mode: Mode | None = None, **of_term: Any
   ) -> "tuple[jax.Array | Quantized, str]":
     """The same, and what would compute otherwise in training.
 
@@ -120,9 +126,9 @@ class Binarize(mode_lib.Moded):
       self._store(params, self.params)
     if told and mode.deployed:
       mode = Overheard()
-      quantized, _ = self.binarizer.apply(x, params, stats, mode)
+      quantized, _ = self.binarizer.apply(x, params, stats, mode, **of_term)
       return quantized, self._name if mode.asked else ""
-    quantized, stats = self.binarizer.apply(x, params, stats, mode)
+    quantized, stats = self.binarizer.apply(x, params, stats, mode, **of_term)
     if mode.train:
       self._store(stats, self.stats)
     return quantized, ""
