@@ -142,6 +142,35 @@ class Quantized:
       return total
     return graft(total, self.surrogate)
 
+  @property
+  def T(self) -> "Quantized":
+    """A matrix transposed; group scales, along the contracted axis, spread."""
+
+    def turned(x):
+      return None if x is None else jnp.swapaxes(jnp.atleast_2d(x), 0, 1)
+
+    terms = []
+    for t in self.terms:
+      kind = t.kind and dataclasses.replace(t.kind, group=0)
+      factors = tuple(map(turned, t.full_factors))
+      terms.append(Term(turned(t.value), factors, turned(t.mask), kind))
+    return Quantized(tuple(terms), turned(self.shift), turned(self.surrogate))
+
+  def rows(self, ids: jax.Array) -> "Quantized":
+    """Rows of a matrix, as of a table of words: `[...] -> [..., O]`."""
+
+    def picked(x):
+      if x is None or x.ndim < 2 or x.shape[0] == 1:
+        return x if x is None or x.ndim < 2 else x[0]
+      return x[ids]
+
+    terms = []
+    for t in self.terms:
+      kind = t.kind and dataclasses.replace(t.kind, group=0)
+      factors = tuple(map(picked, t.full_factors))
+      terms.append(Term(picked(t.value), factors, picked(t.mask), kind))
+    return Quantized(tuple(terms), picked(self.shift), picked(self.surrogate))
+
   def astype(self, dtype: Any) -> "Quantized":
     """Values and surrogate in another dtype; scales and shift keep theirs."""
     terms = tuple(

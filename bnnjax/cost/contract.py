@@ -24,6 +24,8 @@ class Contraction:
       run length that a factor must be a multiple of to leave the sum (0: none
       is long enough).
     summed: for each operand, its elements per row of the packed matrix.
+    batch: products of one sum each that are computed beside each other, as
+      groups with scales of their own are.
   """
 
   op: str
@@ -31,17 +33,25 @@ class Contraction:
   length: int
   contracted: tuple[Dims, Dims]
   summed: tuple[int, int]
+  batch: int = 1
+
+  def row(self, i: int, v: Value) -> int:
+    """Elements of a packed row of operand `i`: of all groups of a row."""
+    group = min((t.group for t in v.terms), default=0)
+    whole = group == self.summed[i] > 1
+    return self.summed[i] * (self.batch if whole else 1)
 
 
 def dot(eqn: Any) -> Contraction:
   """`dot_general`: batch x left x right x contracted."""
-  (lc, rc), (_, rb) = eqn.params["dimension_numbers"]
+  (lc, rc), (lb, rb) = eqn.params["dimension_numbers"]
   left, right = (v.aval.shape for v in eqn.invars[:2])
   length = math.prod(left[d] for d in lc)
   free = math.prod(n for d, n in enumerate(right) if d not in (*rc, *rb))
   macs = math.prod(left) * free
   contracted = (dict.fromkeys(lc, 0), dict.fromkeys(rc, 0))
-  return Contraction("dot", macs, length, contracted, (length, length))
+  batch = math.prod(left[d] for d in lb)
+  return Contraction("dot", macs, length, contracted, (length,) * 2, batch)
 
 
 def conv(eqn: Any) -> Contraction:

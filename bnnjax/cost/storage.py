@@ -160,9 +160,13 @@ def weights(ps: Sequence[Parameter]) -> int:
         total += p.held or p.size
       else:
         groups[key] = groups.get(key, Fraction(0)) + p.density
-  return total + sum(terms.values()) + sum(
-    math.ceil(density) * math.prod(shape)
-    for (_, shape), density in groups.items()
+  return (
+    total
+    + sum(terms.values())
+    + sum(
+      math.ceil(density) * math.prod(shape)
+      for (_, shape), density in groups.items()
+    )
   )
 
 

@@ -222,8 +222,9 @@ class Walker:
       if n == size:
         mine, others = storage.split_sites(v, i)
         role = "mask" if storage.is_mask(mine, others) else kind
-        role = v.role if v.role == "shift" else role
         masked = any(s.mask for s in v.sites)
+        if v.role == "shift":  # float, whatever its tag says of its width
+          role, mine = v.role, ()
         self.uses.append(Use(i, role, mine, math.prod(row) or 1, masked))
       elif storage.holds(self.words.get(i, 0), n, size, v.terms):
         sites = storage.packed(i, self.words[i])
@@ -245,8 +246,9 @@ class Walker:
     sides = contract.operands(eqn, ins, what, side)
     avals = [v.aval for v in eqn.invars[:2]]
     names: tuple[str, ...] = ()
-    for v, aval, k in zip(ins, avals, what.summed):
-      names += self.use(v, aval.shape, aval.dtype, "kernel", (k,))
+    for i, (v, aval) in enumerate(zip(ins, avals)):
+      row = (what.row(i, v),)
+      names += self.use(v, aval.shape, aval.dtype, "kernel", row)
     place = program.place(scope, names)
     for remark in (*sides[0].remarks, *sides[1].remarks):
       self.warn(place, f"{what.op}: {remark}")

@@ -200,6 +200,8 @@ def deployed_weight(layer: nnx.Module) -> Quantized:
   """
   weight = getattr(layer, "kernel", getattr(layer, "table", None))
   own = getattr(layer, "weight", None)
+  if weight is None and isinstance(own, nnx.Module):
+    return _yielded(own, layer)
   if not isinstance(own, Binarize) or not isinstance(weight, nnx.Variable):
     raise TypeError(
       "`deployed_weight` takes a layer with a weight, such as Linear or Conv,"
@@ -216,6 +218,22 @@ def deployed_weight(layer: nnx.Module) -> Quantized:
   if weight.get_metadata(STACKED, False):
     apply = jax.vmap(apply)
   return apply(values, _arrays(own.params), _arrays(own.stats))
+
+
+def _yielded(weight: nnx.Module, layer: nnx.Module) -> Quantized:
+  """What a module that is a layer's weight yields when it is deployed."""
+  graph, state = nnx.split(weight)
+
+  def call(state):
+    got = nnx.merge(graph, state)(DEPLOYED)
+    got = got.astype(layer.dtype or got.dtype)
+    return dataclasses.replace(got, surrogate=None)
+
+  variables = jax.tree.leaves(
+    state, is_leaf=lambda v: isinstance(v, nnx.Variable)
+  )
+  stacked = any(v.get_metadata(STACKED, False) for v in variables)
+  return jax.vmap(call)(state) if stacked else call(state)
 
 
 def remeasure(model: nnx.Module, layers: Container[str]) -> None:

@@ -320,12 +320,16 @@ def check_yields(what: str, module: nnx.Module, shape: Sequence[int]) -> None:
     TypeError: it yields something else.
     ValueError: of another shape, or one that breaks an invariant.
   """
-  got = nnx.eval_shape(lambda m: m(None), module)
+  try:
+    got = nnx.eval_shape(lambda m: m(None), module)
+  except (TypeError, AttributeError) as error:
+    got = error
   if not isinstance(got, Quantized):
+    cause = got if isinstance(got, Exception) else None
     raise TypeError(
       f"`weight` of {what} is a module that yields a Quantized when it is called"
       f" with a mode, got {type(got).__name__} of {type(module).__name__}."
-    )
+    ) from cause
   if tuple(got.shape) != tuple(shape):
     raise ValueError(
       f"`weight` of {what} has to be of shape {tuple(shape)}, got a Quantized of"

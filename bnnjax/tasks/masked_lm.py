@@ -57,7 +57,7 @@ def mask_tokens(
 class MaskedLM:
   """Cross-entropy of hidden tokens, with or without a teacher.
 
-  Needs a model with `token_logits` and a word embedding `word`, such as `bert`.
+  Needs a model with `token_logits` and `vocab` entries, such as `bert`.
   What is hidden follows from the step, so that a run that was killed goes on as
   if it had not been; in evaluation it is always the same.
 
@@ -173,7 +173,7 @@ class MaskedLM:
     return mask_tokens(
       key,
       tokens,
-      vocab=model.word.table.shape[0],
+      vocab=model.vocab,
       mask=self.mask,
       keep=self.keep,
       share=self.share,
