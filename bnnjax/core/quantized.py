@@ -8,15 +8,14 @@ all read this one type.
 
 import dataclasses
 import functools
-from fractions import Fraction
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from bnnjax.core import bits as bits_lib
+from bnnjax.core import invariants
 
 
 @nnx.register_data_type
@@ -195,9 +194,13 @@ class Quantized:
         f"A Quantized has a tuple of at least one term, got {self.terms!r}."
       )
     for number, term in enumerate(self.terms):
-      _check_term(f"Term {number} of a Quantized", term, self.terms[0].value)
+      invariants.check_term(
+        f"Term {number} of a Quantized", term, self.terms[0].value
+      )
     if self.shift is not None:
-      _check_fits("The shift of a Quantized", self.shift.shape, self.shape)
+      invariants.check_fits(
+        "The shift of a Quantized", self.shift.shape, self.shape
+      )
     if self.surrogate is not None and self.surrogate.shape != self.shape:
       raise ValueError(
         "The surrogate of a Quantized has the shape of its values,"
@@ -226,89 +229,3 @@ def _graft(value, surrogate):
 
 
 _graft.defvjp(lambda value, surrogate: (value, None), lambda _, dy: (None, dy))
-
-
-def density_of(mask: Any, shape: tuple[int, ...]) -> Fraction:
-  """Share of the elements of `shape` that a concrete mask keeps."""
-  kept = np.broadcast_to(np.asarray(mask) != 0, shape)
-  return Fraction(int(kept.sum()), max(kept.size, 1))
-
-
-def is_known(x: Any) -> bool:
-  """Whether the numbers of an array are at hand: no tracer, no mere shape."""
-  if isinstance(x, np.ndarray):
-    return True
-  is_array = isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
-  return is_array and x.is_fully_addressable
-
-
-def _check_term(what: str, term: Term, first: jax.Array) -> None:
-  value = term.value
-  if value.shape != first.shape or value.dtype != first.dtype:
-    raise ValueError(
-      f"{what} has values {value.dtype}{list(value.shape)}, and the first term"
-      f" {first.dtype}{list(first.shape)}: all terms are of one shape and dtype."
-    )
-  if not jnp.issubdtype(value.dtype, jnp.floating):
-    raise ValueError(
-      f"{what} has values of {value.dtype}: they are low-bit numbers in a float"
-      " container."
-    )
-  group = 0 if term.kind is None else term.kind.group
-  if group > 1 and (value.ndim < 2 or value.shape[-2] % group):
-    raise ValueError(
-      f"{what} has groups of {group}, which have to divide the contracted axis"
-      f" (the last but one) of its values {value.shape}."
-    )
-  for number, factor in enumerate(term.factors):
-    if not term.is_of_groups(factor):
-      _check_fits(f"Factor {number} of {what}", factor.shape, value.shape)
-  if term.mask is not None:
-    _check_fits(f"The mask of {what}", term.mask.shape, value.shape)
-    if is_known(term.mask):
-      _check_mask(what, term)
-  if term.kind is not None and is_known(value):
-    _check_values(what, np.asarray(value, np.float32), term.kind)
-
-
-def _check_mask(what: str, term: Term) -> None:
-  if not np.isin(np.asarray(term.mask, np.float32), (0, 1)).all():
-    raise ValueError(f"The mask of {what} has to hold 0 and 1 only.")
-  if term.kind is None:
-    return
-  kept = density_of(term.mask, term.value.shape)
-  told = term.kind.density
-  # A density that is declared for many layers is met by each to a hair.
-  if abs(kept - told) > Fraction(1, 100):
-    raise ValueError(
-      f"The mask of {what} keeps {float(kept):.4g} of the elements, its `kind`"
-      f" says density {float(told):.4g}."
-    )
-
-
-def _check_values(what: str, value: np.ndarray, kind: bits_lib.BitTag) -> None:
-  found = np.unique(value)
-  if kind.alphabet is not None:
-    wrong = found[~np.isin(found, kind.alphabet)]
-    if wrong.size:
-      raise ValueError(
-        f"{what} has the value {wrong[0]:g}, which is not in its alphabet"
-        f" {kind.alphabet}."
-      )
-  elif kind.bits < 24 and found.size > 2**kind.bits:
-    raise ValueError(
-      f"{what} has {found.size} different values, and its {kind.bits} bits"
-      f" hold {2**kind.bits}."
-    )
-
-
-def _check_fits(what: str, shape: tuple[int, ...], to: tuple[int, ...]) -> None:
-  try:
-    fits = np.broadcast_shapes(shape, to) == tuple(to)
-  except ValueError:
-    fits = False
-  if not fits:
-    raise ValueError(
-      f"{what} has to broadcast against the values {tuple(to)}, got shape"
-      f" {tuple(shape)}."
-    )

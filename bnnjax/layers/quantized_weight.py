@@ -21,8 +21,9 @@ from bnnjax.core import bits as bits_lib
 from bnnjax.core import packing
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.estimator import FLOAT
+from bnnjax.core.invariants import density_of, is_known
 from bnnjax.core.progress import Mode
-from bnnjax.core.quantized import Quantized, Term, density_of, is_known
+from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers.binarize import (
   Binarize,
   BinarizerParam,

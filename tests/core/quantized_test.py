@@ -140,6 +140,6 @@ def test_a_measured_scale_under_a_mask_is_of_its_elements():
     signs = np.where(w >= 0, 1, -1) * mask
     np.testing.assert_allclose(got.dequantize(), signs * want, rtol=1e-5)
     assert got.terms[0].kind.density == density
+  made = parse("ste|channel_l1(pow2=True)", "weight")
   with pytest.raises(ValueError, match="pow2"):
-    made = parse("ste|channel_l1(pow2=True)", "weight")
     made.apply(jnp.asarray(w), mask=jnp.asarray(mask), density=density)

@@ -377,12 +377,17 @@ class PartlyBinary(nnx.Module):
     w = nnx.initializers.lecun_normal()(rngs.params(), (features, num_classes))
     rank = jnp.argsort(jnp.argsort(jnp.abs(w).ravel())).reshape(w.shape)
     low = rank < w.size * 9 // 10
-    term = lambda spec, **which: bx.WeightTerm(w, spec, mask=low, **which)
     self.head = bx.Linear(
       *w.shape,
       weight=bx.QuantizedWeight(
-        term("ste|channel_l1", density=0.9),
-        term("symmetric(bits=8)|channel_max", complement=True, density=0.1),
+        bx.WeightTerm(w, "ste|channel_l1", mask=low, density=0.9),
+        bx.WeightTerm(
+          w,
+          "symmetric(bits=8)|channel_max",
+          mask=low,
+          complement=True,
+          density=0.1,
+        ),
       ),
       use_bias=False,
       rngs=rngs,
@@ -421,7 +426,8 @@ def test_two_masked_terms_train_count_save_restore(partly_binary, tmp_path):
   weight = lambda params: params["head"]["weight"]["values"][0]  # noqa: E731
   assert np.any(weight(start) != weight(state["params"]))
   mask = state["rest"]["head"]["weight"]["masks"][0]
-  assert mask.dtype == bool and mask.sum() == 576
+  assert mask.dtype == bool
+  assert mask.sum() == 576
   assert evaluate(tmp_path / "run") == result.metrics
   model = network.merge(state)
   values = bx.deployed_weight(model.head)
