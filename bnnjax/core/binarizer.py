@@ -8,13 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from bnnjax.core import binarizer_check
 from bnnjax.core import bits as bits_lib
-from bnnjax.core import registry
 from bnnjax.core.estimator import FLOAT, Estimator
 from bnnjax.core.floats import as_float
-from bnnjax.core.progress import DEPLOYED, Mode, to_step
+from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized, Term
-from bnnjax.core.scale import GRADIENTS, Measured, Scale, Variables
+from bnnjax.core.scale import Measured, Scale, Variables
 from bnnjax.core.schedule import Annealed, resolve
 from bnnjax.core.transform import Transform
 
@@ -62,58 +62,7 @@ class Binarizer:
   method: str | None = dataclasses.field(default=None, compare=False)
 
   def __post_init__(self):
-    for kind in ("estimator", "scale", "transform"):
-      self._check_part(kind, getattr(self, kind))
-    self.kind  # noqa: B018 (the width is one that a tag takes)
-    if to_step(self.start, 1) > 2**31 - 1:
-      raise ValueError(f"`start` is more than an int32 counts: {self.start}.")
-    if self.gradient is not None and self.gradient not in GRADIENTS:
-      raise registry.unknown("scale gradient", self.gradient, GRADIENTS)
-    if self.measure not in ("latent", "transformed"):
-      raise registry.unknown("measure", self.measure, ("latent", "transformed"))
-    if self.is_float and self.scale is not None:
-      raise ValueError(
-        f"A float tensor takes no scale, got {self.scale.name!r}."
-      )
-    if self._gradient == "estimator" and self.estimator.scale_slope is None:
-      raise ValueError(
-        f"Estimator {self.estimator.name!r} has no rule for its scale's"
-        " gradient: use an estimator that has one (elastic, elastic_cut), or a"
-        " gradient of 'none', 'multiply' or 'full'."
-      )
-    if self.estimator.step is not None and self._gradient != "none":
-      raise ValueError(
-        f"The grid of estimator {self.estimator.name!r} depends on its scale,"
-        f" which takes part in no gradient; got gradient={self._gradient!r}"
-        + (f" of scale {self.scale.name!r}." if self.scale else ".")
-      )
-    if self.role not in ROLES:
-      raise registry.unknown("role", self.role, ROLES)
-
-  def _check_part(self, kind: str, part: Any) -> None:
-    """Reads a part's hyper-parameters; it has to be made for the role."""
-    if part is None and kind != "estimator":
-      return
-    if not isinstance(part, _PARTS[kind]):
-      raise TypeError(
-        f"`{kind}` of a Binarizer is of type {_PARTS[kind].__name__}, such as"
-        f" `registry.get({kind!r}, name)`, got {part!r}. `bx.parse` reads specs."
-      )
-    given = getattr(self, f"{kind}_hp")
-    if not _are_pairs(given):
-      raise TypeError(
-        f"`{kind}_hp` of a Binarizer are pairs (name, value), got {given!r}."
-      )
-    read = registry.check_hyper(kind, part, dict(given))
-    object.__setattr__(self, f"{kind}_hp", tuple(read.items()))
-    roles = getattr(part, "roles", ROLES)
-    if self.role in ROLES and self.role not in roles:
-      names = (n for n in registry.registered(kind) if n != part.name)
-      fit = [n for n in names if self.role in registry.get(kind, n).roles]
-      raise ValueError(
-        f"{kind.capitalize()} {part.name!r} is made for the role {roles[0]!r},"
-        f" got {self.role!r}, which has: {', '.join(fit)}."
-      )
+    binarizer_check.check(self)
 
   @property
   def is_float(self) -> bool:
@@ -307,7 +256,7 @@ class Binarizer:
     """What the scale says, its measure turned into the scale of the grid."""
     got = Measured(None, stats)
     if self.scale is not None:
-      if self._gradient != "full":
+      if self.scale_gradient != "full":
         x = jax.lax.stop_gradient(x)
       measure = functools.partial(
         self.scale.measure, **resolve(self.scale_hp, mode)
@@ -343,7 +292,8 @@ class Binarizer:
     return dataclasses.replace(got, scale=scale)
 
   @property
-  def _gradient(self) -> str:
+  def scale_gradient(self) -> str:
+    """How the scale takes part in the backward pass: own choice or default."""
     if self.gradient is not None:
       return self.gradient
     return "none" if self.scale is None else self.scale.gradient
@@ -351,10 +301,10 @@ class Binarizer:
   def _surrogate(self, x, factor, params, hp):
     """The dequantized tensor with the method's backward rule."""
     fixed = jax.lax.stop_gradient(factor)
-    if self._gradient in ("none", "estimator"):
-      factor = factor if self._gradient == "estimator" else fixed
+    if self.scale_gradient in ("none", "estimator"):
+      factor = factor if self.scale_gradient == "estimator" else fixed
       return self.estimator(x, scale=factor, params=params, **hp)
-    if self._gradient == "multiply":
+    if self.scale_gradient == "multiply":
       factor = fixed
     y = self.estimator(x, scale=fixed, params=params, scaled=False, **hp)
     return (y * factor).astype(x.dtype)
@@ -382,16 +332,6 @@ def _float_term(x, mask, density: Fraction, role: str) -> Quantized:
   value = bits_lib.tag(x, kind, role=role)
   masked = x * mask.astype(x.dtype)
   return Quantized((Term(value, None, mask, kind),), surrogate=masked)
-
-
-_PARTS = {"estimator": Estimator, "scale": Scale, "transform": Transform}
-
-
-def _are_pairs(given: Any) -> bool:
-  return isinstance(given, (tuple, list)) and all(
-    isinstance(p, (tuple, list)) and len(p) == 2 and isinstance(p[0], str)
-    for p in given
-  )
 
 
 def _joined(old: Variables, new: Variables) -> Variables:
