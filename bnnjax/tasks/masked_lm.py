@@ -57,7 +57,7 @@ def mask_tokens(
 class MaskedLM:
   """Cross-entropy of hidden tokens, with or without a teacher.
 
-  Needs a model with `token_logits` and `vocab` entries, such as `bert`.
+  Needs a model with `token_logits` and a word embedding `word`, such as `bert`.
   What is hidden follows from the step, so that a run that was killed goes on as
   if it had not been; in evaluation it is always the same.
 
@@ -173,8 +173,14 @@ class MaskedLM:
     return mask_tokens(
       key,
       tokens,
-      vocab=model.vocab,
+      vocab=self._entries(model),
       mask=self.mask,
       keep=self.keep,
       share=self.share,
     )
+
+  @staticmethod
+  def _entries(model: nnx.Module) -> int:
+    """Rows of the word table, which may be a low-bit weight of its own."""
+    table = model.word.table
+    return model.vocab if table is None else table.shape[0]
