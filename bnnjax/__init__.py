@@ -22,7 +22,7 @@ _NAMES = {
   "Quantized": "bnnjax.core.quantized",
   "QuantizedWeight": "bnnjax.layers.quantized_weight",
   "Term": "bnnjax.core.quantized",
-  "WeightTerm": "bnnjax.layers.quantized_weight",
+  "WeightTerm": "bnnjax.layers.weight_terms",
   "build": "bnnjax.models",
   "count": "bnnjax.cost",
   "deployed_weight": "bnnjax.layers.binarize",

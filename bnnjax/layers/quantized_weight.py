@@ -12,18 +12,16 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from bnnjax.core import bits as bits_lib
 from bnnjax.core import packing
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.estimator import FLOAT
-from bnnjax.core.invariants import density_of, is_known
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized, Term
+from bnnjax.layers import weight_terms
 from bnnjax.layers.binarize import (
   Binarize,
   BinarizerParam,
@@ -31,6 +29,7 @@ from bnnjax.layers.binarize import (
   weight_variable,
 )
 from bnnjax.layers.mode import Moded
+from bnnjax.layers.weight_terms import WeightTerm
 
 
 class TermValue(nnx.Variable):
@@ -47,38 +46,6 @@ class TermMask(nnx.Variable):
   """Which elements a term has, bool."""
 
   role = "mask"  # what `cost` asks
-
-
-@dataclasses.dataclass(frozen=True)
-class WeightTerm:
-  """What one term of a `QuantizedWeight` starts from.
-
-  Attributes:
-    values: with `binarizer` the latent weight, else low-bit numbers, `[...]`.
-    binarizer: spec or `Binarizer` of a latent weight; `"float"` keeps it as it
-      is (sparse outliers). `None`: `values` are low-bit, as `kind` says.
-    scale: a factor or a tuple of factors, see `bnnjax.core.quantized.Term`; of
-      a latent weight the value that a `learned` scale starts from.
-    mask: bool or {0, 1}, broadcasts against `values`: the elements of the term.
-    complement: the term has the elements that `mask` leaves out. (Seen without
-      it where both masks are at hand.)
-    density: share of the elements that the term has. By default that of the
-      mask, which under `jit` is not known: then it has to be given.
-    kind: width, alphabet and group of low-bit values.
-    learned: whether the factors of low-bit values are trained.
-    pack: whether values in {-1, +1} are kept as bits, in words along the
-      contracted axis (the last but one).
-  """
-
-  values: Any
-  binarizer: "str | Binarizer | None" = None
-  scale: Any = None
-  mask: Any = None
-  complement: bool = False
-  density: "float | Fraction | None" = None
-  kind: bits_lib.BitTag | None = None
-  learned: bool = False
-  pack: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,22 +135,16 @@ class QuantizedWeight(Moded):
     quantized.validate()
     terms = []
     for term in quantized.terms:
-      kind = term.kind
-      terms.append(
-        WeightTerm(
-          term.value,
-          "float" if kind is None else None,
-          term.scale,
-          term.mask,
-          density=None if kind is None else kind.density,
-          kind=kind,
-          learned=learned,
-          pack=pack and kind is not None and kind.alphabet == (-1, 1),
-        )
-      )
-    shift = quantized.shift
-    made = cls(*terms, shift=shift, learned=learned, dtype=quantized.dtype)
-    return made
+      width, density = 8 * term.value.dtype.itemsize, None
+      if term.kind is not None:
+        density = term.kind.density
+      kind = term.kind or bits_lib.BitTag(width)
+      bits = pack and kind.alphabet == (-1, 1)
+      fields = {"mask": term.mask, "density": density, "kind": kind}
+      fields |= {"scale": term.scale, "learned": learned, "pack": bits}
+      terms.append(WeightTerm(term.value, **fields))
+    shift, dtype = quantized.shift, quantized.dtype
+    return cls(*terms, shift=shift, learned=learned, dtype=dtype)
 
   def __call__(self, mode: Mode | None = None) -> Quantized:
     """The weight, its gradient sent to latent weights and learned factors."""
@@ -227,7 +188,7 @@ class QuantizedWeight(Moded):
         f" {jnp.shape(term.values)}, the first term {self.shape}."
       )
     mask, complement = self._mask(term, masks)
-    density = _density(what, term, self.shape)
+    density = weight_terms.density(what, term, self.shape)
     where = {"mask": mask, "complement": complement, "density": density}
     latent = term.binarizer is not None
     plan = self._latent(term, latents) if latent else self._fixed(what, term)
@@ -241,9 +202,9 @@ class QuantizedWeight(Moded):
     if term.mask is None:
       return None, False
     for number, other in enumerate(masks):
-      if other is term.mask or _are_equal(other, term.mask):
+      if other is term.mask or weight_terms.are_equal(other, term.mask):
         return number, term.complement
-      if _are_complements(other, term.mask):
+      if weight_terms.are_complements(other, term.mask):
         return number, not term.complement
     masks.append(term.mask)
     self.masks.append(TermMask(jnp.asarray(term.mask).astype(bool)))
@@ -256,7 +217,7 @@ class QuantizedWeight(Moded):
       binarizer = Binarizer(FLOAT)
     binarize = Binarize(binarizer, "weight", jnp.asarray(term.values))
     if term.scale is not None:
-      _start_scale(binarize, term.scale)
+      weight_terms.start_scale(binarize, term.scale)
     made, weight = binarize.binarizer, jnp.asarray(term.values)
     if id(term.values) not in latents:
       latents[id(term.values)] = len(self.values)
@@ -286,7 +247,7 @@ class QuantizedWeight(Moded):
         )
       words = values.shape[-2]
       values = packing.pack_signs(values.astype(jnp.float32), axis=-2)
-    elif _is_whole(values, kind):
+    elif weight_terms.is_whole(values, kind):
       values = values.astype(jnp.int8)
     variable = BinarizerParam if term.learned else TermScale
     factors = term.scale if isinstance(term.scale, tuple) else (term.scale,)
@@ -336,58 +297,3 @@ def check_yields(what: str, module: nnx.Module, shape: Sequence[int]) -> None:
       f"`weight` of {what} has to be of shape {tuple(shape)}, got a Quantized of"
       f" {tuple(got.shape)}."
     )
-
-
-def _density(what: str, term: WeightTerm, shape: tuple[int, ...]) -> Fraction:
-  """Share of the elements that a term has."""
-  if term.density is not None:
-    return Fraction(term.density).limit_denominator(2**20)
-  if term.mask is None:
-    return Fraction(1)
-  if not is_known(term.mask):
-    raise ValueError(
-      f"{what} of a QuantizedWeight has a mask that is not known while the"
-      " program is traced: give `density=`, the share of the elements that the"
-      " term has."
-    )
-  share = density_of(term.mask, shape)
-  share = 1 - share if term.complement else share
-  if not share:
-    raise ValueError(f"The mask of {what} keeps no element.")
-  return share
-
-
-def _are_equal(a: Any, b: Any) -> bool:
-  known = is_known(a) and is_known(b) and jnp.shape(a) == jnp.shape(b)
-  return known and bool(np.array_equal(np.asarray(a) != 0, np.asarray(b) != 0))
-
-
-def _are_complements(a: Any, b: Any) -> bool:
-  return is_known(a) and is_known(b) and _are_equal(np.asarray(a) == 0, b)
-
-
-def _start_scale(binarize: Binarize, scale: Any) -> None:
-  """Lets a learned scale start from a given one."""
-  variable = binarize.params.get("scale")
-  if variable is None:
-    made = binarize.binarizer.scale
-    raise ValueError(
-      "`scale` of a latent term is where a learned scale starts, and the scale"
-      f" {'of this term is ' + repr(made.name) if made else 'is missing'}: use"
-      " '| learned' in its spec."
-    )
-  variable[...] = jnp.broadcast_to(
-    jnp.asarray(scale, variable.dtype), variable.shape
-  )
-
-
-def _is_whole(values: jax.Array, kind: bits_lib.BitTag) -> bool:
-  """Whether int8 holds the values."""
-  if kind.alphabet is not None:
-    return all(v == int(v) and abs(v) < 128 for v in kind.alphabet)
-  if jnp.issubdtype(values.dtype, jnp.integer):
-    return kind.bits <= 8
-  if not is_known(values):
-    return False
-  whole = np.asarray(values)
-  return bool(np.all(whole == np.round(whole)) and np.abs(whole).max() < 128)

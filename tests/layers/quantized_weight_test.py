@@ -11,6 +11,7 @@ from flax import nnx
 
 import bnnjax as bx
 from bnnjax.core import registry
+from bnnjax.layers.stack import Stack
 from bnnjax.models.bert import Embedding
 from bnnjax.train import config as config_lib
 from bnnjax.train import setup
@@ -175,8 +176,14 @@ def test_values_are_those_of_the_dense_weight(name):
   np.testing.assert_allclose(got.dequantize(), dense(made.weight), rtol=1e-6)
   again = bx.Linear(K, O, weight=got, use_bias=False, rngs=nnx.Rngs(0))
   again.act = made.act
-  if name not in ("masked_float_outliers",):
-    np.testing.assert_allclose(again(X), made(X), rtol=1e-4, atol=1e-4)
+  np.testing.assert_allclose(again(X), made(X), rtol=1e-4, atol=1e-4)
+  assert not nnx.to_flat_state(nnx.state(again.weight, nnx.Param))
+
+
+def test_a_float_term_keeps_its_scale():
+  q = bx.Quantized((bx.Term(W, (ROW, COLUMN)),))
+  weight = bx.QuantizedWeight.of(q)
+  np.testing.assert_allclose(dense(weight), W * ROW * COLUMN, rtol=1e-6)
 
 
 def test_gradients_of_latents_factors_and_shift():
@@ -326,6 +333,47 @@ def test_convolutions_and_embeddings_take_terms():
   np.testing.assert_allclose(words.attend(x), x @ rows.T, rtol=1e-5, atol=1e-5)
   report = bx.count(words, jax.ShapeDtypeStruct((2,), jnp.int32))
   assert report.weight_bits("deployed") == K * 64 + 32 * (K + O)
+
+
+def test_a_stack_scans_over_terms():
+  """Each layer has its own; values, gradients and bytes of the unrolled."""
+
+  class Layer(nnx.Module):
+    def __init__(self, rngs):
+      w = jax.random.normal(rngs.params(), (32, 32))
+      low = jnp.abs(w) < jnp.median(jnp.abs(w))
+      parts = ({}, {"complement": True})
+      specs = ("ste|channel_l1", "symmetric(bits=4)|channel_max")
+      terms = (
+        bx.WeightTerm(w, spec, mask=low, density=0.5, **part)
+        for spec, part in zip(specs, parts)
+      )
+      weight = bx.QuantizedWeight(*terms)
+      self.linear = bx.Linear(32, 32, weight=weight, rngs=rngs)
+
+    def __call__(self, x, mode=None, *, cache=None):
+      return x + self.linear(x, mode)
+
+  stack = Stack(Layer, 3, rngs=nnx.Rngs(0))
+  x = jax.random.normal(jax.random.key(8), (2, 32))
+  keys = jax.random.split(nnx.Rngs(0).params(), 3)
+  layers = nnx.List([Layer(nnx.Rngs(key)) for key in keys])
+
+  def unrolled(layers, x):
+    for layer in layers:
+      x = layer(x)
+    return x
+
+  np.testing.assert_allclose(stack(x), unrolled(layers, x), rtol=1e-4)
+  weights = bx.deployed_weight(stack.layer.linear).dequantize()
+  for got, layer in zip(weights, layers):
+    want = bx.deployed_weight(layer.linear).dequantize()
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+  shapes = jax.ShapeDtypeStruct((1, 32), jnp.float32)
+  report, flat = bx.count(stack, shapes), bx.count(unrolled, layers, shapes)
+  assert report.macs == flat.macs == {(1, 32): 1536, (4, 32): 1536}
+  for convention in ("packed", "deployed"):
+    assert report.weight_bits(convention) == flat.weight_bits(convention)
 
 
 # --- Written outside the package ---------------------------------------------
