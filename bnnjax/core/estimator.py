@@ -255,16 +255,12 @@ def estimator(
 
   Args:
     named: the name where it is not the function's, see `core.decorators`.
-    alphabet: forward values; `None` for a whole `bits`-bit grid.
-    bits: width of the values, or a function of the hyper-parameters.
+    alphabet, bits, scale_slope, step, training_only, grid, deployed: fields of
+      `Estimator`.
     forward: the values, `None` for the sign (which takes `at_zero=`; another
       function does if it names that keyword).
-    scale_slope: derivative by the scale, see `Estimator`.
-    step: turns what a scale measures into the step of the grid.
     full_rule: the function is the whole backward rule.
     init: `(x, key, **hp) -> params`, the trained parameters of a full rule.
-    training_only: whether the deployed network leaves the parameters out.
-    grid: `(**hp) -> range` of the values, where `alphabet` is `None`.
 
   Example:
     >>> @estimator

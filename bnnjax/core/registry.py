@@ -10,7 +10,6 @@ entry point in the group `bnnjax.plugins`, which names a module of it.
 """
 
 import contextlib
-import functools
 import importlib.metadata
 import sys
 import warnings
@@ -29,7 +28,9 @@ GROUPS = ("bnnjax.plugins", "bnnjax.methods")  # of entry points
 _TABLES: dict[str, dict[str, Any]] = {}
 _MISSING: list[str] = []  # why names are not known that should be
 _ORIGINS: dict[tuple[str, str], str | None] = {}  # of (kind, name)
-_NOT_LOADED = list(GROUPS)
+# By kind and identity, beside the object itself, which so keeps its identity.
+_ACCEPTED: dict[tuple[str, int], tuple[Any, signature.Arguments]] = {}
+_NOT_LOADED = list(GROUPS)  # until the first look
 # Arguments that bnnjax gives by position, so that no config sets them.
 _GIVEN = {"source": 1, "output": 2}
 
@@ -116,7 +117,7 @@ def register(kind: str, name: str, *, origin: Any = None) -> Callable[[T], T]:
           f"{kind} {name!r} is registered already, by {theirs or 'an object'};"
           f" {mine or 'another object'} needs another name."
         )
-    _read(kind, thing)
+    _accepted(kind, thing)
     table[name], _ORIGINS[kind, name] = thing, mine
     return thing
 
@@ -211,10 +212,16 @@ def accepts(kind: str, name: str) -> signature.Arguments:
     >>> accepts("estimator", "ede").defaults["t"]
     10.0
   """
-  return _read(kind, get(kind, name))
+  return _accepted(kind, get(kind, name))
 
 
-@functools.cache
+def _accepted(kind: str, thing: Any) -> signature.Arguments:
+  key = kind, id(thing)
+  if key not in _ACCEPTED:
+    _ACCEPTED[key] = thing, _read(kind, thing)
+  return _ACCEPTED[key][1]
+
+
 def _read(kind: str, thing: Any) -> signature.Arguments:
   defaults = getattr(thing, "defaults", None)
   if defaults is not None:  # made by a decorator of ours

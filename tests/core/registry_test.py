@@ -143,6 +143,8 @@ def test_an_open_ended_entry_takes_any_name(kind):
   registry.register(kind, "open")(lambda *, size=3, **more: None)
   accepted = registry.accepts(kind, "open")
   registry.check_names("option", ["anything"], accepted)
+  registry.register(kind, "unhashable")([])
+  assert not registry.accepts(kind, "unhashable")
   with pytest.raises(ValueError, match="Unknown option 'sise'"):
     registry.check_names("option", ["sise"], ["size"])
 
