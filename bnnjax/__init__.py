@@ -27,12 +27,18 @@ _NAMES = {
   "count": "bnnjax.cost",
   "deployed_weight": "bnnjax.layers.binarize",
   "estimator": "bnnjax.core.estimator",
+  "method": "bnnjax.core.method",
+  "model": "bnnjax.core.decorators",
   "pack_signs": "bnnjax.core.packing",
   "parse": "bnnjax.core.parse",
   "registered": "bnnjax.core.registry",
+  "scale": "bnnjax.core.scale",
   "set_progress": "bnnjax.layers.mode",
   "sign": "bnnjax.core.estimator",
+  "source": "bnnjax.core.decorators",
   "tag": "bnnjax.core.bits",
+  "task": "bnnjax.core.decorators",
+  "transform": "bnnjax.core.transform",
   "unpack_signs": "bnnjax.core.packing",
 }
 __all__ = sorted(_NAMES)
