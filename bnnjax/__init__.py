@@ -13,6 +13,7 @@ import importlib
 _NAMES = {
   "Binarizer": "bnnjax.core.binarizer",
   "BitTag": "bnnjax.core.bits",
+  "Collector": "bnnjax.core.collector",
   "Conv": "bnnjax.layers.linear",
   "Estimator": "bnnjax.core.estimator",
   "LatentWeight": "bnnjax.layers.binarize",
@@ -21,6 +22,7 @@ _NAMES = {
   "Progress": "bnnjax.core.progress",
   "Quantized": "bnnjax.core.quantized",
   "build": "bnnjax.models",
+  "collect": "bnnjax.layers.collect",
   "count": "bnnjax.cost",
   "deployed_weight": "bnnjax.layers.binarize",
   "estimator": "bnnjax.core.estimator",

@@ -67,7 +67,7 @@ trained with, which `eval` and `sample` run again.
 """
 KINDS = (
   "method", "estimator", "scale", "transform", "schedule", "output", "grad",
-  "projection", "model", "task", "distance", "source", "augment",
+  "projection", "model", "task", "distance", "source", "augment", "collector",
 )  # fmt: skip
 
 

@@ -142,6 +142,32 @@ def pad(x: "jax.Array | Quantized", pairs, value: int):
   return Quantized(terms, x.shift, wider(x.surrogate, 0))
 
 
+def patches(x: jax.Array, geometry: Geometry) -> jax.Array:
+  """What the kernel of a convolution is multiplied with, as rows.
+
+  Args:
+    x: `[N, *spatial, C]`; pads with zeros.
+    geometry: of the convolution.
+
+  Returns:
+    `[N, *spatial', window * C]`: its product with a kernel `[*window, C, O]` as
+    a matrix `[window * C, O]` is the convolution.
+  """
+  layout = (0, x.ndim - 1, *range(1, x.ndim - 1))
+  kernel = tuple(range(x.ndim))
+  y = lax.conv_general_dilated_patches(
+    x,
+    geometry.window,
+    geometry.strides,
+    geometry.padding,
+    rhs_dilation=geometry.dilation,
+    dimension_numbers=lax.ConvDimensionNumbers(layout, kernel, layout),
+    precision=lax.Precision.HIGHEST,  # they are copies
+  )
+  y = y.reshape(*y.shape[:-1], x.shape[-1], -1)
+  return jnp.swapaxes(y, -1, -2).reshape(*y.shape[:-2], -1)
+
+
 def _check_scales(x: Quantized) -> None:
   for term in x.terms:
     if term.scale is not None and any(n > 1 for n in term.scale.shape[1:-1]):

@@ -17,6 +17,7 @@ from bnnjax.core.quantized import Quantized
 from bnnjax.layers.binarize import Binarize, weight_variable
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
+from bnnjax.layers.place import Place
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from bnnjax.models.classifier import pick
 from bnnjax.models.tokens import check_tokens
@@ -199,6 +200,7 @@ class BERT(nnx.Module):
       if transform
       else None
     )
+    self.words = Place()
     self.vocab = vocab
     self.max_len = max_len
 
@@ -262,8 +264,8 @@ class BERT(nnx.Module):
     """
     x = self.encode(tokens, mode, mask=mask)
     if self.transform is None:
-      return x @ self.word.table[...].T.astype(x.dtype)
-    x = self.transform(x, mode)
+      return self.words.show(x) @ self.word.table[...].T.astype(x.dtype)
+    x = self.words.show(self.transform(x, mode))
     logits = x @ self.word.table[...].T.astype(x.dtype)
     return logits + self.transform.bias[...].astype(x.dtype)
 
