@@ -258,10 +258,11 @@ def _freeze(stats: Variables) -> Variables:
 def ema_bound(x, params, stats, mode: Mode, *, rate: collector.RATE = 0.1):
   """Per-channel bound from running extremes, frozen once (PokeBNN, AQT).
 
-  Training collects `running_extremes`: averages of each batch's maximum and
-  minimum, zeros left out, `e <- e + rate (extreme - e)`. The event `freeze_bounds` sets `bound =
-  max(|max|, |min|)`; until then training does not quantize this tensor, and the
-  deployed network uses the bound that freezing would give now.
+  Training keeps what `collector.running_extremes` collects: averages of each
+  batch's maximum and minimum, zeros left out, `e <- e + rate (extreme - e)`.
+  The event `freeze_bounds` sets `bound = max(|max|, |min|)`; until then
+  training does not quantize this tensor, and the deployed network uses the
+  bound that freezing would give now.
 
   The bound varies along the contracted axis (group of 1): products are
   low-bit, each is rescaled.

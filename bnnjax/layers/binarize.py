@@ -20,7 +20,7 @@ from bnnjax.core.estimator import sign
 from bnnjax.core.progress import DEPLOYED, Mode, Overheard, Progress
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers import mode as mode_lib
-from bnnjax.layers.place import Collected, Place
+from bnnjax.layers.place import Learned, Place
 
 STACKED = "stacked"  # the first axis of a variable counts layers
 
@@ -63,10 +63,6 @@ def weight_variable(weight: jax.Array, made: Binarizer | None) -> nnx.Param:
   if made is None or made.is_float:
     return nnx.Param(weight)
   return LatentWeight(weight) if made.latent else BinaryWeight(sign(weight))
-
-
-class Learned(Collected):
-  """What a binarizer learns at a loop event, see `learning`."""
 
 
 class Binarize(mode_lib.Moded, Place):
@@ -189,10 +185,7 @@ class Binarize(mode_lib.Moded, Place):
     return Learned(state, collector=Collector(event, lambda _: state, update))
 
   def adopt_learned(self) -> None:
-    """Makes the parameters what the collector has learned.
-
-    The statistics are stored by the pass itself, as in any training pass.
-    """
+    """Stores the parameters; the pass itself has stored the statistics."""
     self._store(self.collected.get_value()[0], self.params)
 
   @staticmethod

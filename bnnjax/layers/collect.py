@@ -80,7 +80,7 @@ def collect(
   """
   if states is None:
     states = empty(model, rules, *args, call=call, **kwargs)
-  model = nnx.merge(*nnx.split(model))
+  model = nnx.clone(model)  # shares the arrays
   found = _chosen(model, rules)
   if other := sorted(found.keys() ^ states.keys()):
     raise ValueError(
@@ -102,11 +102,10 @@ def empty(
 
   The call is traced for its shapes, not computed.
   """
-  graph, variables = nnx.split(model)
   shapes: dict[str, tuple[int, ...]] = {}
 
   def trace():
-    copy = nnx.merge(graph, variables)
+    copy = nnx.clone(model)
     for path, (place, made) in _chosen(copy, rules).items():
       noting = dataclasses.replace(made, update=_noting(shapes, path))
       place.collected = Collected((), collector=noting)

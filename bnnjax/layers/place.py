@@ -15,6 +15,13 @@ class Collected(nnx.Variable):
   deployed = False  # what `cost` asks
 
 
+class Learned(Collected):
+  """What a binarizer learns at a loop event, see `layers.collect.learning`.
+
+  Parameters, statistics, and the progress of the run: its variables in a pass.
+  """
+
+
 class Place(nnx.Module):
   """A module whose input collectors may see.
 
