@@ -1,6 +1,5 @@
 """Collectors see what plain recorders see, under a scan and without one."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
