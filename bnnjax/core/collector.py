@@ -124,7 +124,7 @@ def _rows(x):
 def gram(state, x):
   """`X^T X` over all rows, and their number; `2 / count` of it is a Hessian.
 
-  Of `||X W - X V||^2 / count` by a column of `V` (GPTQ, 2210.17323, eq. 3).
+  Of `||X W - X V||^2 / count` by a column of `V` (GPTQ, 2210.17323).
 
   Args:
     state: `gram [K, K]`, float32; `count`, int32.

@@ -67,6 +67,7 @@ def collect(
     ValueError: a rule that chooses nothing, with the nearest path; a layer that
       is chosen and not called, or of which its collector cannot see what it
       asks for; states of other paths.
+    TypeError: rules that are no mapping.
 
   Example:
     >>> rules = {r"blocks.*\\.(gate|up)": "gram"}
@@ -209,6 +210,11 @@ def _chosen(
   model: nnx.Module, rules: Rules
 ) -> dict[str, tuple[Place, Collector]]:
   """The places that rules choose, each with its collector, by path."""
+  if not isinstance(rules, Mapping):
+    raise TypeError(
+      "`rules` map regular expressions on paths to collectors, e.g."
+      f" {{'blocks.*': 'gram'}}, got {rules!r}."
+    )
   places, found, taken = _places(model), {}, set()
   for pattern, spec in rules.items():
     made = collector_lib.parse(spec)
@@ -234,7 +240,7 @@ def _chosen(
 def _fits(pattern: str, path: str) -> bool:
   try:
     return re.fullmatch(pattern, path) is not None
-  except re.error as error:
+  except (re.error, TypeError) as error:
     raise ValueError(
       f"A rule begins with a regular expression, got {pattern!r}: {error}."
     ) from error

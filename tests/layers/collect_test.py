@@ -300,11 +300,17 @@ def test_a_bert_shows_what_scores_words():
     ({"linear": "gram", "lin.*": "gram"}, "'lin.*' .*the rules before it do"),
     ({".*": "gram"}, "does not reach 'idle'.*{'idle': None, ...}"),
     ({"(": "gram"}, r"a regular expression, got '\('"),
+    ({3: "gram"}, "a regular expression, got 3"),
   ],
 )
 def test_rules_that_choose_nothing(rules, message):
   with pytest.raises(ValueError, match=message):
     abstract(Twice, X, rules=rules)
+
+
+def test_rules_are_a_mapping():
+  with pytest.raises(TypeError, match="map regular expressions.*got 'gram'"):
+    bx.collect(filled(Twice), "gram", X)
 
 
 def test_states_of_other_paths():
