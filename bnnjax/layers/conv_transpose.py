@@ -37,12 +37,15 @@ class ConvTranspose(_Contraction):
     **options: `weight=`, `act=` and the other keywords of `Options`.
 
   Attributes:
-    kernel: `[*kernel_size, in_features / groups, out_features]`.
+    kernel: `[*kernel_size, in_features / groups, out_features]`; `None` where
+      `weight` holds the weight itself.
 
   Raises:
     ValueError: unknown spec, sizes that do not fit, the output scale
       `spatial_l1`, an input of another rank or number of channels.
   """
+
+  rowless = "it is a transposed convolution"
 
   def __init__(
     self,
@@ -91,6 +94,7 @@ class ConvTranspose(_Contraction):
     check_array(
       "The map of ConvTranspose", (len(x), *places, self.out_features)
     )
+    x, factor = self._prepared(x, mode)
     a, w, otherwise = self._operands(x, mode)
     y = conv_transpose.conv_transpose(
       a,
@@ -102,4 +106,4 @@ class ConvTranspose(_Contraction):
       flip=self.transpose_kernel,
       precision=self.precision,
     )
-    return self._finish(y, x, mode, otherwise)
+    return self._finish(y, x, mode, otherwise, factor)

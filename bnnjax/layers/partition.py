@@ -7,6 +7,8 @@ mesh of `bnnjax.train.sharding`.
 
 from typing import Any
 
+from flax import nnx
+
 from bnnjax.core import registry
 
 # The last two axes of a weight: what is contracted, and what that gives.
@@ -35,3 +37,22 @@ def metadata(parallel: str, ndim: int) -> dict[str, Any]:
   names = (*(None,) * (ndim - 2), *AXES[parallel])
   # Eagerly, flax would ask for a mesh when a layer is made.
   return {"out_sharding": names, "eager_sharding": False}
+
+
+def mark(module: nnx.Module, parallel: str) -> None:
+  """Lets the parameters of a weight's home be shared as its layer says.
+
+  In place. Those that are not column-parallel, as by default, say so themselves
+  and keep it.
+  """
+  if parallel == "column":
+    return
+  for _, variable in nnx.iter_graph(module):
+    if not isinstance(variable, nnx.Param) or len(variable.shape) < 2:
+      continue
+    default, names = (
+      metadata(way, len(variable.shape))["out_sharding"]
+      for way in ("column", parallel)
+    )
+    if variable.get_metadata("out_sharding", default) == default:
+      variable.set_metadata(out_sharding=names)

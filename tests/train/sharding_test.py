@@ -116,6 +116,14 @@ def test_a_layer_says_how_its_weight_is_shared():
   assert row.kernel.out_sharding == ("tensor", "fsdp")
   spec = nnx.get_partition_spec(nnx.state(row))["kernel"].get_value()
   assert spec == PartitionSpec("tensor", "fsdp")
+  home = nnx.eval_shape(
+    lambda: make(
+      weight=bx.QuantizedWeight(bx.WeightTerm(np.ones((4, 2)), "ste|learned")),
+      parallel="row",
+    )
+  )
+  for _, variable in nnx.to_flat_state(nnx.state(home.weight, nnx.Param)):
+    assert sharding.names(variable) == ("tensor", "fsdp")
   mesh = sharding.make_mesh()
   with jax.set_mesh(mesh):  # flax does not place what a layer makes
     assert nnx.eval_shape(make).kernel.out_sharding == ("fsdp", "tensor")
