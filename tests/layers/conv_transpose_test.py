@@ -93,13 +93,11 @@ def test_values_and_gradients(spatial, window, options, pads):
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("flip", [False, True])
-def test_float_values_are_those_of_flax(flip):
-  options = {"strides": (2, 1), "transpose_kernel": flip, "rngs": nnx.Rngs(0)}
+def test_float_values_are_those_of_flax():
+  options = {"strides": (2, 1), "transpose_kernel": True, "rngs": nnx.Rngs(0)}
   ours = bx.ConvTranspose(2, 3, (3, 2), dilation=(1, 2), **options)
   theirs = nnx.ConvTranspose(2, 3, (3, 2), kernel_dilation=(1, 2), **options)
-  kernel = ours.kernel[...]
-  theirs.kernel[...] = kernel.swapaxes(-1, -2) if flip else kernel
+  theirs.kernel[...] = ours.kernel[...].swapaxes(-1, -2)
   x = jax.random.normal(jax.random.key(0), (2, 4, 3, 2))
   np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
 
