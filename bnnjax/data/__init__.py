@@ -23,7 +23,7 @@ from bnnjax.data import (  # noqa: F401 (each registers its sources)
   tfds_source,
   wordnet,
 )
-from bnnjax.data.by_name import defaults_of, load, options_of
+from bnnjax.data.by_name import defaults_of, info, load, options_of
 from bnnjax.data.lm_tokenizer import LmTokenizer
 from bnnjax.data.pipeline import (
   input_shape,
@@ -46,6 +46,7 @@ __all__ = [
   "LmTokenizer",
   "Source",
   "defaults_of",
+  "info",
   "input_shape",
   "load",
   "make_eval_batches",

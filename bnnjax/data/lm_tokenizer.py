@@ -9,6 +9,7 @@ A text of any length is encoded whole, unlike by `tokenizer`, which cuts texts
 to one length. `lossless` says whether decoding gives any text back.
 """
 
+import hashlib
 import itertools
 import json
 import pathlib
@@ -253,7 +254,20 @@ def of(
     )
   if name == "bytes":
     return Bytes()
-  return Chars(train_text()) if name == "chars" else Bpe(vocab_file or BPE_FILE)
+  if name == "chars":
+    return Chars(_letters(train_text()))
+  return Bpe(vocab_file or BPE_FILE)
+
+
+_LETTERS: dict[bytes, str] = {}  # of texts by their digests
+
+
+def _letters(text: str) -> str:
+  """Each character of a text once; found once, for every split and `info`."""
+  key = hashlib.sha256(text.encode()).digest()
+  if key not in _LETTERS:
+    _LETTERS[key] = "".join(sorted(set(text)))
+  return _LETTERS[key]
 
 
 def train_bpe(text: str, size: int) -> str:

@@ -15,7 +15,7 @@ from bnnjax import models, tasks  # noqa: F401 (the first registers names)
 from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
 from bnnjax.errors import UserError
-from bnnjax.train import fields, optim_options
+from bnnjax.train import facts, fields, optim_options
 from bnnjax.train.config_arg import parse_arg  # noqa: F401 (configs use it)
 from bnnjax.train.config_types import LARGEST, check_types
 from bnnjax.train.fields import OPEN, base
@@ -26,6 +26,9 @@ STAGE_FIELDS = ("until", "model", "optim", "restart")
 
 def resolve(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:
   """Fills missing fields with defaults and checks names and ranges.
+
+  What is not said of the data (`data.shape`, `data.vocab`, `data.num_classes`)
+  is asked of their source, see `facts`.
 
   Raises:
     ValueError: an unknown field (with the nearest name), or a value that cannot
@@ -82,6 +85,14 @@ def _check(config: ConfigDict) -> None:
       raise ValueError(f"Config field {name!r} is not set.")
     registry.get(kind, value)
   _check_task(config.task.name, config.model.name)
+  for size in config.data.shape:
+    whole = isinstance(size, int) and not isinstance(size, bool)
+    if not whole or not 1 <= size <= LARGEST[int]:
+      raise ValueError(
+        "Config field 'data.shape' must be of ints above 0, got"
+        f" {tuple(config.data.shape)}."
+      )
+  facts.ask(config)
   takes = registry.get("task", config.task.name).takes
   if takes == "num_classes" and not config.data.num_classes:
     raise ValueError(
@@ -92,12 +103,6 @@ def _check(config: ConfigDict) -> None:
   if hasattr(task, "check_data"):
     task.check_data(config.data.vocab)
   shape = tuple(config.data.shape)
-  for size in shape:
-    whole = isinstance(size, int) and not isinstance(size, bool)
-    if not whole or not 1 <= size <= LARGEST[int]:
-      raise ValueError(
-        f"Config field 'data.shape' must be of ints above 0, got {shape}."
-      )
   if config.data.vocab and len(shape) != 1:
     raise ValueError(
       "Config field 'data.shape' of a text (`data.vocab` is"

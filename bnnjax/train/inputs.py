@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from bnnjax import data, tasks  # noqa: F401 (the second registers names)
 from bnnjax.core import registry
 from bnnjax.errors import UserError
+from bnnjax.train import facts
 
 
 def open_data(settings: ConfigDict):
@@ -18,7 +19,7 @@ def open_data(settings: ConfigDict):
     FileNotFoundError: the data set is not here; says how to get it.
     ImportError: it needs a package that is not installed.
   """
-  options = _options_of(settings)
+  options = facts.options_of(settings)
   return [
     data.load(settings.name, split, **options)
     for split in (settings.train_split, settings.eval_split)
@@ -54,7 +55,8 @@ def load_data(config: ConfigDict):
         f" {settings.name!r} arrive as {tuple(shape)}"
         f" ({', '.join(kind.axes)})."
       )
-    if source.info.num_classes != settings.num_classes:
+    # 0: nobody needs them, so that nobody has asked.
+    if settings.num_classes not in (0, source.info.num_classes):
       raise ValueError(
         f"`data.num_classes` is {settings.num_classes}, but {settings.name!r} has"
         f" {source.info.num_classes} classes."
@@ -71,17 +73,8 @@ def tokenizer_of(config: ConfigDict):
   """
   settings = config.data
   return data.tokenizer_of(
-    settings.name, settings.eval_split, **_options_of(settings)
+    settings.name, settings.eval_split, **facts.options_of(settings)
   )
-
-
-def _options_of(settings: ConfigDict) -> dict[str, Any]:
-  """The options of the source, with those that the shape decides."""
-  name, shape = settings.name, settings.shape
-  options = settings.options.to_dict()
-  if len(shape) == 1 and "max_len" in data.options_of(name):
-    return {"max_len": shape[0], **options}
-  return options
 
 
 def make_eval_batches(config: ConfigDict, source):
