@@ -5,8 +5,8 @@ A source is random access: `len(source)`, and `source[i]` gives
 int}` for text, or other arrays in place of a label, as `windows` does. Families
 register a function `(split, **options) -> Source` as kind "source", and beside
 it, by `with_info`, what can be said without opening one; they live in files of
-their own (`fashion_mnist`, `digits`, `wordnet`, `plays`, `text_file`, `fake`,
-`tfds_source`).
+their own (`fashion_mnist`, `wordnet`, `plays` ..., and of your data
+`image_folder`, `npz`, `text_file`, `hf`, `tfds_source`).
 """
 
 import dataclasses
