@@ -18,13 +18,10 @@ from typing import Any
 
 from bnnjax.core import registry
 from bnnjax.core.settings import Settings
-from bnnjax.data import check, digest, pictures, sources, tables
+from bnnjax.data import arrow, check, digest, pictures, sources, tables
 
 _SPLITS, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
-_END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream of Arrow
 TRAIN = "train"  # of a set that was saved without splits
-Files = tuple[str, ...]
-State = tuple[tuple[int, int], ...]
 
 
 class HfTable(tables.Table):
@@ -46,11 +43,11 @@ class HfTable(tables.Table):
           " features: save them with the same."
         )
     self._files = {s: _files(folder) for s, folder in folders.items()}
-    self.splits = {s: _table(f).num_rows for s, f in self._files.items()}
+    self.splits = {s: arrow.table(f).num_rows for s, f in self._files.items()}
     for split, files in self._files.items():
       if not self.splits[split]:
         raise ValueError(f"The split {split!r} of {self.name!r} is empty.")
-      columns = _table(files).column_names
+      columns = arrow.table(files).column_names
       if lacking := self.features.keys() - columns:
         raise ValueError(
           f"{files[0]} lacks {', '.join(sorted(lacking))}, which {_INFO} names."
@@ -90,7 +87,7 @@ class HfTable(tables.Table):
     return Records(self._files[split], keys, channels)
 
   def labels(self, split, key):
-    column = _columns(self._files[split], (key,)).column(key)
+    column = arrow.columns(self._files[split], (key,)).column(key)
     return check.integers(column.to_numpy(), self.name)
 
   def content(self, split, keys):
@@ -107,13 +104,13 @@ class Records:
   """
 
   def __init__(
-    self, files: Files, keys: Sequence[str], channels: Mapping[str, int]
+    self, files: arrow.Files, keys: Sequence[str], channels: Mapping[str, int]
   ):
     self._files, self._keys, self._channels = files, tuple(keys), channels
-    _columns(self._files, self._keys)  # damage is told here
+    arrow.columns(self._files, self._keys)  # damage is told here
 
   def __len__(self) -> int:
-    return _table(self._files).num_rows
+    return arrow.table(self._files).num_rows
 
   def __iter__(self):
     return map(self.__getitem__, range(len(self)))
@@ -123,7 +120,7 @@ class Records:
 
   def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
     """The records at some places."""
-    table = _columns(self._files, self._keys)
+    table = arrow.columns(self._files, self._keys)
     found = []
     for index in indices:
       record = {key: table.column(key)[index] for key in self._keys}
@@ -222,15 +219,18 @@ def _described(folder: pathlib.Path) -> dict[str, Any]:
   return features
 
 
-def _files(folder: pathlib.Path) -> Files:
+def _files(folder: pathlib.Path) -> arrow.Files:
   """The Arrow files of a split, in order."""
   found = _json(folder / _STATE).get("_data_files")
   try:
-    return tuple(str(folder / entry["filename"]) for entry in found)
-  except (TypeError, KeyError) as error:
+    files = tuple(str(folder / entry["filename"]) for entry in found)
+  except (TypeError, KeyError):
+    files = ()
+  if not files:
     raise ValueError(
       f"{folder / _STATE} names no files of data: got {found!r}."
-    ) from error
+    )
+  return files
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
@@ -251,72 +251,6 @@ def _kind(feature: Any) -> str:
   return str(feature.get("dtype")) if kind == "Value" else kind
 
 
-def _table(files: Files) -> Any:
-  """The table of some files, mapped into memory."""
-  return _mapped(files, _state(files))
-
-
-def _columns(files: Files, keys: tuple[str, ...]) -> Any:
-  """Some columns, sound and without gaps."""
-  return _checked(files, keys, _state(files))
-
-
-def _state(files: Files) -> State:
-  """What changes when the files do."""
-  stats = [os.stat(file) for file in files]
-  return tuple((s.st_size, s.st_mtime_ns) for s in stats)
-
-
-@functools.lru_cache(maxsize=8)
-def _checked(files: Files, keys: tuple[str, ...], state: State) -> Any:
-  table = _mapped(files, state).select(list(keys))
-  try:
-    table.validate(full=True)  # offsets, and that texts are UTF-8
-  except ValueError as error:
-    raise _damaged(files, error) from error
-  for key in keys:
-    if missing := table.column(key).null_count:
-      raise ValueError(
-        f"{missing} records of {files[0]} have no {key!r}: filter them out before"
-        " the set is saved."
-      )
-  return table
-
-
-@functools.lru_cache(maxsize=8)  # not kept by a source: it would be pickled
-def _mapped(files: Files, state: State) -> Any:
-  del state
-  try:
-    import pyarrow as pa
-  except ImportError as error:
-    raise ImportError(
-      "Data sets saved by `datasets` are read by pyarrow, which is not installed."
-      " Get it with `pip install 'bnnjax[hf]'`."
-    ) from error
-  tables = []
-  for file in files:
-    with open(file, "rb") as stream:
-      stream.seek(max(0, os.path.getsize(file) - len(_END)))
-      if stream.read() != _END:
-        raise ValueError(f"{file} ends before its Arrow stream does.")
-    try:
-      with pa.memory_map(file) as source:
-        table = pa.ipc.open_stream(source).read_all()
-      _ = table.column_names  # are decoded here
-    except (pa.ArrowException, ValueError, OSError) as error:
-      raise _damaged((file,), error) from error
-    tables.append(table)
-  try:
-    return pa.concat_tables(tables)
-  except pa.ArrowException as error:
-    raise _damaged(files, error) from error
-
-
-def _damaged(files: Files, error: Exception) -> ValueError:
-  reason = " ".join(str(error).split())[:200].rstrip(".")
-  return ValueError(f"{', '.join(files[:2])} cannot be read: {reason}.")
-
-
 def _file(value: Any, where: str) -> Any:
   """The file of an image, inside the map of the data set."""
   import pyarrow as pa
@@ -331,12 +265,12 @@ def _file(value: Any, where: str) -> Any:
 
 @functools.lru_cache(maxsize=8)  # a run asks for both splits, and before
 def _image_shape(
-  splits: tuple[tuple[str, Files], ...], key: str
+  splits: tuple[tuple[str, arrow.Files], ...], key: str
 ) -> tuple[int | None, int | None, int]:
   """Shape of all images, by their headers."""
   headers = []
   for split, files in splits:
-    column = _columns(files, (key,)).column(key)
+    column = arrow.columns(files, (key,)).column(key)
     for index, value in enumerate(column):
       where = f"{index} of {split!r} of {os.path.dirname(files[0])} ({key!r})"
       headers.append(pictures.header(_file(value, where), where))

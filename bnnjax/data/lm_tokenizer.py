@@ -9,7 +9,6 @@ A text of any length is encoded whole, unlike by `tokenizer`, which cuts texts
 to one length. `lossless` says whether decoding gives any text back.
 """
 
-import hashlib
 import itertools
 import json
 import pathlib
@@ -259,14 +258,13 @@ def of(
   return Bpe(vocab_file or BPE_FILE)
 
 
-_LETTERS: dict[bytes, str] = {}  # of texts by their digests
+_LETTERS: dict[str, str] = {}  # of texts by their digests
 
 
 def _letters(text: str) -> str:
   """Each character of a text once; found once, for every split and `info`."""
-  key = hashlib.sha256(text.encode()).digest()
-  if key not in _LETTERS:
-    _LETTERS[key] = "".join(sorted(set(text)))
+  key = digest.of(text.encode())
+  _LETTERS[key] = _LETTERS.get(key) or "".join(sorted(set(text)))
   return _LETTERS[key]
 
 

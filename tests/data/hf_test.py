@@ -162,10 +162,11 @@ def test_what_is_no_saved_set(images, texts, tmp_path):
     info.write_text(content)
     with pytest.raises(ValueError, match=message):
       data.load(f"hf:{texts}")
-  (texts / "state.json").write_text('{"_data_files": 3}')
   info.write_text('{"features": {"n": {}}}')
-  with pytest.raises(ValueError, match="state.json names no files of data"):
-    data.load(f"hf:{texts}")
+  for content in ('{"_data_files": 3}', '{"_data_files": []}'):
+    (texts / "state.json").write_text(content)
+    with pytest.raises(ValueError, match="state.json names no files of data"):
+      data.load(f"hf:{texts}")
 
 
 @pytest.mark.parametrize(
