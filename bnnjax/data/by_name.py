@@ -1,6 +1,5 @@
 """Data sets by name, and parts of their splits: `load`, `info`."""
 
-import inspect
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -90,7 +89,7 @@ def _make(
   What follows a colon is the option `path` or `dataset`.
   """
   family, _, rest = name.partition(":")
-  known, options = defaults_of(name), dict(options)
+  known, options = registry.accepts("source", family), dict(options)
   if rest:
     place = "path" if "path" in known else "dataset"
     if place in options:
@@ -99,10 +98,10 @@ def _make(
         f" {options[place]!r}."
       )
     options[place] = rest
+  registry.check_names(f"option of source {name!r}", options, known)
   for option, value in options.items():
-    if option not in known:
-      raise registry.unknown(f"option of source {name!r}", option, known)
-    _check_type(f"Option {option!r} of source {name!r}", value, known[option])
+    default = known.defaults.get(option)
+    _check_type(f"Option {option!r} of source {name!r}", value, default)
   return registry.get("source", family), options
 
 
@@ -141,8 +140,7 @@ def options_of(name: str) -> list[str]:
   Raises:
     ValueError: unknown name.
   """
-  make = registry.get("source", name.partition(":")[0])
-  return list(inspect.signature(make).parameters)[1:]
+  return list(registry.accepts("source", name.partition(":")[0]))
 
 
 def defaults_of(name: str) -> dict[str, Any]:
@@ -151,7 +149,7 @@ def defaults_of(name: str) -> dict[str, Any]:
   Raises:
     ValueError: unknown name.
   """
-  return registry.defaults_of(registry.get("source", name.partition(":")[0]))
+  return registry.accepts("source", name.partition(":")[0]).defaults
 
 
 def _position(text: str | None, length: int, default: int) -> int:

@@ -15,10 +15,12 @@ from flax import nnx
 
 from bnnjax.core import parse as parse_lib
 from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.collector import Collector
 from bnnjax.core.estimator import sign
 from bnnjax.core.progress import DEPLOYED, Mode, Overheard, Progress
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers import mode as mode_lib
+from bnnjax.layers.place import Learned, Place
 
 STACKED = "stacked"  # the first axis of a variable counts layers
 
@@ -63,7 +65,7 @@ def weight_variable(weight: jax.Array, made: Binarizer | None) -> nnx.Param:
   return LatentWeight(weight) if made.latent else BinaryWeight(sign(weight))
 
 
-class Binarize(mode_lib.Moded):
+class Binarize(mode_lib.Moded, Place):
   """A binarizer with its parameters and statistics; without one, the identity.
 
   Args:
@@ -83,6 +85,7 @@ class Binarize(mode_lib.Moded):
     **options: Any,
   ):
     made = self.binarizer = parse_lib.parse(spec, role, **options)
+    self.role = role
     params, stats, passing = {}, {}, frozenset()
     if made is not None:
       passing = made.passing(like)
@@ -95,34 +98,45 @@ class Binarize(mode_lib.Moded):
     self.stats = nnx.Dict({k: BinarizerStat(v) for k, v in stats.items()})
 
   def __call__(
-    self, x: jax.Array, mode: Mode | None = None
+    self, x: jax.Array, mode: Mode | None = None, **of_term: Any
   ) -> "jax.Array | Quantized":
-    """Quantizes `x`; in training, updates the statistics."""
-    y, otherwise = self.heard(x, mode)
+    """Quantizes `x`; in training, updates the statistics.
+
+    Args:
+      x: `[...]`.
+      mode: on whose behalf.
+      **of_term: `mask` and `density` of a sparse term, see `Binarizer.apply`.
+    """
+    y, otherwise = self.heard(x, mode, **of_term)
     if not otherwise:
       return y
     surrogate = mode_lib.watched(otherwise, y.surrogate)
     return dataclasses.replace(y, surrogate=surrogate)
 
   def heard(
-    self, x: jax.Array, mode: Mode | None = None
+    self, x: jax.Array, mode: Mode | None = None, **of_term: Any
   ) -> "tuple[jax.Array | Quantized, str]":
     """The same, and what would compute otherwise in training.
 
     A name for `mode.watched`; empty in training, and with an explicit mode.
     """
+    self.show(x)
     if self.binarizer is None:
       return x, ""
     told, mode = mode is None, self._mode(mode)
     params, stats = _arrays(self.params), _arrays(self.stats)
-    if mode.event in self.binarizer.learns:
-      params, stats = self.binarizer.learn(mode.event, x, params, stats, mode)
-      self._store(params, self.params)
+    if isinstance(self.collected, Learned):
+      if not mode.train:
+        raise ValueError(
+          "Loop events learn in a training pass: give the mode that `learning`"
+          f" yields, got {mode}."
+        )
+      params, stats, _ = self.collected.get_value()
     if told and mode.deployed:
       mode = Overheard()
-      quantized, _ = self.binarizer.apply(x, params, stats, mode)
+      quantized, _ = self.binarizer.apply(x, params, stats, mode, **of_term)
       return quantized, self._name if mode.asked else ""
-    quantized, stats = self.binarizer.apply(x, params, stats, mode)
+    quantized, stats = self.binarizer.apply(x, params, stats, mode, **of_term)
     if mode.train:
       self._store(stats, self.stats)
     return quantized, ""
@@ -162,6 +176,24 @@ class Binarize(mode_lib.Moded):
     if scale and name in scale.events:
       self._store(scale.events[name](_arrays(self.stats)), self.stats)
 
+  def learner(self, event: str, progress: Progress | None) -> Learned | None:
+    """A collector of what is learned at a loop event; `None` if nothing is."""
+    made = self.binarizer
+    if made is None or event not in made.learns:
+      return None
+
+    def update(state, x):
+      params, stats, progress = state
+      mode = Mode.training(progress)
+      return *made.learn(event, x, params, stats, mode), progress
+
+    state = _arrays(self.params), _arrays(self.stats), progress
+    return Learned(state, collector=Collector(event, lambda _: state, update))
+
+  def adopt_learned(self) -> None:
+    """Stores the parameters; the pass itself has stored the statistics."""
+    self._store(self.collected.get_value()[0], self.params)
+
   @staticmethod
   def _store(values, variables):
     for key, value in values.items():
@@ -194,6 +226,8 @@ def deployed_weight(layer: nnx.Module) -> Quantized:
   """
   weight = getattr(layer, "kernel", getattr(layer, "table", None))
   own = getattr(layer, "weight", None)
+  if weight is None and isinstance(own, nnx.Module):
+    return _yielded(own, layer)
   if not isinstance(own, Binarize) or not isinstance(weight, nnx.Variable):
     raise TypeError(
       "`deployed_weight` takes a layer with a weight, such as Linear or Conv,"
@@ -210,6 +244,22 @@ def deployed_weight(layer: nnx.Module) -> Quantized:
   if weight.get_metadata(STACKED, False):
     apply = jax.vmap(apply)
   return apply(values, _arrays(own.params), _arrays(own.stats))
+
+
+def _yielded(weight: nnx.Module, layer: nnx.Module) -> Quantized:
+  """What a module that is a layer's weight yields when it is deployed."""
+  graph, state = nnx.split(weight)
+
+  def call(state):
+    got = nnx.merge(graph, state)(DEPLOYED)
+    got = got.astype(layer.dtype or got.dtype)
+    return dataclasses.replace(got, surrogate=None)
+
+  variables = jax.tree.leaves(
+    state, is_leaf=lambda v: isinstance(v, nnx.Variable)
+  )
+  stacked = any(v.get_metadata(STACKED, False) for v in variables)
+  return jax.vmap(call)(state) if stacked else call(state)
 
 
 def remeasure(model: nnx.Module, layers: Container[str]) -> None:

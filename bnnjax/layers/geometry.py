@@ -134,7 +134,7 @@ def pad(x: "jax.Array | Quantized", pairs, value: int):
     Term(
       wider(t.value, value),
       t.scale,
-      None if t.mask is None else wider(t.mask, 1),
+      None if t.mask is None else wider(_full_mask(t), 1),
       t.kind,
     )
     for t in x.terms
@@ -142,10 +142,41 @@ def pad(x: "jax.Array | Quantized", pairs, value: int):
   return Quantized(terms, x.shift, wider(x.surrogate, 0))
 
 
+def _full_mask(term: Term):
+  return jnp.broadcast_to(term.mask, term.value.shape)
+
+
+def patches(x: jax.Array, geometry: Geometry) -> jax.Array:
+  """What the kernel of a convolution is multiplied with, as rows.
+
+  Args:
+    x: `[N, *spatial, C]`; pads with zeros.
+    geometry: of the convolution.
+
+  Returns:
+    `[N, *spatial', window * C]`: its product with a kernel `[*window, C, O]` as
+    a matrix `[window * C, O]` is the convolution.
+  """
+  layout = (0, x.ndim - 1, *range(1, x.ndim - 1))
+  kernel = tuple(range(x.ndim))
+  y = lax.conv_general_dilated_patches(
+    x,
+    geometry.window,
+    geometry.strides,
+    geometry.padding,
+    rhs_dilation=geometry.dilation,
+    dimension_numbers=lax.ConvDimensionNumbers(layout, kernel, layout),
+    precision=lax.Precision.HIGHEST,  # they are copies
+  )
+  y = y.reshape(*y.shape[:-1], x.shape[-1], -1)
+  return jnp.swapaxes(y, -1, -2).reshape(*y.shape[:-2], -1)
+
+
 def _check_scales(x: Quantized) -> None:
   for term in x.terms:
-    if term.scale is not None and any(n > 1 for n in term.scale.shape[1:-1]):
-      raise ValueError(
-        "A `pad_value` other than 0 needs a scale that is the same at all"
-        f" positions: got scale {term.scale.shape}."
-      )
+    for factor in term.factors:
+      if any(n > 1 for n in factor.shape[1:-1]):
+        raise ValueError(
+          "A `pad_value` other than 0 needs a scale that is the same at all"
+          f" positions: got scale {factor.shape}."
+        )
