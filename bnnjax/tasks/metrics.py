@@ -1,5 +1,6 @@
-"""Metrics of tasks that choose one of several answers."""
+"""Metrics: collections that can be derived from, and those of our tasks."""
 
+import inspect
 from typing import Any
 
 import flax
@@ -10,8 +11,39 @@ from clu import metrics
 TOP = 5  # answers, of more classes than these
 
 
+class Collection(metrics.Collection):
+  """A clu collection whose subclasses keep the metrics of their bases.
+
+  clu itself reads the annotations of a class alone.
+  """
+
+  def __init_subclass__(cls, **kwargs: Any):
+    super().__init_subclass__(**kwargs)
+    found = {}
+    for base in reversed(cls.__mro__):
+      if issubclass(base, Collection):
+        found |= inspect.get_annotations(base)
+    cls.__annotations__ = found
+
+
 @flax.struct.dataclass
-class EvalMetrics(metrics.Collection):
+class Loss(Collection):
+  """Mean loss of the examples."""
+
+  loss: metrics.Average.from_output("loss")
+
+
+@flax.struct.dataclass
+class TrainLoss(Collection):
+  """Mean loss, and what the loop measures of every task."""
+
+  loss: metrics.Average.from_output("loss")
+  grad_norm: metrics.Average.from_output("grad_norm")
+  flip_ratio: metrics.Average.from_output("flip_ratio")
+
+
+@flax.struct.dataclass
+class EvalMetrics(Collection):
   """Means over what is answered: examples, or hidden tokens."""
 
   loss: metrics.Average.from_output("loss")
@@ -30,7 +62,7 @@ class _Top(metrics.Average):
 
 
 @flax.struct.dataclass
-class ClassMetrics(metrics.Collection):
+class ClassMetrics(Collection):
   """Means over examples; `top5` where there are more classes than these."""
 
   loss: metrics.Average.from_output("loss")
@@ -64,7 +96,7 @@ def in_top(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
 
 
 @flax.struct.dataclass
-class TrainMetrics(metrics.Collection):
+class TrainMetrics(Collection):
   """Means over the examples (or, of means, the steps) of an interval."""
 
   loss: metrics.Average.from_output("loss")
