@@ -65,6 +65,8 @@ def check(what: str, function: Callable, given: Mapping[str, Any]) -> None:
     elif key == "param_dtype":
       wanted = "the type of a float of 16 bits or more"
       fits = value is not None and _is_dtype(value)
+    elif key not in hints:  # a foreign model need not annotate
+      continue
     else:
       wanted, fits = _text(hints[key]), _fits(value, hints[key])
     if not fits:

@@ -202,26 +202,27 @@ class Task:
       self.distillation.check(student, teacher, *inputs, method=self.method)
 
   def samples(
-    self, model: nnx.Module, info: DatasetInfo, *, key: jax.Array, number: int
-  ) -> jax.Array:
-    """New examples, which `bnnjax sample` writes to a file.
-
-    `language_modeling` has tokens instead, which are printed as text.
+    self,
+    model: nnx.Module,
+    info: DatasetInfo,
+    *,
+    key: jax.Array,
+    number: int,
+    **options: Any,
+  ) -> Any:
+    """New examples, which `bnnjax sample` writes to a file. By default none.
 
     Args:
-      model: deployed.
+      model: of a checkpoint.
       info: as of `example`.
       key: random numbers.
       number: of the examples.
+      **options: of a language model, see `LanguageModeling.samples`.
 
     Returns:
-      `[number, ...]`.
+      An array `[number, ...]`.
     """
-    raise UserError(
-      f"The task {type(self).__name__} has no samples: define"
-      " `samples(model, info, *, key, number)` of it, see"
-      " `bnnjax.tasks.base.Task`."
-    )
+    raise NotImplementedError(f"{type(self).__name__} has no `samples`.")
 
 
 def step_key(mode: Mode, seed: int = 0) -> jax.Array:

@@ -1,6 +1,6 @@
 """Next-token prediction, with or without a teacher."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import flax
@@ -14,6 +14,7 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
 from bnnjax.data.sources import DatasetInfo
+from bnnjax.models import generation
 from bnnjax.tasks.base import Task
 from bnnjax.tasks.distillation import Distillation
 from bnnjax.tasks.metrics import Collection, TrainMetrics
@@ -135,6 +136,36 @@ class LanguageModeling(Task):
       "chars": batch["chars"][:, 1:],
       "mask": scored * batch["mask"][:, None],
     }
+
+  def samples(
+    self,
+    model: nnx.Module,
+    info: DatasetInfo,
+    *,
+    key: jax.Array,
+    number: int,
+    prompts: Sequence[np.ndarray],
+    length: int,
+    **options: Any,
+  ) -> Iterator[np.ndarray]:
+    """Tokens that go on from prompts, one of each text at a time.
+
+    Args:
+      model: of a checkpoint.
+      info: as of `example`.
+      key: random numbers.
+      number: of the texts of each prompt; those of one follow each other.
+      prompts: tokens of each prompt.
+      length: tokens of a text, at most.
+      **options: `stop` and how to draw, see `generation.generate`.
+
+    Returns:
+      An iterator over int32 `[B]`, which `bnnjax sample` prints as text.
+    """
+    starts = [tokens for tokens in prompts for _ in range(number)]
+    return generation.generate(
+      model, starts, length, key=key, vocab=info.vocab, **options
+    )
 
 
 def _shifted(logits, batch) -> tuple[jax.Array, jax.Array, jax.Array]:
