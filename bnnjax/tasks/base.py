@@ -146,7 +146,7 @@ class Task:
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Loss of a batch, and what `train_metrics` read: `loss` at least.
 
-    A loss that draws takes its random numbers from `step_key(mode)`, so that a
+    A loss that draws takes its key from the step, `mode.fold_in(key)`, so that a
     run that was killed goes on as if it had not been.
 
     Args:
@@ -199,7 +199,7 @@ class Task:
       ValueError: see `Distillation.check`.
     """
     if self.distillation:
-      self.distillation.check(student, teacher, *inputs, method=self.method)
+      self.distillation.check(self.forward, student, teacher, *inputs)
 
   def samples(
     self,
@@ -223,20 +223,6 @@ class Task:
       An array `[number, ...]`.
     """
     raise NotImplementedError(f"{type(self).__name__} has no `samples`.")
-
-
-def step_key(mode: Mode, seed: int = 0) -> jax.Array:
-  """Random numbers of a training step, which follow from the step alone.
-
-  A run that was killed draws what it would have drawn. Without a position in a
-  run (evaluation, cost) they are those of step 0, always the same.
-
-  Args:
-    mode: as `Task.loss` has it.
-    seed: another gives other numbers.
-  """
-  step = 0 if mode.progress is None else mode.progress.step
-  return jax.random.fold_in(jax.random.key(seed), step)
 
 
 def input_shapes(task: Task, info: DatasetInfo) -> tuple[Any, ...]:

@@ -80,12 +80,12 @@ class Classification(Task):
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean loss of a batch, and per example `loss` and `correct`."""
     inputs, distillation = self.inputs(batch), self.distillation
-    logits, left = distillation.call(model, *inputs, mode=mode)
+    logits, left = distillation.call(self.forward, model, *inputs, mode=mode)
     labels = jax.nn.one_hot(batch["label"], logits.shape[-1])
     smooth = optax.smooth_labels(labels, self.label_smoothing)
     loss = optax.softmax_cross_entropy(logits, smooth)
     if teacher is not None:
-      hints = distillation.hints(teacher, *inputs)
+      hints = distillation.hints(self.forward, teacher, *inputs)
       tokens = batch["tokens"] != PAD if "tokens" in batch else None
       loss = distillation.loss(loss, (logits, left), hints, tokens)
     correct = jnp.argmax(logits, -1) == batch["label"]

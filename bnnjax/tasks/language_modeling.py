@@ -110,11 +110,11 @@ class LanguageModeling(Task):
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean over the scored tokens, and as `correct` the share that is right."""
     inputs, distillation = self.inputs(batch), self.distillation
-    logits, left = distillation.call(model, *inputs, mode=mode)
+    logits, left = distillation.call(self.forward, model, *inputs, mode=mode)
     logits, targets, scored = _shifted(logits, batch)
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
     if teacher is not None:
-      hints, theirs = distillation.hints(teacher, *inputs)
+      hints, theirs = distillation.hints(self.forward, teacher, *inputs)
       loss = distillation.loss(loss, (logits, left), (hints[:, :-1], theirs))
     correct = jnp.argmax(logits, -1) == targets
 

@@ -13,7 +13,7 @@ from bnnjax.core.numbers import number
 from bnnjax.core.progress import Mode
 from bnnjax.data.sources import DatasetInfo
 from bnnjax.data.tokenizer import PAD, SPECIAL
-from bnnjax.tasks.base import LABEL, Task, step_key
+from bnnjax.tasks.base import LABEL, Task
 from bnnjax.tasks.distillation import Distillation
 from bnnjax.tasks.metrics import EvalMetrics, TrainMetrics
 
@@ -134,12 +134,13 @@ class MaskedLM(Task):
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean over the hidden tokens, and as `correct` the share that is right."""
     tokens, distillation = batch["tokens"], self.distillation
-    x, chosen = self._hide(step_key(mode, TRAIN_SEED), tokens, model)
+    key = mode.fold_in(jax.random.key(TRAIN_SEED))
+    x, chosen = self._hide(key, tokens, model)
     present = tokens != PAD
-    student = distillation.call(model.token_logits, x, mode=mode, mask=present)
+    student = distillation.call(self.forward, model, x, mode=mode, mask=present)
     loss = optax.softmax_cross_entropy_with_integer_labels(student[0], tokens)
     if teacher is not None:
-      hints = distillation.hints(teacher, x, method=self.method, mask=present)
+      hints = distillation.hints(self.forward, teacher, x, mask=present)
       loss = distillation.loss(loss, student, hints, present)
     correct = jnp.argmax(student[0], -1) == tokens
 

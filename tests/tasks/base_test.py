@@ -13,10 +13,12 @@ from flax import nnx
 
 from bnnjax import cli, data
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode, Progress
+from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.layers import intermediates
 from bnnjax.layers.linear import Linear
 from bnnjax.tasks import base
-from bnnjax.tasks.base import Task, step_key
+from bnnjax.tasks.base import Task
+from bnnjax.tasks.classification import Classification
 from bnnjax.tasks.metrics import EvalMetrics, TrainLoss
 from bnnjax.train import config as config_lib
 from bnnjax.train import evaluate, loop, setup, step
@@ -40,7 +42,10 @@ class Diffusion(Task):
     return batch["image"], jnp.zeros(len(batch["image"]))
 
   def loss(self, model, batch, mode, teacher=None):
-    x, (a, b) = batch["image"], jax.random.split(step_key(mode))
+    x, (a, b) = (
+      batch["image"],
+      jax.random.split(mode.fold_in(jax.random.key(0))),
+    )
     t, noise = jax.random.uniform(a, x.shape[:1]), jax.random.normal(b, x.shape)
     s = t[:, None, None, None]
     noisy = jnp.cos(s) * x + jnp.sin(s) * noise
@@ -335,16 +340,37 @@ def test_metrics_keep_those_of_their_base():
   assert got == dict(zip(names, range(4)))
 
 
-def test_random_numbers_follow_from_the_step():
-  def drawn(at, **kwargs):
-    mode = Mode.training(at and Progress.at(at, 9, 1.0))
-    return jax.random.key_data(step_key(mode, **kwargs)).tolist()
+class Sum(nnx.Module):
+  def __init__(self, weight):
+    self.weight = nnx.Param(jnp.array(weight))
 
-  assert drawn(5) == drawn(5)
-  assert len({tuple(drawn(5, seed=s)) for s in range(3)}) == 3
-  assert drawn(5) != drawn(6)
-  key = jax.random.fold_in(jax.random.key(0), 0)
-  assert drawn(None) == jax.random.key_data(key).tolist()
+  def two(self, a, b, mode=None):
+    x = self.weight * a + b
+    intermediates.sow(self, mode, hidden_states=x[:, None])
+    return x
+
+
+class OfTwo(Classification):
+  def inputs(self, batch):
+    return batch["image"], batch["other"]
+
+  def forward(self, model, a, b, *, mode=DEPLOYED):
+    return model.two(a, b, mode)
+
+
+def test_a_teacher_reads_all_inputs():
+  matched = {"match": {"hidden_states": ("mse", 0.5)}, "logit_weight": 0.0}
+  task = OfTwo(distill={"teacher": "x", "label_weight": 1.0, **matched})
+  image, other = np.array([[1.0, 2.0], [4.0, 0.0]]), np.array([[0.0, 3.0]] * 2)
+  batch = {"image": image, "other": other, "label": np.array([1, 0])}
+  student, teacher = Sum(3.0), Sum(1.0)
+  task.check_teacher(student, teacher, *task.inputs(batch))
+  loss, outputs = task.loss(student, batch, Mode.training(), teacher)
+  x = 3 * image + other
+  cross = np.log(np.exp(x).sum(-1)) - x[[0, 1], [1, 0]]
+  distance = 0.5 * np.mean((2 * image) ** 2)
+  np.testing.assert_allclose(outputs["loss"], cross + distance, rtol=1e-6)
+  np.testing.assert_allclose(loss, np.mean(cross + distance), rtol=1e-6)
 
 
 def test_inputs_are_a_tuple():
