@@ -20,6 +20,7 @@ _NAMES = {
   "Mode": "bnnjax.core.progress",
   "Progress": "bnnjax.core.progress",
   "Quantized": "bnnjax.core.quantized",
+  "Task": "bnnjax.tasks.base",
   "build": "bnnjax.models",
   "count": "bnnjax.cost",
   "deployed_weight": "bnnjax.layers.binarize",

@@ -1,4 +1,7 @@
-"""What a loss and an evaluation mean: `build({"name": "classification"})`."""
+"""What a loss and an evaluation mean: `build({"name": "classification"})`.
+
+`base.Task` is what all of them are, those outside the package too.
+"""
 
 import inspect
 from collections.abc import Mapping

@@ -1,6 +1,5 @@
 """What a task is: the contract of a loss with all that runs it."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from flax import nnx
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.data.sources import IMAGES, DatasetInfo
 from bnnjax.errors import UserError
-from bnnjax.tasks.metrics import Loss, TrainLoss
+from bnnjax.tasks.metrics import Loss, TrainLoss, names_of
 
 Batch = Mapping[str, jax.Array]
 LABEL = jax.ShapeDtypeStruct((1,), np.int32)  # of an example
@@ -238,12 +237,6 @@ def input_shapes(task: Task, info: DatasetInfo) -> tuple[Any, ...]:
       f" each argument of the model: got {type(found).__name__}."
     )
   return found
-
-
-def names_of(metrics: Any) -> tuple[str, ...]:
-  """Names of the metrics of a clu `Collection`, those of its bases too."""
-  fields = (field.name for field in dataclasses.fields(metrics))
-  return tuple(name for name in fields if not name.startswith("_"))
 
 
 def check(name: str, task: Any) -> None:

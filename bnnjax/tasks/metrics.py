@@ -1,5 +1,6 @@
 """Metrics: collections that can be derived from, and those of our tasks."""
 
+import dataclasses
 import inspect
 from typing import Any
 
@@ -24,6 +25,12 @@ class Collection(metrics.Collection):
       if issubclass(base, Collection):
         found |= inspect.get_annotations(base)
     cls.__annotations__ = found
+
+
+def names_of(metrics: Any) -> tuple[str, ...]:
+  """Names of the metrics of a clu `Collection`, those of its bases too."""
+  fields = (field.name for field in dataclasses.fields(metrics))
+  return tuple(name for name in fields if not name.startswith("_"))
 
 
 @flax.struct.dataclass

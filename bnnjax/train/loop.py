@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from bnnjax import data
 from bnnjax.report import record as record_lib
-from bnnjax.tasks import base
+from bnnjax.tasks.metrics import names_of
 from bnnjax.train import (
   diagnostics,
   evaluate,
@@ -293,7 +293,7 @@ class Run:
     flips = info["flips"] + scalars["flip_ratio"] * taken
     rate, settings = clock.rate(now), self.config.data
     more = {**stage.rates(now - 1), **writers.speeds(rate, settings)}
-    shown = base.names_of(self.task.eval_metrics)
+    shown = names_of(self.task.eval_metrics)
     self.log.interval(now, scalars, rate * settings.batch_size, shown, more)
     return scalars["loss"], {**info, "flips": flips, "interval": None}
 

@@ -19,7 +19,7 @@ from bnnjax.layers.linear import Linear
 from bnnjax.tasks import base
 from bnnjax.tasks.base import Task
 from bnnjax.tasks.classification import Classification
-from bnnjax.tasks.metrics import EvalMetrics, TrainLoss
+from bnnjax.tasks.metrics import EvalMetrics, TrainLoss, names_of
 from bnnjax.train import config as config_lib
 from bnnjax.train import evaluate, loop, setup, step
 
@@ -281,6 +281,25 @@ def test_examples_must_hold_what_the_task_reads(monkeypatch):
     loop.Run(retrieval(), "nowhere", "name", None)
 
 
+def test_a_task_decides_arguments_of_the_model(monkeypatch):
+  class Float(Diffusion):
+    needs = ("weight",)
+
+    def model_arguments(self, info, settings):
+      return {**super().model_arguments(info, settings), "weight": None}
+
+  monkeypatch.setitem(registry.registered_table("task"), "diffusion", Float)
+  config = config_lib.resolve(diffusion())
+  assert (1, 1) not in setup.cost_of(config).macs
+  config = diffusion()
+  config.model.weight = "ste"
+  with pytest.raises(ValueError, match="`model.weight` is decided by the task"):
+    setup.network_of(config_lib.resolve(config))
+  config.model = {"name": "towers"}
+  with pytest.raises(ValueError, match="needs a model with the argument `weig"):
+    config_lib.resolve(config)
+
+
 def evaluated(task):
   """Traces a step of evaluation of three examples."""
   model = Denoiser(image_shape=(4, 4, 1), rngs=nnx.Rngs(0))
@@ -334,7 +353,7 @@ def test_metrics_keep_those_of_their_base():
     depth: metrics.Average.from_output("depth")
 
   names = ("loss", "grad_norm", "flip_ratio", "depth")
-  assert base.names_of(More) == names
+  assert names_of(More) == names
   values = {name: jnp.full(2, i) for i, name in enumerate(names)}
   got = More.empty().merge(More.single_from_model_output(**values)).compute()
   assert got == dict(zip(names, range(4)))
