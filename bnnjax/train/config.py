@@ -5,7 +5,6 @@ typo in the file or on the command line is answered with the nearest name. What
 is set and read by nothing is refused, a binarizer that no layer uses warned of.
 """
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -130,7 +129,7 @@ def _check(config: ConfigDict) -> None:
 def _check_model(task: task_lib.Task, name: str, model: str) -> None:
   """Refuses a model that a task can do nothing with."""
   made = registry.get("model", model)
-  takes = inspect.signature(made.__init__).parameters
+  takes = registry.accepts("model", model)
   lacking = [f"argument `{need}`" for need in task.needs if need not in takes]
   if not hasattr(made, task.method):
     lacking.append(f"method `{task.method}`")

@@ -1,7 +1,6 @@
 """From a config to a network: built, checked for what is unused, counted."""
 
 import functools
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -84,7 +83,7 @@ def _arguments_of(config: ConfigDict) -> dict[str, Any]:
     ValueError: a model of images for text, or the other way round.
   """
   name, info = config.model.name, config_lib.info_of(config)
-  takes = inspect.signature(registry.get("model", name).__init__).parameters
+  takes = registry.accepts("model", name)
   if info.vocab and "vocab" not in takes:
     raise ValueError(
       f"The model {name!r} reads images, but the data are text (`data.vocab`"

@@ -114,7 +114,7 @@ class Pairs(data.Source):
 
 @pytest.fixture(scope="module", autouse=True)
 def _outside():
-  with pytest.MonkeyPatch.context() as patch:
+  with registry.restored():
     for kind, name, thing in (
       ("model", "denoiser", Denoiser),
       ("model", "towers", Towers),
@@ -122,7 +122,7 @@ def _outside():
       ("task", "retrieval", Retrieval),
       ("source", "pairs", Pairs),
     ):
-      patch.setitem(registry.registered_table(kind), name, thing)
+      registry.register(kind, name)(thing)
     yield
 
 
