@@ -13,6 +13,7 @@ import importlib
 _NAMES = {
   "Binarizer": "bnnjax.core.binarizer",
   "BitTag": "bnnjax.core.bits",
+  "Collector": "bnnjax.core.collector",
   "Conv": "bnnjax.layers.linear",
   "Estimator": "bnnjax.core.estimator",
   "LatentWeight": "bnnjax.layers.binarize",
@@ -25,6 +26,8 @@ _NAMES = {
   "Term": "bnnjax.core.quantized",
   "WeightTerm": "bnnjax.layers.weight_terms",
   "build": "bnnjax.models",
+  "collect": "bnnjax.layers.collect",
+  "collector": "bnnjax.core.collector",
   "count": "bnnjax.cost",
   "deployed_weight": "bnnjax.layers.binarize",
   "estimator": "bnnjax.core.estimator",

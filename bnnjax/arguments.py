@@ -80,6 +80,7 @@ KINDS = {
   "distance": "distance of student and teacher",
   "source": "data set of `config.data`",
   "augment": "change to images before they meet the model",
+  "collector": "what is kept of the inputs of layers",
 }
 
 

@@ -100,7 +100,7 @@ def to_step(when: float | int, steps):
 @functools.partial(
   jax.tree_util.register_dataclass,
   data_fields=("progress",),
-  meta_fields=("train", "deployed", "event", "sow"),
+  meta_fields=("train", "deployed", "sow"),
 )
 @dataclasses.dataclass(frozen=True)
 class Mode:
@@ -112,23 +112,18 @@ class Mode:
     deployed: speak for the network that will be shipped: schedules at their
       end, quantization started, bounds calibrated. Evaluation, records and
       cost always do.
-    event: name of a loop event at which binarizers set their variables from
-      the tensors that they see; `""` in every ordinary pass.
     sow: layers leave what distillation reads, see `layers.intermediates`.
   """
 
   progress: Progress | None = None
   train: bool = False
   deployed: bool = True
-  event: str = ""
   sow: bool = False
 
   @classmethod
-  def training(
-    cls, progress: Progress | None = None, *, event: str = ""
-  ) -> "Mode":
-    """The mode of a training step, or of the pass of a loop event."""
-    return cls(progress, train=True, deployed=False, event=event)
+  def training(cls, progress: Progress | None = None) -> "Mode":
+    """The mode of a training step."""
+    return cls(progress, train=True, deployed=False)
 
   def fold_in(self, key: jax.Array) -> jax.Array:
     """Another key each step; outside a run as at step 0."""
@@ -156,5 +151,5 @@ class Overheard(Mode):
 
 # Who hands it to a transformation of jax may ask there.
 jax.tree_util.register_dataclass(
-  Overheard, ["progress"], ["train", "deployed", "event", "sow"]
+  Overheard, ["progress"], ["train", "deployed", "sow"]
 )

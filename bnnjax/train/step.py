@@ -12,6 +12,7 @@ from flax import nnx
 from bnnjax import models
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode, Progress
+from bnnjax.layers import collect
 from bnnjax.tasks.base import Task, per_example
 from bnnjax.train.state import Network, State
 
@@ -154,7 +155,8 @@ def make_event(
     models.fire(model, name)
     if learns:
       progress = Progress.at(state["step"], steps, epochs)
-      task.loss(model, batch, Mode.training(progress, event=name))
+      with collect.learning(model, name, progress) as mode:
+        task.loss(model, batch, mode)
     if extra is not None:
       extra(model, batch)
     _, params, rest = nnx.split(model, nnx.Param, ...)
