@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from bnnjax import data
-from bnnjax.core import registry
+from bnnjax import data, tasks
 from bnnjax.data import augment, sources
 from bnnjax.errors import UserError
 
@@ -81,12 +80,12 @@ def fill(settings: ConfigDict, info: sources.DatasetInfo) -> None:
 def _lacking(config: ConfigDict) -> list[str]:
   """Fields that are empty and have to be known."""
   settings = config.data
-  takes = registry.get("task", config.task.name).takes
+  needs = tasks.build(config.task).needs
   text = len(settings.shape) == 1
   missing = {
     "data.shape": not settings.shape,
     "data.vocab": text and not settings.vocab,
-    "data.num_classes": takes == "num_classes" and not settings.num_classes,
+    "data.num_classes": "num_classes" in needs and not settings.num_classes,
   }
   return [field for field, lacks in missing.items() if lacks]
 

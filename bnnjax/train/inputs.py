@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
-from bnnjax import data, tasks  # noqa: F401 (the second registers names)
-from bnnjax.core import registry
+from bnnjax import data, tasks
 from bnnjax.errors import UserError
+from bnnjax.train import config as config_lib
 from bnnjax.train import facts
 
 
@@ -36,13 +37,8 @@ def load_data(config: ConfigDict):
   settings, sources = config.data, open_data(config.data)
   augments = (settings.augment, settings.eval_augment)
   for source, augment in zip(sources, augments):
-    task, kind, vocab = config.task.name, source.info.kind, source.info.vocab
-    lacking = set(registry.get("task", task).reads) - source[0].keys()
-    if lacking:
-      raise ValueError(
-        f"Task {task!r} reads {', '.join(sorted(lacking))} of an example, which"
-        f" {settings.name!r} does not have: it is for another task."
-      )
+    kind, vocab = source.info.kind, source.info.vocab
+    _check_example(config, source)
     if vocab != settings.vocab:
       has = f"has {vocab} entries" if vocab else "holds images (0)"
       raise ValueError(
@@ -62,6 +58,29 @@ def load_data(config: ConfigDict):
         f" {source.info.num_classes} classes."
       )
   return sources
+
+
+def _check_example(config: ConfigDict, source: data.Source) -> None:
+  """Refuses a source whose examples are not what the task reads.
+
+  Inputs and labels of another shape or type have errors of their own.
+  """
+  task, info, example = config.task.name, config_lib.info_of(config), source[0]
+  wanted = tasks.build(config.task).example(info)
+  lacking = wanted.keys() - example.keys() - {info.kind.key}
+  if lacking:
+    raise ValueError(
+      f"Task {task!r} reads {', '.join(sorted(lacking))} of an example, which"
+      f" {config.data.name!r} does not have: it is for another task."
+    )
+  for key in sorted(wanted.keys() - {info.kind.key, "label"}):
+    got, like = np.asarray(example[key]), wanted[key]
+    fits = np.can_cast(got.dtype, like.dtype, "same_kind")
+    if got.shape != like.shape[1:] or not fits:
+      raise ValueError(
+        f"Task {task!r} reads {key!r} of an example as {like.dtype}"
+        f" {like.shape[1:]}: {config.data.name!r} gives {got.dtype} {got.shape}."
+      )
 
 
 def tokenizer_of(config: ConfigDict):
