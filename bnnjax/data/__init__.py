@@ -1,5 +1,6 @@
 """Images and texts: sources by name, grain iterators with a saved position.
 
+  data.info("fashion_mnist_mini").shape  # (28, 28, 1): no example is read
   source = data.load("fashion_mnist_mini", "train")
   batches = data.make_train_iterator(
     source, batch_size=128, seed=0, augment=("pad_crop(2)", "flip")

@@ -141,16 +141,21 @@ def load(table: Table, split: str, options: Settings) -> sources.Source:
     ValueError: a split or feature that is not there, a feature of another kind,
       an option that this use of the set does not read.
   """
-  return _use(table, split, options).load(split)
+  sources.check_split(table.name, split, table.splits)
+  return _use(table, options).load(split)
 
 
 def info(table: Table, split: str, options: Settings) -> sources.DatasetInfo:
-  """What `load` would say, from the description of the set."""
-  return _use(table, split, options).info()
+  """What `load` would say, from the description of the set.
+
+  One that is not here has no splits yet.
+  """
+  if table.splits:
+    sources.check_split(table.name, split, table.splits)
+  return _use(table, options).info()
 
 
-def _use(table: Table, split: str, options: Settings) -> Any:
-  sources.check_split(table.name, split, table.splits)
+def _use(table: Table, options: Settings) -> Any:
   text = options["text"]
   kind = _Packed if options["tokenizer"] else _Texts if text else _Images
   made = kind(table, options)

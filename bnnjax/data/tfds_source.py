@@ -93,7 +93,9 @@ class TfdsTable(tables.Table):
 
 
 def _info(split: str, **options: Any) -> sources.DatasetInfo:
-  return tables.info(*_opened(split, options))
+  """Told by the builder, which needs no data but the characters of texts."""
+  prepared = options["tokenizer"] == "chars"
+  return tables.info(*_opened(split, options, prepared))
 
 
 @registry.register("source", "tfds")
@@ -146,14 +148,14 @@ def tfds(
 
 
 def _opened(
-  split: str, options: dict[str, Any]
+  split: str, options: dict[str, Any], prepared: bool = True
 ) -> tuple[TfdsTable, str, Settings]:
   """The arguments of `tables.load`."""
   dataset = options["dataset"]
   if not dataset:
     raise ValueError("Write the tfds name after a colon, as 'tfds:cifar10'.")
   settings = Settings("data.options", options, registry.defaults_of(tfds))
-  builder = _builder(dataset, settings["data_dir"])
+  builder = _builder(dataset, settings["data_dir"], prepared)
   settings.read.add("dataset")
   return TfdsTable(builder, f"tfds:{dataset}"), split, settings
 
@@ -183,15 +185,24 @@ def how_to_prepare(dataset: str, data_dir: str | None) -> str:
   )
 
 
-def _builder(dataset: str, data_dir: str | None) -> Any:
-  """The builder of a data set that is prepared in a format we can read."""
+def _builder(dataset: str, data_dir: str | None, prepared: bool = True) -> Any:
+  """The builder of a data set.
+
+  Args:
+    dataset: name, or the folder of a prepared one.
+    data_dir: where it was prepared.
+    prepared: refuse one that is not, or in a format that we cannot read.
+
+  Raises:
+    DataNotFoundError: there is none; says how to get it.
+  """
   import tensorflow_datasets  # 0.4 s: only when used
 
   if dataset.startswith(("/", "~", ".")):
     builder = tensorflow_datasets.builder_from_directory(
       _version_folder(dataset, data_dir)
     )
-    return _readable(builder, dataset, data_dir)
+    return _prepared(builder, dataset, data_dir)
   try:
     builder = tensorflow_datasets.builder(dataset, data_dir=data_dir)
   except tensorflow_datasets.core.registered.DatasetNotFoundError as error:
@@ -204,13 +215,25 @@ def _builder(dataset: str, data_dir: str | None) -> Any:
       f" name.{near} One that you prepared yourself is found through"
       " `data_dir`, the folder above <name>/<version>."
     ) from error
+  return _prepared(builder, dataset, data_dir) if prepared else builder
+
+
+def _prepared(builder: Any, dataset: str, data_dir: str | None) -> Any:
+  """Refuses a set that is not here, or stored in another format."""
   if not builder.info.splits:
     raise sources.DataNotFoundError(
       f"The tfds data set {dataset!r} is not prepared in"
       f" {builder.data_dir}. Give the folder where it is prepared as"
       f" `data_dir`, or {how_to_prepare(dataset, data_dir)}."
     )
-  return _readable(builder, dataset, data_dir)
+  if builder.info.file_format.value not in _FORMATS:
+    raise sources.DataNotFoundError(
+      f"The tfds data set {dataset!r} in {builder.data_dir} is stored as"
+      f" {builder.info.file_format.value}, which cannot be read at random."
+      " For another `data_dir`,"
+      f" {how_to_prepare(dataset, '<another folder>')}."
+    )
+  return builder
 
 
 def _version_folder(path: str, data_dir: str | None) -> pathlib.Path:
@@ -232,15 +255,3 @@ def _version_folder(path: str, data_dir: str | None) -> pathlib.Path:
     f"No {_INFO} in {folder}: it is no data set that tfds prepared."
     f"{instead if found else ''}"
   )
-
-
-def _readable(builder: Any, dataset: str, data_dir: str | None) -> Any:
-  """Refuses what is stored in another format."""
-  if builder.info.file_format.value not in _FORMATS:
-    raise sources.DataNotFoundError(
-      f"The tfds data set {dataset!r} in {builder.data_dir} is stored as"
-      f" {builder.info.file_format.value}, which cannot be read at random."
-      " For another `data_dir`,"
-      f" {how_to_prepare(dataset, '<another folder>')}."
-    )
-  return builder

@@ -75,17 +75,29 @@ def test_what_is_said_asks_nobody(monkeypatch):
 @pytest.mark.parametrize(
   ("fields", "message"),
   [
-    (
-      {},
-      "leaves `data.shape` and `data.num_classes` to .* set them.* build cif",
-    ),
+    ({}, "leaves `data.shape` and `data.num_classes` to .* set them.* 'cifar'"),
     ({"shape": (32, 32, 3)}, "leaves `data.num_classes` to .*: set it, or get"),
   ],
 )
 def test_what_a_data_set_that_is_not_here_should_say(tmp_path, fields, message):
   options = {"data_dir": str(tmp_path)}
-  config = config_of("tfds:cifar10", options=options, **fields)
+  config = config_of("tfds:cifar", options=options, **fields)
   with pytest.raises(data.DataNotFoundError, match=message):
+    config_lib.resolve(config)
+
+
+def test_a_builder_of_tfds_knows_without_the_data(tmp_path):
+  options = {"data_dir": str(tmp_path)}
+  config = config_of("tfds:cifar10", options=options)
+  assert told(config) == ((32, 32, 3), 0, 10)
+  crop = ("resize(256)", "center_crop(224)")
+  config = config_of("tfds:imagenet2012", options=options, eval_augment=crop)
+  assert told(config) == ((224, 224, 3), 0, 1000)
+  config = config_of(
+    "tfds:ag_news_subset", "language_modeling", "mamba",
+    options={**options, "text": "title", "tokenizer": "chars"},
+  )  # fmt: skip
+  with pytest.raises(data.DataNotFoundError, match="to .* is not prepared in"):
     config_lib.resolve(config)
 
 
