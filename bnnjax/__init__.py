@@ -24,6 +24,7 @@ _NAMES = {
   "Progress": "bnnjax.core.progress",
   "Quantized": "bnnjax.core.quantized",
   "QuantizedWeight": "bnnjax.layers.quantized_weight",
+  "Task": "bnnjax.tasks.base",
   "Term": "bnnjax.core.quantized",
   "WeightTerm": "bnnjax.layers.weight_terms",
   "build": "bnnjax.models",

@@ -146,7 +146,8 @@ COMMANDS = {
     ),
   ),
   "sample": (
-    "Let a trained language model go on from a prompt.",
+    "Let a trained language model go on from a prompt; other tasks' samples go to"
+    " a file.",
     ("--workdir", {"help": "folder of the run"}),
     (
       "--prompt",
@@ -198,7 +199,7 @@ COMMANDS = {
       {
         "type": int,
         "default": 1,
-        "help": "texts of a prompt; several texts appear at the end",
+        "help": "texts of a prompt (several appear at the end), or samples",
       },
     ),
     ("--seed", {"type": int, "default": 0, "help": "another: other texts"}),

@@ -125,6 +125,11 @@ class Mode:
     """The mode of a training step."""
     return cls(progress, train=True, deployed=False)
 
+  def fold_in(self, key: jax.Array) -> jax.Array:
+    """Another key each step; outside a run as at step 0."""
+    step = 0 if self.progress is None else self.progress.step
+    return jax.random.fold_in(key, step)
+
 
 DEPLOYED = Mode()
 

@@ -10,19 +10,16 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.numbers import number
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
+from bnnjax.data.sources import IMAGES, DatasetInfo
 from bnnjax.data.tokenizer import PAD
+from bnnjax.tasks.base import LABEL, Task
 from bnnjax.tasks.distillation import Distillation
 from bnnjax.tasks.metrics import ClassMetrics, TrainMetrics, in_top
 
 
-def inputs(batch: Mapping[str, jax.Array]) -> jax.Array:
-  """What a model reads of a batch: `tokens` `[B, T]`, else `image`."""
-  return batch["tokens"] if "tokens" in batch else batch["image"]
-
-
 @registry.register("task", "classification")
-class Classification:
+class Classification(Task):
   """Cross-entropy on labels, or on a teacher's soft labels, or both.
 
   Args:
@@ -35,13 +32,10 @@ class Classification:
       labels that are not learned.
   """
 
-  forward = "__call__"  # the model's method that is trained and counted
-  takes = "num_classes"  # argument of a model that this task can use
-  reads = ("label",)  # of a batch, beside the inputs
-  causal = False  # whether only models that read from left to right will do
+  needs = ("num_classes",)
   train_metrics = TrainMetrics
   eval_metrics = ClassMetrics
-  headline, highest_is_best = "accuracy", True  # of the best checkpoint
+  headline, highest_is_best = "accuracy", True
 
   def __init__(
     self,
@@ -54,7 +48,6 @@ class Classification:
         f"`label_smoothing` must be in [0, 1), got {label_smoothing}."
       )
     self.distillation = Distillation(distill)
-    self.teacher = self.distillation.teacher
     if label_smoothing and self.teacher and not self.distillation.label_weight:
       raise ValueError(
         "Nothing reads `label_smoothing` where no label is learned"
@@ -62,16 +55,17 @@ class Classification:
       )
     self.label_smoothing = label_smoothing
 
-  def check_data(self, vocab: int) -> None:
-    """Refuses settings that mean nothing for the data.
+  def example(self, info: DatasetInfo) -> dict[str, jax.ShapeDtypeStruct]:
+    """The input, and `label` int32 `[1]`."""
+    return {**super().example(info), "label": LABEL}
 
-    Args:
-      vocab: entries of the vocabulary; 0: images.
+  def check_data(self, info: DatasetInfo) -> None:
+    """Refuses settings that mean nothing for the data.
 
     Raises:
       ValueError: padding to ignore, in images.
     """
-    if self.distillation.ignore_padding and not vocab:
+    if self.distillation.ignore_padding and info.kind is IMAGES:
       raise ValueError(
         "`distill.ignore_padding` is for texts, the data are images: leave it"
         " out."
@@ -85,29 +79,23 @@ class Classification:
     teacher: nnx.Module | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean loss of a batch, and per example `loss` and `correct`."""
-    x, distillation = inputs(batch), self.distillation
-    logits, left = distillation.call(model, x, mode=mode)
+    inputs, distillation = self.inputs(batch), self.distillation
+    logits, left = distillation.call(self.forward, model, *inputs, mode=mode)
     labels = jax.nn.one_hot(batch["label"], logits.shape[-1])
     smooth = optax.smooth_labels(labels, self.label_smoothing)
     loss = optax.softmax_cross_entropy(logits, smooth)
     if teacher is not None:
-      hints = distillation.hints(teacher, x)
-      tokens = x != PAD if "tokens" in batch else None
+      hints = distillation.hints(self.forward, teacher, *inputs)
+      tokens = batch["tokens"] != PAD if "tokens" in batch else None
       loss = distillation.loss(loss, (logits, left), hints, tokens)
     correct = jnp.argmax(logits, -1) == batch["label"]
     return jnp.mean(loss), {"loss": loss, "correct": correct}
-
-  def check_teacher(
-    self, student: nnx.Module, teacher: nnx.Module, x: jax.Array
-  ) -> None:
-    """Refuses a teacher whose layers cannot be matched, see `Distillation`."""
-    self.distillation.check(student, teacher, x)
 
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]
   ) -> dict[str, jax.Array]:
     """Per example what `ClassMetrics` reads, by the deployed network."""
-    logits = model(inputs(batch), DEPLOYED).astype(jnp.float32)
+    logits = self.forward(model, *self.inputs(batch)).astype(jnp.float32)
     loss = optax.softmax_cross_entropy_with_integer_labels(
       logits, batch["label"]
     )
