@@ -257,3 +257,9 @@ def multiplied(macs: int, *terms: BitTag) -> int:
   for t in terms:
     exact *= t.density
   return math.ceil(exact)
+
+
+def alphabet(v: Value) -> str:
+  """The values of the first term, as messages show them."""
+  symbols = v.terms[0].alphabet or (-1, 1)
+  return "{" + ",".join(f"{x:+d}" for x in symbols) + "}"

@@ -261,7 +261,7 @@ class Walker:
         self.warn(
           place,
           f"{what.op}: zero padding makes an operand over"
-          f" {_alphabet(v)} ternary; counted at"
+          f" {contract.alphabet(v)} ternary; counted at"
           f" {v.terms[0].bits} bit all the same.",
         )
     self._write(
@@ -298,8 +298,3 @@ class Walker:
   def warn(self, place: str, text: str) -> None:
     """Adds a warning to the report."""
     self.warnings.append((place, text))
-
-
-def _alphabet(v: Value) -> str:
-  symbols = v.terms[0].alphabet or (-1, 1)
-  return "{" + ",".join(f"{x:+d}" for x in symbols) + "}"
