@@ -99,7 +99,7 @@ def to_step(when: float | int, steps):
 
 @functools.partial(
   jax.tree_util.register_dataclass,
-  data_fields=("progress",),
+  data_fields=("progress", "part"),
   meta_fields=("train", "deployed", "event", "sow"),
 )
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +115,8 @@ class Mode:
     event: name of a loop event at which binarizers set their variables from
       the tensors that they see; `""` in every ordinary pass.
     sow: layers leave what distillation reads, see `layers.intermediates`.
+    part: number of the microbatch, in a step that accumulates the gradients of
+      several; `None` in one of a single batch.
   """
 
   progress: Progress | None = None
@@ -122,6 +124,7 @@ class Mode:
   deployed: bool = True
   event: str = ""
   sow: bool = False
+  part: jax.Array | None = None
 
   @classmethod
   def training(
@@ -129,6 +132,12 @@ class Mode:
   ) -> "Mode":
     """The mode of a training step, or of the pass of a loop event."""
     return cls(progress, train=True, deployed=False, event=event)
+
+  def fold_in(self, key: jax.Array) -> jax.Array:
+    """Another key each step and each microbatch; outside a run as at step 0."""
+    step = 0 if self.progress is None else self.progress.step
+    key = jax.random.fold_in(key, step)
+    return key if self.part is None else jax.random.fold_in(key, self.part)
 
 
 DEPLOYED = Mode()
@@ -151,5 +160,5 @@ class Overheard(Mode):
 
 # Who hands it to a transformation of jax may ask there.
 jax.tree_util.register_dataclass(
-  Overheard, ["progress"], ["train", "deployed", "event", "sow"]
+  Overheard, ["progress", "part"], ["train", "deployed", "event", "sow"]
 )

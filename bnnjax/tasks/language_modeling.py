@@ -89,6 +89,7 @@ class LanguageModeling:
   def __init__(self, *, distill: Mapping[str, Any] | None = None):
     self.distillation = Distillation(distill, padded=False)
     self.teacher = self.distillation.teacher
+    self.whole_batch = self.distillation.whole_batch(weighted=True)
 
   def loss(
     self,
@@ -97,7 +98,10 @@ class LanguageModeling:
     mode: Mode,
     teacher: nnx.Module | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Mean over the scored tokens, and as `correct` the share that is right."""
+    """Mean over the scored tokens, and as `correct` the share that is right.
+
+    Their number is the output `weight`.
+    """
     x, distillation = batch["tokens"], self.distillation
     logits, left = distillation.call(model, x, mode=mode)
     logits, targets, scored = _shifted(logits, batch)
@@ -107,11 +111,14 @@ class LanguageModeling:
       loss = distillation.loss(loss, (logits, left), (hints[:, :-1], theirs))
     correct = jnp.argmax(logits, -1) == targets
 
+    count = jnp.sum(scored)
+
     def mean(values):
-      return jnp.sum(values * scored) / jnp.maximum(jnp.sum(scored), 1)
+      return jnp.sum(values * scored) / jnp.maximum(count, 1)
 
     total = mean(loss)
-    return total, {"loss": total, "correct": mean(correct)}
+    outputs = {"loss": total, "correct": mean(correct), "weight": count}
+    return total, outputs
 
   def check_teacher(
     self, student: nnx.Module, teacher: nnx.Module, x: jax.Array

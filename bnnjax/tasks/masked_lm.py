@@ -105,6 +105,7 @@ class MaskedLM:
       given = {"logit_weight": 0.0, **given}
     self.distillation = Distillation(given)
     self.teacher = self.distillation.teacher
+    self.whole_batch = self.distillation.whole_batch(weighted=True)
 
   def check_data(self, vocab: int) -> None:
     """Refuses special tokens that the vocabulary does not have.
@@ -129,10 +130,12 @@ class MaskedLM:
     mode: Mode,
     teacher: nnx.Module | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Mean over the hidden tokens, and as `correct` the share that is right."""
+    """Mean over the hidden tokens, and as `correct` the share that is right.
+
+    Their number is the output `weight`.
+    """
     tokens, distillation = batch["tokens"], self.distillation
-    step = 0 if mode.progress is None else mode.progress.step
-    key = jax.random.fold_in(jax.random.key(TRAIN_SEED), step)
+    key = mode.fold_in(jax.random.key(TRAIN_SEED))
     x, chosen = self._hide(key, tokens, model)
     present = tokens != PAD
     student = distillation.call(model.token_logits, x, mode=mode, mask=present)
@@ -142,11 +145,14 @@ class MaskedLM:
       loss = distillation.loss(loss, student, hints, present)
     correct = jnp.argmax(student[0], -1) == tokens
 
+    count = jnp.sum(chosen)
+
     def mean(values):
-      return jnp.sum(values * chosen) / jnp.maximum(jnp.sum(chosen), 1)
+      return jnp.sum(values * chosen) / jnp.maximum(count, 1)
 
     total = mean(loss)
-    return total, {"loss": total, "correct": mean(correct)}
+    outputs = {"loss": total, "correct": mean(correct), "weight": count}
+    return total, outputs
 
   def check_teacher(
     self, student: nnx.Module, teacher: nnx.Module, x: jax.Array

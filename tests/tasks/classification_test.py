@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bnnjax import tasks
-from bnnjax.core.progress import DEPLOYED
+from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.tasks.classification import Classification
 
 BATCH = {
@@ -62,6 +62,52 @@ def test_teacher_gets_no_gradient():
   assert jax.grad(loss)(1.0) == 0
 
 
+@pytest.mark.parametrize("weight", [None, 1.0])
+def test_mixup_by_hand(weight):
+  """Images and labels alike, the teacher too; another mixture each step."""
+  distill = None if weight is None else {"teacher": "x", "weight": weight}
+  task = Classification(mixup=0.4, label_smoothing=0.0, distill=distill)
+  eye = {"image": 9 * jnp.eye(5), "label": jnp.array([0, 1, 2, 2, 4])}
+  teacher = None if weight is None else (lambda image, mode: 2 * image)
+  shares = []
+  for number in range(3):
+    mode = Mode.training(Progress.at(number, 10, 1.0))
+    seen = []
+
+    def model(image, mode, seen=seen):
+      seen.append(image)
+      return image
+
+    _, outputs = task.loss(model, eye, mode, teacher)
+    mixed = np.asarray(seen[0]) / 9  # rows: shares of the five images
+    labels = mixed @ np.eye(5)[[0, 1, 2, 2, 4]]
+    target = labels if weight is None else softmax(18 * mixed)
+    want = -(target * np.log(softmax(9 * mixed))).sum(-1)
+    np.testing.assert_allclose(outputs["loss"], want, rtol=1e-4)
+    likeliest = labels[np.arange(5), mixed.argmax(-1)]
+    np.testing.assert_allclose(outputs["correct"], likeliest, rtol=1e-5)
+    np.testing.assert_allclose(mixed.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(mixed.sum(0), 1, rtol=1e-6)  # a permutation
+    shares.append(mixed)
+  assert np.abs(shares[0] - shares[1]).max() > 0.01
+  assert max(np.abs(m - np.eye(5)).max() for m in shares) > 0.1
+
+
+def test_only_training_mixes():
+  """Neither what is deployed nor what an event measures."""
+  for mode in (DEPLOYED, Mode.training(Progress.at(1, 9, 1.0), event="fit")):
+    got = Classification(mixup=1.0).loss(network, BATCH, mode)
+    want = Classification().loss(network, BATCH, mode)
+    jax.tree.map(np.testing.assert_array_equal, got, want)
+
+
+def test_texts_are_not_mixed():
+  task = Classification(mixup=1.0)
+  task.check_data(0)
+  with pytest.raises(ValueError, match="`task.mixup` mixes images"):
+    task.check_data(20)
+
+
 def test_metrics_leave_out_what_is_masked():
   task = Classification()
   outputs = task.evaluate(network, BATCH)
@@ -113,6 +159,7 @@ def test_top5_counts_what_stands_before_the_label(classes):
       "Nothing reads `label_smoothing` where no label is learned",
     ),
     ({"label_smoothing": "x"}, "`label_smoothing` must be 0 or above, got 'x'"),
+    ({"mixup": -1.0}, "`mixup` must be 0 or above, got -1.0"),
     ({"smoothing": 0.1}, "Did you mean 'label_smoothing'"),
   ],
 )
