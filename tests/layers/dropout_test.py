@@ -78,10 +78,9 @@ class Layer(nnx.Module):
     return x + self.dropout(self.scale[...] * jnp.ones_like(x), mode)
 
 
-@pytest.mark.parametrize("remat", ["none", "block"])
-def test_layers_of_a_stack_have_their_own_masks(rngs, remat):
+def test_layers_of_a_stack_have_their_own_masks(rngs):
   """The backward pass, computing them again, has those of the forward pass."""
-  stack = Stack(Layer, 2, remat=remat, rngs=rngs)
+  stack = Stack(Layer, 2, remat="block", rngs=rngs)
 
   def total(stack):
     y = stack(0 * ONES, at(3))
@@ -129,7 +128,6 @@ def test_models(name):
   assert len(jax.tree.leaves(nnx.state(model, TrainingRng))) == layers
   assert program(model, DEPLOYED, x) == program(without, DEPLOYED, x)
   assert program(model, at(3), x).count("random_fold_in") == layers
-  assert "random_fold_in" not in program(without, at(3), x)
 
 
 def test_errors(rngs):

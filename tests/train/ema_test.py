@@ -116,9 +116,11 @@ def test_half_precision_is_averaged_in_full():
   network = Network.of(
     lambda rngs: Linear(2, 2, param_dtype="bfloat16", rngs=rngs)
   )
-  state = ema.begin(network, make_state(network, optax.sgd(0.1), 0))
+  begin = lambda: ema.begin(network, make_state(network, optax.sgd(0.1), 0))  # noqa: E731
+  state = jax.eval_shape(begin)
   assert state["ema"]["params"]["kernel"].dtype == jnp.float32
-  assert ema.deployed(state)["params"]["kernel"].dtype == jnp.bfloat16
+  given = jax.eval_shape(ema.deployed, state)
+  assert given["params"]["kernel"].dtype == jnp.bfloat16
 
 
 def test_settings():

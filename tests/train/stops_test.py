@@ -12,7 +12,7 @@ import pytest
 
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import ema, evaluate, loop, setup, sharding, stops
+from bnnjax.train import ema, evaluate, interval, loop, setup, sharding, stops
 from bnnjax.train.checkpoint import Checkpoints
 from tests.train.loop_test import lines, tiny, variables
 
@@ -126,13 +126,16 @@ def test_checkpoints_between_evaluations(tmp_path):
     patch.setattr(Checkpoints, "save", save)
     loop.train(made, tmp_path)
   assert [s for k, s in seen if k == "last"] == [3, 4, 6, 8]
-  made.checkpoint.update(every_steps=0, every_minutes=1e-9)
-  made.steps = 3
-  seen.clear()
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(Checkpoints, "save", save)
-    loop.train(made, tmp_path / "clock")
-  assert [s for k, s in seen if k == "last"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("minutes", "due"), [(1e-9, True), (60.0, False)])
+def test_checkpoints_by_the_clock(minutes, due):
+  settings = tiny().checkpoint
+  settings.every_minutes = minutes
+  clock = interval.Clock(settings, 0)
+  assert clock.is_due(1) == due
+  clock.saved(1)
+  assert clock.is_due(2) == due
 
 
 def test_the_first_signal_asks_the_second_ends():
