@@ -46,4 +46,4 @@ class Dropout(Moded):
       return watched("dropout", x) if given is None else x
     key = key_of_step(self.key, mode, "dropout")
     keep = jax.random.bernoulli(key, 1 - self.rate, x.shape)
-    return jnp.where(keep, x / (1 - self.rate), 0).astype(x.dtype)
+    return jnp.where(keep, x / (1 - self.rate), 0)

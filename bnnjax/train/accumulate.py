@@ -52,7 +52,8 @@ def make_gradient(
       devices where the batch has them.
 
   Raises:
-    ValueError: see `check`.
+    ValueError: see `check`; when it is traced: an output of the loss that is
+      neither of examples nor a mean.
   """
   check(task, parts)
 
@@ -111,16 +112,25 @@ def _accumulated(
   count = jnp.where(count > 0, count, 1)  # no term at all: gradients are 0
   shares = weights / count
 
-  def joined(x):
+  size = len(jax.tree.leaves(batch)[0]) // parts
+
+  def joined(name, x):
     if x.ndim == 1:  # of every microbatch a mean
       return jnp.sum(x * shares)
+    if x.shape[1] != size:
+      raise ValueError(
+        f"With `optim.accumulate` the output {name!r} of a loss must have a row"
+        f" for each of the {size} examples, or be a mean: got shape"
+        f" {x.shape[1:]}."
+      )
     return jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:])
 
-  outputs = jax.tree.map(joined, outputs)
+  loss = joined("loss", losses)
+  outputs = {name: joined(name, x) for name, x in outputs.items()}
   if "weight" in outputs:
     outputs["weight"] = jnp.sum(weights)
   grads = jax.tree.map(lambda t, p: (t / count).astype(p.dtype), total, params)
-  return (joined(losses), (rest, outputs)), grads
+  return (loss, (rest, outputs)), grads
 
 
 def check_dtypes(params: Any, grads: Any) -> None:

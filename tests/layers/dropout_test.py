@@ -127,6 +127,9 @@ def test_models(name):
   assert not nnx.state(without, TrainingRng)
   assert len(jax.tree.leaves(nnx.state(model, TrainingRng))) == layers
   assert program(model, DEPLOYED, x) == program(without, DEPLOYED, x)
+  if name == "decoder":  # what is counted was told nothing
+    report, want = (bx.count(m, x).to_json() for m in (model, without))
+    assert report == want
   assert program(model, at(3), x).count("random_fold_in") == layers
 
 

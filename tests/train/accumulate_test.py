@@ -115,10 +115,13 @@ def test_every_part_draws_its_own():
       drawn = jax.random.uniform(mode.fold_in(jax.random.key(0)))
       return drawn * jnp.sum(model.table[...]), {"drawn": drawn[None]}
 
-  (_, (_, got)), _ = gradient(Task(), 3)({"x": np.zeros((3, 1))})
+  batch = {"x": np.zeros((3, 1))}
+  (_, (_, got)), _ = gradient(Task(), 3)(batch)
   key = jax.random.fold_in(jax.random.key(0), 3)
   want = [jax.random.uniform(jax.random.fold_in(key, i)) for i in range(3)]
   np.testing.assert_allclose(got["drawn"], want)
+  with pytest.raises(ValueError, match=r"'drawn' .* each of the 2 examples"):
+    gradient(Task(), 3)({"x": np.zeros((6, 1))})
 
 
 def test_memory_is_that_of_a_part():
