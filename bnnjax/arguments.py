@@ -50,6 +50,7 @@ a line of its own, FILE is a path beside the markdown file or in a folder there:
   "list": """\
   bnnjax list
   bnnjax list estimator
+  bnnjax list reste
 """,
 }
 CODES = """\
@@ -65,10 +66,21 @@ Config files, experiments and files of --load are Python programs that are run:
 give only those that you trust. So are the files of --load that a run was
 trained with, which `eval` and `sample` run again.
 """
-KINDS = (
-  "method", "estimator", "scale", "transform", "schedule", "output", "grad",
-  "projection", "model", "task", "distance", "source", "augment",
-)  # fmt: skip
+KINDS = {
+  "method": "what one paper prescribes",
+  "estimator": "low-bit values and their surrogate gradient",
+  "scale": "float factor of low-bit values",
+  "transform": "what happens to a tensor before it is binarized",
+  "schedule": "hyper-parameter that follows the run",
+  "output": "scale of a layer's output",
+  "grad": "quantizer of a layer's gradients",
+  "projection": "what happens to latent weights after an update",
+  "model": "network of `config.model`",
+  "task": "loss and evaluation of `config.task`",
+  "distance": "distance of student and teacher",
+  "source": "data set of `config.data`",
+  "augment": "change to images before they meet the model",
+}
 
 
 CONFIG = (
@@ -260,8 +272,15 @@ COMMANDS = {
     ("--arxiv", {"help": "identifier of the paper"}),
   ),
   "list": (
-    "List what configs can name.",
-    ("kind", {"nargs": "?", "help": f"one of {', '.join(KINDS)}"}),
+    "List what configs can name, or say what one name means and takes.",
+    (
+      "name",
+      {
+        "nargs": "?",
+        "metavar": "KIND|NAME",
+        "help": f"a kind ({', '.join(KINDS)}), or a name of any kind",
+      },
+    ),
   ),
 }
 
@@ -277,7 +296,6 @@ NEEDED = {
 CHOICES = {
   "--checkpoint": ("last", "best"),
   "--by": ("layer", "scope", "bits"),
-  "kind": KINDS,
 }
 
 

@@ -348,17 +348,9 @@ def _counted(args) -> list[Any]:
 
 
 def _list(args) -> int:
-  from bnnjax import data, models, tasks  # noqa: F401 (register theirs)
-  from bnnjax.core import registry
+  from bnnjax import listing
 
-  for kind in (args.kind,) if args.kind else arguments.KINDS:
-    print(f"{kind}:")
-    for name in registry.registered(kind):
-      thing = registry.get(kind, name)
-      text = getattr(thing, "paper", None) or thing.__doc__ or ""
-      print(
-        f"  {name:28}{text.strip().splitlines()[0] if text.strip() else ''}"
-      )
+  print(listing.of(args.name))
   return 0
 
 

@@ -62,7 +62,7 @@ def write(name: str, arxiv: str, root: str | Path = ".") -> list[Path]:
   """Writes `bnnjax/methods/NAME.py` and `tests/methods/NAME_test.py`.
 
   Outside a clone of bnnjax the two land in the current folder; declare the
-  first as an entry point in the group `bnnjax.methods`, or `--load` it.
+  first as an entry point in the group `bnnjax.plugins`, or `--load` it.
 
   Raises:
     UserError: not a name, one that is taken, not an arXiv identifier, or a

@@ -1,7 +1,5 @@
 """The command line: what a person types, and what they read."""
 
-import importlib
-import importlib.metadata
 import json
 import pathlib
 import shlex
@@ -11,8 +9,7 @@ import sys
 import pytest
 
 from bnnjax import arguments as arguments_lib
-from bnnjax import cli, methods
-from bnnjax.core import registry
+from bnnjax import cli
 from bnnjax.train import config_file
 from tests import golden_cases
 
@@ -113,15 +110,9 @@ def test_cost_compares_two_configs(capsys):
 def test_list(capsys):
   status, out, _ = run(capsys, "list")
   assert status == 0
-  for name in (
-    "ste",
-    "half_shift",
-    "channel_l1",
-    "pokebnn",
-    "fashion_mnist_mini",
-  ):
-    assert f"  {name} " in out
+  assert "estimator: " in out
   assert run(capsys, "list", "estimator")[1].startswith("estimator:\n")
+  assert "2308.06689" in run(capsys, "list", "reste")[1]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +209,6 @@ def test_errors_of_flags_paths_and_fields_need_no_jax(tmp_path):
     ["sample", f"--workdir={tmp_path}"],
     ["sweep", "nope.py"],
     ["report", "nope.md"],
-    ["list", "estimators"],
     ["list", "--load=nope.py"],
     ["new", "x"],
     ["trian"],
@@ -277,23 +267,3 @@ def test_the_files_of_a_run_are_run_again(capsys, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"load": load}))
     status, _, err = run(capsys, "eval", f"--workdir={tmp_path}", *flags)
     assert (status, "it ran" in err) == (2, True)
-
-
-def test_a_broken_plugin_breaks_only_itself(capsys, monkeypatch):
-  class Entry:
-    name, value = "theirs", "theirs.bnn"
-
-    def load(self):
-      raise RuntimeError("no such thing")
-
-  monkeypatch.setattr(
-    importlib.metadata, "entry_points", lambda group: [Entry()]
-  )
-  monkeypatch.setattr(registry, "_MISSING", [])
-  with pytest.warns(
-    UserWarning, match="'theirs' .theirs.bnn. cannot be imported"
-  ):
-    importlib.reload(methods)
-  assert run(capsys, "list", "method")[0] == 0
-  with pytest.raises(ValueError, match="The plugin 'theirs' .* no such thing"):
-    registry.get("estimator", "theirs")

@@ -2,7 +2,6 @@
 
 import collections.abc
 import functools
-import inspect
 import numbers
 import types
 import typing
@@ -12,7 +11,8 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core import registry
+from bnnjax.core import registry, signature
+from bnnjax.core.hyper import Refused
 
 LARGEST = 2**31 - 1  # elements along an axis, steps of a run
 _WORDS = {
@@ -25,35 +25,31 @@ _WORDS = {
 }
 
 
-def check(what: str, function: Callable, given: Mapping[str, Any]) -> None:
-  """Checks arguments against the signature and annotations of a function.
+def check(
+  what: str, known: signature.Arguments, given: Mapping[str, Any]
+) -> None:
+  """Checks arguments against the names and annotations of those that are known.
 
   Sizes (`int`) are at least 1, numbers (`float`) not negative, `dtype` is the
   type of a float.
 
   Args:
     what: whose arguments they are, for messages.
-    function: an `__init__`; `self` and `rngs` are left out.
+    known: what it accepts, as `registry.accepts` says.
     given: the arguments.
 
   Raises:
     ValueError: an argument that it does not take, one that is missing, or a
       value that it cannot use.
   """
-  parameters = inspect.signature(function).parameters
-  known = {k: p for k, p in parameters.items() if k not in ("self", "rngs")}
-  open_ended = any(p.kind is p.VAR_KEYWORD for p in known.values())
-  for key in given:
-    if key not in known and not open_ended:
-      raise registry.unknown(f"argument of {what}", key, known)
+  registry.check_names(f"argument of {what}", given, known)
   missing = [
-    k
-    for k, p in known.items()
-    if p.default is p.empty and k not in given and p.kind is not p.VAR_KEYWORD
+    name
+    for name, argument in known.items()
+    if argument.default is signature.REQUIRED and name not in given
   ]
   if missing:
     raise ValueError(f"{what} needs `{'`, `'.join(missing)}`.")
-  hints = _hints(function)
   for key, value in given.items():
     if key not in known or value is known[key].default:
       continue
@@ -66,34 +62,28 @@ def check(what: str, function: Callable, given: Mapping[str, Any]) -> None:
       wanted = "the type of a float of 16 bits or more"
       fits = value is not None and _is_dtype(value)
     else:
-      wanted, fits = _text(hints[key]), _fits(value, hints[key])
+      hint = known.hints.get(key, Any)
+      wanted, fits = text(hint), _fits(value, hint)
     if not fits:
       raise ValueError(f"`{key}` of {what} must be {wanted}, got {value!r}.")
 
 
 def checked(init: Callable) -> Callable:
   """An `__init__` that first checks its arguments, see `check`."""
-  names = [
-    p.name
-    for p in inspect.signature(init).parameters.values()
-    if p.kind is p.POSITIONAL_OR_KEYWORD
-  ]
+  read = signature.of(init)
+  by_position = [name for name, a in read.items() if not a.by_name]
+  known = read.only(name for name in read if name not in ("self", "rngs"))
 
   @functools.wraps(init)
   def made(self, *args, **kwargs):
-    given = {**dict(zip(names[1:], args)), **kwargs}
+    given = {**dict(zip(by_position[1:], args)), **kwargs}
     rngs = given.pop("rngs", None)
     if rngs is not None and not isinstance(rngs, nnx.Rngs):
       raise TypeError(f"`rngs` must be nnx.Rngs, got {rngs!r}.")
-    check(type(self).__name__, init, given)
+    check(type(self).__name__, known, given)
     init(self, *args, **kwargs)
 
   return made
-
-
-@functools.cache
-def _hints(function: Callable) -> dict[str, Any]:
-  return typing.get_type_hints(inspect.unwrap(function))
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -101,6 +91,8 @@ def _fits(value: Any, hint: Any) -> bool:
   origin, inner = typing.get_origin(hint), typing.get_args(hint)
   if hint is Any:
     return True
+  if hasattr(hint, "read"):
+    return _is_read(value, hint)
   if origin in (typing.Union, types.UnionType):
     return any(_fits(value, h) for h in inner)
   if hint is int:
@@ -123,21 +115,34 @@ def _fits(value: Any, hint: Any) -> bool:
   return isinstance(value, hint)
 
 
-def _text(hint: Any) -> str:
-  """An annotation in words."""
+def text(hint: Any) -> str:
+  """An annotation in words: what it lets a value be."""
+  if hint is Any:
+    return "anything"
+  if hasattr(hint, "read"):  # a rule of `core.hyper`
+    return str(hint)
   origin, inner = typing.get_origin(hint), typing.get_args(hint)
   if origin in (typing.Union, types.UnionType):
-    return " or ".join(dict.fromkeys(map(_text, inner)))
+    return " or ".join(dict.fromkeys(map(text, inner)))
   if origin is tuple and inner[-1] is Ellipsis:
-    return f"a tuple, each {_text(inner[0])}"
+    return f"a tuple, each {text(inner[0])}"
   if origin is tuple:
-    return f"({', '.join(map(_text, inner))})"
+    return f"({', '.join(map(text, inner))})"
   if origin is collections.abc.Sequence:
-    return f"a sequence, each {_text(inner[0])}"
+    return f"a sequence, each {text(inner[0])}"
   if origin is collections.abc.Callable or _is_protocol(hint):
     return "a function"
   name = getattr(hint, "__name__", str(hint))
   return _WORDS.get(origin or hint, f"a {name}")
+
+
+def _is_read(value: Any, rule: Any) -> bool:
+  """Whether a rule of `core.hyper` takes a value."""
+  try:
+    rule.read(value)
+  except Refused:
+    return False
+  return True
 
 
 def _is_protocol(hint: Any) -> bool:

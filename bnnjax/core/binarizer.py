@@ -2,18 +2,19 @@
 
 import dataclasses
 import functools
+from fractions import Fraction
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from bnnjax.core import binarizer_check
 from bnnjax.core import bits as bits_lib
-from bnnjax.core import registry
 from bnnjax.core.estimator import FLOAT, Estimator
 from bnnjax.core.floats import as_float
-from bnnjax.core.progress import DEPLOYED, Mode, to_step
+from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized, Term
-from bnnjax.core.scale import GRADIENTS, Measured, Scale, Variables
+from bnnjax.core.scale import Measured, Scale, Variables
 from bnnjax.core.schedule import Annealed, resolve
 from bnnjax.core.transform import Transform
 
@@ -42,7 +43,8 @@ class Binarizer:
     tag: whether values carry their bit-width; it changes nothing but the count.
     latent: whether a float weight stands behind the binary one; if not, the
       optimizer flips it (Bop).
-    output, grad: of the layer that owns a weight binarizer, see `core.method`.
+    method: name of the method whose preset it is; the layer that owns it asks
+      the method for its own part (`core.method.layer_options`).
   """
 
   estimator: Estimator
@@ -57,62 +59,10 @@ class Binarizer:
   role: str = "weight"
   tag: bool = True
   latent: bool = True
-  output: str | None = None
-  grad: str | None = None
+  method: str | None = dataclasses.field(default=None, compare=False)
 
   def __post_init__(self):
-    for kind in ("estimator", "scale", "transform"):
-      self._check_part(kind, getattr(self, kind))
-    self.kind  # noqa: B018 (the width is one that a tag takes)
-    if to_step(self.start, 1) > 2**31 - 1:
-      raise ValueError(f"`start` is more than an int32 counts: {self.start}.")
-    if self.gradient is not None and self.gradient not in GRADIENTS:
-      raise registry.unknown("scale gradient", self.gradient, GRADIENTS)
-    if self.measure not in ("latent", "transformed"):
-      raise registry.unknown("measure", self.measure, ("latent", "transformed"))
-    if self.is_float and self.scale is not None:
-      raise ValueError(
-        f"A float tensor takes no scale, got {self.scale.name!r}."
-      )
-    if self._gradient == "estimator" and self.estimator.scale_slope is None:
-      raise ValueError(
-        f"Estimator {self.estimator.name!r} has no rule for its scale's"
-        " gradient: use an estimator that has one (elastic, elastic_cut), or a"
-        " gradient of 'none', 'multiply' or 'full'."
-      )
-    if self.estimator.step is not None and self._gradient != "none":
-      raise ValueError(
-        f"The grid of estimator {self.estimator.name!r} depends on its scale,"
-        f" which takes part in no gradient; got gradient={self._gradient!r}"
-        + (f" of scale {self.scale.name!r}." if self.scale else ".")
-      )
-    if self.role not in ROLES:
-      raise registry.unknown("role", self.role, ROLES)
-
-  def _check_part(self, kind: str, part: Any) -> None:
-    """Reads a part's hyper-parameters; it has to be made for the role."""
-    if part is None and kind != "estimator":
-      return
-    if not isinstance(part, _PARTS[kind]):
-      raise TypeError(
-        f"`{kind}` of a Binarizer is of type {_PARTS[kind].__name__}, such as"
-        f" `registry.get({kind!r}, name)`, got {part!r}. `bx.parse` reads specs."
-      )
-    given = getattr(self, f"{kind}_hp")
-    if not _are_pairs(given):
-      raise TypeError(
-        f"`{kind}_hp` of a Binarizer are pairs (name, value), got {given!r}."
-      )
-    read = registry.check_hyper(kind, part, dict(given))
-    object.__setattr__(self, f"{kind}_hp", tuple(read.items()))
-    roles = getattr(part, "roles", ROLES)
-    if self.role in ROLES and self.role not in roles:
-      names = (n for n in registry.registered(kind) if n != part.name)
-      fit = [n for n in names if self.role in registry.get(kind, n).roles]
-      raise ValueError(
-        f"{kind.capitalize()} {part.name!r} is made for the role {roles[0]!r},"
-        f" got {self.role!r}, which has: {', '.join(fit)}."
-      )
+    binarizer_check.check(self)
 
   @property
   def is_float(self) -> bool:
@@ -198,6 +148,8 @@ class Binarizer:
     params: Variables | None = None,
     stats: Variables | None = None,
     mode: Mode = DEPLOYED,
+    mask: jax.Array | None = None,
+    density: Fraction = Fraction(1),
   ) -> tuple[Quantized, Variables]:
     """Quantizes `x`.
 
@@ -206,9 +158,16 @@ class Binarizer:
       params: what `init` gave, trained since.
       stats: what `init` gave, updated since.
       mode: on whose behalf; training updates statistics.
+      mask: {0, 1}, broadcasts against `x`: the elements that the term has. A
+        measured scale is then that of these elements.
+      density: share of the elements that the mask keeps, as the cost counter
+        is told.
 
     Returns:
       The low-bit tensor and the new statistics.
+
+    Raises:
+      ValueError: a mask beside a scale that rounds what it measures.
     """
     params, stats = params or {}, dict(stats or {})
     latent = x = as_float(x)
@@ -216,13 +175,15 @@ class Binarizer:
       hp = resolve(self.transform_hp, mode)
       x, stats = self.transform.apply(x, params, stats, mode, **hp)
     if self.is_float:
-      return Quantized((Term(x),), surrogate=x), stats
+      return _float_term(x, mask, density, self.role), stats
     hp = resolve(self.estimator_hp, mode)
     own = {} if self.estimator.training_only and mode.deployed else params
     seen = latent if self.measure == "latent" else x
-    got = self._measured(seen, params, stats, mode, hp)
+    got = self._measured(seen, params, stats, mode, hp, mask)
     scale, shift = got.scale, got.shift
     kind = self.kind
+    if mask is not None:
+      kind = dataclasses.replace(kind, density=density)
     full = scale
     if scale is not None and kind.group > 1:
       full = jnp.repeat(scale, kind.group, axis=-2)
@@ -238,15 +199,19 @@ class Binarizer:
       surrogate = jnp.where(on, surrogate, x)
       scale = None if scale is None else jnp.where(on, scale, 1)
       shift = None if shift is None else jnp.where(on, shift, 0)
+    if mask is not None:
+      surrogate = surrogate * mask.astype(surrogate.dtype)
     if self.is_soft:
       if scale is not None and kind.group > 1:
         scale = jnp.repeat(scale, kind.group, axis=-2)
       kind = None
     elif self.tag:
       value = bits_lib.tag(value, kind, role=self.role)
+      if scale is not None and self.role == "weight":
+        scale = bits_lib.stored(scale, latent)
     if scale is not None:
       scale = jax.lax.stop_gradient(scale)
-    term = Term(value, scale, kind=kind)
+    term = Term(value, scale, mask, kind)
     return Quantized((term,), shift, surrogate), got.stats
 
   def transformed(self, x, params: Variables, stats: Variables) -> jax.Array:
@@ -287,14 +252,20 @@ class Binarizer:
     """Dequantized `x`, for binarizers without parameters or statistics."""
     return self.apply(x, *self.init(x), mode)[0].dequantize()
 
-  def _measured(self, x, params, stats, mode, hp) -> Measured:
+  def _measured(self, x, params, stats, mode, hp, mask=None) -> Measured:
     """What the scale says, its measure turned into the scale of the grid."""
     got = Measured(None, stats)
     if self.scale is not None:
-      if self._gradient != "full":
+      if self.scale_gradient != "full":
         x = jax.lax.stop_gradient(x)
-      scale_hp = resolve(self.scale_hp, mode)
-      got = self.scale.measure(x, params, stats, mode, **scale_hp)
+      measure = functools.partial(
+        self.scale.measure, **resolve(self.scale_hp, mode)
+      )
+      trained = self.scale.init is not None and self.scale.group is None
+      if mask is None or trained:
+        got = measure(x, params, stats, mode)
+      else:
+        got = self._masked_measure(measure, x, stats, mode, mask)
     if self.estimator.step is not None:
       hp = self.estimator.hyper(**hp)
       hp.pop("at_zero", None)
@@ -303,8 +274,26 @@ class Binarizer:
       got = dataclasses.replace(got, scale=step)
     return got
 
+  def _masked_measure(self, measure, x, stats, mode, mask) -> Measured:
+    """The measure of the elements under a mask.
+
+    A mean (or maximum) of magnitudes over them is that of `x * mask` over that
+    of the mask itself: with mask (1, 0), |x| = (3, 5): (3 / 2) / (1 / 2) = 3.
+    """
+    if dict(self.scale_hp).get("pow2"):
+      raise ValueError(
+        f"The scale {self.scale.name!r} with `pow2` rounds what it measures,"
+        " which is not defined under a mask: leave out `pow2`."
+      )
+    full = jnp.broadcast_to(mask, x.shape).astype(x.dtype)
+    got = measure(x * full, {}, stats, mode)
+    share = measure(full, {}, stats, mode).scale
+    scale = got.scale / jnp.where(share > 0, share, 1)
+    return dataclasses.replace(got, scale=scale)
+
   @property
-  def _gradient(self) -> str:
+  def scale_gradient(self) -> str:
+    """How the scale takes part in the backward pass: own choice or default."""
     if self.gradient is not None:
       return self.gradient
     return "none" if self.scale is None else self.scale.gradient
@@ -312,10 +301,10 @@ class Binarizer:
   def _surrogate(self, x, factor, params, hp):
     """The dequantized tensor with the method's backward rule."""
     fixed = jax.lax.stop_gradient(factor)
-    if self._gradient in ("none", "estimator"):
-      factor = factor if self._gradient == "estimator" else fixed
+    if self.scale_gradient in ("none", "estimator"):
+      factor = factor if self.scale_gradient == "estimator" else fixed
       return self.estimator(x, scale=factor, params=params, **hp)
-    if self._gradient == "multiply":
+    if self.scale_gradient == "multiply":
       factor = fixed
     y = self.estimator(x, scale=fixed, params=params, scaled=False, **hp)
     return (y * factor).astype(x.dtype)
@@ -335,14 +324,14 @@ class Binarizer:
     return mode.progress.reached(self.start) & ready
 
 
-_PARTS = {"estimator": Estimator, "scale": Scale, "transform": Transform}
-
-
-def _are_pairs(given: Any) -> bool:
-  return isinstance(given, (tuple, list)) and all(
-    isinstance(p, (tuple, list)) and len(p) == 2 and isinstance(p[0], str)
-    for p in given
-  )
+def _float_term(x, mask, density: Fraction, role: str) -> Quantized:
+  """A float tensor, all of it or what a mask keeps (sparse outliers)."""
+  if mask is None:
+    return Quantized((Term(x),), surrogate=x)
+  kind = bits_lib.BitTag(8 * x.dtype.itemsize, density=density)
+  value = bits_lib.tag(x, kind, role=role)
+  masked = x * mask.astype(x.dtype)
+  return Quantized((Term(value, None, mask, kind),), surrogate=masked)
 
 
 def _joined(old: Variables, new: Variables) -> Variables:

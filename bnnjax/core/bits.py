@@ -19,6 +19,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 ROLES = ("weight", "act")
+TAG_ROLES = (*ROLES, "shift")
 WIDEST = 128  # bits of the widest dtype, complex128
 
 
@@ -131,7 +132,8 @@ def tag(
     bits: width of the value; a sequence for a sum of terms that is contracted
       once but costs one contraction per term.
     role: `"weight"` or `"act"`; decides the side in `(w_bits, a_bits)`. `None`
-      leaves it to the position: the right operand is the weight.
+      leaves it to the position: the right operand is the weight. `"shift"` is a
+      float summand of a weight, which is stored but is no kernel.
     alphabet: the possible values, e.g. `(0, 1)`; `None` is the whole grid.
     density: share of non-zero elements.
     group: size of the groups along the contracted axis that have scales of
@@ -156,8 +158,10 @@ def tag(
     x = np.asarray(x)
   if not (x.dtype == bool or jnp.issubdtype(x.dtype, jnp.number)):
     raise TypeError(f"`tag` takes an array of numbers, got {x.dtype}.")
-  if role is not None and role not in ROLES:
-    raise ValueError(f"`role` must be one of {ROLES} or None, got {role!r}.")
+  if role is not None and role not in TAG_ROLES:
+    raise ValueError(
+      f"`role` must be one of {TAG_ROLES} or None, got {role!r}."
+    )
   if length is not None:
     _check_words(x, bits, length)
   make = functools.partial(
@@ -172,6 +176,48 @@ def tag(
   if not terms:
     raise ValueError("`bits` holds no term.")
   return tag_p.bind(x, terms=terms, role=role)
+
+
+stored_p = Primitive("stored")
+
+
+@stored_p.def_impl
+def _stored_impl(x, weight):
+  del weight
+  return x
+
+
+@stored_p.def_abstract_eval
+def _stored_abstract_eval(x, weight):
+  del weight
+  return x
+
+
+def _stored_batch(values, axes):
+  x, weight = values
+  return stored_p.bind(x, weight), axes[0]
+
+
+ad.primitive_jvps[stored_p] = lambda primals, tangents: (
+  stored_p.bind(*primals),
+  tangents[0],
+)
+batching.primitive_batchers[stored_p] = _stored_batch
+mlir.register_lowering(stored_p, lambda ctx, x, weight: [x])
+
+
+def stored(x: jax.Array, weight: jax.Array) -> jax.Array:
+  """Returns `x`, known to the cost counter as stored beside a weight.
+
+  A scale that is computed from a weight is no variable, and yet the deployed
+  network, which has the low-bit values alone, has to keep it. Identity in both
+  directions; it costs nothing where it runs.
+
+  Args:
+    x: `[...]`, computed from `weight`.
+    weight: the latent weight.
+  """
+  return stored_p.bind(x, weight)
 
 
 def _check_words(x: jax.Array, bits, length: int) -> None:

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from bnnjax.core import bits as bits_lib
 from bnnjax.core.bilinear import Conv, Dot
 from bnnjax.core.quantized import Quantized, Term, as_quantized
 
@@ -116,6 +117,9 @@ def _with_shift(operand, op) -> tuple[Term, ...]:
     return terms
   value = terms[0].value
   shape = value.shape
+  if op is not None:
+    # The counter is told that this operand is no kernel.
+    shift = bits_lib.tag(shift, _bits(value.dtype), role="shift")
   if op is not None and getattr(op, "groups", 1) == 1:
     # The shift of a kernel needs one output only: it is then broadcast.
     shape = (*shape[:-1], shift.shape[-1] if shift.ndim else 1)
@@ -125,39 +129,66 @@ def _with_shift(operand, op) -> tuple[Term, ...]:
   return (*terms, Term(jnp.broadcast_to(shift, shape).astype(value.dtype)))
 
 
+def _bits(dtype) -> int:
+  return 8 * jnp.dtype(dtype).itemsize
+
+
 def _pair(op, s: Term, t: Term) -> jax.Array:
   """One term against one term, scales outside wherever they may."""
   if t.is_grouped and s.kind is not None and isinstance(op, Dot):
     return _grouped_dot(op, s, t)
-  a, w, factors = s.masked, t.masked, []
-  if s.scale is not None:
-    scale = s.full_scale
-    if (factor := op.a_factor(scale, a)) is not None:
-      factors.append(factor)
-    elif t.kind is None and (moved := op.to_w(scale, w)) is not None:
+  a, w, outside = s.masked, t.masked, []
+  for factor in s.full_factors:
+    if (leaving := op.a_factor(factor, a)) is not None:
+      outside.append(leaving)
+    elif _is_wider(t, s) and (moved := op.to_w(factor, w)) is not None:
       w = (w * moved).astype(w.dtype)
     else:
-      a = (a * scale).astype(a.dtype)
-  if t.scale is not None:
-    scale = t.full_scale
-    if (factor := op.w_factor(scale, w)) is not None:
-      factors.append(factor)
-    elif s.kind is None and (moved := op.to_a(scale, a)) is not None:
+      a = (a * factor).astype(a.dtype)
+  for factor in t.full_factors:
+    if (leaving := op.w_factor(factor, w)) is not None:
+      outside.append(leaving)
+    elif _is_wider(s, t) and (moved := op.to_a(factor, a)) is not None:
       a = (a * moved).astype(a.dtype)
     else:
-      w = (w * scale).astype(w.dtype)
+      w = (w * factor).astype(w.dtype)
   # bfloat16 cannot hold sums above 256 exactly: accumulate in float32.
   wide = jnp.promote_types(a.dtype, jnp.float32)
   y = op(a, w, preferred_element_type=wide)
-  for factor in factors:
+  for factor in outside:
     y = y * factor
   return y
+
+
+def _is_wider(one: Term, other: Term) -> bool:
+  """Whether a float factor of `other` costs less on `one`.
+
+  On a float operand it costs nothing; of two low-bit operands the wider one
+  becomes float: `w1a8` is then counted as 1 x 16, not as 16 x 8. An operand
+  whose tag declares groups keeps its own.
+  """
+  if one.kind is None or other.kind is None:
+    return one.kind is None
+  return not other.kind.group and one.kind.bits > other.kind.bits
 
 
 def _grouped_dot(op: Dot, s: Term, t: Term) -> jax.Array:
   """One low-bit dot a group of inputs; its scale and the sum come after."""
   size = t.kind.group
-  a = s.masked.reshape(*s.value.shape[:-1], -1, size)
+  a, outside = s.masked, []
+  for factor in t.factors:
+    if t.is_of_groups(factor):
+      continue
+    if (leaving := op.w_factor(factor, t.value)) is not None:
+      outside.append(leaving)
+    elif (moved := op.to_a(factor, a)) is not None:
+      a = (a * moved).astype(a.dtype)
+    else:
+      raise ValueError(
+        "Beside a group scale a term takes factors of rows and of columns, got"
+        f" {factor.shape}."
+      )
+  a = a.reshape(*s.value.shape[:-1], -1, size)
   w = t.masked.reshape(-1, size, t.value.shape[-1])
   wide = jnp.promote_types(a.dtype, jnp.float32)
   y = lax.dot_general(
@@ -167,17 +198,20 @@ def _grouped_dot(op: Dot, s: Term, t: Term) -> jax.Array:
     precision=op.precision,
     preferred_element_type=wide,
   )  # [G, ..., O]
-  scale = t.scale.reshape(t.scale.shape[0], *(1,) * (y.ndim - 2), -1)
+  groups = [f for f in t.factors if t.is_of_groups(f)]
+  scale = functools.reduce(jnp.multiply, groups)
+  scale = scale.reshape(scale.shape[0], *(1,) * (y.ndim - 2), -1)
   y = jnp.sum(y * scale, axis=0)
-  if s.scale is None:
-    return y
-  factor = op.a_factor(s.full_scale, s.value)
-  if factor is None:
-    raise ValueError(
-      "Two low-bit operands both have scales along the contracted axis: got"
-      f" {s.scale.shape} and groups of {size}."
-    )
-  return y * factor
+  for factor in s.full_factors:
+    if (leaving := op.a_factor(factor, s.value)) is None:
+      raise ValueError(
+        "Two low-bit operands both have scales along the contracted axis: got"
+        f" {factor.shape} and groups of {size}."
+      )
+    outside.append(leaving)
+  for factor in outside:
+    y = y * factor
+  return y
 
 
 def _contract_fwd(op, a_surrogate, w_surrogate, a, w):
@@ -210,8 +244,8 @@ def _dequantize(operand) -> tuple[jax.Array, jax.Array | None]:
   if (
     len(terms) == 1
     and shift is None
-    and first.scale is not None
-    and first.scale.size == 1
+    and len(first.factors) == 1
+    and first.factors[0].size == 1
   ):
-    return first.masked, first.scale.reshape(())
+    return first.masked, first.factors[0].reshape(())
   return Quantized(terms, shift).dequantize(), None

@@ -16,7 +16,6 @@ retraces.
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,7 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bnnjax.core import registry
+from bnnjax.core import registry, signature
+from bnnjax.core.decorators import decorate
 from bnnjax.core.floats import as_float, divisor
 from bnnjax.core.hyper import Choice
 from bnnjax.core.nan_guard import pass_nan
@@ -85,7 +85,6 @@ class Estimator:
       this grid (the bound of an int4 grid is 7 steps); `None`: the scale itself.
     init: `(x, key, **hp) -> params`, trained parameters; `x` may be abstract.
     training_only: whether the deployed network leaves the parameters out.
-    deployed: values that hyper-parameters have to reach, see `Estimator`.
     grid: `(**hp) -> range` of the values where there is no alphabet.
     deployed: values that hyper-parameters have at the end of a run; with others
       the values leave the alphabet, and carry no bit-width.
@@ -108,6 +107,17 @@ class Estimator:
     default_factory=dict, hash=False
   )
   __doc__: str | None = dataclasses.field(default=None, hash=False)
+  # Argument names of each formula: what it asks for beside the tensor.
+  _wanted: Mapping[str, frozenset[str]] = dataclasses.field(
+    init=False, repr=False, compare=False
+  )
+
+  def __post_init__(self):
+    formulas = {
+      k: getattr(self, k) for k in ("forward", "slope", "scale_slope")
+    }
+    wanted = {k: frozenset(signature.of(f)) for k, f in formulas.items() if f}
+    object.__setattr__(self, "_wanted", wanted)
 
   def hyper(self, **given: Any) -> dict[str, Any]:
     """Defaults overridden by `given`.
@@ -139,10 +149,17 @@ class Estimator:
     hp = self.hyper(**hp)
     if self.forward is None:
       return sign(x, hp["at_zero"])
-    wanted = inspect.signature(self.forward).parameters
-    hp = {k: v for k, v in hp.items() if k in wanted}
-    value = _call(self.forward, hp, x, scale, params).astype(x.dtype)
+    hp = {k: v for k, v in hp.items() if k in self._wanted["forward"]}
+    value = self._call("forward", hp, x, scale, params).astype(x.dtype)
     return pass_nan(value, x)
+
+  def _call(self, formula: str, hp, x, scale, params, **more) -> jax.Array:
+    """Calls one of the formulas with what it asks for of scale and params."""
+    wanted, own = self._wanted[formula], {"params": params, **more}
+    if "scale" in wanted:
+      own["scale"] = divisor(scale)
+    own = {k: v for k, v in own.items() if k in wanted}
+    return getattr(self, formula)(x, **own, **hp)
 
   def __call__(
     self,
@@ -178,15 +195,6 @@ class Estimator:
     return _surrogate(self, static, scaled, x, scale, traced, params or {})
 
 
-def _call(function, hp, x, scale, params, **more):
-  """Calls a formula; scale and parameters only go where they are asked for."""
-  wanted = inspect.signature(function).parameters
-  own = {"params": params, **more}
-  if "scale" in wanted:
-    own["scale"] = divisor(scale)
-  return function(x, **{k: v for k, v in own.items() if k in wanted}, **hp)
-
-
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _surrogate(est: Estimator, static, scaled, x, scale, traced, params):
   value = est.value(x, scale, params, **dict(static), **traced)
@@ -203,7 +211,7 @@ def _surrogate_bwd(est, static, scaled, residuals, dy):
   hp = {k: v for k, v in (*static, *traced.items()) if k != "at_zero"}
   dparams = dscale = None
   if est.rule is None:
-    dx = dy * _call(est.slope, hp, x, scale, params)
+    dx = dy * est._call("slope", hp, x, scale, params)
   elif est.init is None:
     dx = est.rule(x, divisor(scale), dy, **hp)
   else:
@@ -211,7 +219,7 @@ def _surrogate_bwd(est, static, scaled, residuals, dy):
     dparams = jax.tree.map(lambda d, p: d.astype(p.dtype), dparams, params)
   if est.scale_slope is not None and scaled:
     value = est.value(x, scale, params, **dict(static), **traced)
-    each = dy * _call(est.scale_slope, hp, x, scale, params, value=value)
+    each = dy * est._call("scale_slope", hp, x, scale, params, value=value)
     spread = lambda s: jnp.broadcast_to(s, x.shape)  # noqa: E731
     (dscale,) = jax.linear_transpose(spread, scale)(each.astype(scale.dtype))
   return dx.astype(x.dtype), dscale, None, dparams
@@ -225,7 +233,7 @@ FLOAT = Estimator("float", None, lambda x: jnp.ones_like(x), bits=32)
 
 
 def estimator(
-  function: Callable[..., jax.Array] | None = None,
+  named: Callable[..., jax.Array] | str | None = None,
   /,
   *,
   alphabet: tuple[int, ...] | None = SIGN,
@@ -238,7 +246,7 @@ def estimator(
   training_only: bool = False,
   grid: Callable[..., range] | None = None,
   deployed: Mapping[str, Any] | None = None,
-) -> Callable[[Callable[..., jax.Array]], Estimator]:
+) -> Any:
   """Turns a surrogate derivative into a registered estimator.
 
   The decorated function is `slope(x, *, hp=default, ...)`, and takes `scale` if
@@ -246,50 +254,43 @@ def estimator(
   with `init` moreover `rule(x, scale, dy, params, *, hp=default, ...)`.
 
   Args:
-    alphabet: forward values; `None` for a whole `bits`-bit grid.
-    bits: width of the values, or a function of the hyper-parameters.
+    named: the name where it is not the function's, see `core.decorators`.
+    alphabet, bits, scale_slope, step, training_only, grid, deployed: fields of
+      `Estimator`.
     forward: the values, `None` for the sign (which takes `at_zero=`; another
       function does if it names that keyword).
-    scale_slope: derivative by the scale, see `Estimator`.
-    step: turns what a scale measures into the step of the grid.
     full_rule: the function is the whole backward rule.
     init: `(x, key, **hp) -> params`, the trained parameters of a full rule.
-    training_only: whether the deployed network leaves the parameters out.
-    grid: `(**hp) -> range` of the values, where `alphabet` is `None`.
 
   Example:
-    >>> @estimator()
+    >>> @estimator
     ... def triangle(x, *, width=1.0):
     ...   return jnp.maximum(0, 1 - jnp.abs(x) / width)
     >>> jax.grad(lambda x: triangle(x, width=2.0).sum())(jnp.array([1.0]))
     [0.5]
   """
 
-  def make(function):
-    signature = inspect.signature(function)
-    free = [
-      p.name
-      for p in signature.parameters.values()
-      if p.kind is p.POSITIONAL_OR_KEYWORD
-    ]
+  def make(function, name):
+    read = signature.of(function)
+    free = [key for key, argument in read.items() if not argument.by_name]
     if not free or (len(free) > 1 and not full_rule):
       raise TypeError(
-        f"Estimator {function.__name__!r} takes the tensor, and"
-        f" hyper-parameters after a `*`; got the arguments {signature}."
+        f"Estimator {name!r} takes the tensor, and hyper-parameters after a"
+        f" `*`; got the arguments ({', '.join(read)})."
       )
     defaults = registry.defaults_of(function)
     defaults.pop("scale", None)
-    for name, default in defaults.items():
-      if default is inspect.Parameter.empty:
+    for key, default in defaults.items():
+      if default is signature.REQUIRED:
         raise TypeError(
-          f"Hyper-parameter {name!r} of estimator {function.__name__!r} needs a"
-          " default (the paper's value)."
+          f"Hyper-parameter {key!r} of estimator {name!r} needs a default (the"
+          " paper's value)."
         )
-    if forward is None or "at_zero" in inspect.signature(forward).parameters:
+    if forward is None or "at_zero" in signature.of(forward):
       defaults["at_zero"] = 1
       defaults.rules["at_zero"] = Choice((1, -1, 0))
     made = Estimator(
-      name=function.__name__,
+      name=name,
       alphabet=alphabet,
       slope=None if full_rule else function,
       rule=function if full_rule else None,
@@ -304,6 +305,6 @@ def estimator(
       defaults=defaults,
       __doc__=function.__doc__,
     )
-    return registry.register("estimator", made.name, origin=function)(made)
+    return registry.register("estimator", name, origin=function)(made)
 
-  return make if function is None else make(function)
+  return decorate(make, named)

@@ -8,13 +8,14 @@ bool, a string.
 """
 
 import dataclasses
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+
+from bnnjax.core import signature
 
 LARGEST = float(np.finfo(np.float32).max)
 EXACT = 2**24  # whole numbers up to here are float32 numbers
@@ -161,15 +162,21 @@ class Defaults(dict):
 
 def defaults_of(function: Callable[..., Any]) -> Defaults:
   """Hyper-parameters of a formula: its keyword-only arguments' defaults."""
-  values, rules = {}, {}
-  for p in inspect.signature(function).parameters.values():
-    if p.kind is p.KEYWORD_ONLY:
-      values[p.name] = p.default
-      own = p.annotation
-      rule = own if hasattr(own, "read") else _LIKE.get(type(p.default))
-      if rule is not None:
-        rules[p.name] = rule
-  return Defaults(values, rules)
+  read = signature.of(function)
+  return as_defaults(read.only(k for k, a in read.items() if a.by_name))
+
+
+def as_defaults(arguments: signature.Arguments) -> Defaults:
+  """Arguments as hyper-parameters, each with its rule."""
+  values = {name: argument.default for name, argument in arguments.items()}
+  rules = {k: rule_of(v, arguments.hints.get(k)) for k, v in values.items()}
+  return Defaults(values, {k: r for k, r in rules.items() if r is not None})
+
+
+def rule_of(default: Any, annotation: Any = None) -> Any:
+  """The rule of an argument: its annotation, or what is like its default."""
+  own = hasattr(annotation, "read")
+  return annotation if own else _LIKE.get(type(default))
 
 
 def shown(value: Any) -> str:

@@ -66,3 +66,19 @@ def method(name: str, **fields: Any) -> Method:
   return registry.register("method", name, origin=origin)(
     Method(name, **fields)
   )
+
+
+def layer_options(name: str | None) -> dict[str, str]:
+  """What a method prescribes for the layer that holds its weight binarizer.
+
+  Args:
+    name: of a method (`Binarizer.method`), or `None`.
+
+  Returns:
+    `output` and `grad`, those that it has.
+  """
+  if name is None:
+    return {}
+  found = registry.get("method", name)
+  pairs = {"output": found.output, "grad": found.grad}
+  return {key: value for key, value in pairs.items() if value is not None}

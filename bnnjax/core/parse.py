@@ -72,7 +72,7 @@ def parse(
       chosen = getattr(method, role)
     spec, options = chosen.spec, {**dict(chosen.options), **options}
     if role == "weight" and preset is None:
-      options = {"output": method.output, "grad": method.grad, **options}
+      options = {"method": method.name, **options}
     if spec is None:
       return None
   head, bar, scale = spec.partition("|")

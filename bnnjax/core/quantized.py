@@ -1,6 +1,6 @@
 """A low-bit tensor: a sum of scaled low-bit terms.
 
-    x  ~  sum_k  scale_k * value_k * mask_k  + shift
+    x  ~  sum_k  mask_k * value_k * prod(factors_k)  + shift
 
 Every method is a choice of terms; training, cost, packing and packed inference
 all read this one type.
@@ -8,13 +8,17 @@ all read this one type.
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 
 from bnnjax.core import bits as bits_lib
+from bnnjax.core import invariants
 
 
+@nnx.register_data_type
 @functools.partial(
   jax.tree_util.register_dataclass,
   data_fields=("value", "scale", "mask"),
@@ -26,14 +30,18 @@ class Term:
 
   Attributes:
     value: `[...]`, low-bit numbers in a float container.
-    scale: broadcasts against `value`; with `kind.group = g` its contracted axis
-      (the last but one) is `g` times shorter than that of `value`. `None` is 1.
-    mask: `[...]` of {0, 1}: which elements the term has; `None` is all.
+    scale: a factor, or a tuple of factors whose product is the scale; `None` is
+      1. Each broadcasts against `value`: `[K, 1]` is one a row, `[1, O]` one a
+      column, and the two together a scale of rank 1. With `kind.group = g` a
+      factor may hold one row a group of the contracted axis (the last but one):
+      `[K / g, O]`.
+    mask: {0, 1}, broadcasts against `value`: which elements the term has;
+      `None` is all.
     kind: width, alphabet, density and group; `None` for a float term.
   """
 
   value: jax.Array
-  scale: jax.Array | None = None
+  scale: "jax.Array | tuple[jax.Array, ...] | None" = None
   mask: jax.Array | None = None
   kind: bits_lib.BitTag | None = None
 
@@ -42,27 +50,49 @@ class Term:
     """`value * mask`."""
     if self.mask is None:
       return self.value
-    return self.value * bits_lib.tag(self.mask, 1, alphabet=(0, 1))
+    mask = self.mask.astype(self.value.dtype)
+    return self.value * bits_lib.tag(mask, 1, alphabet=(0, 1))
+
+  @property
+  def factors(self) -> tuple[jax.Array, ...]:
+    """The scale as a tuple of factors, those of groups as they are stored."""
+    if self.scale is None:
+      return ()
+    return self.scale if isinstance(self.scale, tuple) else (self.scale,)
+
+  @property
+  def full_factors(self) -> tuple[jax.Array, ...]:
+    """The factors, those of groups repeated along the contracted axis."""
+    return tuple(
+      jnp.repeat(f, self.kind.group, axis=-2) if self.is_of_groups(f) else f
+      for f in self.factors
+    )
 
   @property
   def full_scale(self) -> jax.Array | None:
-    """The scale, group scales repeated along the contracted axis."""
-    if self.scale is None or not self.is_grouped:
-      return self.scale
-    return jnp.repeat(self.scale, self.kind.group, axis=-2)
+    """The product of `full_factors`; `None` without one."""
+    factors = self.full_factors
+    return functools.reduce(jnp.multiply, factors) if factors else None
+
+  def is_of_groups(self, factor: jax.Array) -> bool:
+    """Whether a factor is stored per group of more than one element."""
+    if self.kind is None or self.kind.group < 2 or factor.ndim < 2:
+      return False
+    return factor.shape[-2] * self.kind.group == self.value.shape[-2]
 
   @property
   def is_grouped(self) -> bool:
-    """Whether the scale is stored per group of more than one element."""
-    return self.kind is not None and self.kind.group > 1
+    """Whether any factor is stored per group."""
+    return any(map(self.is_of_groups, self.factors))
 
   def dequantize(self) -> jax.Array:
-    """`scale * value * mask`, dtype of `value`."""
-    if self.scale is None:
+    """`value * mask * scale`, dtype of `value`."""
+    if not self.factors:
       return self.masked
     return (self.masked * self.full_scale).astype(self.value.dtype)
 
 
+@nnx.register_data_type
 @functools.partial(
   jax.tree_util.register_dataclass,
   data_fields=("terms", "shift", "surrogate"),
@@ -71,6 +101,16 @@ class Term:
 @dataclasses.dataclass(frozen=True)
 class Quantized:
   """A sum of terms, and the path that its gradient takes.
+
+  May be an attribute of an `nnx.Module`; `bnnjax.layers.quantized_weight` keeps
+  one as variables. `validate` checks the invariants:
+
+  * there is a term, and all values have one shape and one floating dtype;
+  * the values of a term are in its alphabet, or are at most `2^bits` numbers;
+  * factors, masks and the shift broadcast against the values, a group factor
+    with its rows repeated;
+  * a mask holds 0 and 1, and its mean is the density of its term's `kind`;
+  * a surrogate has the shape of the values.
 
   Attributes:
     terms: at least one `Term`, all values of one shape.
@@ -100,6 +140,73 @@ class Quantized:
     if self.surrogate is None:
       return total
     return graft(total, self.surrogate)
+
+  @property
+  def T(self) -> "Quantized":
+    """A matrix transposed; group scales, along the contracted axis, spread."""
+
+    def turned(x):
+      return None if x is None else jnp.swapaxes(jnp.atleast_2d(x), 0, 1)
+
+    terms = []
+    for t in self.terms:
+      kind = t.kind and dataclasses.replace(t.kind, group=0)
+      factors = tuple(map(turned, t.full_factors))
+      terms.append(Term(turned(t.value), factors, turned(t.mask), kind))
+    return Quantized(tuple(terms), turned(self.shift), turned(self.surrogate))
+
+  def rows(self, ids: jax.Array) -> "Quantized":
+    """Rows of a matrix, as of a table of words: `[...] -> [..., O]`."""
+
+    def picked(x):
+      if x is None or x.ndim < 2 or x.shape[0] == 1:
+        return x if x is None or x.ndim < 2 else x[0]
+      return x[ids]
+
+    terms = []
+    for t in self.terms:
+      kind = t.kind and dataclasses.replace(t.kind, group=0)
+      factors = tuple(map(picked, t.full_factors))
+      terms.append(Term(picked(t.value), factors, picked(t.mask), kind))
+    return Quantized(tuple(terms), picked(self.shift), picked(self.surrogate))
+
+  def astype(self, dtype: Any) -> "Quantized":
+    """Values and surrogate in another dtype; scales and shift keep theirs."""
+    terms = tuple(
+      dataclasses.replace(t, value=t.value.astype(dtype)) for t in self.terms
+    )
+    surrogate = self.surrogate
+    if surrogate is not None:
+      surrogate = surrogate.astype(dtype)
+    return dataclasses.replace(self, terms=terms, surrogate=surrogate)
+
+  def validate(self) -> "Quantized":
+    """Returns itself if the invariants hold; see the class.
+
+    Those of shapes and types are checked under `jit`, too; those of values
+    where the arrays are at hand.
+
+    Raises:
+      ValueError: names the invariant that is broken.
+    """
+    if not isinstance(self.terms, tuple) or not self.terms:
+      raise ValueError(
+        f"A Quantized has a tuple of at least one term, got {self.terms!r}."
+      )
+    for number, term in enumerate(self.terms):
+      invariants.check_term(
+        f"Term {number} of a Quantized", term, self.terms[0].value
+      )
+    if self.shift is not None:
+      invariants.check_fits(
+        "The shift of a Quantized", self.shift.shape, self.shape
+      )
+    if self.surrogate is not None and self.surrogate.shape != self.shape:
+      raise ValueError(
+        "The surrogate of a Quantized has the shape of its values,"
+        f" {self.shape}, got {self.surrogate.shape}."
+      )
+    return self
 
 
 def as_quantized(x: "jax.Array | Quantized") -> Quantized:

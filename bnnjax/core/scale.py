@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
+from bnnjax.core.decorators import decorate
 from bnnjax.core.hyper import FACTOR, Choice, Either, Real
 from bnnjax.core.progress import Mode
 
@@ -78,6 +79,8 @@ class Scale:
 
 
 def scale(
+  named: Callable[..., Any] | str | None = None,
+  /,
   *,
   init: Callable[..., tuple[Variables, Variables]] | None = None,
   gradient: str = "none",
@@ -85,20 +88,22 @@ def scale(
   events: Mapping[str, Callable[[Variables], Variables]] | None = None,
   learns: Mapping[str, Learn] | None = None,
   roles: tuple[str, ...] = ROLES,
-) -> Callable[[Callable[..., Any]], Scale]:
+) -> Any:
   """Registers a scale.
 
   The decorated function is `f(x, *, hp=default)` returning the factor, or, with
-  `init`, `f(x, params, stats, mode, *, hp=default)` returning `Measured`.
+  `init`, `f(x, params, stats, mode, *, hp=default)` returning `Measured`; the
+  options are the fields of `Scale`, and a name may stand first, see
+  `core.decorators`.
   """
 
-  def make(function):
+  def make(function, name):
     def plain(x, params, stats, mode, **hp):
       del params, mode
       return Measured(function(x, **hp), stats)
 
     made = Scale(
-      function.__name__,
+      name,
       plain if init is None else function,
       init,
       gradient,
@@ -109,9 +114,9 @@ def scale(
       registry.defaults_of(function),
       function.__doc__,
     )
-    return registry.register("scale", made.name, origin=function)(made)
+    return registry.register("scale", name, origin=function)(made)
 
-  return make
+  return decorate(make, named)
 
 
 def magnitude(x: jax.Array, how: str, axes: tuple[int, ...], pow2: bool):

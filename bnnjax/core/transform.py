@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
+from bnnjax.core.decorators import decorate
 from bnnjax.core.hyper import FACTOR, Choice, Real
 from bnnjax.core.progress import DEPLOYED, Mode
 
@@ -66,7 +67,8 @@ class Transform:
 
 
 def transform(
-  function: Callable[..., Any] | None = None,
+  named: Callable[..., Any] | str | None = None,
+  /,
   *,
   init: Callable[..., tuple[Variables, Variables]] | None = None,
   learns: Mapping[str, Learn] | None = None,
@@ -76,16 +78,17 @@ def transform(
 
   The decorated function is `f(x, *, hp=default)` returning the tensor, or, with
   `init`, `f(x, params, stats, mode, *, hp=default)` returning the tensor and the
-  new statistics; `learns` as in `Transform`.
+  new statistics; `learns` as in `Transform`. A name may stand first, see
+  `core.decorators`.
   """
 
-  def make(function):
+  def make(function, name):
     def plain(x, params, stats, mode, **hp):
       del params, mode
       return function(x, **hp), stats
 
     made = Transform(
-      function.__name__,
+      name,
       plain if init is None else function,
       init,
       learns or {},
@@ -93,9 +96,9 @@ def transform(
       registry.defaults_of(function),
       function.__doc__,
     )
-    return registry.register("transform", made.name, origin=function)(made)
+    return registry.register("transform", name, origin=function)(made)
 
-  return make if function is None else make(function)
+  return decorate(make, named)
 
 
 def no_variables(x, **_) -> tuple[Variables, Variables]:

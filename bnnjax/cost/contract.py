@@ -24,6 +24,8 @@ class Contraction:
       run length that a factor must be a multiple of to leave the sum (0: none
       is long enough).
     summed: for each operand, its elements per row of the packed matrix.
+    batch: products of one sum each that are computed beside each other, as
+      groups with scales of their own are.
   """
 
   op: str
@@ -31,17 +33,25 @@ class Contraction:
   length: int
   contracted: tuple[Dims, Dims]
   summed: tuple[int, int]
+  batch: int = 1
+
+  def row(self, i: int, v: Value) -> int:
+    """Elements of a packed row of operand `i`: of all groups of a row."""
+    group = min((t.group for t in v.terms), default=0)
+    whole = group == self.summed[i] > 1
+    return self.summed[i] * (self.batch if whole else 1)
 
 
 def dot(eqn: Any) -> Contraction:
   """`dot_general`: batch x left x right x contracted."""
-  (lc, rc), (_, rb) = eqn.params["dimension_numbers"]
+  (lc, rc), (lb, rb) = eqn.params["dimension_numbers"]
   left, right = (v.aval.shape for v in eqn.invars[:2])
   length = math.prod(left[d] for d in lc)
   free = math.prod(n for d, n in enumerate(right) if d not in (*rc, *rb))
   macs = math.prod(left) * free
   contracted = (dict.fromkeys(lc, 0), dict.fromkeys(rc, 0))
-  return Contraction("dot", macs, length, contracted, (length, length))
+  batch = math.prod(left[d] for d in lb)
+  return Contraction("dot", macs, length, contracted, (length,) * 2, batch)
 
 
 def conv(eqn: Any) -> Contraction:
@@ -146,8 +156,9 @@ def operands(
   """Widths of both operands, in their order in the equation.
 
   A factor along the contracted axis moves to the other operand, which then is
-  a real tensor; when both have one, the product of the two moves to the
-  activation. A shift along it makes its own operand real.
+  a real tensor, or makes its own operand real where that costs less; when both
+  have one, the product of the two belongs to the activation. A shift along it
+  makes its own operand real.
   """
   terms, remarks = [], ([], [])
   sides = ("weight" if i == weight else "activation" for i in (0, 1))
@@ -161,6 +172,7 @@ def operands(
   ]
   if all(stuck):
     stuck[1 - weight] = False
+  real = [_takes_factor(i, stuck, ins, wide) for i in (0, 1)]
   for i, (v, dims) in enumerate(zip(ins, what.contracted)):
     mine = v.terms or (wide[i],)
     if v.lost and not v.terms:
@@ -174,15 +186,35 @@ def operands(
         f"{sides[i]}: a float summand varies along the contracted axis;"
         f" counted as {wide[i].bits}-bit, not {bits_text(v.terms)}."
       )
-    if stuck[1 - i] and v.terms:
+    if real[i] and v.terms:
       mine = (wide[i],)
+      whose = "itself" if stuck[i] else f"the {sides[1 - i]}"
+      moves = "stays" if stuck[i] else "moves"
       remarks[i].append(
-        f"{sides[i]}: a float factor of the {sides[1 - i]} varies along the"
-        " contracted axis, cannot leave the sum and moves here; counted as"
+        f"{sides[i]}: a float factor of {whose} varies along the contracted"
+        f" axis, cannot leave the sum and {moves} here; counted as"
         f" {wide[i].bits}-bit, not {bits_text(v.terms)}."
       )
     terms.append(mine)
   return tuple(Operand(v, t, tuple(r)) for v, t, r in zip(ins, terms, remarks))
+
+
+def _takes_factor(
+  i: int, stuck: Sequence[bool], ins: Sequence[Value], wide: Sequence[BitTag]
+) -> bool:
+  """Whether operand `i` becomes real by a factor of either operand.
+
+  A factor of w8 (or of a8) beside one of 1 bit: 1 x 16 costs less than 16 x 8.
+  """
+  owner = 0 if stuck[0] else 1
+  if not any(stuck):
+    return False
+  cost = []
+  for j in (0, 1):
+    others = ins[1 - j].terms or (wide[1 - j],)
+    cost.append(min(wide[j].bits, 16) * sum(min(t.bits, 16) for t in others))
+  taker = owner if cost[owner] < cost[1 - owner] else 1 - owner
+  return i == taker
 
 
 def notes(ins: Sequence[Value], what: Contraction) -> list[str]:

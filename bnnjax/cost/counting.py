@@ -74,7 +74,7 @@ def count(
     name=traced.name,
     rows=tuple(r for r in walker.rows if not r.replaced),
     replaced=tuple(r for r in walker.rows if r.replaced),
-    parameters=storage.parameters(traced.stored, walker.uses),
+    parameters=storage.parameters(traced.stored, walker.uses, walker.scales),
     work=tuple(walker.work),
     activation_bits=peak,
     warnings=[*traced.warnings, *_gathered(walker.warnings)],

@@ -27,6 +27,9 @@ class Stored:
     kind: `"parameter"`, `"batch_stat"` (of a batch norm) or `"stat"`.
     modules: paths of all modules that hold it; more than one if it is tied.
     words: an integer array, which may hold packed bits.
+    role: what the variable says that it is: `"mask"`, `"scale"`, `"shift"` of a
+      low-bit weight; empty: what it is read as.
+    weight: path of the weight that it is a term of; empty: it is one itself.
   """
 
   path: str
@@ -35,6 +38,8 @@ class Stored:
   kind: str = PARAMETER
   modules: tuple[str, ...] = ()
   words: bool = False
+  role: str = ""
+  weight: str = ""
 
   @property
   def size(self) -> int:
@@ -123,9 +128,15 @@ def _stored(
 def _variable_leaves(variable: Any, names: Sequence[str], modules=()):
   """Leaves of a variable: `(leaf, Stored | True | False)`."""
   kind = kind_of(variable)
+  told = {"role": getattr(variable, "role", "")}
+  if getattr(variable, "term", None) is not None:
+    told["weight"] = ".".join(p for p in names[:-1] if p)
   for more, leaf in jax.tree_util.tree_flatten_with_path(variable)[0]:
     extra = [_key(k) for k in more if _key(k) not in ("value", "raw_value")]
-    yield leaf, _stored([*names, *extra], leaf, kind, modules)
+    stored = _stored([*names, *extra], leaf, kind, modules)
+    if isinstance(stored, Stored):
+      stored = dataclasses.replace(stored, **told)
+    yield leaf, stored
 
 
 def _module_leaves(module: Any, state: Any, prefix: str):

@@ -87,7 +87,8 @@ class Use:
 
   Attributes:
     parameter: its index.
-    kind: `"kernel"`, `"embedding"`, or `"mask"` (of another parameter).
+    kind: `"kernel"`, `"embedding"`, `"mask"` or `"shift"` (of another
+      parameter).
     sites: of its tags; empty when it has none.
     row: elements of one packed row (the contracted length).
     masked: the program reads a mask beside it, which is stored by itself.
@@ -103,6 +104,23 @@ class Use:
 
 
 @dataclasses.dataclass(frozen=True)
+class Computed:
+  """A scale that is computed from a weight, and stored beside its values.
+
+  Attributes:
+    parameter: index of the weight.
+    share: its elements per element of the weight, which a scan may slice.
+    dtype_bits: width of its dtype.
+    number: equal for what is computed in the same way, which is stored once.
+  """
+
+  parameter: int
+  share: Fraction
+  dtype_bits: int
+  number: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Parameter:
   """One stored array.
 
@@ -113,7 +131,8 @@ class Parameter:
     role: `"kernel"`, `"mask"` (of a kernel), `"embedding"`, `"bias"` (of a
       module that has a kernel), `"bn"` (scale and shift of a batch norm),
       `"bn_stat"` (its running mean and variance), `"stat"` (another measured
-      value) or `"other"`.
+      value), `"scale"` (computed from a kernel, and stored beside it) or
+      `"other"`.
     bits: deployed width: of its tags, the bits of all terms, each times its
       density; else of its dtype.
     row: elements of one packed row; 0 for what is not a matrix.
@@ -123,6 +142,7 @@ class Parameter:
       has no mask for.
     density: share of its elements that are stored.
     held: weights that it holds, if its elements are words of packed bits.
+    weight: path of the weight that it is a term of, if it says so.
   """
 
   path: str
@@ -136,6 +156,7 @@ class Parameter:
   densities: tuple[Fraction, ...] = ()
   density: Fraction = Fraction(1)
   held: int = 0
+  weight: str = ""
 
   @property
   def sparse(self) -> bool:

@@ -129,8 +129,8 @@ CONVENTIONS: dict[str, tuple[Callable[[Parameters], int], str]] = {
     _deployed,
     "packed rows of kernels and embeddings, a bit per element for the mask of"
     " a sparse term (stored once, as its own array or beside it), everything"
-    " else (norms, statistics too) at its dtype; scales that are computed from"
-    " the weights are not included",
+    " else (scales that are computed from the weights, norms, statistics too) at"
+    " its dtype",
   ),
   "larq": (
     _larq,

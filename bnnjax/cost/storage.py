@@ -4,11 +4,12 @@ import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from bnnjax.core.bits import BitTag
 from bnnjax.cost.inputs import BATCH_STAT, STAT, Stored
-from bnnjax.cost.rows import Parameter, Site, Use
-from bnnjax.cost.values import Value
+from bnnjax.cost.rows import Computed, Parameter, Site, Use
+from bnnjax.cost.values import Value, dtype_bits
 
 _BIAS = re.compile(r"^(b|bias|.*_bias)$")
 _BN_PATH = re.compile(r"(^|[._])(bn|batch_?norm)\d*($|[._])", re.IGNORECASE)
@@ -41,8 +42,28 @@ def packed(parameter: int, width: int) -> tuple[Site, ...]:
   return (Site(hash(("words", parameter)), Fraction(width), (parameter,)),)
 
 
+def computed(eqn: Any, scale: Value, weight: Value) -> list[Computed]:
+  """What the primitive `stored` says: a scale to be stored beside a weight.
+
+  Nothing, if it is a parameter itself, or comes from no parameter.
+  """
+  behind = {i for i, _ in weight.lineage}
+  if not scale.static or any(i not in behind for i, _ in scale.lineage):
+    return []
+  size, whole = (math.prod(v.aval.shape) for v in eqn.invars)
+  width = dtype_bits(eqn.invars[0].aval.dtype)
+  number = scale.number or id(eqn)
+  return [
+    Computed(i, Fraction(size, n), width, number)
+    for i, n in weight.lineage[:1]
+    if n == whole
+  ]
+
+
 def parameters(
-  stored: Sequence[Stored], uses: Sequence[Use]
+  stored: Sequence[Stored],
+  uses: Sequence[Use],
+  scales: Sequence[Computed] = (),
 ) -> tuple[Parameter, ...]:
   """Roles and widths, from where the parameters were read."""
   found: dict[int, list[Use]] = {}
@@ -50,16 +71,29 @@ def parameters(
     found.setdefault(use.parameter, []).append(use)
   kernels = {m for i, s in enumerate(stored) if i in found for m in s.modules}
   norms = {m for s in stored if _of_norm(s) for m in s.modules}
-  return tuple(
+  read = [
     _parameter(s, found.get(i, []), kernels, norms)
     for i, s in enumerate(stored)
+  ]
+  # Of a kernel that nothing contracts (the deployed network's, dead code)
+  # nothing is kept.
+  kept = {(c.parameter, c.number): c for c in scales if c.parameter in found}
+  return (*read, *(_scale(c, stored[c.parameter]) for c in kept.values()))
+
+
+def _scale(c: Computed, weight: Stored) -> Parameter:
+  size = math.ceil(c.share * weight.size)
+  module = weight.path.rpartition(".")[0]
+  path = f"{module}.scale" if module else "scale"
+  return Parameter(
+    path, (size,), c.dtype_bits, "scale", c.dtype_bits, trained=False
   )
 
 
 def _parameter(
   s: Stored, uses: list[Use], kernels: set[str], norms: set[str]
 ) -> Parameter:
-  role = _role(s, {u.kind for u in uses}, kernels, norms)
+  role = s.role or _role(s, {u.kind for u in uses}, kernels, norms)
   tagged = bool(uses) and all(u.sites for u in uses)
   sites = [x for u in uses for x in u.sites] if tagged else []
   sites = {(x.number, x.bits): x for x in sites}  # read twice, stored once
@@ -82,6 +116,7 @@ def _parameter(
     densities=() if masked else tuple(sparse),
     density=Fraction(1) if dense else min(sum(sparse), Fraction(1)),
     held=max((u.held for u in uses), default=0),
+    weight=s.weight,
   )
 
 
@@ -111,19 +146,27 @@ def weights(ps: Sequence[Parameter]) -> int:
   """Weights of the network: elements of its kernels and embeddings.
 
   Sparse kernels of one shape in one module are terms of one weight as long as
-  their densities do not exceed 1: 90 % at 1 bit and 10 % at 8 are one.
+  their densities do not exceed 1: 90 % at 1 bit and 10 % at 8 are one. Terms
+  that say so are of one weight whatever their densities.
   """
-  total, groups = 0, {}
+  total, groups, terms = 0, {}, {}
   for p in ps:
     if p.role in ("kernel", "embedding"):
+      if p.weight:
+        terms[p.weight] = max(terms.get(p.weight, 0), p.held or p.size)
+        continue
       key = (p.module, p.shape)
       if p.density == 1:
         total += p.held or p.size
       else:
         groups[key] = groups.get(key, Fraction(0)) + p.density
-  return total + sum(
-    math.ceil(density) * math.prod(shape)
-    for (_, shape), density in groups.items()
+  return (
+    total
+    + sum(terms.values())
+    + sum(
+      math.ceil(density) * math.prod(shape)
+      for (_, shape), density in groups.items()
+    )
   )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from jax.extend.core import Literal
 
-from bnnjax.core.bits import tag_p
+from bnnjax.core.bits import stored_p, tag_p
 from bnnjax.core.counted import counted_p
 from bnnjax.core.nan_guard import pass_nan_p
 from bnnjax.cost import (
@@ -32,15 +32,15 @@ from bnnjax.cost import (
 from bnnjax.cost._private_params import opened
 from bnnjax.cost.live import Mask, Planner
 from bnnjax.cost.memory import Liveness
-from bnnjax.cost.rows import Row, Use
+from bnnjax.cost.rows import Computed, Row, Use
 from bnnjax.cost.values import Value, constant, plain, replace
 
 
 class Walker:
   """Walks jaxprs and writes down what they cost.
 
-  `rows`, `uses`, `work`, `warnings`, `notes` are lists in program order, so
-  that a trial walk (fixpoints, branches) can be cut off again.
+  `rows`, `uses`, `scales`, `work`, `warnings`, `notes` are lists in program
+  order, so that a trial walk (fixpoints, branches) can be cut off again.
 
   Args:
     parameters: path and element count of each parameter, by its index.
@@ -56,6 +56,7 @@ class Walker:
     self.words = dict(words or {})
     self.rows: list[Row] = []
     self.uses: list[Use] = []
+    self.scales: list[Computed] = []
     self.work: list[tuple[str, str, int]] = []
     self.warnings: list[tuple[str, str]] = []  # (place, text)
     self.notes: list[tuple[str, str]] = []
@@ -63,7 +64,8 @@ class Walker:
     self.plan = Planner()
 
   def _lists(self) -> tuple[list, ...]:
-    return self.rows, self.uses, self.work, self.warnings, self.notes
+    found = self.rows, self.uses, self.scales
+    return *found, self.work, self.warnings, self.notes
 
   def mark(self) -> tuple[int, ...]:
     """A position to which `cut` can return."""
@@ -151,6 +153,9 @@ class Walker:
       return [rules.tagged(eqn, ins[0])]
     if eqn.primitive is pass_nan_p:
       return [ins[0]]
+    if eqn.primitive is stored_p:
+      self.scales.extend(storage.computed(eqn, *ins))
+      return [ins[0]]
     if eqn.primitive is counted_p:
       return recurrence.declared(self, eqn, ins, scope)
     if name in ("dot_general", "conv_general_dilated"):
@@ -218,6 +223,8 @@ class Walker:
         mine, others = storage.split_sites(v, i)
         role = "mask" if storage.is_mask(mine, others) else kind
         masked = any(s.mask for s in v.sites)
+        if v.role == "shift":  # float, whatever its tag says of its width
+          role, mine = v.role, ()
         self.uses.append(Use(i, role, mine, math.prod(row) or 1, masked))
       elif storage.holds(self.words.get(i, 0), n, size, v.terms):
         sites = storage.packed(i, self.words[i])
@@ -239,8 +246,9 @@ class Walker:
     sides = contract.operands(eqn, ins, what, side)
     avals = [v.aval for v in eqn.invars[:2]]
     names: tuple[str, ...] = ()
-    for v, aval, k in zip(ins, avals, what.summed):
-      names += self.use(v, aval.shape, aval.dtype, "kernel", (k,))
+    for i, (v, aval) in enumerate(zip(ins, avals)):
+      row = (what.row(i, v),)
+      names += self.use(v, aval.shape, aval.dtype, "kernel", row)
     place = program.place(scope, names)
     for remark in (*sides[0].remarks, *sides[1].remarks):
       self.warn(place, f"{what.op}: {remark}")

@@ -6,15 +6,15 @@ images` of a whole batch: uint8 `[B, H, W, C]`, or a list of `[H, W, C]` where
 sizes differ. Those that draw nothing from `rng` serve evaluation too.
 """
 
-import ast
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from bnnjax.core import numbers, registry
+from bnnjax.core import spec as spec_lib
 
 _LARGEST = 65_535  # pixels of a side; more is a typo, and fills the memory
 Images = np.ndarray | list[np.ndarray]
@@ -173,12 +173,14 @@ def parse(spec: Any) -> tuple[Augment, ...]:
   if spec is None:
     return ()
   if isinstance(spec, str):
-    return tuple(_from_call(call) for call in _calls(spec))
+    return _read(spec)
   if hasattr(spec, "items"):  # a dict or an ml_collections.ConfigDict
     options = dict(spec.items())
     if "name" not in options:
       raise ValueError(f"The augmentation {options} has no 'name'.")
-    return (_build(options.pop("name"), (), options),)
+    name = options.pop("name")
+    make = registry.get("augment", name)
+    return (make(**spec_lib.bind("augment", name, (), options)),)
   if callable(spec):
     return (spec,)
   if not isinstance(spec, Iterable):
@@ -211,55 +213,19 @@ def apply(
   return images
 
 
-def _calls(spec: str) -> list[ast.expr]:
+def _read(spec: str) -> tuple[Augment, ...]:
+  """`"pad_crop(2), flip"` to what it names."""
   try:
-    body = ast.parse(spec.strip(), mode="eval").body if spec.strip() else None
-  except SyntaxError as error:
-    raise _unreadable(spec) from error
-  if body is None:
-    return []
-  return body.elts if isinstance(body, ast.Tuple | ast.List) else [body]
-
-
-def _from_call(node: ast.expr) -> Augment:
-  """`name` or `name(1, option=2)` to the object it names."""
-  function = node.func if isinstance(node, ast.Call) else node
-  if not isinstance(function, ast.Name):
-    raise _unreadable(ast.unparse(node))
-  if function is node:
-    return _build(function.id, (), {})
-  try:
-    args = tuple(ast.literal_eval(a) for a in node.args)
-    options = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
-  except ValueError as error:
-    raise _unreadable(ast.unparse(node)) from error
-  return _build(function.id, args, options)
-
-
-def _build(name: str, args: tuple[Any, ...], options: Mapping) -> Augment:
-  make = registry.get("augment", name)
-  fields = dataclasses.fields(make)
-  known = [field.name for field in fields]
-  for option in options:
-    if option not in known:
-      raise registry.unknown(f"option of augmentation {name!r}", option, known)
-  values = dict(zip(known, args))
-  required = [f.name for f in fields if f.default is dataclasses.MISSING]
-  missing = [k for k in required if k not in {**values, **options}]
-  if missing or len(args) > len(known) or values.keys() & options.keys():
-    form = f"{name}({', '.join(known)})"
+    made = [
+      spec_lib.part("augment", part, part, as_call=True)
+      for part in spec_lib.parts(spec)
+    ]
+  except spec_lib.Unreadable as error:
     raise ValueError(
-      f"The augmentation {name!r} is written {form!r}: got arguments"
-      f" {args} {dict(options)}."
-    )
-  return make(**values, **options)
-
-
-def _unreadable(spec: str) -> ValueError:
-  return ValueError(
-    f"Cannot read the augmentation {spec!r}. Write it as 'pad_crop(2)',"
-    f" 'flip' ...; known: {', '.join(registry.registered('augment'))}."
-  )
+      f"Cannot read the augmentation {spec!r}. Write it as 'pad_crop(2)',"
+      f" 'flip' ...; known: {', '.join(registry.registered('augment'))}."
+    ) from error
+  return tuple(make(**dict(options)) for make, options in made)
 
 
 def _check_one_size(what: str, images: Images) -> None:

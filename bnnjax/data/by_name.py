@@ -1,6 +1,5 @@
 """Data sets by name, and parts of their splits: `load`."""
 
-import inspect
 import os
 import re
 from typing import Any
@@ -49,11 +48,11 @@ def load(name: str, split: str = "train", **options: Any) -> sources.Source:
         f" {options['dataset']!r}."
       )
     options["dataset"] = dataset
-  known = defaults_of(name)
+  known = registry.accepts("source", family)
+  registry.check_names(f"option of source {name!r}", options, known)
   for option, value in options.items():
-    if option not in known:
-      raise registry.unknown(f"option of source {name!r}", option, known)
-    _check_type(f"Option {option!r} of source {name!r}", value, known[option])
+    default = known.defaults.get(option)
+    _check_type(f"Option {option!r} of source {name!r}", value, default)
   make = registry.get("source", family)
   match = _SPLIT.fullmatch(split.replace(" ", ""))
   if not match:
@@ -93,8 +92,7 @@ def options_of(name: str) -> list[str]:
   Raises:
     ValueError: unknown name.
   """
-  make = registry.get("source", name.partition(":")[0])
-  return list(inspect.signature(make).parameters)[1:]
+  return list(registry.accepts("source", name.partition(":")[0]))
 
 
 def defaults_of(name: str) -> dict[str, Any]:
@@ -103,7 +101,7 @@ def defaults_of(name: str) -> dict[str, Any]:
   Raises:
     ValueError: unknown name.
   """
-  return registry.defaults_of(registry.get("source", name.partition(":")[0]))
+  return registry.accepts("source", name.partition(":")[0]).defaults
 
 
 def _position(text: str | None, length: int, default: int) -> int:

@@ -1,6 +1,5 @@
 """Multi-head attention whose projections and products may be low-bit."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core import registry
+from bnnjax.core import registry, signature
 from bnnjax.core.arguments import checked
 from bnnjax.core.estimator import SIGN
 from bnnjax.core.progress import Mode
@@ -223,7 +222,8 @@ class Attention(nnx.Module):
     return Cache.empty((batch, tokens, self.kv_heads, size), dtype)
 
 
-FIXED = ("self", "features", "heads", "kv_heads", "rngs", "dtype")
+FIXED = ("features", "heads", "kv_heads", "rngs", "dtype")
+OPTIONS = tuple(k for k in signature.of(Attention) if k not in FIXED)
 
 
 def options(
@@ -255,11 +255,7 @@ def _options(attention: str | Mapping[str, Any] | None) -> dict[str, Any]:
         " arguments, or a method of transformers."
       )
     return dict(method.attention)
-  parameters = inspect.signature(Attention.__init__).parameters
-  known = [name for name in parameters if name not in FIXED]
-  for name in attention:
-    if name not in known:
-      raise registry.unknown("argument of attention", name, known)
+  registry.check_names("argument of attention", attention, OPTIONS)
   return dict(attention)
 
 

@@ -95,17 +95,23 @@ class Binarize(mode_lib.Moded):
     self.stats = nnx.Dict({k: BinarizerStat(v) for k, v in stats.items()})
 
   def __call__(
-    self, x: jax.Array, mode: Mode | None = None
+    self, x: jax.Array, mode: Mode | None = None, **of_term: Any
   ) -> "jax.Array | Quantized":
-    """Quantizes `x`; in training, updates the statistics."""
-    y, otherwise = self.heard(x, mode)
+    """Quantizes `x`; in training, updates the statistics.
+
+    Args:
+      x: `[...]`.
+      mode: on whose behalf.
+      **of_term: `mask` and `density` of a sparse term, see `Binarizer.apply`.
+    """
+    y, otherwise = self.heard(x, mode, **of_term)
     if not otherwise:
       return y
     surrogate = mode_lib.watched(otherwise, y.surrogate)
     return dataclasses.replace(y, surrogate=surrogate)
 
   def heard(
-    self, x: jax.Array, mode: Mode | None = None
+    self, x: jax.Array, mode: Mode | None = None, **of_term: Any
   ) -> "tuple[jax.Array | Quantized, str]":
     """The same, and what would compute otherwise in training.
 
@@ -120,9 +126,9 @@ class Binarize(mode_lib.Moded):
       self._store(params, self.params)
     if told and mode.deployed:
       mode = Overheard()
-      quantized, _ = self.binarizer.apply(x, params, stats, mode)
+      quantized, _ = self.binarizer.apply(x, params, stats, mode, **of_term)
       return quantized, self._name if mode.asked else ""
-    quantized, stats = self.binarizer.apply(x, params, stats, mode)
+    quantized, stats = self.binarizer.apply(x, params, stats, mode, **of_term)
     if mode.train:
       self._store(stats, self.stats)
     return quantized, ""
@@ -194,6 +200,8 @@ def deployed_weight(layer: nnx.Module) -> Quantized:
   """
   weight = getattr(layer, "kernel", getattr(layer, "table", None))
   own = getattr(layer, "weight", None)
+  if weight is None and isinstance(own, nnx.Module):
+    return _yielded(own, layer)
   if not isinstance(own, Binarize) or not isinstance(weight, nnx.Variable):
     raise TypeError(
       "`deployed_weight` takes a layer with a weight, such as Linear or Conv,"
@@ -210,6 +218,22 @@ def deployed_weight(layer: nnx.Module) -> Quantized:
   if weight.get_metadata(STACKED, False):
     apply = jax.vmap(apply)
   return apply(values, _arrays(own.params), _arrays(own.stats))
+
+
+def _yielded(weight: nnx.Module, layer: nnx.Module) -> Quantized:
+  """What a module that is a layer's weight yields when it is deployed."""
+  graph, state = nnx.split(weight)
+
+  def call(state):
+    got = nnx.merge(graph, state)(DEPLOYED)
+    got = got.astype(layer.dtype or got.dtype)
+    return dataclasses.replace(got, surrogate=None)
+
+  variables = jax.tree.leaves(
+    state, is_leaf=lambda v: isinstance(v, nnx.Variable)
+  )
+  stacked = any(v.get_metadata(STACKED, False) for v in variables)
+  return jax.vmap(call)(state) if stacked else call(state)
 
 
 def remeasure(model: nnx.Module, layers: Container[str]) -> None:

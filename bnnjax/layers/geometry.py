@@ -134,7 +134,7 @@ def pad(x: "jax.Array | Quantized", pairs, value: int):
     Term(
       wider(t.value, value),
       t.scale,
-      None if t.mask is None else wider(t.mask, 1),
+      None if t.mask is None else wider(_full_mask(t), 1),
       t.kind,
     )
     for t in x.terms
@@ -142,10 +142,15 @@ def pad(x: "jax.Array | Quantized", pairs, value: int):
   return Quantized(terms, x.shift, wider(x.surrogate, 0))
 
 
+def _full_mask(term: Term):
+  return jnp.broadcast_to(term.mask, term.value.shape)
+
+
 def _check_scales(x: Quantized) -> None:
   for term in x.terms:
-    if term.scale is not None and any(n > 1 for n in term.scale.shape[1:-1]):
-      raise ValueError(
-        "A `pad_value` other than 0 needs a scale that is the same at all"
-        f" positions: got scale {term.scale.shape}."
-      )
+    for factor in term.factors:
+      if any(n > 1 for n in factor.shape[1:-1]):
+        raise ValueError(
+          "A `pad_value` other than 0 needs a scale that is the same at all"
+          f" positions: got scale {factor.shape}."
+        )

@@ -1,6 +1,6 @@
 """Linear and convolution layers whose operands may be low-bit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypedDict, Unpack
 
 import jax
@@ -9,9 +9,11 @@ from flax import nnx
 from jax import lax
 
 from bnnjax.core import contract, gradient
+from bnnjax.core import method as method_lib
 from bnnjax.core.arguments import checked
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.progress import Mode
+from bnnjax.core.quantized import Quantized
 from bnnjax.layers import geometry as geometry_lib
 from bnnjax.layers import output as output_lib
 from bnnjax.layers.binarize import (
@@ -20,6 +22,7 @@ from bnnjax.layers.binarize import (
   weight_variable,
 )
 from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
+from bnnjax.layers.quantized_weight import as_weight_module, check_yields
 from bnnjax.layers.sizes import check_array, whole
 
 Spec = str | Binarizer | None
@@ -32,7 +35,13 @@ class Options(TypedDict, total=False):
   Attributes:
     weight, act: binarizers of kernel and input: a spec string, a `Binarizer`
       or `None` (default) for float. A method's name as `weight` also brings
-      that method's `output` and `grad`.
+      that method's `output` and `grad`. Instead of a binarizer of a latent
+      kernel `weight` may be the weight itself: a `Quantized`, or a module that
+      yields one, such as `QuantizedWeight`.
+    prepare: `(x, mode) -> (x, factor)`, a module or a function: what the layer
+      makes of its input before `act`, and a factor of its output that follows
+      from it (`None` for none): token-adaptive scales (BinaryMoS). A subclass
+      may define it as a method.
     output: scale of the output, see `bnnjax.layers.output`.
     grad: quantizer of the gradient of the output, in training only; see
       `bnnjax.core.gradient`.
@@ -43,8 +52,9 @@ class Options(TypedDict, total=False):
     precision: as in `jax.lax.dot_general`.
   """
 
-  weight: Spec
+  weight: Spec | Quantized | nnx.Module
   act: Spec
+  prepare: Callable[..., tuple[jax.Array, jax.Array | None]] | None
   output: str | None
   grad: str | None
   use_bias: bool
@@ -58,6 +68,8 @@ class Options(TypedDict, total=False):
 class _Contraction(Moded):
   """What `Linear` and `Conv` share: a kernel, two binarizers, a bias."""
 
+  prepare = None
+
   @checked
   def __init__(
     self,
@@ -66,6 +78,7 @@ class _Contraction(Moded):
     *,
     weight: Any = None,  # a `Spec`, which `parse` checks
     act: Any = None,
+    prepare: Any = None,
     output: str | None = None,
     grad: str | None = None,
     geometry: geometry_lib.Geometry | None = None,
@@ -79,12 +92,21 @@ class _Contraction(Moded):
   ):
     _check_precision(precision)
     check_array(f"The kernel of {type(self).__name__}", shape)
-    kernel = kernel_init(rngs.params(), shape, param_dtype)
-    self.weight = Binarize(weight, "weight", kernel, rngs)
-    made = self.weight.binarizer
-    self.kernel = weight_variable(kernel, made)
+    made = None
+    home = as_weight_module(weight)
+    if home is None:
+      kernel = kernel_init(rngs.params(), shape, param_dtype)
+      self.weight = Binarize(weight, "weight", kernel, rngs)
+      made = self.weight.binarizer
+      self.kernel = weight_variable(kernel, made)
+    else:
+      check_yields(type(self).__name__, home, shape)
+      self.weight, self.kernel = home, None
+    if prepare is not None:
+      self.prepare = prepare
     if made is not None:
-      output, grad = output or made.output, grad or made.grad
+      own = method_lib.layer_options(made.method)
+      output, grad = output or own.get("output"), grad or own.get("grad")
     like = jax.ShapeDtypeStruct(
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
@@ -107,14 +129,30 @@ class _Contraction(Moded):
 
     And what of them would be computed otherwise in training.
     """
-    kernel = self.kernel[...]
-    dtype = self.dtype or jnp.result_type(x, kernel)
+    kernel = self.weight(mode) if self.kernel is None else self.kernel[...]
+    dtype = self.dtype or jnp.result_type(x, kernel.dtype)
     a, otherwise = self.act.heard(x.astype(dtype), mode)
-    w, also = self.weight.heard(kernel.astype(dtype), mode)
+    w, also = kernel.astype(dtype), ""
+    if self.kernel is not None:
+      w, also = self.weight.heard(w, mode)
     return a, w, otherwise or also
 
-  def _finish(self, y, x, given, otherwise):
+  def _prepared(self, x, mode):
+    """The input that is contracted, and a factor of the output or `None`."""
+    if self.prepare is None:
+      return x, None
+    made, factor = self.prepare(x, mode)
+    if made.shape != x.shape:
+      raise ValueError(
+        f"`prepare` of {type(self).__name__} keeps the shape of the input,"
+        f" {x.shape}: got {made.shape}."
+      )
+    return made, factor
+
+  def _finish(self, y, x, given, otherwise, factor=None):
     mode = mode_of(self, given)
+    if factor is not None:
+      y = _scaled(y, factor)
     if self.output is not None:
       y = (y * self.output(x, y, mode)).astype(y.dtype)
     if self.bias is not None:
@@ -146,6 +184,20 @@ class _Contraction(Moded):
       )
 
 
+def _scaled(y, factor):
+  """The output times a factor of it, which has to broadcast against it."""
+  try:
+    fits = jnp.broadcast_shapes(y.shape, jnp.shape(factor)) == y.shape
+  except ValueError:
+    fits = False
+  if not fits:
+    raise ValueError(
+      f"The factor of `prepare` has to broadcast to the output {y.shape}, got"
+      f" shape {jnp.shape(factor)}."
+    )
+  return (y * factor).astype(y.dtype)
+
+
 def _check_precision(precision: lax.PrecisionLike) -> None:
   one = jax.ShapeDtypeStruct((1, 1), jnp.float32)
   try:
@@ -174,7 +226,9 @@ def _features(before, after) -> tuple[int, int]:
 
 
 class Linear(_Contraction):
-  """`y = output(x) * (act(x) weight(kernel)) + bias`.
+  """`y = output(x) * factor * (act(x') weight(kernel)) + bias`.
+
+  `x', factor = prepare(x)`, which is `x, 1` by default.
 
   Args:
     in_features, out_features: sizes of the last axis before and after.
@@ -182,7 +236,8 @@ class Linear(_Contraction):
     **options: `weight=`, `act=` and the other keywords of `Options`.
 
   Attributes:
-    kernel: `[in_features, out_features]`, `LatentWeight` where binarized.
+    kernel: `[in_features, out_features]`, `LatentWeight` where binarized;
+      `None` where `weight` holds the weight itself.
 
   Raises:
     ValueError: unknown spec; an input with another number of features.
@@ -207,9 +262,10 @@ class Linear(_Contraction):
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[..., in_features] -> [..., out_features]`."""
     self._check(x, None)
+    x, factor = self._prepared(x, mode)
     a, w, otherwise = self._operands(x, mode)
     y = contract.dot(a, w, precision=self.precision)
-    return self._finish(y, x, mode, otherwise)
+    return self._finish(y, x, mode, otherwise, factor)
 
 
 class Conv(_Contraction):
@@ -292,6 +348,7 @@ class Conv(_Contraction):
       raise ValueError(
         f"`padding` {self.padding} crops more than a map of shape {x.shape} has."
       )
+    x, factor = self._prepared(x, mode)
     a, w, otherwise = self._operands(x, mode)
     padding = self.padding
     if self.pad_value:
@@ -308,7 +365,7 @@ class Conv(_Contraction):
       groups=self.groups,
       precision=self.precision,
     )
-    return self._finish(y, x, mode, otherwise)
+    return self._finish(y, x, mode, otherwise, factor)
 
   def _pads(self, spatial):
     """Pairs of padded elements for each spatial axis."""

@@ -1,6 +1,5 @@
 """Scales that belong to a layer's output rather than to an operand."""
 
-import dataclasses
 import math
 
 import jax
@@ -115,18 +114,7 @@ def parse(
   if text is None:
     return None
   layer, pairs = spec.part("output", text, text)
-  made = _Declared(text.partition("(")[0].strip(), layer)
-  given = registry.check_hyper("output", made, dict(pairs))
+  name = spec.name_of(text)
+  known = hyper.as_defaults(registry.accepts("output", name))
+  given = registry.check_values(f"output {name!r}", known, dict(pairs))
   return layer(features, geometry or Geometry(), **given)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Declared:
-  """An output scale as its hyper-parameters are checked."""
-
-  name: str
-  layer: type[nnx.Module]
-
-  @property
-  def defaults(self) -> hyper.Defaults:
-    return hyper.defaults_of(self.layer.__init__)

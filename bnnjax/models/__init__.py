@@ -4,7 +4,6 @@ A model is an `nnx.Module` called as `model(x, mode)`.
 """
 
 import collections
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -76,9 +75,9 @@ def make(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
         f"`model.{key}` is decided by the data (`data.{_DATA.get(key, key)}`);"
         " leave it out of the model's config."
       )
-  known = inspect.signature(model.__init__).parameters
+  known = registry.accepts("model", config["name"])
   given.update((k, v) for k, v in fixed.items() if k in known)
-  arguments.check(f"model {config['name']!r}", model.__init__, given)
+  arguments.check(f"model {config['name']!r}", known, given)
   return model(**given, rngs=rngs)
 
 

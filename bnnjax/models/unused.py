@@ -6,7 +6,6 @@ read off the model itself, so that every model is covered, a foreign one too.
 """
 
 import functools
-import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -112,12 +111,7 @@ def options(
     model: made from them, abstract.
     build: makes it of settings and random numbers.
   """
-  made = registry.get("model", settings["name"])
-  defaults = {
-    p.name: p.default
-    for p in inspect.signature(made.__init__).parameters.values()
-    if p.default is not p.empty
-  }
+  defaults = registry.accepts("model", settings["name"]).defaults
   # Where the default is None the model decides, and may decide the same.
   loose = [k for k in settings if k in defaults and defaults[k] is None]
   idle = []

@@ -23,6 +23,18 @@ def formula(name: str) -> str:
   return " ".join(found.group(1).split()) if found else ""
 
 
+def estimators_of(name: str) -> list[str]:
+  """Names of the estimators that a method's presets have."""
+  inside = registry.get("method", name).attention
+  made = (
+    parse(name, "weight"),
+    parse(name, "act"),
+    *(parse(inside.get(operand), "act") for operand in OPERANDS),
+  )
+  low_bit = (m for m in made if m is not None and not m.is_float)
+  return list(dict.fromkeys(m.estimator.name for m in low_bit))
+
+
 def method_table() -> str:
   """A markdown table: a row for each method, its presets and formula."""
   rows = [
@@ -31,17 +43,8 @@ def method_table() -> str:
   ]
   for name in registry.registered("method"):
     method = registry.get("method", name)
-    names = {
-      made.estimator.name: None
-      for made in (
-        parse(name, "weight"),
-        parse(name, "act"),
-        *(parse(method.attention.get(k), "act") for k in OPERANDS),
-      )
-      if made is not None and not made.is_float
-    }
     inside = ", ".join(f"{k} `{v}`" for k, v in method.attention.items())
-    formulas = " ".join(f"`{n}`: {formula(n)}" for n in names)
+    formulas = " ".join(f"`{n}`: {formula(n)}" for n in estimators_of(name))
     cells = (
       f"`{name}`",
       f"{method.paper}, arXiv:{method.arxiv}",

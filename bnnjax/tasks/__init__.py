@@ -1,6 +1,5 @@
 """What a loss and an evaluation mean: `build({"name": "classification"})`."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +18,7 @@ def build(config: Mapping[str, Any]):
     ValueError: unknown task or argument, with the nearest name.
   """
   arguments = {k: v for k, v in dict(config).items() if k != "name"}
-  task = registry.get("task", config["name"])
-  known = list(inspect.signature(task).parameters)
-  for key in arguments:
-    if key not in known:
-      raise registry.unknown(f"argument of task {config['name']!r}", key, known)
-  return task(**arguments)
+  name = config["name"]
+  known = registry.accepts("task", name)
+  registry.check_names(f"argument of task {name!r}", arguments, known)
+  return registry.get("task", name)(**arguments)

@@ -179,8 +179,14 @@ class MaskedLM:
     return mask_tokens(
       key,
       tokens,
-      vocab=model.word.table.shape[0],
+      vocab=self._entries(model),
       mask=self.mask,
       keep=self.keep,
       share=self.share,
     )
+
+  @staticmethod
+  def _entries(model: nnx.Module) -> int:
+    """Rows of the word table, which may be a low-bit weight of its own."""
+    table = model.word.table
+    return model.vocab if table is None else table.shape[0]

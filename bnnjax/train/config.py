@@ -5,7 +5,6 @@ typo in the file or on the command line is answered with the nearest name. What
 is set and read by nothing is refused, a binarizer that no layer uses warned of.
 """
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -129,7 +128,7 @@ def _check(config: ConfigDict) -> None:
 def _check_task(task: str, model: str) -> None:
   """Refuses a model that a task can do nothing with."""
   wanted, made = registry.get("task", task), registry.get("model", model)
-  takes = inspect.signature(made.__init__).parameters
+  takes = registry.accepts("model", model)
   if wanted.takes not in takes or not hasattr(made, wanted.forward):
     raise ValueError(
       f"Task {task!r} needs a model with the argument `{wanted.takes}` and the"

@@ -1,7 +1,6 @@
 """Options of the optax factories: ranges, and whether they do anything."""
 
 import functools
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from bnnjax.core import registry
+from bnnjax.core import registry, signature
 
 OPTIMIZERS = (
   "adam", "adamw", "sgd", "lamb", "lion", "nadam", "radam", "rmsprop", "adamax"
@@ -47,8 +46,8 @@ def check(name: str, options: Mapping[str, Any]) -> None:
   """
   if name not in OPTIMIZERS:
     raise registry.unknown("optimizer", name, OPTIMIZERS)
-  factory = inspect.signature(getattr(optax, name)).parameters
-  known = {k: p.default for k, p in factory.items() if k not in _FIELDS}
+  factory = signature.of(getattr(optax, name))
+  known = {k: a.default for k, a in factory.items() if k not in _FIELDS}
   for key, value in options.items():
     if key in _FIELDS:
       field = _FIELDS[key]

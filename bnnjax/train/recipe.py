@@ -1,6 +1,5 @@
 """What a method prescribes for a run, written into a config."""
 
-import inspect
 import warnings
 
 from ml_collections import ConfigDict
@@ -20,8 +19,7 @@ def use_method(config: ConfigDict, name: str) -> None:
   if name not in registry.registered("method"):
     return
   method = registry.get("method", name)
-  model = registry.get("model", config.model.name)
-  takes = inspect.signature(model.__init__).parameters
+  takes = registry.accepts("model", config.model.name)
   if "attention" in takes and method.attention:
     config.model.attention = name
   elif method.attention:

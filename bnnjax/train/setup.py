@@ -5,7 +5,6 @@ Everything is checked here, before anything is compiled or written.
 
 import dataclasses
 import functools
-import inspect
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -104,8 +103,7 @@ def check_used(config: ConfigDict, networks: Sequence[Network] = ()) -> None:
 def _inputs_of(config: ConfigDict) -> dict[str, Any]:
   """The arguments of the model that its inputs decide."""
   name, shape = config.model.name, tuple(config.data.shape)
-  model = registry.get("model", name)
-  takes = inspect.signature(model.__init__).parameters
+  takes = registry.accepts("model", name)
   if config.data.vocab:
     if "vocab" not in takes:
       raise ValueError(

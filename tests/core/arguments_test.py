@@ -4,7 +4,7 @@ import pytest
 from flax import nnx
 
 from bnnjax import models
-from bnnjax.core import arguments
+from bnnjax.core import arguments, registry
 
 MLP = {"name": "mlp", "num_classes": 3, "image_shape": (4, 4, 1)}
 
@@ -51,4 +51,4 @@ def test_rngs_of_another_type_are_refused():
 def test_types_of_floats_are_taken(dtype):
   given = {**MLP, "num_classes": np.int64(3), "hidden": [8], "dtype": dtype}
   del given["name"]
-  arguments.check("mlp", models.mlp.MLP.__init__, given)
+  arguments.check("mlp", registry.accepts("model", "mlp"), given)

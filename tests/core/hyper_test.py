@@ -101,6 +101,16 @@ def test_arguments_without_a_rule_take_what_is_like_their_default():
   assert "free" not in rules
 
 
+def test_a_rule_may_be_written_as_a_string():
+  """As `from __future__ import annotations` makes it."""
+
+  def formula(x, *, n: "hyper.Whole(2)" = 3):
+    return x
+
+  rule = hyper.defaults_of(formula).rules["n"]
+  assert taken(rule, (2, 1)) == [2, "refused"]
+
+
 def test_both_ends_of_a_schedule_are_checked():
   ends = "linear(start=2.0, end={})"
   made = parse(f"ede(t={ends.format(0.5)})", "act")

@@ -1,7 +1,9 @@
+import importlib.metadata
 import runpy
 
 import pytest
 
+from bnnjax import data, models, tasks  # noqa: F401 (register theirs)
 from bnnjax.core import registry
 
 
@@ -102,3 +104,114 @@ method("celled", paper="none", arxiv="", weight="celled(width={width})")
   finally:
     for kind in ("estimator", "method"):
       registry._TABLES[kind].pop("celled", None)
+
+
+@pytest.mark.parametrize(
+  ("kind", "name", "want"),
+  [
+    ("estimator", "ste", {"clip": 1.0, "strict": False, "at_zero": 1}),
+    ("estimator", "swish_sign", {"beta": 5.0, "at_zero": 1}),
+    ("scale", "fixed", {"value": 1.0}),
+    ("schedule", "linear", {"start": 0.0, "end": 1.0}),
+    ("output", "rank1", {"size": 64}),
+    ("output", "spatial_l1", {}),
+    ("projection", "center_clamp", {"bound": 1.0}),
+    ("distance", "mse", {}),
+    ("augment", "flip", {"probability": 0.5}),
+    ("method", "bireal", {}),
+    ("task", "classification", {"label_smoothing": 0.0, "distill": None}),
+    ("source", "digits", {}),
+    ("source", "fashion_mnist", {"data_dir": None}),
+  ],
+)
+def test_what_an_entry_accepts(kind, name, want):
+  accepted = registry.accepts(kind, name)
+  assert accepted.defaults == want
+  assert list(accepted) == list(want)
+
+
+def test_what_a_model_accepts():
+  accepted = registry.accepts("model", "mlp")
+  assert list(accepted)[:3] == ["num_classes", "image_shape", "hidden"]
+  assert not {"self", "rngs"} & set(accepted)
+  assert "num_classes" not in accepted.defaults
+  with pytest.raises(ValueError, match="Did you mean 'mlp'"):
+    registry.accepts("model", "mpl")
+
+
+def test_an_open_ended_entry_takes_any_name(kind):
+  registry.register(kind, "open")(lambda *, size=3, **more: None)
+  accepted = registry.accepts(kind, "open")
+  registry.check_names("option", ["anything"], accepted)
+  registry.register(kind, "unhashable")([])
+  assert not registry.accepts(kind, "unhashable")
+  with pytest.raises(ValueError, match="Unknown option 'sise'"):
+    registry.check_names("option", ["sise"], ["size"])
+
+
+def test_restored():
+  with registry.restored():
+    registry.register("test kind", "one")(1)
+    registry.register("estimator", "nothing")(2)
+    assert "test kind" in registry.kinds()
+  assert "test kind" not in registry.kinds()
+  assert "nothing" not in registry.registered("estimator")
+  with registry.restored():
+    registry.register("estimator", "nothing")(3)  # no trace of the first
+
+
+class Entry:
+  """An entry point, as `importlib.metadata` has them."""
+
+  def __init__(self, name, load):
+    self.name, self.value, self.load = name, f"{name}.bnn", load
+
+
+def test_plugins_register_any_kind_and_a_broken_one_breaks_only_itself(
+  monkeypatch,
+):
+  def broken():
+    raise RuntimeError("no such thing")
+
+  def right():
+    import bnnjax as bx  # as a plugin does
+
+    @bx.source
+    def theirs_too(split):
+      pass
+
+    assert "mlp" in registry.registered("model")  # it may look around
+
+  found = {
+    "bnnjax.methods": [Entry("theirs", broken)],
+    "bnnjax.plugins": [Entry("right", right)],
+  }
+  monkeypatch.setattr(
+    importlib.metadata, "entry_points", lambda group: found[group]
+  )
+  monkeypatch.setattr(registry, "_MISSING", [])
+  with registry.restored():
+    with pytest.warns(
+      UserWarning, match="'theirs' .theirs.bnn. cannot be imported"
+    ):
+      registry.load_plugins()
+    assert "theirs_too" in registry.registered("source")
+    with pytest.raises(
+      ValueError, match="The plugin 'theirs' .* no such thing"
+    ):
+      registry.get("estimator", "theirs")
+
+
+def test_the_first_look_loads_plugins(monkeypatch):
+  asked = []
+
+  def entry_points(group):
+    asked.append(group)
+    registry.registered("scale")  # a plugin that looks loads none again
+    return []
+
+  monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+  monkeypatch.setattr(registry, "_NOT_LOADED", list(registry.GROUPS))
+  for _ in range(2):
+    assert "ste" in registry.registered("estimator")
+    assert asked == ["bnnjax.plugins", "bnnjax.methods"]

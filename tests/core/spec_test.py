@@ -2,7 +2,9 @@
 
 import pytest
 
+from bnnjax.core import spec as spec_lib
 from bnnjax.core.parse import parse
+from bnnjax.data import augment
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,39 @@ def test_unknown_options():
   for start in (-1, 1.5, True, float("nan"), "0"):
     with pytest.raises((TypeError, ValueError), match="A time is"):
       parse("ste", "weight", start=start)
+
+
+@pytest.mark.parametrize(
+  ("text", "want"),
+  [
+    ("", []),
+    ("a", ["a"]),
+    ("a(1, 2), b(c=(3, 'x, y')) ,", ["a(1, 2)", "b(c=(3, 'x, y'))"]),
+    ("[a, b()]", ["a", "b()"]),
+  ],
+)
+def test_parts(text, want):
+  assert spec_lib.parts(text) == want
+  assert spec_lib.parts(f"  {text}") == want
+
+
+def test_parts_of_what_cannot_be_read():
+  for text in ("a(1", "a b", "(" * 500, "a;b"):
+    with pytest.raises(spec_lib.Unreadable):
+      spec_lib.parts(text)
+
+
+def test_a_part_as_a_call():
+  def read(text):
+    return spec_lib.part("augment", text, text, as_call=True)
+
+  crop = augment.RandomResizedCrop
+  want = (crop, (("size", 8), ("ratio", [1, 2])))
+  assert read(" random_resized_crop( 8, ratio=[1, 2])") == want
+  assert read("flip") == read("flip()") == (augment.Flip, ())
+  for text in ("flip(*(1,))", "flip(**{})", "flip(1)(2)", "flip(1) + (2)"):
+    with pytest.raises(spec_lib.Unreadable):
+      read(text)
+  for text in ("random_resized_crop(scale=(0.5, 1))", "flip(1, 2)"):
+    with pytest.raises(ValueError, match="is written '.*': got arguments"):
+      read(text)

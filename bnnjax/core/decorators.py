@@ -1,0 +1,90 @@
+"""Decorators that register, all written alike.
+
+`bx.estimator`, `bx.scale`, `bx.transform`, `bx.source`, `bx.task`, `bx.model`,
+and `bx.method`, which takes fields instead of a function. The name comes first,
+as in `@bx.source("mine")`; where it is left out, it is that of the function, or
+that of the class in snake case: `@bx.model` makes `ToyNet` the model "toy_net".
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from bnnjax.core import registry, signature
+
+T = TypeVar("T")
+_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])")
+
+
+def decorate(make: Callable[[T, str], Any], named: T | str | None) -> Any:
+  """What a decorator gives back, whichever way it is written.
+
+  Args:
+    make: makes and registers an object of what is decorated and a name.
+    named: the first argument of the decorator: `None` of `@source()`, a name of
+      `@source("mine")`, what is decorated of `@source`.
+  """
+  if named is None:
+    return lambda thing: make(thing, _name_of(thing))
+  if isinstance(named, str):
+    return lambda thing: make(thing, named)
+  return make(named, _name_of(named))
+
+
+def _name_of(thing: Any) -> str:
+  name = getattr(thing, "__name__", None)
+  if name is None:
+    raise TypeError(f"A function or a class is registered, got {thing!r}.")
+  return _WORD.sub("_", name).lower() if isinstance(thing, type) else name
+
+
+def source(named: Callable | str | None = None, /) -> Any:
+  """Registers a data set: a function `(split, *, option=default) -> Source`.
+
+  Example:
+    >>> @bx.source
+    ... def mine(split, *, size=3): ...
+    >>> data.load("mine", "test", size=5)
+  """
+
+  def make(function, name):
+    first, *others = signature.of(function).values() or [signature.Argument()]
+    if first.by_name or any(a.default is signature.REQUIRED for a in others):
+      raise TypeError(
+        f"A source takes the split, and options that have defaults; {name!r}"
+        f" takes {', '.join(signature.of(function)) or 'nothing'}."
+      )
+    return registry.register("source", name)(function)
+
+  return decorate(make, named)
+
+
+def task(named: type | str | None = None, /) -> Any:
+  """Registers a task, a class; its `__init__` takes the fields of `config.task`."""
+
+  def make(made, name):
+    if not isinstance(made, type):
+      raise TypeError(f"A task is a class, got {made!r}.")
+    return registry.register("task", name)(made)
+
+  return decorate(make, named)
+
+
+def model(named: type | str | None = None, /) -> Any:
+  """Registers a model, an `nnx.Module` whose `__init__` takes `rngs`.
+
+  Its other arguments are fields of `config.model`, checked against their
+  annotations, see `core.arguments`; those that the data decide (`num_classes`,
+  `image_shape`, `vocab`, `max_len`) are given to models that take them.
+  """
+
+  def make(made, name):
+    read = signature.of(made)
+    takes_rngs = "rngs" in read or read.open_ended
+    if not isinstance(made, type) or not takes_rngs:
+      raise TypeError(
+        f"A model is a class whose `__init__` takes `rngs`, got {made!r}."
+      )
+    return registry.register("model", name)(made)
+
+  return decorate(make, named)

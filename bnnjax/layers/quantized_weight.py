@@ -1,0 +1,299 @@
+"""The home of a low-bit weight: its terms as variables of a module.
+
+    w = sum_k  mask_k * value_k * prod(factors_k)  + shift
+
+A term's values are a latent weight that a binarizer reads (training), or
+numbers that are low-bit already (after training): int8, or signs packed into
+words. Widths, alphabets, groups and the packed axis are static.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from bnnjax.core import bits as bits_lib
+from bnnjax.core import packing
+from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.estimator import FLOAT
+from bnnjax.core.progress import Mode
+from bnnjax.core.quantized import Quantized, Term
+from bnnjax.layers import weight_terms
+from bnnjax.layers.binarize import (
+  Binarize,
+  BinarizerParam,
+  LatentWeight,
+  weight_variable,
+)
+from bnnjax.layers.mode import Moded
+from bnnjax.layers.weight_terms import WeightTerm
+
+
+class TermValue(nnx.Variable):
+  """Low-bit values of a term: int8, or signs in uint32 words; not trained."""
+
+
+class TermScale(nnx.Variable):
+  """A factor of a term, or the shift of a weight; not trained."""
+
+  role = "scale"  # what `cost` asks
+
+
+class TermMask(nnx.Variable):
+  """Which elements a term has, bool."""
+
+  role = "mask"  # what `cost` asks
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+  """The static part of a term, and where its variables are."""
+
+  kind: bits_lib.BitTag | None
+  value: int
+  binarizer: int | None = None
+  factors: tuple[int, ...] = ()
+  mask: int | None = None
+  complement: bool = False
+  density: Fraction = Fraction(1)
+  words: int = 0  # signs along the packed axis; 0: not packed
+
+
+class QuantizedWeight(Moded):
+  """A sum of terms that a layer takes for its weight.
+
+      salient = jnp.abs(w) > jnp.quantile(jnp.abs(w), 0.9)
+      weight = QuantizedWeight(
+        WeightTerm(w, "ste|channel_l1", mask=~salient),
+        WeightTerm(w, "symmetric(bits=8)|channel_max", mask=salient),
+      )
+      layer = Linear(*w.shape, weight=weight, rngs=rngs)  # PB-LLM
+
+  Terms that are given the same array share one latent weight; equal masks, and
+  masks that are each other's complement, are stored once.
+
+  Args:
+    *terms: at least one, values of one shape.
+    shift: added to the sum, broadcasts against the values.
+    learned: whether the shift is trained.
+    dtype: of what a call gives.
+
+  Attributes:
+    values: variables of the terms: `LatentWeight`, or `TermValue`.
+    factors: `TermScale`, or `BinarizerParam` where they are trained.
+    masks: `TermMask`.
+    binarizers: of the latent weights, with their own parameters.
+    shift: like a factor, or `None`.
+
+  Raises:
+    ValueError: terms of different shapes; values that are not of their kind; a
+      mask whose density is not known; anything that breaks an invariant of
+      `Quantized`.
+  """
+
+  def __init__(
+    self,
+    *terms: WeightTerm,
+    shift: Any = None,
+    learned: bool = False,
+    dtype: Any = jnp.float32,
+  ):
+    if not terms or not all(isinstance(t, WeightTerm) for t in terms):
+      raise TypeError(
+        f"A QuantizedWeight is made of `WeightTerm`s, got {terms!r}. Of a"
+        " Quantized, `QuantizedWeight.of` makes one."
+      )
+    self.values, self.factors = nnx.List(), nnx.List()
+    self.masks, self.binarizers = nnx.List(), nnx.List()
+    self.shape, self.dtype = tuple(jnp.shape(terms[0].values)), dtype
+    self.plans = ()
+    latents: dict[int, int] = {}  # place of an array in `values`
+    masks: list[Any] = []
+    for number, term in enumerate(terms):
+      self._add(f"Term {number}", term, latents, masks)
+    variable = BinarizerParam if learned else TermScale
+    self.shift = None if shift is None else variable(jnp.asarray(shift))
+    for number, value in enumerate(self.values):
+      value.set_metadata(term=number)
+    self().validate()
+
+  @classmethod
+  def of(
+    cls, quantized: Quantized, *, learned: bool = False, pack: bool = False
+  ) -> "QuantizedWeight":
+    """A `Quantized` as variables, e.g. what post-training quantization gives.
+
+    Args:
+      quantized: its values are integers, or a float term; its surrogate is
+        left out.
+      learned: whether factors and shift are trained.
+      pack: whether terms over {-1, +1} are kept as packed bits.
+    """
+    quantized.validate()
+    terms = []
+    for term in quantized.terms:
+      width, density = 8 * term.value.dtype.itemsize, None
+      if term.kind is not None:
+        density = term.kind.density
+      kind = term.kind or bits_lib.BitTag(width)
+      bits = pack and kind.alphabet == (-1, 1)
+      fields = {"mask": term.mask, "density": density, "kind": kind}
+      fields |= {"scale": term.scale, "learned": learned, "pack": bits}
+      terms.append(WeightTerm(term.value, **fields))
+    shift, dtype = quantized.shift, quantized.dtype
+    return cls(*terms, shift=shift, learned=learned, dtype=dtype)
+
+  def __call__(self, mode: Mode | None = None) -> Quantized:
+    """The weight, its gradient sent to latent weights and learned factors."""
+    terms, surrogates = [], []
+    for plan in self.plans:
+      term, surrogate = self._term(plan, mode)
+      terms.append(term)
+      surrogates += [] if surrogate is None else [surrogate]
+    shift = None if self.shift is None else self.shift[...]
+    if isinstance(self.shift, BinarizerParam):
+      surrogates.append(jnp.broadcast_to(shift, self.shape).astype(self.dtype))
+    total = sum(surrogates[1:], surrogates[0]) if surrogates else None
+    return Quantized(tuple(terms), shift, total)
+
+  def _term(self, plan: _Plan, mode: Mode | None):
+    """A term, and its dequantized tensor where something of it is trained."""
+    value = self.values[plan.value][...]
+    mask = None if plan.mask is None else self.masks[plan.mask][...]
+    if plan.complement:
+      mask = ~mask
+    if plan.binarizer is not None:
+      binarize = self.binarizers[plan.binarizer]
+      of_term = {} if mask is None else {"mask": mask, "density": plan.density}
+      got = binarize(value.astype(self.dtype), mode, **of_term)
+      return got.terms[0], got.surrogate
+    if plan.words:
+      value = packing.unpack_signs(value, plan.words, axis=-2, dtype=self.dtype)
+    value = value.astype(self.dtype)
+    variables = [self.factors[i] for i in plan.factors]
+    factors = tuple(v[...] for v in variables)
+    term = Term(
+      bits_lib.tag(value, plan.kind, role="weight"), factors, mask, plan.kind
+    )
+    learned = any(isinstance(v, BinarizerParam) for v in variables)
+    return term, term.dequantize() if learned else None
+
+  def _add(self, what: str, term: WeightTerm, latents, masks) -> None:
+    if jnp.shape(term.values) != self.shape:
+      raise ValueError(
+        f"{what} of a QuantizedWeight has values of shape"
+        f" {jnp.shape(term.values)}, the first term {self.shape}."
+      )
+    mask, complement = self._mask(term, masks)
+    density = weight_terms.density(what, term, self.shape)
+    where = {"mask": mask, "complement": complement, "density": density}
+    latent = term.binarizer is not None
+    plan = self._latent(term, latents) if latent else self._fixed(what, term)
+    if plan.kind is not None:
+      kind = dataclasses.replace(plan.kind, density=density)
+      plan = dataclasses.replace(plan, kind=kind)
+    self.plans = (*self.plans, dataclasses.replace(plan, **where))
+
+  def _mask(self, term: WeightTerm, masks) -> tuple[int | None, bool]:
+    """Where a term's mask is stored, and whether it is that or its inverse."""
+    if term.mask is None:
+      return None, False
+    for number, other in enumerate(masks):
+      if other is term.mask or weight_terms.are_equal(other, term.mask):
+        return number, term.complement
+      if weight_terms.are_complements(other, term.mask):
+        return number, not term.complement
+    masks.append(term.mask)
+    self.masks.append(TermMask(jnp.asarray(term.mask).astype(bool)))
+    return len(masks) - 1, term.complement
+
+  def _latent(self, term: WeightTerm, latents) -> _Plan:
+    """A term whose values a binarizer makes of a latent weight."""
+    binarizer = term.binarizer
+    if binarizer == "float":
+      binarizer = Binarizer(FLOAT)
+    binarize = Binarize(binarizer, "weight", jnp.asarray(term.values))
+    if term.scale is not None:
+      weight_terms.start_scale(binarize, term.scale)
+    made, weight = binarize.binarizer, jnp.asarray(term.values)
+    if id(term.values) not in latents:
+      latents[id(term.values)] = len(self.values)
+      self.values.append(weight_variable(weight, made))
+    place = latents[id(term.values)]
+    if not made.is_float and not isinstance(self.values[place], LatentWeight):
+      self.values[place] = weight_variable(weight, made)
+    self.binarizers.append(binarize)
+    return _Plan(None, place, len(self.binarizers) - 1)
+
+  def _fixed(self, what: str, term: WeightTerm) -> _Plan:
+    """A term whose values are low-bit already."""
+    kind, values = term.kind, jnp.asarray(term.values)
+    if not isinstance(kind, bits_lib.BitTag):
+      raise ValueError(
+        f"{what} of a QuantizedWeight has neither a `binarizer` for a latent"
+        " weight nor the `kind` of low-bit values, e.g. BitTag(1, (-1, 1))."
+      )
+    dense = dataclasses.replace(kind, density=Fraction(1))
+    Quantized((Term(values.astype(jnp.float32), kind=dense),)).validate()
+    words = 0
+    if term.pack:
+      if kind.alphabet != (-1, 1) or values.ndim < 2:
+        raise ValueError(
+          f"{what} of a QuantizedWeight: bits are packed of values in {{-1, +1}}"
+          f" and at least two axes, got {kind} of shape {values.shape}."
+        )
+      words = values.shape[-2]
+      values = packing.pack_signs(values.astype(jnp.float32), axis=-2)
+    elif weight_terms.is_whole(values, kind):
+      values = values.astype(jnp.int8)
+    variable = BinarizerParam if term.learned else TermScale
+    factors = term.scale if isinstance(term.scale, tuple) else (term.scale,)
+    first = len(self.factors)
+    for factor in factors:
+      if factor is not None:
+        self.factors.append(variable(jnp.asarray(factor)))
+    self.values.append(TermValue(values))
+    places = tuple(range(first, len(self.factors)))
+    return _Plan(kind, len(self.values) - 1, factors=places, words=words)
+
+
+def as_weight_module(weight: Any) -> nnx.Module | None:
+  """The module behind `weight=` of a layer, if it is no spec.
+
+  Args:
+    weight: a `Quantized`, a module that yields one, or a spec.
+
+  Returns:
+    A module called as `module(mode) -> Quantized`, or `None` for a spec.
+  """
+  if isinstance(weight, Quantized):
+    return QuantizedWeight.of(weight)
+  is_module = isinstance(weight, nnx.Module)
+  return weight if is_module and not isinstance(weight, Binarize) else None
+
+
+def check_yields(what: str, module: nnx.Module, shape: Sequence[int]) -> None:
+  """Refuses a module that does not yield a `Quantized` of this shape.
+
+  Raises:
+    TypeError: it yields something else.
+    ValueError: of another shape, or one that breaks an invariant.
+  """
+  try:
+    got = nnx.eval_shape(lambda m: m(None), module)
+  except (TypeError, AttributeError) as error:
+    got = error
+  if not isinstance(got, Quantized):
+    cause = got if isinstance(got, Exception) else None
+    raise TypeError(
+      f"`weight` of {what} is a module that yields a Quantized when it is called"
+      f" with a mode, got {type(got).__name__} of {type(module).__name__}."
+    ) from cause
+  if tuple(got.shape) != tuple(shape):
+    raise ValueError(
+      f"`weight` of {what} has to be of shape {tuple(shape)}, got a Quantized of"
+      f" {tuple(got.shape)}."
+    )

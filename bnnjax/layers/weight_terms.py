@@ -1,0 +1,103 @@
+"""What a term of a low-bit weight starts from; see `quantized_weight`."""
+
+import dataclasses
+from fractions import Fraction
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bnnjax.core import bits as bits_lib
+from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.invariants import density_of, is_known
+from bnnjax.layers.binarize import Binarize
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightTerm:
+  """What one term of a `QuantizedWeight` starts from.
+
+  Attributes:
+    values: with `binarizer` the latent weight, else low-bit numbers, `[...]`.
+    binarizer: spec or `Binarizer` of a latent weight; `"float"` keeps it as it
+      is (sparse outliers). `None`: `values` are low-bit, as `kind` says.
+    scale: a factor or a tuple of factors, see `bnnjax.core.quantized.Term`; of
+      a latent weight the value that a `learned` scale starts from.
+    mask: bool or {0, 1}, broadcasts against `values`: the elements of the term.
+    complement: the term has the elements that `mask` leaves out. (Seen without
+      it where both masks are at hand.)
+    density: share of the elements that the term has. By default that of the
+      mask, which under `jit` is not known: then it has to be given.
+    kind: width, alphabet and group of low-bit values.
+    learned: whether the factors of low-bit values are trained.
+    pack: whether values in {-1, +1} are kept as bits, in words along the
+      contracted axis (the last but one).
+  """
+
+  values: Any
+  binarizer: "str | Binarizer | None" = None
+  scale: Any = None
+  mask: Any = None
+  complement: bool = False
+  density: "float | Fraction | None" = None
+  kind: bits_lib.BitTag | None = None
+  learned: bool = False
+  pack: bool = False
+
+
+def density(what: str, term: WeightTerm, shape: tuple[int, ...]) -> Fraction:
+  """Share of the elements that a term has."""
+  if term.density is not None:
+    return Fraction(term.density).limit_denominator(2**20)
+  if term.mask is None:
+    return Fraction(1)
+  if not is_known(term.mask):
+    raise ValueError(
+      f"{what} of a QuantizedWeight has a mask that is not known while the"
+      " program is traced: give `density=`, the share of the elements that the"
+      " term has."
+    )
+  share = density_of(term.mask, shape)
+  share = 1 - share if term.complement else share
+  if not share:
+    raise ValueError(f"The mask of {what} keeps no element.")
+  return share
+
+
+def are_equal(a: Any, b: Any) -> bool:
+  """Whether two masks, both at hand, keep the same elements."""
+  known = is_known(a) and is_known(b) and jnp.shape(a) == jnp.shape(b)
+  return known and bool(np.array_equal(np.asarray(a) != 0, np.asarray(b) != 0))
+
+
+def are_complements(a: Any, b: Any) -> bool:
+  """Whether one of two masks keeps what the other leaves out."""
+  return is_known(a) and is_known(b) and are_equal(np.asarray(a) == 0, b)
+
+
+def start_scale(binarize: Binarize, scale: Any) -> None:
+  """Lets a learned scale start from a given one."""
+  variable = binarize.params.get("scale")
+  if variable is None:
+    made = binarize.binarizer.scale
+    raise ValueError(
+      "`scale` of a latent term is where a learned scale starts, and the scale"
+      f" {'of this term is ' + repr(made.name) if made else 'is missing'}: use"
+      " '| learned' in its spec."
+    )
+  variable[...] = jnp.broadcast_to(
+    jnp.asarray(scale, variable.dtype), variable.shape
+  )
+
+
+def is_whole(values: jax.Array, kind: bits_lib.BitTag) -> bool:
+  """Whether int8 holds the values."""
+  if kind.alphabet is not None:
+    return all(v == int(v) and abs(v) < 128 for v in kind.alphabet)
+  if jnp.issubdtype(values.dtype, jnp.integer):
+    return kind.bits <= 8
+  if not is_known(values):
+    return False
+  whole = np.asarray(values)
+  return bool(np.all(whole == np.round(whole)) and np.abs(whole).max() < 128)
