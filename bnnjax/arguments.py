@@ -80,6 +80,7 @@ KINDS = {
   "distance": "distance of student and teacher",
   "source": "data set of `config.data`",
   "augment": "change to images before they meet the model",
+  "collector": "what is kept of the inputs of layers",
 }
 
 
@@ -145,7 +146,8 @@ COMMANDS = {
     ),
   ),
   "sample": (
-    "Let a trained language model go on from a prompt.",
+    "Let a trained language model go on from a prompt; other tasks' samples go to"
+    " a file.",
     ("--workdir", {"help": "folder of the run"}),
     (
       "--prompt",
@@ -197,7 +199,7 @@ COMMANDS = {
       {
         "type": int,
         "default": 1,
-        "help": "texts of a prompt; several texts appear at the end",
+        "help": "texts of a prompt (several appear at the end), or samples",
       },
     ),
     ("--seed", {"type": int, "default": 0, "help": "another: other texts"}),

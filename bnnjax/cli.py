@@ -292,6 +292,8 @@ def _eval(args) -> int:
 def _sample(args) -> int:
   from bnnjax.train import sample
 
+  if not sample.is_text(args.workdir):
+    return _write_samples(args)
   prompts = args.prompt or ["\n"]
   pieces = sample.sample(
     args.workdir,
@@ -315,6 +317,25 @@ def _sample(args) -> int:
     return 0
   for number, text in enumerate(zip(starts, *pieces), 1):
     print(f"--- {number} of {len(starts)}\n{''.join(text)}")
+  return 0
+
+
+def _write_samples(args) -> int:
+  """The samples of a task without prompts."""
+  from bnnjax.train import sample
+
+  plain = vars(arguments.parse(["sample", f"--workdir={args.workdir}"]))
+  read = {"batch", "seed", "checkpoint", "load", "debug"}
+  for key, value in vars(args).items():
+    if key not in read and value != plain[key]:
+      raise UserError(
+        f"--{key.replace('_', '-')} is of texts, which the task of"
+        f" {args.workdir} does not write: leave it out."
+      )
+  path, drawn = sample.write(
+    args.workdir, args.batch, seed=args.seed, checkpoint=args.checkpoint
+  )
+  print(f"{path}  {drawn.dtype} {list(drawn.shape)}")
   return 0
 
 

@@ -17,8 +17,6 @@ def get_config(arg: str = ""):
   config.epochs = 12.0
   config.data.update(
     name="fashion_mnist_mini",
-    shape=(28, 28, 1),
-    num_classes=10,
     augment=("flip",),
   )
   config.model = {

@@ -33,8 +33,6 @@ def get_config(arg: str = ""):
   config.epochs = 20.0
   config.data.update(
     name="fashion_mnist" if arg.full else "fashion_mnist_mini",
-    shape=(SIZE, SIZE, 1),
-    num_classes=10,
     augment=(f"resize({SIZE})", "flip"),
     eval_augment=(f"resize({SIZE})",),
   )

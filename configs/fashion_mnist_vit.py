@@ -16,7 +16,7 @@ Measured: experiments/fashion_mnist_vit.md.
 from bnnjax.train import config as config_lib
 from bnnjax.train.recipe import use_method
 
-SIZE, PATCH = 28, 4
+PATCH = 4
 
 
 def get_config(arg: str = ""):
@@ -28,8 +28,6 @@ def get_config(arg: str = ""):
   config.epochs = 5.0
   config.data.update(
     name="fashion_mnist" if arg.full else "fashion_mnist_mini",
-    shape=(SIZE, SIZE, 1),
-    num_classes=10,
     augment=("flip",),
     batch_size=32,  # signs want many steps: 468 of 128 left BiViT at 44 %
   )

@@ -44,8 +44,6 @@ def get_config(arg: str = ""):
   config.data.update(
     name="wordnet" if arg.full else "wordnet_mini",
     shape=(TOKENS,),
-    vocab=4096,
-    num_classes=26,
     batch_size=64,
   )
   config.model = {"name": "bert", "variant": "tiny"}

@@ -100,7 +100,7 @@ def to_step(when: float | int, steps):
 @functools.partial(
   jax.tree_util.register_dataclass,
   data_fields=("progress", "part"),
-  meta_fields=("train", "deployed", "event", "sow"),
+  meta_fields=("train", "deployed", "sow"),
 )
 @dataclasses.dataclass(frozen=True)
 class Mode:
@@ -112,8 +112,6 @@ class Mode:
     deployed: speak for the network that will be shipped: schedules at their
       end, quantization started, bounds calibrated. Evaluation, records and
       cost always do.
-    event: name of a loop event at which binarizers set their variables from
-      the tensors that they see; `""` in every ordinary pass.
     sow: layers leave what distillation reads, see `layers.intermediates`.
     part: number of the microbatch, in a step that accumulates the gradients of
       several; `None` in one of a single batch.
@@ -122,16 +120,13 @@ class Mode:
   progress: Progress | None = None
   train: bool = False
   deployed: bool = True
-  event: str = ""
   sow: bool = False
   part: jax.Array | None = None
 
   @classmethod
-  def training(
-    cls, progress: Progress | None = None, *, event: str = ""
-  ) -> "Mode":
-    """The mode of a training step, or of the pass of a loop event."""
-    return cls(progress, train=True, deployed=False, event=event)
+  def training(cls, progress: Progress | None = None) -> "Mode":
+    """The mode of a training step."""
+    return cls(progress, train=True, deployed=False)
 
   def fold_in(self, key: jax.Array) -> jax.Array:
     """Another key each step and each microbatch; outside a run as at step 0."""
@@ -160,5 +155,5 @@ class Overheard(Mode):
 
 # Who hands it to a transformation of jax may ask there.
 jax.tree_util.register_dataclass(
-  Overheard, ["progress", "part"], ["train", "deployed", "event", "sow"]
+  Overheard, ["progress", "part"], ["train", "deployed", "sow"]
 )

@@ -15,10 +15,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core import registry
+from bnnjax.core import collector, registry
 from bnnjax.core.bits import ROLES
 from bnnjax.core.decorators import decorate
-from bnnjax.core.hyper import FACTOR, Choice, Either, Real
+from bnnjax.core.hyper import FACTOR, Choice, Either
 from bnnjax.core.progress import Mode
 
 GRADIENTS = ("none", "multiply", "full", "estimator")
@@ -246,8 +246,9 @@ def fixed(x, *, value: FACTOR = 1.0):
 
 def _ema_init(x, **_):
   shape = (1,) * (len(x.shape) - 1) + (x.shape[-1],)
-  zero = jnp.zeros(shape, jnp.float32)
-  return {}, {"max": zero, "min": zero, "bound": zero - 1}
+  extremes = collector.running_extremes.init(shape)
+  stats = {**extremes, "bound": jnp.full(shape[-1:], -1, jnp.float32)}
+  return {}, {name: stat.reshape(shape) for name, stat in stats.items()}
 
 
 def _ema_bound(stats: Variables) -> jax.Array:
@@ -258,17 +259,15 @@ def _freeze(stats: Variables) -> Variables:
   return {**stats, "bound": _ema_bound(stats)}
 
 
-RATE = Real(0, 1, above=True)
-
-
 @scale(init=_ema_init, group=lambda **_: 1, events={"freeze_bounds": _freeze})
-def ema_bound(x, params, stats, mode: Mode, *, rate: RATE = 0.1):
+def ema_bound(x, params, stats, mode: Mode, *, rate: collector.RATE = 0.1):
   """Per-channel bound from running extremes, frozen once (PokeBNN, AQT).
 
-  Training keeps averages of each batch's maximum and minimum, zeros left out:
-  `e <- e + rate (extreme - e)`. The event `freeze_bounds` sets `bound =
-  max(|max|, |min|)`; until then training does not quantize this tensor, and the
-  deployed network uses the bound that freezing would give now.
+  Training keeps what `collector.running_extremes` collects: averages of each
+  batch's maximum and minimum, zeros left out, `e <- e + rate (extreme - e)`.
+  The event `freeze_bounds` sets `bound = max(|max|, |min|)`; until then
+  training does not quantize this tensor, and the deployed network uses the
+  bound that freezing would give now.
 
   The bound varies along the contracted axis (group of 1): products are
   low-bit, each is rescaled.
@@ -279,17 +278,8 @@ def ema_bound(x, params, stats, mode: Mode, *, rate: RATE = 0.1):
   """
   del params
   if mode.train:
-    nonzero, axes = x != 0, tuple(range(x.ndim - 1))
-    x = x.astype(jnp.float32)
-    top = jnp.max(x, axes, keepdims=True, where=nonzero, initial=-jnp.inf)
-    low = jnp.min(x, axes, keepdims=True, where=nonzero, initial=jnp.inf)
-    seen = jnp.isfinite(top)  # False where a channel is all zeros
-    step = lambda e, new: e + rate * jnp.where(seen, new - e, 0)  # noqa: E731
-    stats = {
-      **stats,
-      "max": step(stats["max"], top),
-      "min": step(stats["min"], low),
-    }
+    new = collector.running_extremes.update(stats, x, rate=rate)
+    stats = {**stats, **new}
   frozen = stats["bound"] >= 0
   bound = jnp.where(frozen, stats["bound"], _ema_bound(stats))
   return Measured(bound, stats, True if mode.deployed else frozen)

@@ -1,5 +1,6 @@
 """Images and texts: sources by name, grain iterators with a saved position.
 
+  data.info("fashion_mnist_mini").shape  # (28, 28, 1): no example is read
   source = data.load("fashion_mnist_mini", "train")
   batches = data.make_train_iterator(
     source, batch_size=128, seed=0, augment=("pad_crop(2)", "flip")
@@ -18,12 +19,15 @@ from bnnjax.data import (  # noqa: F401 (each registers its sources)
   digits,
   fake,
   fashion_mnist,
+  hf,
+  image_folder,
+  npz,
   plays,
   text_file,
   tfds_source,
   wordnet,
 )
-from bnnjax.data.by_name import defaults_of, load, options_of
+from bnnjax.data.by_name import defaults_of, info, load, options_of
 from bnnjax.data.lm_tokenizer import LmTokenizer
 from bnnjax.data.pipeline import (
   input_shape,
@@ -46,6 +50,7 @@ __all__ = [
   "LmTokenizer",
   "Source",
   "defaults_of",
+  "info",
   "input_shape",
   "load",
   "make_eval_batches",

@@ -1,4 +1,4 @@
-"""Compressed files and IDX, read whole or refused.
+"""Compressed files, npz and IDX, read whole or refused.
 
 Whatever is damaged, the error names the file and the fault; nothing that follows
 the end of a stream, and no second layer of compression, is passed over.
@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,10 +21,21 @@ _GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 # What numpy and zipfile raise of damaged archives.
 _BROKEN = (
   ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError, MemoryError,
-  SyntaxError, struct.error, zipfile.BadZipFile, zlib.error,
+  SyntaxError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
+_HEADERS = {
+  (1, 0): np.lib.format.read_array_header_1_0,
+  (2, 0): np.lib.format.read_array_header_2_0,
+}
 _RANKS = 4  # of IDX files that we know
 _UNSIGNED_BYTE = 8  # IDX's code of a type
+
+
+class Header(NamedTuple):
+  """What an array is."""
+
+  dtype: np.dtype
+  shape: tuple[int, ...]
 
 
 def unxz(path: pathlib.Path) -> bytes:
@@ -80,6 +92,50 @@ def arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
     raise ValueError(
       f"{path} does not hold an npz of plain arrays: {error}."
     ) from error
+
+
+def npz_headers(path: pathlib.Path) -> dict[str, Header]:
+  """Type and shape of every array of an npz, of which none is read.
+
+  Raises:
+    ValueError: it is none of plain arrays, or damaged.
+    OSError: it cannot be read.
+  """
+  found = {}
+  try:
+    with zipfile.ZipFile(path) as file:
+      for name in file.namelist():
+        with file.open(name) as member:
+          version = np.lib.format.read_magic(member)
+          shape, _, dtype = _HEADERS[version](member)
+          found[name.removesuffix(".npy")] = Header(dtype, shape)
+  except FileNotFoundError:
+    raise
+  except _BROKEN as error:
+    raise ValueError(f"{path} is no npz of plain arrays: {error}.") from error
+  for key, header in found.items():
+    if header.dtype.hasobject:
+      raise ValueError(
+        f"{path}: {key!r} holds Python objects, which are not read: save it as"
+        " an array of numbers."
+      )
+  return found
+
+
+def npz_array(path: pathlib.Path, key: str) -> np.ndarray:
+  """An array of an npz.
+
+  Raises:
+    ValueError: it is damaged.
+    OSError: it cannot be read.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as file:
+      return file[key]
+  except FileNotFoundError:
+    raise
+  except _BROKEN as error:
+    raise ValueError(f"{path}: {key!r} is damaged: {error}.") from error
 
 
 def idx(path: pathlib.Path, shape: Iterable[int | None]) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Data sets by name, and parts of their splits: `load`."""
+"""Data sets by name, and parts of their splits: `load`, `info`."""
 
 import os
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bnnjax.core import registry
@@ -40,32 +41,79 @@ def load(name: str, split: str = "train", **options: Any) -> sources.Source:
     >>> len(load("fashion_mnist_mini", "test"))
     2000
   """
-  family, _, dataset = name.partition(":")
-  if dataset:
-    if "dataset" in options:
+  make, options = _make(name, options)
+  base, first, last = _parts(split)
+  source = make(base, **options)
+  if first is not None or last is not None:
+    source = _part(source, name, split, first, last)
+  check.source(source, split)
+  return source
+
+
+def info(
+  name: str, split: str = "train", **options: Any
+) -> sources.DatasetInfo:
+  """What `load` would say of a data set, without reading its examples.
+
+  Its shape, classes and vocabulary; `splits` where they are known. Vocabularies
+  of characters are read off the text; a source that does not say more than its
+  examples (see `sources.with_info`) is opened.
+
+  Args:
+    name: as in `load`.
+    split: as in `load`.
+    **options: as in `load`.
+
+  Raises:
+    ValueError: as `load`.
+    DataNotFoundError: as `load`, of sources that know nothing without a file.
+    ImportError: as `load`, likewise.
+
+  Example:
+    >>> info("fashion_mnist").shape
+    (28, 28, 1)
+  """
+  make, options = _make(name, options)
+  base, _, _ = _parts(split)
+  told = getattr(make, "dataset_info", None)
+  if told is None:
+    return make(base, **options).info
+  return told(base, **{**defaults_of(name), **options})
+
+
+def _make(
+  name: str, options: Mapping[str, Any]
+) -> tuple[Callable[..., sources.Source], dict[str, Any]]:
+  """What opens a data set, and its options, checked.
+
+  What follows a colon is the option `path` or `dataset`.
+  """
+  family, _, rest = name.partition(":")
+  known, options = registry.accepts("source", family), dict(options)
+  if rest:
+    place = "path" if "path" in known else "dataset"
+    if place in options:
       raise ValueError(
-        f"{name!r} names the data set: leave out the option `dataset`, got"
-        f" {options['dataset']!r}."
+        f"{name!r} names the data set: leave out the option `{place}`, got"
+        f" {options[place]!r}."
       )
-    options["dataset"] = dataset
-  known = registry.accepts("source", family)
+    options[place] = rest
   registry.check_names(f"option of source {name!r}", options, known)
   for option, value in options.items():
     default = known.defaults.get(option)
     _check_type(f"Option {option!r} of source {name!r}", value, default)
-  make = registry.get("source", family)
+  return registry.get("source", family), options
+
+
+def _parts(split: str) -> tuple[str, str | None, str | None]:
+  """`train[:90%]` as `("train", None, "90%")`."""
   match = _SPLIT.fullmatch(split.replace(" ", ""))
   if not match:
     raise ValueError(
       f"Cannot read the split {split!r}. Write it as 'train',"
       " 'train[:90%]' or 'test[100:200]'."
     )
-  base, first, last = match.groups()
-  source = make(base, **options)
-  if first is not None or last is not None:
-    source = _part(source, name, split, first, last)
-  check.source(source, split)
-  return source
+  return match.groups()
 
 
 def _part(

@@ -10,10 +10,23 @@ from bnnjax.data import sources
 SPLITS = {"train": 1347, "test": 450}
 
 
+def _info(split: str) -> sources.DatasetInfo:
+  sources.check_split("digits", split, SPLITS)
+  return sources.DatasetInfo(
+    name="digits",
+    shape=(8, 8, 1),
+    num_classes=10,
+    mean=(0.3058,),
+    std=(0.3754,),
+    splits=SPLITS,
+  )
+
+
 @registry.register("source", "digits")
+@sources.with_info(_info)
 def digits(split: str) -> sources.Source:
   """UCI digits, 8x8x1, 10 classes; needs the extra `digits`."""
-  sources.check_split("digits", split, SPLITS)
+  info = _info(split)
   try:
     from sklearn import datasets
   except ImportError as error:
@@ -27,12 +40,4 @@ def digits(split: str) -> sources.Source:
   images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
   first = SPLITS["train"]
   part = slice(None, first) if split == "train" else slice(first, None)
-  info = sources.DatasetInfo(
-    name="digits",
-    shape=(8, 8, 1),
-    num_classes=10,
-    mean=(0.3058,),
-    std=(0.3754,),
-    splits=SPLITS,
-  )
   return sources.ArraySource(images[part], bunch.target[part], info)

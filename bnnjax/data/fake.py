@@ -16,6 +16,22 @@ _MOST = 2**28  # values that are made at once
 _LETTERS = 0xD800 - _FIRST_LETTER  # up to the surrogates, which are no text
 
 
+def _described(
+  split: str, size: int, num_classes: int, name: str, **info: Any
+) -> sources.DatasetInfo:
+  """What is said of examples with labels, without making any."""
+  sources.check_split(name, split, _SPLITS)
+  if size < 1 or num_classes < 2:
+    raise ValueError(
+      "A fake data set needs at least 1 example and 2 classes: got"
+      f" size={size}, num_classes={num_classes}."
+    )
+  splits = dict.fromkeys(_SPLITS, size)
+  return sources.DatasetInfo(
+    name=name, num_classes=num_classes, splits=splits, **info
+  )
+
+
 def _check(seed: int, **counts: int) -> None:
   """Refuses a seed below 0, and more values than can be meant.
 
@@ -39,15 +55,9 @@ class FakeSource(sources.Source):
   alone, so both splits share it.
   """
 
-  def __init__(self, split: str, size: int, seed: int, **info: Any):
-    if size < 1 or info["num_classes"] < 2:
-      raise ValueError(
-        "A fake data set needs at least 1 example and 2 classes: got"
-        f" size={size}, num_classes={info['num_classes']}."
-      )
-    splits = dict.fromkeys(_SPLITS, size)
-    self.info = sources.DatasetInfo(splits=splits, **info)
-    self._size = size
+  def __init__(self, split: str, seed: int, info: sources.DatasetInfo):
+    self.info = info
+    self._size = info.splits[split]
     self._seed = seed, _SPLITS.index(split)
 
   def draw(self, label: int, rng: np.random.Generator) -> np.ndarray:
@@ -77,12 +87,10 @@ class FakeImages(FakeSource):
   can learn them.
   """
 
-  def __init__(self, split: str, size: int, seed: int, **info: Any):
-    super().__init__(split, size, seed, **info)
-    height, width, channels = self.info.shape
-    _check(
-      seed, num_classes=self.info.num_classes, shape=math.prod(info["shape"])
-    )
+  def __init__(self, split: str, seed: int, info: sources.DatasetInfo):
+    super().__init__(split, seed, info)
+    height, width, channels = info.shape
+    _check(seed, num_classes=info.num_classes, shape=math.prod(info.shape))
     coarse = -(-height // 4), -(-width // 4), channels
     signs = np.random.default_rng(seed).choice(
       (-1, 1), (self.info.num_classes, *coarse)
@@ -104,9 +112,9 @@ class FakeText(FakeSource):
 
   FAVOURITES = 4
 
-  def __init__(self, split: str, size: int, seed: int, **info: Any):
-    super().__init__(split, size, seed, **info)
-    _check(seed, num_classes=self.info.num_classes, max_len=info["shape"][0])
+  def __init__(self, split: str, seed: int, info: sources.DatasetInfo):
+    super().__init__(split, seed, info)
+    _check(seed, num_classes=info.num_classes, max_len=info.shape[0])
     self._favourites = np.random.default_rng(seed).integers(
       len(tokenizer.SPECIAL),
       self.info.vocab,
@@ -124,7 +132,32 @@ class FakeText(FakeSource):
     return tokens
 
 
+def _image_info(
+  split: str,
+  *,
+  shape: tuple[int, int, int],
+  num_classes: int,
+  size: int,
+  seed: int = 0,
+) -> sources.DatasetInfo:
+  del seed
+  shape = tuple(shape)
+  whole = all(isinstance(n, int) and n >= 1 for n in shape)
+  if len(shape) != 3 or not whole:
+    raise ValueError(f"`shape` must be (height, width, channels): got {shape}.")
+  return _described(
+    split,
+    size,
+    num_classes,
+    "fake",
+    shape=shape,
+    mean=(0.5,) * shape[2],
+    std=(0.25,) * shape[2],
+  )
+
+
 @registry.register("source", "fake")
+@sources.with_info(_image_info)
 def fake(
   split: str,
   *,
@@ -142,24 +175,33 @@ def fake(
     size: number of examples of the split.
     seed: another seed gives other patterns and other noise.
   """
-  sources.check_split("fake", split, _SPLITS)
-  shape = tuple(shape)
-  whole = all(isinstance(n, int) and n >= 1 for n in shape)
-  if len(shape) != 3 or not whole:
-    raise ValueError(f"`shape` must be (height, width, channels): got {shape}.")
-  return FakeImages(
-    split,
-    size,
-    seed,
-    name="fake",
-    shape=shape,
-    num_classes=num_classes,
-    mean=(0.5,) * shape[2],
-    std=(0.25,) * shape[2],
+  info = _image_info(split, shape=shape, num_classes=num_classes, size=size)
+  return FakeImages(split, seed, info)
+
+
+def _text_info(
+  split: str,
+  *,
+  max_len: int,
+  vocab: int,
+  num_classes: int,
+  size: int,
+  seed: int = 0,
+) -> sources.DatasetInfo:
+  del seed
+  special = len(tokenizer.SPECIAL)
+  if max_len < 2 or vocab <= special:
+    raise ValueError(
+      "A fake text needs at least 2 tokens, and more entries than the"
+      f" {special} special ones: got max_len={max_len}, vocab={vocab}."
+    )
+  return _described(
+    split, size, num_classes, "fake_text", shape=(max_len,), vocab=vocab
   )
 
 
 @registry.register("source", "fake_text")
+@sources.with_info(_text_info)
 def fake_text(
   split: str,
   *,
@@ -179,25 +221,40 @@ def fake_text(
     size: number of examples of the split.
     seed: another seed gives other preferences and other texts.
   """
-  sources.check_split("fake_text", split, _SPLITS)
-  special = len(tokenizer.SPECIAL)
-  if max_len < 2 or vocab <= special:
+  info = _text_info(
+    split, max_len=max_len, vocab=vocab, num_classes=num_classes, size=size
+  )
+  return FakeText(split, seed, info)
+
+
+def _tokens_info(
+  split: str,
+  *,
+  max_len: int,
+  vocab: int,
+  size: int,
+  seed: int = 0,
+) -> sources.DatasetInfo:
+  del seed
+  sources.check_split("fake_tokens", split, _SPLITS)
+  if max_len < 2 or vocab < 3 or size < 1:
     raise ValueError(
-      "A fake text needs at least 2 tokens, and more entries than the"
-      f" {special} special ones: got max_len={max_len}, vocab={vocab}."
+      "A fake text needs windows of at least 2 tokens, 3 entries and 1 example:"
+      f" got max_len={max_len}, vocab={vocab}, size={size}."
     )
-  return FakeText(
-    split,
-    size,
-    seed,
-    name="fake_text",
+  if vocab > _LETTERS:
+    raise ValueError(f"`vocab` must be at most {_LETTERS}: got {vocab}.")
+  return sources.DatasetInfo(
+    name="fake_tokens",
     shape=(max_len,),
-    num_classes=num_classes,
+    num_classes=0,
     vocab=vocab,
+    splits=dict.fromkeys(_SPLITS, size),
   )
 
 
 @registry.register("source", "fake_tokens")
+@sources.with_info(_tokens_info)
 def fake_tokens(
   split: str,
   *,
@@ -217,14 +274,7 @@ def fake_tokens(
     size: number of windows of the split.
     seed: another seed gives other successors and another text.
   """
-  sources.check_split("fake_tokens", split, _SPLITS)
-  if max_len < 2 or vocab < 3 or size < 1:
-    raise ValueError(
-      "A fake text needs windows of at least 2 tokens, 3 entries and 1 example:"
-      f" got max_len={max_len}, vocab={vocab}, size={size}."
-    )
-  if vocab > _LETTERS:
-    raise ValueError(f"`vocab` must be at most {_LETTERS}: got {vocab}.")
+  info = _tokens_info(split, max_len=max_len, vocab=vocab, size=size)
   _check(seed, size=size, max_len=max_len)
   after = np.random.default_rng(seed).integers(1, vocab, (vocab, SUCCESSORS))
   rng = np.random.default_rng((seed, _SPLITS.index(split)))
@@ -232,11 +282,4 @@ def fake_tokens(
   for choice in rng.integers(0, SUCCESSORS, size * (max_len - 1)).tolist():
     ids.append(table[ids[-1]][choice])
   letters = "".join(chr(_FIRST_LETTER + i) for i in range(vocab - 1))
-  info = sources.DatasetInfo(
-    name="fake_tokens",
-    shape=(max_len,),
-    num_classes=0,
-    vocab=vocab,
-    splits=dict.fromkeys(_SPLITS, size),
-  )
   return windows.Windows(np.array(ids), lm_tokenizer.Chars(letters), info)

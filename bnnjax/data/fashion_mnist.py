@@ -24,20 +24,34 @@ _SIDE, _CLASSES = 28, 10
 
 def _info(name: str, splits: Mapping[str, int]) -> sources.DatasetInfo:
   mean, std = tfds_source.MEAN_STD["fashion_mnist"]
-  return sources.DatasetInfo(name, (28, 28, 1), 10, mean, std, splits)
+  shape = (_SIDE, _SIDE, 1)
+  return sources.DatasetInfo(name, shape, _CLASSES, mean, std, splits)
+
+
+def _mini_info(split: str) -> sources.DatasetInfo:
+  sources.check_split("fashion_mnist_mini", split, MINI_SPLITS)
+  return _info("fashion_mnist_mini", MINI_SPLITS)
+
+
+def _full_info(split: str, **options: str | None) -> sources.DatasetInfo:
+  # Wherever it lies: `read_idx` refuses files of another shape.
+  del options
+  sources.check_split("fashion_mnist", split, SPLITS)
+  return _info("fashion_mnist", SPLITS)
 
 
 @registry.register("source", "fashion_mnist_mini")
+@sources.with_info(_mini_info)
 def fashion_mnist_mini(split: str) -> sources.Source:
   """The first 1,000 train and 200 test images of each class, in the package."""
-  sources.check_split("fashion_mnist_mini", split, MINI_SPLITS)
+  info = _mini_info(split)
   arrays = mini_arrays()
   if f"{split}_images" not in arrays:
     raise ValueError(f"{MINI_FILE} has no {split!r} split.")
   return sources.ArraySource(
     arrays[f"{split}_images"][..., None],
     arrays[f"{split}_labels"],
-    _info("fashion_mnist_mini", MINI_SPLITS),
+    info,
   )
 
 
@@ -87,6 +101,7 @@ def _check(
 
 
 @registry.register("source", "fashion_mnist")
+@sources.with_info(_full_info)
 def fashion_mnist(split: str, *, data_dir: str | None = None) -> sources.Source:
   """All 70,000 images.
 
@@ -95,13 +110,11 @@ def fashion_mnist(split: str, *, data_dir: str | None = None) -> sources.Source:
     data_dir: folder of the four IDX files (gzipped or not), or of prepared
       tfds data. By default the Debian package's folder, then tfds' own.
   """
-  sources.check_split("fashion_mnist", split, SPLITS)
+  info = _full_info(split)
   folder = pathlib.Path(data_dir).expanduser() if data_dir else DEBIAN_FOLDER
   if _find(folder, f"{_PREFIX[split]}-images-idx3-ubyte"):
     images, labels = read_idx(folder, split)
-    return sources.ArraySource(
-      images[..., None], labels, _info("fashion_mnist", SPLITS)
-    )
+    return sources.ArraySource(images[..., None], labels, info)
   try:
     return tfds_source.tfds(split, dataset="fashion_mnist", data_dir=data_dir)
   except sources.DataNotFoundError as error:

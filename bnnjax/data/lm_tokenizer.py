@@ -253,7 +253,19 @@ def of(
     )
   if name == "bytes":
     return Bytes()
-  return Chars(train_text()) if name == "chars" else Bpe(vocab_file or BPE_FILE)
+  if name == "chars":
+    return Chars(_letters(train_text()))
+  return Bpe(vocab_file or BPE_FILE)
+
+
+_LETTERS: dict[str, str] = {}  # of texts by their digests
+
+
+def _letters(text: str) -> str:
+  """Each character of a text once; found once, for every split and `info`."""
+  key = digest.of(text.encode())
+  _LETTERS[key] = _LETTERS.get(key) or "".join(sorted(set(text)))
+  return _LETTERS[key]
 
 
 def train_bpe(text: str, size: int) -> str:

@@ -13,6 +13,8 @@ those of `plays`.
 import functools
 import importlib.util
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 from bnnjax.core import registry
 from bnnjax.data import archives, sources, windows, wordnet
@@ -22,7 +24,17 @@ SPLITS = ("train", "test")
 END = "\0"  # separates the splits in the embedded file
 
 
+def _info(
+  name: str, text: Callable[[str], str], split: str, **options: Any
+) -> sources.DatasetInfo:
+  sources.check_split(name, split, SPLITS)
+  return windows.info(name, text, **options)
+
+
 @registry.register("source", "plays_mini")
+@sources.with_info(
+  functools.partial(_info, "plays_mini", lambda split: mini()[split])
+)
 def plays_mini(
   split: str,
   *,
@@ -54,6 +66,9 @@ def plays_mini(
 
 
 @registry.register("source", "plays")
+@sources.with_info(
+  functools.partial(_info, "plays", lambda split: full()[split])
+)
 def plays(
   split: str,
   *,

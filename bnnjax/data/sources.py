@@ -3,14 +3,15 @@
 A source is random access: `len(source)`, and `source[i]` gives
 `{"image": uint8 [H, W, C], "label": int}`, or `{"tokens": int32 [T], "label":
 int}` for text, or other arrays in place of a label, as `windows` does. Families
-register a function `(split, **options) -> Source` as kind "source"; they live
-in files of their own (`fashion_mnist`, `digits`, `wordnet`, `plays`,
-`text_file`, `fake`, `tfds_source`).
+register a function `(split, **options) -> Source` as kind "source", and beside
+it, by `with_info`, what can be said without opening one; they live in files of
+their own (`fashion_mnist`, `wordnet`, `plays` ..., and of your data
+`image_folder`, `npz`, `text_file`, `hf`, `tfds_source`).
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from bnnjax.core import registry
 from bnnjax.data import check, digest
 
 Example = dict[str, Any]
+Make = TypeVar("Make", bound=Callable[..., Any])
 _CHUNK = 1024  # examples in memory
 
 
@@ -257,6 +259,22 @@ class Subset(Source):
 
   def vocabulary(self):
     return self.source.vocabulary()
+
+
+def with_info(info: Callable[..., DatasetInfo]) -> Callable[[Make], Make]:
+  """Decorator of a source that says what it is without reading examples.
+
+  One that is not decorated is opened when it is asked (`by_name.info`).
+
+  Args:
+    info: takes the split and, by name, every option of the source.
+  """
+
+  def add(make: Make) -> Make:
+    make.dataset_info = info
+    return make
+
+  return add
 
 
 def check_split(name: str, split: str, splits: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 import functools
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 from bnnjax.core import registry
 from bnnjax.data import sources, utf8, windows
@@ -9,7 +11,29 @@ from bnnjax.data import sources, utf8, windows
 SPLITS = ("train", "test")
 
 
+def _info(
+  split: str, *, path: str, test_share: float, **options: Any
+) -> sources.DatasetInfo:
+  text = _parts(split, path, test_share)
+  return windows.info("text_file", text, **options)
+
+
+def _parts(split: str, path: str, test_share: float) -> Callable[[str], str]:
+  """From the name of a split to its text."""
+  sources.check_split("text_file", split, SPLITS)
+  if not 0 < test_share < 1:
+    raise ValueError(f"`test_share` must be in (0, 1): got {test_share!r}.")
+
+  def part(split: str) -> str:
+    text = read(path)
+    cut = round(len(text) * (1 - test_share))
+    return text[:cut] if split == windows.TRAIN else text[cut:]
+
+  return part
+
+
 @registry.register("source", "text_file")
+@sources.with_info(_info)
 def text_file(
   split: str,
   *,
@@ -20,7 +44,7 @@ def text_file(
   vocab_file: str = "",
   context: int = 0,
 ) -> sources.Source:
-  """A UTF-8 text file; the end of it is the test split.
+  """A UTF-8 text file, `text_file:PATH`; the end of it is the test split.
 
   Args:
     split: "train" or "test".
@@ -32,18 +56,9 @@ def text_file(
       which suits English. `lm_tokenizer.train_bpe` makes another.
     context: see `windows.Windows`.
   """
-  sources.check_split("text_file", split, SPLITS)
-  if not 0 < test_share < 1:
-    raise ValueError(f"`test_share` must be in (0, 1): got {test_share!r}.")
-
-  def part(split: str) -> str:
-    text = read(path)
-    cut = round(len(text) * (1 - test_share))
-    return text[:cut] if split == windows.TRAIN else text[cut:]
-
   return windows.pack(
     "text_file",
-    part,
+    _parts(split, path, test_share),
     split,
     max_len=max_len,
     tokenizer=tokenizer,

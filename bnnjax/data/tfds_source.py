@@ -8,25 +8,15 @@ and decodes images without importing TensorFlow.
   data.load("tfds:wikipedia/20230601.en", "train", text="text", tokenizer="bpe")
 """
 
-import functools
-from collections.abc import Callable, Sequence
+import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from bnnjax.core import registry
 from bnnjax.core.settings import Settings
-from bnnjax.data import (
-  check,
-  digest,
-  sources,
-  tfds_labels,
-  tfds_records,
-  utf8,
-  windows,
-  wordnet,
-)
-from bnnjax.data import tokenizer as wordpiece
+from bnnjax.data import digest, sources, tables, tfds_labels, tfds_records
 
 # Per channel, of pixels in [0, 1]; the values in common use for each set.
 MEAN_STD = {
@@ -37,106 +27,79 @@ MEAN_STD = {
   "mnist": ((0.1307,), (0.3081,)),
   "svhn_cropped": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
 }
-END = "\0"  # of a text among packed ones; a token of every `lm_tokenizer`
 _FORMATS = ("array_record", "parquet")
-# What each use of a set reads of the options.
-_READS = {
-  "images": ("image_key", "label_key"),
-  "texts": ("text", "label_key", "vocab_file", "lowercase", "max_len"),
-  "language modelling": (
-    "text", "tokenizer", "vocab_file", "max_len", "context",
-  ),
-}  # fmt: skip
-Record = dict[str, Any]
-Inputs = np.ndarray | list[np.ndarray]
+_INFO = "dataset_info.json"  # in the folder of a version
 
 
-class TfdsSource(sources.Source):
-  """A random-access tfds data source with a label.
+class TfdsTable(tables.Table):
+  """A prepared set.
 
   Args:
-    data: the tfds data source.
-    info: description of the data set.
-    label_key: feature that holds the class.
-    inputs: makes images or tokens `[B, ...]` of records.
-    labels: all of them `[N]`, see `tfds_labels`; None: unknown.
-    content: digest of the files, see `_content`.
-    vocabulary: of tokens, see `Source.vocabulary`.
+    builder: of the set.
+    name: as given to `load`.
   """
 
-  def __init__(
-    self,
-    data: Any,
-    info: sources.DatasetInfo,
-    label_key: str,
-    inputs: Callable[[list[Record]], Inputs],
-    labels: np.ndarray | None = None,
-    content: str = "",
-    vocabulary: str = "",
-  ):
-    self.info = info
-    self._data = data
-    self._label_key = label_key
-    self._inputs = inputs
-    self._labels = labels
-    self._content = content
-    self._vocabulary = vocabulary
+  def __init__(self, builder: Any, name: str):
+    self._builder, self.name = builder, name
+    self.features = builder.info.features
+    self.splits = {k: v.num_examples for k, v in builder.info.splits.items()}
+    self.mean_std = MEAN_STD.get(builder.name)
 
-  def __len__(self) -> int:
-    return len(self._data)
+  def image_shape(self, key):
+    feature = self.feature(key, "image_key` (of texts: `text")
+    shape = feature.shape
+    if len(shape) != 3 or shape[2] is None:
+      raise ValueError(
+        f"Feature {key!r} of {self.name!r} has shape {shape}; an image must be"
+        " (height, width, channels)."
+      )
+    if (dtype := np.dtype(feature.np_dtype)) != np.uint8:
+      raise ValueError(
+        f"Feature {key!r} of {self.name!r} holds {dtype}: images are uint8, 0 .."
+        " 255, a channel. Prepare the set with such ones, or choose another with"
+        " `image_key`."
+      )
+    return shape
 
-  def __getitem__(self, index: int) -> sources.Example:
-    record = self._data[index]
-    key, label = self.info.kind.key, int(record[self._label_key])
-    return {key: self._inputs([record])[0], "label": label}
+  def num_classes(self, key):
+    feature = self.feature(key, "label_key")
+    classes = getattr(feature, "num_classes", None)
+    if not classes or feature.shape != ():  # a sequence has its entries'
+      raise ValueError(
+        f"Feature {key!r} of {self.name!r} is not a class label, but"
+        f" {type(feature).__name__}, which does not say how many classes there"
+        " are. Choose another with `label_key`."
+      )
+    return classes
 
-  def read(self, indices):
-    records = self._data.__getitems__([int(i) for i in indices])
-    labels = [record[self._label_key] for record in records]
-    labels = check.integers(labels, self.info.name, indices)
-    return {self.info.kind.key: self._inputs(records), "label": labels}
+  def check_text(self, key):
+    import tensorflow_datasets
 
-  def all_labels(self):
-    return self._labels
+    feature = self.feature(key, "text")
+    if not isinstance(feature, tensorflow_datasets.features.Text):
+      raise ValueError(
+        f"Feature {key!r} of {self.name!r} is not a text, but"
+        f" {type(feature).__name__}. Choose another with `text`."
+      )
 
-  def digest(self):
-    if not self._content:
-      return super().digest()
-    info = self.info.shape, self.info.mean, self.info.std
-    return digest.of(self._content, info, self._vocabulary)
+  def records(self, split, keys):
+    return tfds_records.Records(self._builder, split, keys)
 
-  def vocabulary(self):
-    return self._vocabulary
+  def labels(self, split, key):
+    return tfds_labels.read(self._builder, split, key)
 
-
-def _images(records: list[Record], key: str) -> Inputs:
-  return sources.stack([record[key] for record in records])
-
-
-def _tokens(
-  records: list[Record], keys: Sequence[str], encoder: wordpiece.Tokenizer
-) -> Inputs:
-  texts = [tuple(_text(r, key) for key in keys) for r in records]
-  return encoder.encode([t if len(keys) == 2 else t[0] for t in texts])
+  def content(self, split, keys):
+    return _content(self._builder, split, keys)
 
 
-def _joined(builder: Any, name: str, keys: Sequence[str], split: str) -> str:
-  """All texts of a split, each with an end."""
-  if len(keys) != 1:
-    raise ValueError(
-      '`tokenizer` packs the texts of one feature, such as `text="text"`: got'
-      f" {keys}."
-    )
-  sources.check_split(name, split, builder.info.splits)
-  records = tfds_records.Records(builder, split, keys)
-  return "".join(_text(r, keys[0]) + END for r in records)
-
-
-def _text(record: Record, key: str) -> str:
-  return utf8.decode(record[key], f"The feature {key!r} of a record")
+def _info(split: str, **options: Any) -> sources.DatasetInfo:
+  """Told by the builder, which needs no data but the characters of texts."""
+  prepared = options["tokenizer"] == "chars"
+  return tables.info(*_opened(split, options, prepared))
 
 
 @registry.register("source", "tfds")
+@sources.with_info(_info)
 def tfds(
   split: str,
   *,
@@ -153,10 +116,14 @@ def tfds(
 ) -> sources.Source:
   """A set of TensorFlow Datasets, written `tfds:<name>` in `load`.
 
+  One that `tfds build` made of a builder of your own, too: by its name, with
+  the folder above as `data_dir`, or by its path.
+
   Args:
     split: name of a split of that set.
     dataset: what follows `tfds:`, such as `cifar10`, `imagenet2012:5.1.0` or
-      `glue/sst2`.
+      `glue/sst2`; or the folder of a version, which begins with `/`, `~` or `.`
+      (`~/tensorflow_datasets/mine/1.0.0`).
     data_dir: where it was prepared, by default ~/tensorflow_datasets.
     image_key: feature that holds the image.
     label_key: feature that holds the class.
@@ -167,7 +134,7 @@ def tfds(
     lowercase: whether that is uncased, by default see `tokenizer.Tokenizer`.
     max_len: tokens of a text.
     tokenizer: "chars", "bytes" or "bpe": not texts with a label, but all of
-      them as one, for language modelling; after each comes the character `END`.
+      them as one, for language modelling; after each comes `tables.END`.
       The whole is held in memory. `vocab_file` is then of "bpe", and no
       `label_key` is needed.
     context: of such windows, see `windows.Windows`.
@@ -176,53 +143,21 @@ def tfds(
     ValueError: a feature that is not there or of another kind, an option that
       this use of the set does not read.
   """
-  given = {k: v for k, v in locals().items() if k != "split"}
+  options = {k: v for k, v in locals().items() if k != "split"}
+  return tables.load(*_opened(split, options))
+
+
+def _opened(
+  split: str, options: dict[str, Any], prepared: bool = True
+) -> tuple[TfdsTable, str, Settings]:
+  """The arguments of `tables.load`."""
+  dataset = options["dataset"]
   if not dataset:
     raise ValueError("Write the tfds name after a colon, as 'tfds:cifar10'.")
-  builder = _builder(dataset, data_dir)
-  name = f"tfds:{dataset}"
-  use = "language modelling" if tokenizer else "texts" if text else "images"
-  options = Settings("data.options", given, registry.defaults_of(tfds))
-  options.read = {"dataset", "data_dir", *_READS[use]}
-  splits = {k: v.num_examples for k, v in builder.info.splits.items()}
-  sources.check_split(name, split, splits)
-  keys = (text,) if text and isinstance(text, str) else tuple(text)
-  _check_texts(builder, name, keys)
-  if tokenizer:
-    options.refuse_unread(f"of {use}")
-    return windows.pack(
-      name,
-      functools.partial(_joined, builder, name, keys),
-      split,
-      max_len=max_len,
-      tokenizer=tokenizer,
-      vocab_file=vocab_file,
-      context=context,
-    )
-  classes = _num_classes(builder, name, label_key)
-  vocabulary = ""
-  if text:
-    file = vocab_file or wordnet.VOCAB_FILE
-    encoder = wordpiece.Tokenizer.from_file(file, max_len, lowercase=lowercase)
-    kind = {"shape": (max_len,), "vocab": len(encoder)}
-    inputs = functools.partial(_tokens, keys=keys, encoder=encoder)
-    vocabulary = encoder.digest()
-  else:
-    shape = _image_shape(builder, name, image_key)
-    mean, std = MEAN_STD.get(
-      builder.name, ((0.5,) * shape[2], (0.25,) * shape[2])
-    )
-    kind = {"shape": shape, "mean": mean, "std": std}
-    inputs = functools.partial(_images, key=image_key)
-  options.refuse_unread(f"of {use}")
-  info = sources.DatasetInfo(
-    name=name, num_classes=classes, splits=splits, **kind
-  )
-  read = (*keys, label_key) if text else (image_key, label_key)
-  data = tfds_records.Records(builder, split, read)
-  labels = tfds_labels.read(builder, split, label_key)
-  content = _content(builder, split, (*(keys or (image_key,)), label_key))
-  return TfdsSource(data, info, label_key, inputs, labels, content, vocabulary)
+  settings = Settings("data.options", options, registry.defaults_of(tfds))
+  builder = _builder(dataset, settings["data_dir"], prepared)
+  settings.read.add("dataset")
+  return TfdsTable(builder, f"tfds:{dataset}"), split, settings
 
 
 def _content(builder: Any, split: str, keys: Sequence[str]) -> str:
@@ -250,10 +185,24 @@ def how_to_prepare(dataset: str, data_dir: str | None) -> str:
   )
 
 
-def _builder(dataset: str, data_dir: str | None) -> Any:
-  """The builder of a data set that is prepared in a format we can read."""
+def _builder(dataset: str, data_dir: str | None, prepared: bool = True) -> Any:
+  """The builder of a data set.
+
+  Args:
+    dataset: name, or the folder of a prepared one.
+    data_dir: where it was prepared.
+    prepared: refuse one that is not, or in a format that we cannot read.
+
+  Raises:
+    DataNotFoundError: there is none; says how to get it.
+  """
   import tensorflow_datasets  # 0.4 s: only when used
 
+  if dataset.startswith(("/", "~", ".")):
+    builder = tensorflow_datasets.builder_from_directory(
+      _version_folder(dataset, data_dir)
+    )
+    return _prepared(builder, dataset, data_dir)
   try:
     builder = tensorflow_datasets.builder(dataset, data_dir=data_dir)
   except tensorflow_datasets.core.registered.DatasetNotFoundError as error:
@@ -266,6 +215,11 @@ def _builder(dataset: str, data_dir: str | None) -> Any:
       f" name.{near} One that you prepared yourself is found through"
       " `data_dir`, the folder above <name>/<version>."
     ) from error
+  return _prepared(builder, dataset, data_dir) if prepared else builder
+
+
+def _prepared(builder: Any, dataset: str, data_dir: str | None) -> Any:
+  """Refuses a set that is not here, or stored in another format."""
   if not builder.info.splits:
     raise sources.DataNotFoundError(
       f"The tfds data set {dataset!r} is not prepared in"
@@ -282,60 +236,22 @@ def _builder(dataset: str, data_dir: str | None) -> Any:
   return builder
 
 
-def _feature(builder: Any, name: str, key: str, option: str) -> Any:
-  """A feature of the data set, which `option` chooses."""
-  features = builder.info.features
-  if key not in features:
+def _version_folder(path: str, data_dir: str | None) -> pathlib.Path:
+  """The folder of a prepared set, made sure of."""
+  if data_dir:
     raise ValueError(
-      f"{name!r} has no feature {key!r}; it has"
-      f" {', '.join(sorted(features))}. Choose one with `{option}`."
+      f"'tfds:{path}' is the folder of a data set: leave out the option"
+      f" `data_dir`, got {data_dir!r}."
     )
-  return features[key]
-
-
-def _num_classes(builder: Any, name: str, key: str) -> int:
-  feature = _feature(builder, name, key, "label_key")
-  classes = getattr(feature, "num_classes", None)
-  if not classes or feature.shape != ():  # a sequence has those of its entries
-    raise ValueError(
-      f"Feature {key!r} of {name!r} is not a class label, but"
-      f" {type(feature).__name__}, which does not say how many classes there"
-      " are. Choose another with `label_key`."
-    )
-  return classes
-
-
-def _image_shape(
-  builder: Any, name: str, key: str
-) -> tuple[int | None, int | None, int]:
-  option = "image_key` (of texts: `text"
-  feature = _feature(builder, name, key, option)
-  shape = feature.shape
-  if len(shape) != 3 or shape[2] is None:
-    raise ValueError(
-      f"Feature {key!r} of {name!r} has shape {shape}; an image must be"
-      " (height, width, channels)."
-    )
-  if (dtype := np.dtype(feature.np_dtype)) != np.uint8:
-    raise ValueError(
-      f"Feature {key!r} of {name!r} holds {dtype}: images are uint8, 0 .. 255,"
-      " a channel. Prepare the set with such ones, or choose another with"
-      " `image_key`."
-    )
-  return shape
-
-
-def _check_texts(builder: Any, name: str, keys: Sequence[str]) -> None:
-  import tensorflow_datasets
-
-  for key in keys:
-    feature = _feature(builder, name, key, "text")
-    if not isinstance(feature, tensorflow_datasets.features.Text):
-      raise ValueError(
-        f"Feature {key!r} of {name!r} is not a text, but"
-        f" {type(feature).__name__}. Choose another with `text`."
-      )
-  if len(keys) > 2:
-    raise ValueError(
-      f"`text` names one feature or the two of a pair: got {', '.join(keys)}."
-    )
+  folder = pathlib.Path(path).expanduser()
+  if (folder / _INFO).is_file():
+    return folder
+  # As data_dir, its set, its configuration hold them.
+  depths = ("*", "*/*", "*/*/*")
+  files = [f for depth in depths for f in folder.glob(f"{depth}/{_INFO}")]
+  found = sorted(str(file.parent) for file in files)
+  instead = f" Give the folder of one version: {', '.join(found)}."
+  raise sources.DataNotFoundError(
+    f"No {_INFO} in {folder}: it is no data set that tfds prepared."
+    f"{instead if found else ''}"
+  )

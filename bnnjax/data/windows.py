@@ -6,7 +6,7 @@ int32 `[T]`, the characters of text that each token completes, and `scored` bool
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -110,16 +110,7 @@ def pack(
   Warns:
     UserWarning: the vocabulary lacks some of the text.
   """
-  if max_len < 2:
-    raise ValueError(
-      f"`max_len` must be at least 2, one token to predict the next: got"
-      f" {max_len}."
-    )
-  if not 0 <= context < max_len:
-    raise ValueError(
-      f"`context` must be in [0, {max_len}), a window's tokens less the one to"
-      f" score: got {context}."
-    )
+  _check(max_len, context)
   own = text(split)
   encoder = lm_tokenizer.of(
     tokenizer, lambda: own if split == TRAIN else text(TRAIN), vocab_file
@@ -141,14 +132,53 @@ def pack(
     )
   context = 0 if split == TRAIN else context
   windows = count(len(ids), max_len, max_len - max(context, 1))
-  info = sources.DatasetInfo(
-    name=name,
-    shape=(max_len,),
-    num_classes=0,
-    vocab=len(encoder),
-    splits={split: windows},
+  told = _described(name, max_len, len(encoder), {split: windows})
+  return Windows(ids, encoder, told, context, chars)
+
+
+def info(
+  name: str,
+  text: Callable[[str], str],
+  *,
+  max_len: int,
+  tokenizer: str,
+  vocab_file: str,
+  context: int,
+) -> sources.DatasetInfo:
+  """What `pack` would say of such windows, but for their number.
+
+  The text is read for the tokenizer "chars" alone.
+
+  Args:
+    name: as of `pack`, and so are the others.
+
+  Raises:
+    ValueError: as `pack`, of the arguments.
+  """
+  _check(max_len, context)
+  encoder = lm_tokenizer.of(tokenizer, lambda: text(TRAIN), vocab_file)
+  return _described(name, max_len, len(encoder), {})
+
+
+def _check(max_len: int, context: int) -> None:
+  if max_len < 2:
+    raise ValueError(
+      f"`max_len` must be at least 2, one token to predict the next: got"
+      f" {max_len}."
+    )
+  if not 0 <= context < max_len:
+    raise ValueError(
+      f"`context` must be in [0, {max_len}), a window's tokens less the one to"
+      f" score: got {context}."
+    )
+
+
+def _described(
+  name: str, max_len: int, vocab: int, splits: Mapping[str, int]
+) -> sources.DatasetInfo:
+  return sources.DatasetInfo(
+    name=name, shape=(max_len,), num_classes=0, vocab=vocab, splits=splits
   )
-  return Windows(ids, encoder, info, context, chars)
 
 
 def tokenizer_of(

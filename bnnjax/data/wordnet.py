@@ -14,7 +14,7 @@ has nearly the shares of the whole.
 import functools
 import hashlib
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ EMBEDDED = pathlib.Path(__file__).parent / "embedded"
 MINI_FILE = EMBEDDED / "wordnet_mini.tsv.xz"
 VOCAB_FILE = EMBEDDED / "wordnet_mini.vocab.txt"  # of its training split
 SPLITS = ("train", "test")
+MINI_SPLITS = {"train": 13_746, "test": 1_389}
 # lexnames(5WN): the noun files, from number 3; the label is the position here.
 CLASSES = (
   "Tops", "act", "animal", "artifact", "attribute", "body", "cognition",
@@ -44,7 +45,24 @@ class Gloss(NamedTuple):
   text: str
 
 
+def _info(
+  name: str,
+  splits: Mapping[str, int],
+  split: str,
+  *,
+  max_len: int,
+  vocab_file: str,
+  lowercase: bool | None,
+  data_dir: str | None = None,
+) -> sources.DatasetInfo:
+  """What is known of the glosses and an encoder, wherever they lie."""
+  del data_dir
+  sources.check_split(name, split, SPLITS)
+  return _described(name, splits, _encoder(vocab_file, max_len, lowercase))
+
+
 @registry.register("source", "wordnet_mini")
+@sources.with_info(functools.partial(_info, "wordnet_mini", MINI_SPLITS))
 def wordnet_mini(
   split: str,
   *,
@@ -66,6 +84,7 @@ def wordnet_mini(
 
 
 @registry.register("source", "wordnet")
+@sources.with_info(functools.partial(_info, "wordnet", {}))
 def wordnet(
   split: str,
   *,
@@ -178,6 +197,18 @@ def _encoder(
   )
 
 
+def _described(
+  name: str, splits: Mapping[str, int], encoder: tokenizer.Tokenizer
+) -> sources.DatasetInfo:
+  return sources.DatasetInfo(
+    name=name,
+    shape=(encoder.max_len,),
+    num_classes=len(CLASSES),
+    vocab=len(encoder),
+    splits=splits,
+  )
+
+
 def _source(
   name: str,
   glosses: dict[str, tuple[Gloss, ...]],
@@ -185,13 +216,8 @@ def _source(
   encoder: tokenizer.Tokenizer,
 ) -> sources.Source:
   sources.check_split(name, split, SPLITS)
-  info = sources.DatasetInfo(
-    name=name,
-    shape=(encoder.max_len,),
-    num_classes=len(CLASSES),
-    vocab=len(encoder),
-    splits={key: len(part) for key, part in glosses.items()},
-  )
+  splits = {key: len(part) for key, part in glosses.items()}
+  info = _described(name, splits, encoder)
   if not glosses[split]:
     raise ValueError(f"The split {split!r} of {name!r} has no gloss.")
   labels, texts = zip(*glosses[split])

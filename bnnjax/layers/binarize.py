@@ -15,10 +15,12 @@ from flax import nnx
 
 from bnnjax.core import parse as parse_lib
 from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.collector import Collector
 from bnnjax.core.estimator import sign
 from bnnjax.core.progress import DEPLOYED, Mode, Overheard, Progress
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers import mode as mode_lib
+from bnnjax.layers.place import Learned, Place
 
 STACKED = "stacked"  # the first axis of a variable counts layers
 
@@ -63,7 +65,7 @@ def weight_variable(weight: jax.Array, made: Binarizer | None) -> nnx.Param:
   return LatentWeight(weight) if made.latent else BinaryWeight(sign(weight))
 
 
-class Binarize(mode_lib.Moded):
+class Binarize(mode_lib.Moded, Place):
   """A binarizer with its parameters and statistics; without one, the identity.
 
   Args:
@@ -83,6 +85,7 @@ class Binarize(mode_lib.Moded):
     **options: Any,
   ):
     made = self.binarizer = parse_lib.parse(spec, role, **options)
+    self.role = role
     params, stats, passing = {}, {}, frozenset()
     if made is not None:
       passing = made.passing(like)
@@ -117,13 +120,18 @@ class Binarize(mode_lib.Moded):
 
     A name for `mode.watched`; empty in training, and with an explicit mode.
     """
+    self.show(x)
     if self.binarizer is None:
       return x, ""
     told, mode = mode is None, self._mode(mode)
     params, stats = _arrays(self.params), _arrays(self.stats)
-    if mode.event in self.binarizer.learns:
-      params, stats = self.binarizer.learn(mode.event, x, params, stats, mode)
-      self._store(params, self.params)
+    if isinstance(self.collected, Learned):
+      if not mode.train:
+        raise ValueError(
+          "Loop events learn in a training pass: give the mode that `learning`"
+          f" yields, got {mode}."
+        )
+      params, stats, _ = self.collected.get_value()
     if told and mode.deployed:
       mode = Overheard()
       quantized, _ = self.binarizer.apply(x, params, stats, mode, **of_term)
@@ -167,6 +175,24 @@ class Binarize(mode_lib.Moded):
     scale = self.binarizer and self.binarizer.scale
     if scale and name in scale.events:
       self._store(scale.events[name](_arrays(self.stats)), self.stats)
+
+  def learner(self, event: str, progress: Progress | None) -> Learned | None:
+    """A collector of what is learned at a loop event; `None` if nothing is."""
+    made = self.binarizer
+    if made is None or event not in made.learns:
+      return None
+
+    def update(state, x):
+      params, stats, progress = state
+      mode = Mode.training(progress)
+      return *made.learn(event, x, params, stats, mode), progress
+
+    state = _arrays(self.params), _arrays(self.stats), progress
+    return Learned(state, collector=Collector(event, lambda _: state, update))
+
+  def adopt_learned(self) -> None:
+    """Stores the parameters; the pass itself has stored the statistics."""
+    self._store(self.collected.get_value()[0], self.params)
 
   @staticmethod
   def _store(values, variables):

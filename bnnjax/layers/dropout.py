@@ -13,10 +13,10 @@ from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
 class Dropout(Moded):
   """`x m / (1 - rate)` with `m ~ Bernoulli(1 - rate)` an element, in training.
 
-  Dropout, Srivastava et al., JMLR 2014, with the rescaling in training. Deployed,
-  and in the pass of a loop event, the identity. The mask follows from the layer
-  (also of a `Stack`), the step and the microbatch, so that a run that was killed
-  goes on as if it had not been, and a layer computed again has its mask again.
+  Dropout, Srivastava et al., JMLR 2014, with the rescaling in training; deployed
+  the identity. The mask follows from the layer (also of a `Stack`), the step and
+  the microbatch, so that a run that was killed goes on as if it had not been, and
+  a layer that is computed again has its mask again.
 
   In front of a binarizer to {-1, +1} a dropped 0 becomes +1, which is why our
   transformers do not drop features inside an MLP.
@@ -42,7 +42,7 @@ class Dropout(Moded):
     if not self.rate:
       return x
     given, mode = mode, mode_of(self, mode)
-    if not mode.train or mode.event:
+    if not mode.train:
       return watched("dropout", x) if given is None else x
     key = key_of_step(self.key, mode, "dropout")
     keep = jax.random.bernoulli(key, 1 - self.rate, x.shape)

@@ -146,6 +146,32 @@ def _full_mask(term: Term):
   return jnp.broadcast_to(term.mask, term.value.shape)
 
 
+def patches(x: jax.Array, geometry: Geometry) -> jax.Array:
+  """What the kernel of a convolution is multiplied with, as rows.
+
+  Args:
+    x: `[N, *spatial, C]`; pads with zeros.
+    geometry: of the convolution.
+
+  Returns:
+    `[N, *spatial', window * C]`: its product with a kernel `[*window, C, O]` as
+    a matrix `[window * C, O]` is the convolution.
+  """
+  layout = (0, x.ndim - 1, *range(1, x.ndim - 1))
+  kernel = tuple(range(x.ndim))
+  y = lax.conv_general_dilated_patches(
+    x,
+    geometry.window,
+    geometry.strides,
+    geometry.padding,
+    rhs_dilation=geometry.dilation,
+    dimension_numbers=lax.ConvDimensionNumbers(layout, kernel, layout),
+    precision=lax.Precision.HIGHEST,  # they are copies
+  )
+  y = y.reshape(*y.shape[:-1], x.shape[-1], -1)
+  return jnp.swapaxes(y, -1, -2).reshape(*y.shape[:-2], -1)
+
+
 def _check_scales(x: Quantized) -> None:
   for term in x.terms:
     for factor in term.factors:

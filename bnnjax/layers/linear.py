@@ -22,6 +22,7 @@ from bnnjax.layers.binarize import (
   weight_variable,
 )
 from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
+from bnnjax.layers.place import Place
 from bnnjax.layers.quantized_weight import as_weight_module, check_yields
 from bnnjax.layers.sizes import check_array, whole
 
@@ -65,7 +66,7 @@ class Options(TypedDict, total=False):
   precision: lax.PrecisionLike
 
 
-class _Contraction(Moded):
+class _Contraction(Moded, Place):
   """What `Linear` and `Conv` share: a kernel, two binarizers, a bias."""
 
   prepare = None
@@ -131,7 +132,7 @@ class _Contraction(Moded):
     """
     kernel = self.weight(mode) if self.kernel is None else self.kernel[...]
     dtype = self.dtype or jnp.result_type(x, kernel.dtype)
-    a, otherwise = self.act.heard(x.astype(dtype), mode)
+    a, otherwise = self.act.heard(self.show(x).astype(dtype), mode)
     w, also = kernel.astype(dtype), ""
     if self.kernel is not None:
       w, also = self.weight.heard(w, mode)
@@ -366,6 +367,22 @@ class Conv(_Contraction):
       precision=self.precision,
     )
     return self._finish(y, x, mode, otherwise, factor)
+
+  @property
+  def rowless(self) -> str:
+    """Why there are no `rows`, empty if there are."""
+    if self.groups > 1:
+      return f"its {self.groups} groups have a kernel each"
+    return f"it pads with {self.pad_value}" if self.pad_value else ""
+
+  def rows(self, x: jax.Array) -> jax.Array:
+    """Patches `[N, *spatial', window * C]`, in the order of the kernel's axes."""
+    return geometry_lib.patches(
+      x,
+      geometry_lib.Geometry(
+        self.window, self.strides, self.padding, self.dilation
+      ),
+    )
 
   def _pads(self, spatial):
     """Pairs of padded elements for each spatial axis."""

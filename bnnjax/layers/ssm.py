@@ -15,6 +15,7 @@ from flax import nnx
 from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear, Spec
+from bnnjax.layers.place import Place
 from bnnjax.layers.sizes import check_sizes
 from bnnjax.layers.ssd import ssd
 
@@ -59,7 +60,7 @@ def step_bias(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   return dt + jnp.log(-jnp.expm1(-dt))  # the inverse of softplus
 
 
-class CausalConv(nnx.Module):
+class CausalConv(Place):
   """A depthwise convolution over time that goes on from the last inputs.
 
   `y_t = bias + sum_k kernel_k x_{t - width + 1 + k}`: the last tap multiplies
@@ -75,6 +76,8 @@ class CausalConv(nnx.Module):
     kernel: `[width, 1, C]`.
     bias: `[C]`.
   """
+
+  rowless = "every channel has a kernel of its own"
 
   @checked
   def __init__(self, features: int, width: int, *, rngs: nnx.Rngs):
@@ -110,7 +113,7 @@ class CausalConv(nnx.Module):
       raise ValueError(
         f"The last inputs must be [B, width, C] = {wanted}, got {last.shape}."
       )
-    seen = jnp.concatenate([last, x.astype(last.dtype)], axis=1)
+    seen = jnp.concatenate([last, self.show(x).astype(last.dtype)], axis=1)
     taps = (seen[:, k + 1 :][:, :length] * tap for k, tap in enumerate(kernel))
     return sum(taps) + self.bias[...], seen[:, length:]
 

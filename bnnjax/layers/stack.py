@@ -1,10 +1,12 @@
 """Equal layers as one: stacked variables, scanned, compiled once."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
@@ -12,6 +14,7 @@ from bnnjax.core.progress import Mode
 from bnnjax.layers.binarize import STACKED
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.mode import RunProgress, parts
+from bnnjax.layers.place import Collected
 
 # What the backward pass finds stored; the rest it computes again.
 POLICIES = (
@@ -23,6 +26,8 @@ POLICIES = (
   "nothing_saveable",
 )
 REMAT = ("none", "block", *POLICIES)
+_index = functools.partial(jax.lax.dynamic_index_in_dim, keepdims=False)
+_update = functools.partial(jax.lax.dynamic_update_index_in_dim, axis=0)
 
 
 class Stack(nnx.Module):
@@ -84,26 +89,33 @@ class Stack(nnx.Module):
     trains = (
       any(p.trains for p in parts(self.layer)) if mode is None else mode.train
     )
-    # A loop event may set parameters, training statistics only.
-    event = mode is not None and mode.event
-    changes = ... if event else nnx.Not(nnx.Param)
     # One progress for all layers, the other variables have a slice each.
-    graph, progress, slices = nnx.split(self.layer, RunProgress, ...)
+    graph, progress, states, slices = nnx.split(
+      self.layer, RunProgress, Collected, ...
+    )
+    numbers = jnp.arange(self.layers) if jax.tree.leaves(states) else None
 
-    def body(x, item):
-      layer, cache = item
-      layer = nnx.merge(graph, progress, layer)
+    def body(carry, item):
+      (x, states), (number, layer, cache) = carry, item
+      state = jax.tree.map(lambda s: _index(s, number), states)
+      layer = nnx.merge(graph, progress, state, layer)
       x = layer(x, inside, cache=cache)
       x, cache = x if cache is not None else (x, None)
-      _, _, new = nnx.split(layer, RunProgress, ...)
-      new = nnx.filter_state(new, changes) if trains else None
-      return x, (cache, new, x if sows else None)
+      _, _, state, new = nnx.split(layer, RunProgress, Collected, ...)
+      # States of collectors may be larger than the model: carried, they are
+      # updated in place, where scanned ones would be there twice.
+      states = jax.tree.map(lambda s, v: _update(s, v, number), states, state)
+      new = nnx.filter_state(new, nnx.Not(nnx.Param)) if trains else None
+      return (x, states), (cache, new, x if sows else None)
 
     if self.remat != "none":
       policy = getattr(jax.checkpoint_policies, self.remat, None)
       # In a scan nothing is there to be merged with what is computed again.
       body = jax.checkpoint(body, policy=policy, prevent_cse=False)
-    x, (caches, new, each) = jax.lax.scan(body, x, (slices, caches))
+    (x, states), (caches, new, each) = jax.lax.scan(
+      body, (x, states), (numbers, slices, caches)
+    )
+    nnx.update(self.layer, states)
     if trains:
       nnx.update(self.layer, new)
     for number in range(self.layers if sows else 0):

@@ -32,7 +32,12 @@ from bnnjax.models import (  # noqa: F401 (registers them)
   vit,
 )
 
-_DATA = {"image_shape": "shape", "max_len": "shape"}  # by argument
+_DATA = {  # by argument
+  "image_shape": "shape",
+  "max_len": "shape",
+  "num_classes": "num_classes",
+  "vocab": "vocab",
+}
 
 
 def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
@@ -41,8 +46,8 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
   Args:
     config: `name` and keyword arguments of the model.
     rngs: random numbers.
-    **fixed: arguments that the data decide (`num_classes`, `image_shape`), for
-      models that take them.
+    **fixed: arguments that data and task decide (`num_classes`, `image_shape`),
+      for models that take them.
 
   Returns:
     The model. Call it under `jax.jit` for large ones, and see `abstract`.
@@ -71,9 +76,10 @@ def make(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
   model = registry.get("model", config["name"])
   for key in given:
     if key in fixed:
+      who = f"data (`data.{_DATA[key]}`)" if key in _DATA else "task"
       raise ValueError(
-        f"`model.{key}` is decided by the data (`data.{_DATA.get(key, key)}`);"
-        " leave it out of the model's config."
+        f"`model.{key}` is decided by the {who}; leave it out of the model's"
+        " config."
       )
   known = registry.accepts("model", config["name"])
   given.update((k, v) for k, v in fixed.items() if k in known)

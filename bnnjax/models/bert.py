@@ -18,6 +18,7 @@ from bnnjax.layers.binarize import Binarize, weight_variable
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
+from bnnjax.layers.place import Place
 from bnnjax.layers.quantized_weight import as_weight_module, check_yields
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from bnnjax.models.classifier import pick
@@ -231,6 +232,7 @@ class BERT(nnx.Module):
       if transform
       else None
     )
+    self.words = Place()
     self.vocab = vocab
     self.max_len = max_len
 
@@ -295,8 +297,8 @@ class BERT(nnx.Module):
     """
     x = self.encode(tokens, mode, mask=mask)
     if self.transform is None:
-      return self.word.attend(x, mode)
-    x = self.transform(x, mode)
+      return self.word.attend(self.words.show(x), mode)
+    x = self.words.show(self.transform(x, mode))
     logits = self.word.attend(x, mode)
     return logits + self.transform.bias[...].astype(x.dtype)
 

@@ -17,6 +17,7 @@ from bnnjax.core.progress import Mode
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.mamba1 import Mamba1
+from bnnjax.layers.place import Place
 from bnnjax.layers.ssm import Mamba2, SSMCache
 from bnnjax.layers.stack import Stack
 from bnnjax.models.classifier import pick
@@ -144,6 +145,7 @@ class Mamba(nnx.Module):
       rngs=rngs,
     )
     self.norm = nnx.RMSNorm(features, epsilon=EPSILON, dtype=dtype, rngs=rngs)
+    self.words = Place()
     self.vocab = vocab
 
   def __call__(
@@ -175,7 +177,7 @@ class Mamba(nnx.Module):
     sow(self, mode, hidden_states=x)
     x = self.blocks(x, mode, caches=caches)
     x, caches = x if caches is not None else (x, None)
-    x = self.norm(x[:, -1:] if last else x)
+    x = self.words.show(self.norm(x[:, -1:] if last else x))
     words = self.embedding[...].astype(x.dtype)
     with jax.named_scope("head"):
       logits = jnp.einsum(

@@ -1,4 +1,7 @@
-"""What a loss and an evaluation mean: `build({"name": "classification"})`."""
+"""What a loss and an evaluation mean: `build({"name": "classification"})`.
+
+`base.Task` is what all of them are, those outside the package too.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -10,21 +10,18 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.numbers import number
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
+from bnnjax.data.sources import IMAGES, DatasetInfo
 from bnnjax.data.tokenizer import PAD
+from bnnjax.tasks.base import LABEL, Task
 from bnnjax.tasks.distillation import Distillation
 from bnnjax.tasks.metrics import ClassMetrics, TrainMetrics, in_top
 
 MIXUP_SEED = 2  # of pairs and shares; the order of the data has the run's own
 
 
-def inputs(batch: Mapping[str, jax.Array]) -> jax.Array:
-  """What a model reads of a batch: `tokens` `[B, T]`, else `image`."""
-  return batch["tokens"] if "tokens" in batch else batch["image"]
-
-
 @registry.register("task", "classification")
-class Classification:
+class Classification(Task):
   """Cross-entropy on labels, or on a teacher's soft labels, or both.
 
   Args:
@@ -42,13 +39,10 @@ class Classification:
       labels that are not learned.
   """
 
-  forward = "__call__"  # the model's method that is trained and counted
-  takes = "num_classes"  # argument of a model that this task can use
-  reads = ("label",)  # of a batch, beside the inputs
-  causal = False  # whether only models that read from left to right will do
+  needs = ("num_classes",)
   train_metrics = TrainMetrics
   eval_metrics = ClassMetrics
-  headline, highest_is_best = "accuracy", True  # of the best checkpoint
+  headline, highest_is_best = "accuracy", True
 
   def __init__(
     self,
@@ -62,7 +56,6 @@ class Classification:
         f"`label_smoothing` must be in [0, 1), got {label_smoothing}."
       )
     self.distillation = Distillation(distill)
-    self.teacher = self.distillation.teacher
     if label_smoothing and self.teacher and not self.distillation.label_weight:
       raise ValueError(
         "Nothing reads `label_smoothing` where no label is learned"
@@ -70,23 +63,23 @@ class Classification:
       )
     self.label_smoothing = label_smoothing
     self.mixup = number("mixup", mixup, 0)
-    self.whole_batch = self.distillation.whole_batch()
 
-  def check_data(self, vocab: int) -> None:
+  def example(self, info: DatasetInfo) -> dict[str, jax.ShapeDtypeStruct]:
+    """The input, and `label` int32 `[1]`."""
+    return {**super().example(info), "label": LABEL}
+
+  def check_data(self, info: DatasetInfo) -> None:
     """Refuses settings that mean nothing for the data.
-
-    Args:
-      vocab: entries of the vocabulary; 0: images.
 
     Raises:
       ValueError: padding to ignore, in images; texts to mix.
     """
-    if self.distillation.ignore_padding and not vocab:
+    if self.distillation.ignore_padding and info.kind is IMAGES:
       raise ValueError(
         "`distill.ignore_padding` is for texts, the data are images: leave it"
         " out."
       )
-    if self.mixup and vocab:
+    if self.mixup and info.kind is not IMAGES:
       raise ValueError(
         "`task.mixup` mixes images, the data are texts, and there is no word"
         f" between two: leave it out, got {self.mixup}."
@@ -103,16 +96,16 @@ class Classification:
 
     `correct` of a mixed example is the share of the predicted class in it.
     """
-    x, distillation = inputs(batch), self.distillation
-    mix = self._mixing(mode, len(x))
-    x = mix(x)
-    logits, left = distillation.call(model, x, mode=mode)
+    inputs, distillation = self.inputs(batch), self.distillation
+    mix = self._mixing(mode, len(batch["label"]))
+    inputs = jax.tree.map(mix, inputs)
+    logits, left = distillation.call(self.forward, model, *inputs, mode=mode)
     labels = mix(jax.nn.one_hot(batch["label"], logits.shape[-1]))
     smooth = optax.smooth_labels(labels, self.label_smoothing)
     loss = optax.softmax_cross_entropy(logits, smooth)
     if teacher is not None:
-      hints = distillation.hints(teacher, x)
-      tokens = x != PAD if "tokens" in batch else None
+      hints = distillation.hints(self.forward, teacher, *inputs)
+      tokens = batch["tokens"] != PAD if "tokens" in batch else None
       loss = distillation.loss(loss, (logits, left), hints, tokens)
     likeliest = jnp.argmax(logits, -1)
     correct = likeliest == batch["label"]
@@ -121,8 +114,7 @@ class Classification:
     return jnp.mean(loss), {"loss": loss, "correct": correct}
 
   def _mixes(self, mode: Mode) -> bool:
-    # What an event measures is to be as it will be met.
-    return bool(self.mixup) and mode.train and not mode.event
+    return bool(self.mixup) and mode.train
 
   def _mixing(
     self, mode: Mode, examples: int
@@ -135,17 +127,11 @@ class Classification:
     other = jax.random.permutation(shuffle, examples)
     return lambda x: (share * x + (1 - share) * x[other]).astype(x.dtype)
 
-  def check_teacher(
-    self, student: nnx.Module, teacher: nnx.Module, x: jax.Array
-  ) -> None:
-    """Refuses a teacher whose layers cannot be matched, see `Distillation`."""
-    self.distillation.check(student, teacher, x)
-
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]
   ) -> dict[str, jax.Array]:
     """Per example what `ClassMetrics` reads, by the deployed network."""
-    logits = model(inputs(batch), DEPLOYED).astype(jnp.float32)
+    logits = self.forward(model, *self.inputs(batch)).astype(jnp.float32)
     loss = optax.softmax_cross_entropy_with_integer_labels(
       logits, batch["label"]
     )

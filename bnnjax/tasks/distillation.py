@@ -153,36 +153,43 @@ class Distillation:
   def call(
     self,
     forward: Callable[..., jax.Array],
-    *args: Any,
+    model: nnx.Module,
+    *inputs: Any,
     mode: Mode = DEPLOYED,
-    **kwargs: Any,
+    **options: Any,
   ) -> Output:
     """Logits, float32, and the intermediates, `{}` if nothing is matched.
 
     Args:
-      forward: a module or a method of one.
-      *args, **kwargs: its arguments, the mode apart.
+      forward: calls the model, see `Task.forward`.
+      model: of the student or the teacher.
+      *inputs, **options: of `forward`, beside the mode.
       mode: on whose behalf.
     """
+
+    def called(model, *args):
+      *inputs, mode = args
+      return forward(model, *inputs, mode=mode, **options)
+
     if self.match:
-      logits, left = intermediates.call(forward, *args, mode=mode, **kwargs)
+      logits, left = intermediates.call(called, model, *inputs, mode=mode)
     else:
-      logits, left = forward(*args, mode, **kwargs), {}
+      logits, left = called(model, *inputs, mode), {}
     return logits.astype(jnp.float32), left
 
   def hints(
     self,
+    forward: Callable[..., jax.Array],
     teacher: nnx.Module,
-    *args: Any,
-    method: str = "__call__",
-    **kwargs: Any,
+    *inputs: Any,
+    **options: Any,
   ) -> Output:
     """What `call` gives of the deployed teacher, not differentiated."""
     if self.match:
       # Layers are written to while they are captured, and the teacher may come
       # from outside the function that is differentiated.
       teacher = nnx.clone(teacher)
-    output = self.call(getattr(teacher, method), *args, **kwargs)
+    output = self.call(forward, teacher, *inputs, **options)
     return jax.lax.stop_gradient(output)
 
   def loss(
@@ -222,17 +229,17 @@ class Distillation:
 
   def check(
     self,
+    forward: Callable[..., jax.Array],
     student: nnx.Module,
     teacher: nnx.Module,
     *inputs: Any,
-    method: str = "__call__",
   ) -> None:
     """Refuses networks whose layers cannot be compared; computes nothing.
 
     Args:
+      forward: calls either, see `Task.forward`.
       student, teacher: may be abstract, see `models.abstract`.
       *inputs: of both, arrays or `jax.ShapeDtypeStruct`s.
-      method: of both, that gives the logits.
 
     Raises:
       ValueError: a network leaves nothing under a name of `match`, or they
@@ -240,7 +247,9 @@ class Distillation:
     """
     if not self.match:
       return
-    mine, theirs = (self._shapes(m, method, inputs) for m in (student, teacher))
+    mine, theirs = (
+      self._shapes(forward, model, inputs) for model in (student, teacher)
+    )
     for name in self.match:
       for who, shapes in (("student", mine), ("teacher", theirs)):
         if not shapes[name]:
@@ -262,12 +271,12 @@ class Distillation:
             " (hidden states) or number of heads (the others)."
           )
 
-  def _shapes(self, model, method, inputs) -> dict[str, list[tuple[int, ...]]]:
+  def _shapes(self, forward, model, inputs) -> dict[str, list[tuple[int, ...]]]:
     """Shapes of what is compared, by name and layer."""
     graphdef, state = nnx.split(model)
 
     def compared(state, *inputs):
-      _, left = self.hints(nnx.merge(graphdef, state), *inputs, method=method)
+      _, left = self.hints(forward, nnx.merge(graphdef, state), *inputs)
       return {n: [features(n, x) for x in left.get(n, ())] for n in self.match}
 
     shapes = jax.eval_shape(compared, state, *inputs)

@@ -1,19 +1,23 @@
 """Next-token prediction, with or without a teacher."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import flax
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from clu import metrics
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
+from bnnjax.data.sources import DatasetInfo
+from bnnjax.models import generation
+from bnnjax.tasks.base import Task
 from bnnjax.tasks.distillation import Distillation
-from bnnjax.tasks.metrics import TrainMetrics
+from bnnjax.tasks.metrics import Collection, TrainMetrics
 
 
 @flax.struct.dataclass
@@ -53,7 +57,7 @@ class Perplexity(metrics.Average):
 
 
 @flax.struct.dataclass
-class EvalMetrics(metrics.Collection):
+class EvalMetrics(Collection):
   """Over the tokens that are scored, each once."""
 
   loss: metrics.Average.from_output("loss")
@@ -63,7 +67,7 @@ class EvalMetrics(metrics.Collection):
 
 
 @registry.register("task", "language_modeling")
-class LanguageModeling:
+class LanguageModeling(Task):
   """Cross-entropy of the next token, of a teacher's distribution, or of both.
 
   A batch has `tokens` int32 `[B, T]` packed without padding, `scored` bool
@@ -80,16 +84,23 @@ class LanguageModeling:
     ValueError: anything wrong with `distill`.
   """
 
-  forward, takes = "__call__", "vocab"
-  reads, causal = ("chars", "scored"), True
+  needs, causal = ("vocab",), True
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
   headline, highest_is_best = "bits_per_char", False
+  weighted = True
 
   def __init__(self, *, distill: Mapping[str, Any] | None = None):
     self.distillation = Distillation(distill, padded=False)
-    self.teacher = self.distillation.teacher
-    self.whole_batch = self.distillation.whole_batch(weighted=True)
+
+  def example(self, info: DatasetInfo) -> dict[str, jax.ShapeDtypeStruct]:
+    """`tokens`, `scored` and `chars`, see the class."""
+    shape = (1, *info.shape)
+    return {
+      **super().example(info),
+      "scored": jax.ShapeDtypeStruct(shape, bool),
+      "chars": jax.ShapeDtypeStruct(shape, np.int32),
+    }
 
   def loss(
     self,
@@ -102,12 +113,12 @@ class LanguageModeling:
 
     Their number is the output `weight`.
     """
-    x, distillation = batch["tokens"], self.distillation
-    logits, left = distillation.call(model, x, mode=mode)
+    inputs, distillation = self.inputs(batch), self.distillation
+    logits, left = distillation.call(self.forward, model, *inputs, mode=mode)
     logits, targets, scored = _shifted(logits, batch)
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
     if teacher is not None:
-      hints, theirs = distillation.hints(teacher, x)
+      hints, theirs = distillation.hints(self.forward, teacher, *inputs)
       loss = distillation.loss(loss, (logits, left), (hints[:, :-1], theirs))
     correct = jnp.argmax(logits, -1) == targets
 
@@ -120,17 +131,11 @@ class LanguageModeling:
     outputs = {"loss": total, "correct": mean(correct), "weight": count}
     return total, outputs
 
-  def check_teacher(
-    self, student: nnx.Module, teacher: nnx.Module, x: jax.Array
-  ) -> None:
-    """Refuses a teacher whose layers cannot be matched, see `Distillation`."""
-    self.distillation.check(student, teacher, x)
-
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]
   ) -> dict[str, jax.Array]:
     """Per token, by the deployed network."""
-    logits = model(batch["tokens"], DEPLOYED).astype(jnp.float32)
+    logits = self.forward(model, *self.inputs(batch)).astype(jnp.float32)
     logits, targets, scored = _shifted(logits, batch)
     return {
       "loss": optax.softmax_cross_entropy_with_integer_labels(logits, targets),
@@ -138,6 +143,36 @@ class LanguageModeling:
       "chars": batch["chars"][:, 1:],
       "mask": scored * batch["mask"][:, None],
     }
+
+  def samples(
+    self,
+    model: nnx.Module,
+    info: DatasetInfo,
+    *,
+    key: jax.Array,
+    number: int,
+    prompts: Sequence[np.ndarray],
+    length: int,
+    **options: Any,
+  ) -> Iterator[np.ndarray]:
+    """Tokens that go on from prompts, one of each text at a time.
+
+    Args:
+      model: of a checkpoint.
+      info: as of `example`.
+      key: random numbers.
+      number: of the texts of each prompt; those of one follow each other.
+      prompts: tokens of each prompt.
+      length: tokens of a text, at most.
+      **options: `stop` and how to draw, see `generation.generate`.
+
+    Returns:
+      An iterator over int32 `[B]`, which `bnnjax sample` prints as text.
+    """
+    starts = [tokens for tokens in prompts for _ in range(number)]
+    return generation.generate(
+      model, starts, length, key=key, vocab=info.vocab, **options
+    )
 
 
 def _shifted(logits, batch) -> tuple[jax.Array, jax.Array, jax.Array]:

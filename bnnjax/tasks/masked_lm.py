@@ -10,8 +10,10 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.numbers import number
-from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.progress import Mode
+from bnnjax.data.sources import DatasetInfo
 from bnnjax.data.tokenizer import PAD, SPECIAL
+from bnnjax.tasks.base import LABEL, Task
 from bnnjax.tasks.distillation import Distillation
 from bnnjax.tasks.metrics import EvalMetrics, TrainMetrics
 
@@ -54,7 +56,7 @@ def mask_tokens(
 
 
 @registry.register("task", "masked_lm")
-class MaskedLM:
+class MaskedLM(Task):
   """Cross-entropy of hidden tokens, with or without a teacher.
 
   Needs a model with `token_logits` and a word embedding `word`, such as `bert`.
@@ -74,12 +76,11 @@ class MaskedLM:
       anything wrong with `distill`.
   """
 
+  method, needs = "token_logits", ("vocab",)
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
-  forward, takes = "token_logits", "vocab"
-  reads = ("label",)  # windows of one text have none, nor [CLS] and [SEP]
-  causal = False
   headline, highest_is_best = "accuracy", True
+  weighted = True
 
   def __init__(
     self,
@@ -104,23 +105,25 @@ class MaskedLM:
       # Its L_cls is of next sentences.
       given = {"logit_weight": 0.0, **given}
     self.distillation = Distillation(given)
-    self.teacher = self.distillation.teacher
-    self.whole_batch = self.distillation.whole_batch(weighted=True)
 
-  def check_data(self, vocab: int) -> None:
+  def example(self, info: DatasetInfo) -> dict[str, jax.ShapeDtypeStruct]:
+    """`tokens`, and the `label` of a text by itself, which is not learned.
+
+    Windows of one text have none, nor [CLS] and [SEP].
+    """
+    return {**super().example(info), "label": LABEL}
+
+  def check_data(self, info: DatasetInfo) -> None:
     """Refuses special tokens that the vocabulary does not have.
-
-    Args:
-      vocab: entries of the vocabulary.
 
     Raises:
       ValueError: names them; their embedding would be that of another.
     """
     for name, token in zip(("cls", "sep", "mask"), (*self.keep, self.mask)):
-      if token >= vocab:
+      if token >= info.vocab:
         raise ValueError(
-          f"`task.{name}` is {token}, but the vocabulary has {vocab} entries,"
-          " from 0."
+          f"`task.{name}` is {token}, but the vocabulary has {info.vocab}"
+          " entries, from 0."
         )
 
   def loss(
@@ -138,10 +141,10 @@ class MaskedLM:
     key = mode.fold_in(jax.random.key(TRAIN_SEED))
     x, chosen = self._hide(key, tokens, model)
     present = tokens != PAD
-    student = distillation.call(model.token_logits, x, mode=mode, mask=present)
+    student = distillation.call(self.forward, model, x, mode=mode, mask=present)
     loss = optax.softmax_cross_entropy_with_integer_labels(student[0], tokens)
     if teacher is not None:
-      hints = distillation.hints(teacher, x, method=self.forward, mask=present)
+      hints = distillation.hints(self.forward, teacher, x, mask=present)
       loss = distillation.loss(loss, student, hints, present)
     correct = jnp.argmax(student[0], -1) == tokens
 
@@ -154,20 +157,13 @@ class MaskedLM:
     outputs = {"loss": total, "correct": mean(correct), "weight": count}
     return total, outputs
 
-  def check_teacher(
-    self, student: nnx.Module, teacher: nnx.Module, x: jax.Array
-  ) -> None:
-    """Refuses a teacher whose layers cannot be matched, see `Distillation`."""
-    self.distillation.check(student, teacher, x, method=self.forward)
-
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]
   ) -> dict[str, jax.Array]:
     """Per token `loss`, `correct` and `mask`, by the deployed network."""
     tokens = batch["tokens"]
     x, chosen = self._hide(jax.random.key(EVAL_SEED), tokens, model)
-    logits = model.token_logits(x, DEPLOYED, mask=tokens != PAD)
-    logits = logits.astype(jnp.float32)
+    logits = self.forward(model, x, mask=tokens != PAD).astype(jnp.float32)
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, tokens)
     return {
       "loss": loss,

@@ -1,5 +1,7 @@
-"""Metrics of tasks that choose one of several answers."""
+"""Metrics: collections that can be derived from, and those of our tasks."""
 
+import dataclasses
+import inspect
 from typing import Any
 
 import flax
@@ -10,8 +12,45 @@ from clu import metrics
 TOP = 5  # answers, of more classes than these
 
 
+class Collection(metrics.Collection):
+  """A clu collection whose subclasses keep the metrics of their bases.
+
+  clu itself reads the annotations of a class alone.
+  """
+
+  def __init_subclass__(cls, **kwargs: Any):
+    super().__init_subclass__(**kwargs)
+    found = {}
+    for base in reversed(cls.__mro__):
+      if issubclass(base, Collection):
+        found |= inspect.get_annotations(base)
+    cls.__annotations__ = found
+
+
+def names_of(metrics: Any) -> tuple[str, ...]:
+  """Names of the metrics of a clu `Collection`, those of its bases too."""
+  fields = (field.name for field in dataclasses.fields(metrics))
+  return tuple(name for name in fields if not name.startswith("_"))
+
+
 @flax.struct.dataclass
-class EvalMetrics(metrics.Collection):
+class Loss(Collection):
+  """Mean loss of the examples."""
+
+  loss: metrics.Average.from_output("loss")
+
+
+@flax.struct.dataclass
+class TrainLoss(Collection):
+  """Mean loss, and what the loop measures of every task."""
+
+  loss: metrics.Average.from_output("loss")
+  grad_norm: metrics.Average.from_output("grad_norm")
+  flip_ratio: metrics.Average.from_output("flip_ratio")
+
+
+@flax.struct.dataclass
+class EvalMetrics(Collection):
   """Means over what is answered: examples, or hidden tokens."""
 
   loss: metrics.Average.from_output("loss")
@@ -30,7 +69,7 @@ class _Top(metrics.Average):
 
 
 @flax.struct.dataclass
-class ClassMetrics(metrics.Collection):
+class ClassMetrics(Collection):
   """Means over examples; `top5` where there are more classes than these."""
 
   loss: metrics.Average.from_output("loss")
@@ -64,7 +103,7 @@ def in_top(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
 
 
 @flax.struct.dataclass
-class TrainMetrics(metrics.Collection):
+class TrainMetrics(Collection):
   """Means over the examples (or, of means, the steps) of an interval."""
 
   loss: metrics.Average.from_output("loss")

@@ -21,27 +21,27 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core.progress import Mode
+from bnnjax.tasks.base import Task
 from bnnjax.train.state import Network
 
 Grad = tuple[tuple[jax.Array, tuple[Any, dict[str, jax.Array]]], Any]
 
 
-def check(task: Any, parts: int) -> None:
+def check(task: Task, parts: int) -> None:
   """Refuses to split the batches of a task whose loss is of the whole batch.
 
   Raises:
     ValueError: says what reads the whole batch.
   """
-  reads = getattr(task, "whole_batch", "")
-  if parts > 1 and reads:
+  if parts > 1 and task.whole_batch:
     raise ValueError(
-      f"`optim.accumulate` splits a batch in {parts}, but {reads} is of the"
-      " whole batch and no mean over parts of it: leave `accumulate` out."
+      f"`optim.accumulate` splits a batch in {parts}, but {task.whole_batch} is"
+      " of the whole batch and no mean over parts of it: leave `accumulate` out."
     )
 
 
 def make_gradient(
-  network: Network, task: Any, teacher: Network | None = None, parts: int = 1
+  network: Network, task: Task, teacher: Network | None = None, parts: int = 1
 ) -> Callable[..., Grad]:
   """`(params, rest, batch, mode, teacher_state) -> ((loss, (rest, outputs)), grads)`.
 
@@ -72,12 +72,13 @@ def make_gradient(
 
   if parts == 1:
     return gradient
-  return functools.partial(_accumulated, gradient, parts)
+  return functools.partial(_accumulated, gradient, parts, task.weighted)
 
 
 def _accumulated(
   gradient: Callable[..., Grad],
   parts: int,
+  weighted: bool,
   params: Any,
   rest: Any,
   batch: Mapping[str, jax.Array],
@@ -96,7 +97,7 @@ def _accumulated(
     (loss, (rest, outputs)), grads = gradient(
       params, rest, microbatch, told, teacher_state
     )
-    weight = jnp.asarray(outputs.get("weight", 1), jnp.float32)
+    weight = jnp.asarray(outputs["weight"] if weighted else 1, jnp.float32)
     total = jax.tree.map(lambda t, g: t + weight * g, total, grads)
     return (total, rest), (loss, outputs, weight)
 
@@ -127,7 +128,7 @@ def _accumulated(
 
   loss = joined("loss", losses)
   outputs = {name: joined(name, x) for name, x in outputs.items()}
-  if "weight" in outputs:
+  if weighted:
     outputs["weight"] = jnp.sum(weights)
   grads = jax.tree.map(lambda t, p: (t / count).astype(p.dtype), total, params)
   return (loss, (rest, outputs)), grads

@@ -13,8 +13,10 @@ from ml_collections import ConfigDict
 from bnnjax import models, tasks  # noqa: F401 (the first registers names)
 from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
+from bnnjax.data.sources import DatasetInfo
 from bnnjax.errors import UserError
-from bnnjax.train import fields, optim_options
+from bnnjax.tasks import base as task_lib
+from bnnjax.train import facts, fields, optim_options
 from bnnjax.train.config_arg import parse_arg  # noqa: F401 (configs use it)
 from bnnjax.train.config_types import LARGEST, check_types
 from bnnjax.train.fields import OPEN, base
@@ -25,6 +27,9 @@ STAGE_FIELDS = ("until", "model", "optim", "restart")
 
 def resolve(config: ConfigDict | Mapping[str, Any]) -> ConfigDict:
   """Fills missing fields with defaults and checks names and ranges.
+
+  What is not said of the data (`data.shape`, `data.vocab`, `data.num_classes`)
+  is asked of their source, see `facts`.
 
   Raises:
     ValueError: an unknown field (with the nearest name), or a value that cannot
@@ -80,23 +85,24 @@ def _check(config: ConfigDict) -> None:
     if not value:
       raise ValueError(f"Config field {name!r} is not set.")
     registry.get(kind, value)
-  _check_task(config.task.name, config.model.name)
-  takes = registry.get("task", config.task.name).takes
-  if takes == "num_classes" and not config.data.num_classes:
+  task = tasks.build(config.task)
+  task_lib.check(config.task.name, task)
+  _check_model(task, config.task.name, config.model.name)
+  for size in config.data.shape:
+    whole = isinstance(size, int) and not isinstance(size, bool)
+    if not whole or not 1 <= size <= LARGEST[int]:
+      raise ValueError(
+        "Config field 'data.shape' must be of ints above 0, got"
+        f" {tuple(config.data.shape)}."
+      )
+  facts.ask(config)
+  if "num_classes" in task.needs and not config.data.num_classes:
     raise ValueError(
       "Config field 'data.num_classes' must be above 0 for the task"
       f" {config.task.name!r}, got 0."
     )
-  task = tasks.build(config.task)
-  if hasattr(task, "check_data"):
-    task.check_data(config.data.vocab)
+  task.check_data(info_of(config))
   shape = tuple(config.data.shape)
-  for size in shape:
-    whole = isinstance(size, int) and not isinstance(size, bool)
-    if not whole or not 1 <= size <= LARGEST[int]:
-      raise ValueError(
-        f"Config field 'data.shape' must be of ints above 0, got {shape}."
-      )
   if config.data.vocab and len(shape) != 1:
     raise ValueError(
       "Config field 'data.shape' of a text (`data.vocab` is"
@@ -125,20 +131,34 @@ def _check(config: ConfigDict) -> None:
     optim_of(config, stage)
 
 
-def _check_task(task: str, model: str) -> None:
+def _check_model(task: task_lib.Task, name: str, model: str) -> None:
   """Refuses a model that a task can do nothing with."""
-  wanted, made = registry.get("task", task), registry.get("model", model)
+  made = registry.get("model", model)
   takes = registry.accepts("model", model)
-  if wanted.takes not in takes or not hasattr(made, wanted.forward):
+  lacking = [f"argument `{need}`" for need in task.needs if need not in takes]
+  if not hasattr(made, task.method):
+    lacking.append(f"method `{task.method}`")
+  if lacking:
     raise ValueError(
-      f"Task {task!r} needs a model with the argument `{wanted.takes}` and the"
-      f" method `{wanted.forward}`: {model!r} is another kind of model."
+      f"Task {name!r} needs a model with the {' and the '.join(lacking)}:"
+      f" {model!r} is another kind of model."
     )
-  if wanted.causal and not hasattr(made, "empty_caches"):
+  if task.causal and not hasattr(made, "empty_caches"):
     raise ValueError(
-      f"Task {task!r} needs a model that reads from left to right, such as"
+      f"Task {name!r} needs a model that reads from left to right, such as"
       f" 'mamba' or 'decoder': {model!r} does not."
     )
+
+
+def info_of(config: ConfigDict) -> DatasetInfo:
+  """What a config says of its data, the shape after augmentation."""
+  settings = config.data
+  return DatasetInfo(
+    name=settings.name,
+    shape=tuple(settings.shape),
+    num_classes=settings.num_classes,
+    vocab=settings.vocab,
+  )
 
 
 def optim_of(config: ConfigDict, stage: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,22 @@
-"""Evaluation of a stored checkpoint."""
+"""Evaluation of the deployed network: of a running run, of a stored one."""
 
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
 from etils import epath
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from ml_collections import ConfigDict
 
 from bnnjax import tasks
 from bnnjax.errors import UserError
-from bnnjax.train import differences, identity, inputs, setup, step
+from bnnjax.tasks.base import Task
+from bnnjax.train import differences, identity, inputs, setup, sharding, step
 from bnnjax.train import workdir as workdir_lib
+
+Batch = Mapping[str, np.ndarray]
 
 
 def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
@@ -19,9 +30,10 @@ def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
     UserError: no such checkpoint, it is damaged, or the data have changed.
   """
   config = workdir_lib.read_config(workdir)
-  network, state, info = setup.restore(config, workdir, kind)
+  mesh = sharding.fitting_mesh(**config.mesh.to_dict())
+  split = _split(config, mesh)
+  network, state, info = setup.restore(config, workdir, kind, mesh)
   task = tasks.build(config.task)
-  eval_step = step.make_eval_step(network, task)
   train_source, source = inputs.load_data(config)
   theirs = info.get("identity", {}).get("data")
   if theirs:
@@ -29,7 +41,77 @@ def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
     changed = differences.difference({"data": theirs}, {"data": ours})
     if changed:
       raise UserError(f"{workdir} cannot be evaluated: {changed}.")
-  metrics = task.eval_metrics.empty()
-  for batch in inputs.make_eval_batches(config, source):
-    metrics = eval_step(state, metrics, batch)
-  return {k: float(v) for k, v in metrics.compute().items()}
+  whole = NamedSharding(mesh, PartitionSpec())
+  eval_step = step.make_eval_step(network, task, whole)
+  batches = inputs.make_eval_batches(config, source)
+  return measure(eval_step, task, state, batches, split, whole)
+
+
+def measure(
+  eval_step: Callable[..., Any],
+  task: Task,
+  state: Any,
+  batches: Iterable[Batch],
+  split: NamedSharding,
+  whole: NamedSharding,
+) -> dict[str, float]:
+  """Metrics of one pass over a split: means, and what `task.reduce` gives.
+
+  Args:
+    eval_step: see `step.make_eval_step`.
+    task: of the run.
+    state: `params` and `rest`.
+    batches: the part of this process.
+    split, whole: how a batch lies on the devices, and a whole array.
+
+  Raises:
+    UserError: a metric has two values, or `task.headline` none.
+  """
+  metrics = jax.device_put(task.eval_metrics.empty(), whole)
+  parts: dict[str, list[np.ndarray]] = {name: [] for name in task.gathered}
+  for batch in batches:
+    metrics, rows, mask = eval_step(state, metrics, put(batch, split))
+    for name, part in parts.items():  # not waited for, where there is none
+      part.append(np.asarray(rows[name])[np.asarray(mask) > 0])
+  got = metrics.compute()
+  if parts:
+    gathered = {name: np.concatenate(part) for name, part in parts.items()}
+    reduced = task.reduce(gathered)
+    if both := got.keys() & reduced.keys():
+      raise UserError(
+        f"`reduce` of {type(task).__name__} returns {', '.join(sorted(both))},"
+        " which `eval_metrics` measures too: rename one."
+      )
+    got |= reduced
+  if task.headline not in got:
+    raise UserError(
+      f"`headline` of {type(task).__name__} must be a metric of its evaluation"
+      f" ({', '.join(got)}): got {task.headline!r}."
+    )
+  return {name: float(value) for name, value in got.items()}
+
+
+def put(batch: Batch, split: NamedSharding) -> dict[str, jax.Array]:
+  """A batch on the devices, of which this process has read its part."""
+  return jax.tree.map(
+    lambda x: jax.make_array_from_process_local_data(split, x), batch
+  )
+
+
+def _split(config: ConfigDict, mesh: Mesh) -> NamedSharding:
+  """How a batch of evaluation lies on the devices that are here.
+
+  Whole on each where they cannot share it equally.
+
+  Raises:
+    UserError: several processes cannot share it.
+  """
+  size = config.data.eval_batch_size
+  fits = size % math.prod(mesh.shape[axis] for axis in sharding.BATCH) == 0
+  if not fits and jax.process_count() > 1:
+    raise UserError(
+      f"`data.eval_batch_size` must be a multiple of the {mesh.size} devices"
+      f" that share it, got {size}."
+    )
+  spec = PartitionSpec(sharding.BATCH) if fits else PartitionSpec()
+  return NamedSharding(mesh, spec)

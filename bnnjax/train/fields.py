@@ -29,9 +29,15 @@ FIELDS: dict[str, Field] = {
   "steps": Field(0, "optimizer steps of the run; 0: as `epochs` says"),
   "load": Field((), "Python files that are run first (`--load`), as given"),
   "data.name": Field("", "source (`bnnjax list source`)"),
-  "data.shape": Field((), "of an image, or (tokens,) of a text"),
-  "data.vocab": Field(0, "entries of the vocabulary of a text; 0: images"),
-  "data.num_classes": Field(0, "classes; 0: no labels"),
+  "data.shape": Field(
+    (),
+    "of an image after `eval_augment`, or (tokens,) of a text, which sets"
+    " `max_len` of its source; empty: as the source says",
+  ),
+  "data.vocab": Field(
+    0, "entries of the vocabulary of a text; 0: as the source says"
+  ),
+  "data.num_classes": Field(0, "classes; 0: as the source says"),
   "data.batch_size": Field(128, "examples of a step, all devices together"),
   "data.augment": Field((), "augmentations (`bnnjax list augment`), in order"),
   "data.eval_augment": Field((), "the same of evaluations"),

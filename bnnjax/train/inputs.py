@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
-from bnnjax import data, tasks  # noqa: F401 (the second registers names)
-from bnnjax.core import registry
+from bnnjax import data, tasks
 from bnnjax.errors import UserError
+from bnnjax.train import config as config_lib
+from bnnjax.train import facts
 
 
 def open_data(settings: ConfigDict):
@@ -18,7 +20,7 @@ def open_data(settings: ConfigDict):
     FileNotFoundError: the data set is not here; says how to get it.
     ImportError: it needs a package that is not installed.
   """
-  options = _options_of(settings)
+  options = facts.options_of(settings)
   return [
     data.load(settings.name, split, **options)
     for split in (settings.train_split, settings.eval_split)
@@ -35,13 +37,8 @@ def load_data(config: ConfigDict):
   settings, sources = config.data, open_data(config.data)
   augments = (settings.augment, settings.eval_augment)
   for source, augment in zip(sources, augments):
-    task, kind, vocab = config.task.name, source.info.kind, source.info.vocab
-    lacking = set(registry.get("task", task).reads) - source[0].keys()
-    if lacking:
-      raise ValueError(
-        f"Task {task!r} reads {', '.join(sorted(lacking))} of an example, which"
-        f" {settings.name!r} does not have: it is for another task."
-      )
+    kind, vocab = source.info.kind, source.info.vocab
+    _check_example(config, source)
     if vocab != settings.vocab:
       has = f"has {vocab} entries" if vocab else "holds images (0)"
       raise ValueError(
@@ -54,12 +51,36 @@ def load_data(config: ConfigDict):
         f" {settings.name!r} arrive as {tuple(shape)}"
         f" ({', '.join(kind.axes)})."
       )
-    if source.info.num_classes != settings.num_classes:
+    # 0: nobody needs them, so that nobody has asked.
+    if settings.num_classes not in (0, source.info.num_classes):
       raise ValueError(
         f"`data.num_classes` is {settings.num_classes}, but {settings.name!r} has"
         f" {source.info.num_classes} classes."
       )
   return sources
+
+
+def _check_example(config: ConfigDict, source: data.Source) -> None:
+  """Refuses a source whose examples are not what the task reads.
+
+  Inputs and labels of another shape or type have errors of their own.
+  """
+  task, info, example = config.task.name, config_lib.info_of(config), source[0]
+  wanted = tasks.build(config.task).example(info)
+  lacking = wanted.keys() - example.keys() - {info.kind.key}
+  if lacking:
+    raise ValueError(
+      f"Task {task!r} reads {', '.join(sorted(lacking))} of an example, which"
+      f" {config.data.name!r} does not have: it is for another task."
+    )
+  for key in sorted(wanted.keys() - {info.kind.key, "label"}):
+    got, like = np.asarray(example[key]), wanted[key]
+    fits = np.can_cast(got.dtype, like.dtype, "same_kind")
+    if got.shape != like.shape[1:] or not fits:
+      raise ValueError(
+        f"Task {task!r} reads {key!r} of an example as {like.dtype}"
+        f" {like.shape[1:]}: {config.data.name!r} gives {got.dtype} {got.shape}."
+      )
 
 
 def tokenizer_of(config: ConfigDict):
@@ -71,17 +92,8 @@ def tokenizer_of(config: ConfigDict):
   """
   settings = config.data
   return data.tokenizer_of(
-    settings.name, settings.eval_split, **_options_of(settings)
+    settings.name, settings.eval_split, **facts.options_of(settings)
   )
-
-
-def _options_of(settings: ConfigDict) -> dict[str, Any]:
-  """The options of the source, with those that the shape decides."""
-  name, shape = settings.name, settings.shape
-  options = settings.options.to_dict()
-  if len(shape) == 1 and "max_len" in data.options_of(name):
-    return {"max_len": shape[0], **options}
-  return options
 
 
 def make_eval_batches(config: ConfigDict, source):

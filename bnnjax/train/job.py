@@ -4,7 +4,7 @@ from ml_collections import ConfigDict
 
 from bnnjax import data, models, tasks
 from bnnjax.errors import UserError
-from bnnjax.train import accumulate, inputs, setup
+from bnnjax.train import accumulate, facts, inputs, setup
 from bnnjax.train import config as config_lib
 
 
@@ -32,6 +32,8 @@ class Job:
     self.task = tasks.build(config.task)
     self.sharded, self.replicated = setup.shardings(config)
     self.train_source, self.eval_source = inputs.load_data(config)
+    with config.unlocked():
+      facts.fill(config.data, self.train_source.info)
     self.steps_per_epoch = data.steps_per_epoch(
       self.train_source, config.data.batch_size
     )

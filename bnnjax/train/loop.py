@@ -11,9 +11,11 @@ from ml_collections import ConfigDict
 
 from bnnjax import data
 from bnnjax.report import record as record_lib
+from bnnjax.tasks.metrics import names_of
 from bnnjax.train import (
   diagnostics,
   ema,
+  evaluate,
   identity,
   initial,
   lock,
@@ -232,7 +234,7 @@ class Run:
     if not self.steps:
       info = self._measure(stage, now, state, info, clock)
     while now < stage.stop:
-      batch = self._put(next(self.iterator))
+      batch = evaluate.put(next(self.iterator), self.job.sharded)
       state = self._fire(stage, state, batch, now)
       state, metrics = train_step(
         state, interval.metrics, batch, self.job.teacher_state
@@ -281,11 +283,14 @@ class Run:
       active=self.first,
       before=watched,
     )
-    return train_step, step.make_eval_step(stage.network, self.task), watch
+    whole = self.job.replicated
+    eval_step = step.make_eval_step(stage.network, self.task, whole)
+    return train_step, eval_step, watch
 
   def _interval(self, now: int, info: Any = None) -> Interval:
     """Steps that are not logged yet: none, or those of a checkpoint."""
-    empty = self._empty(self.task.train_metrics)
+    # Placed as a step returns it: one trace serves all.
+    empty = jax.device_put(self.task.train_metrics.empty(), self.job.replicated)
     saved = (info or {}).get("interval")
     return Interval.from_json(saved, empty) if saved else Interval(now, empty)
 
@@ -297,7 +302,7 @@ class Run:
     flips = info["flips"] + scalars["flip_ratio"] * taken
     rate, settings = clock.rate(now), self.config.data
     more = {**stage.rates(now - 1), **writers.speeds(rate, settings)}
-    shown = self.task.eval_metrics.__annotations__
+    shown = names_of(self.task.eval_metrics)
     self.log.interval(now, scalars, rate * settings.batch_size, shown, more)
     return scalars["loss"], {**info, "flips": flips, "interval": None}
 
@@ -347,16 +352,6 @@ class Run:
         state = event(state, batch)
     return state
 
-  def _empty(self, metrics: Any) -> Any:
-    """No observation yet, placed as a step returns it: one trace serves all."""
-    return jax.device_put(metrics.empty(), self.job.replicated)
-
-  def _put(self, batch):
-    return jax.tree.map(
-      lambda x: jax.make_array_from_process_local_data(self.job.sharded, x),
-      batch,
-    )
-
   def _check_finite(self, state: State) -> None:
     bad = int(state["bad_step"])
     if bad >= 0:
@@ -368,10 +363,15 @@ class Run:
 
   def _evaluate(self, state, info) -> dict[str, Any]:
     """`info` with a new evaluation of the deployed network."""
-    metrics, given = self._empty(self.task.eval_metrics), ema.deployed(state)
-    for batch in self.job.eval_batches:
-      metrics = self.eval_step(given, metrics, self._put(batch))
-    got = {k: float(v) for k, v in metrics.compute().items()}
+    job = self.job
+    got = evaluate.measure(
+      self.eval_step,
+      self.task,
+      ema.deployed(state),
+      job.eval_batches,
+      job.sharded,
+      job.replicated,
+    )
     if not all(map(math.isfinite, got.values())):
       raise NonFiniteLossError(
         f"The evaluation at step {int(state['step'])} is not finite ({got})."

@@ -1,4 +1,4 @@
-"""Text from a trained language model."""
+"""Samples of a trained run: text of a language model, or arrays in a file."""
 
 import warnings
 from collections.abc import Container, Iterator, Sequence
@@ -8,12 +8,74 @@ import jax
 import numpy as np
 from etils import epath
 
-from bnnjax import data
+from bnnjax import data, tasks
 from bnnjax.errors import UserError
 from bnnjax.models import generation
+from bnnjax.tasks.base import Task
+from bnnjax.tasks.language_modeling import LanguageModeling
+from bnnjax.train import config as config_lib
 from bnnjax.train import inputs, setup
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.config_types import MOST
+
+FILE = "samples.npy"  # in the workdir
+
+
+def is_text(workdir: epath.PathLike) -> bool:
+  """Whether the samples of a run go on from a prompt, see `sample`."""
+  config = workdir_lib.read_config(workdir)
+  return isinstance(tasks.build(config.task), LanguageModeling)
+
+
+def write(
+  workdir: epath.PathLike,
+  number: int,
+  *,
+  seed: int = 0,
+  checkpoint: str = "last",
+) -> tuple[epath.Path, np.ndarray]:
+  """Writes samples of any other task, `Task.samples`, to a file of the workdir.
+
+  Args:
+    workdir: of a run.
+    number: of the samples.
+    seed: another gives other samples.
+    checkpoint: `"last"` or `"best"`.
+
+  Returns:
+    The file, which takes the place of an older one, and what it holds.
+
+  Raises:
+    ValueError: no run there, its task has no samples, or a number or seed that
+      cannot be.
+  """
+  config = workdir_lib.read_config(workdir)
+  task = tasks.build(config.task)
+  if type(task).samples is Task.samples:
+    raise UserError(
+      f"The run {workdir} has the task {config.task.name!r}, which has no"
+      " samples: 'language_modeling' has, and tasks that define `samples` of"
+      " `bnnjax.tasks.base.Task`."
+    )
+  _check(number, seed)
+  network, state, _ = setup.restore(config, workdir, checkpoint)
+  drawn = task.samples(
+    network.merge(state),
+    config_lib.info_of(config),
+    key=jax.random.key(seed),
+    number=number,
+  )
+  path, drawn = epath.Path(workdir) / FILE, np.asarray(drawn)
+  with path.open("wb") as file:
+    np.save(file, drawn)
+  return path, drawn
+
+
+def _check(number: int, seed: int) -> None:
+  if number < 1:
+    raise ValueError(f"`batch` must be at least 1, got {number}.")
+  if not 0 <= seed <= MOST["seed"]:
+    raise ValueError(f"`seed` must be in [0, {MOST['seed']}], got {seed}.")
 
 
 def sample(
@@ -31,7 +93,7 @@ def sample(
   """Texts that go on from prompts, piece by piece, by the deployed network.
 
   Args:
-    workdir: of a run whose task is `language_modeling`.
+    workdir: of a run whose task is `language_modeling` or one made of it.
     prompt: at least one character; or several such, of any lengths.
     length: tokens of a text, at most.
     batch: number of texts of each prompt; those of one follow each other.
@@ -56,15 +118,13 @@ def sample(
     UserWarning: the tokenizer is not lossless and changes a prompt.
   """
   config = workdir_lib.read_config(workdir)
-  if config.task.name != "language_modeling":
+  task = tasks.build(config.task)
+  if not isinstance(task, LanguageModeling):
     raise ValueError(
       f"The run {workdir} has the task {config.task.name!r}: only one of"
-      " 'language_modeling' can be sampled."
+      " 'language_modeling' goes on from a prompt."
     )
-  if batch < 1:
-    raise ValueError(f"`batch` must be at least 1, got {batch}.")
-  if not 0 <= seed <= MOST["seed"]:
-    raise ValueError(f"`seed` must be in [0, {MOST['seed']}], got {seed}.")
+  _check(batch, seed)
   prompts = [prompt] if isinstance(prompt, str) else list(prompt)
   if not prompts:
     raise ValueError("Give at least one prompt, got none.")
@@ -87,18 +147,18 @@ def sample(
       f" {config.data.name!r} now give: the text was changed."
     )
   starts = [_encoded(tokenizer, text, workdir) for text in prompts]
-  starts = [tokens for tokens in starts for _ in range(batch)]
   ends = () if ignore_end else tokenizer.ends
-  drawn = generation.generate(
+  drawn = task.samples(
     network.merge(state),
-    starts,
-    length,
+    config_lib.info_of(config),
     key=jax.random.key(seed),
-    vocab=len(tokenizer),
+    number=batch,
+    prompts=starts,
+    length=length,
     stop=ends,
     **drawing,
   )
-  streams = [tokenizer.stream(tokens) for tokens in starts]
+  streams = [tokenizer.stream(t) for t in starts for _ in range(batch)]
   return _pieces([_Text(stream, stop, ends) for stream in streams], drawn)
 
 

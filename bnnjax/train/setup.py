@@ -1,10 +1,10 @@
-"""From a config to what a run needs: networks, stages, data, devices.
+"""From a config to what a run needs: stages, teacher, variables, devices.
 
-Everything is checked here, before anything is compiled or written.
+Everything is checked here, before anything is compiled or written. The networks
+are made in `networks`.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,19 +12,20 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from bnnjax import cost, models
-from bnnjax.core import numbers, registry
+from bnnjax.core import numbers
 from bnnjax.core.progress import to_step
 from bnnjax.errors import UserError
-from bnnjax.models import unused
+from bnnjax.tasks.base import Task
 from bnnjax.train import config as config_lib
 from bnnjax.train import ema, inputs, optim, sharding
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
+from bnnjax.train.networks import check_used as check_used
+from bnnjax.train.networks import cost_of as cost_of
+from bnnjax.train.networks import inputs_of, network_of
 from bnnjax.train.state import Network
 
 
@@ -40,119 +41,6 @@ class Stage:
   rates: optim.Rates  # learning rates of a step of the run, see `optim.rates`
   accumulate: int = 1  # microbatches of a step
   average: ema.Average | None = None  # of the parameters
-
-
-def network_of(config: ConfigDict, overrides: Any = ()) -> Network:
-  """Structure of the model that a config asks for, nothing allocated.
-
-  Raises:
-    ValueError: unknown model or argument, an impossible value, or a model of
-      images for text, or the other way round.
-  """
-  settings, build = _builder_of(config, overrides)
-  return Network.of(lambda rngs: build(settings, rngs))
-
-
-def _builder_of(
-  config: ConfigDict, overrides: Any = ()
-) -> tuple[dict[str, Any], unused.Build]:
-  """Settings of the model, and what builds it of some and random numbers."""
-  settings = {**config.model.to_dict(), **dict(overrides)}
-  fixed = {"num_classes": config.data.num_classes, **_inputs_of(config)}
-
-  def build(settings: Mapping[str, Any], rngs: nnx.Rngs) -> nnx.Module:
-    return models.make(settings, rngs=rngs, **fixed)
-
-  return settings, build
-
-
-def check_used(config: ConfigDict, networks: Sequence[Network] = ()) -> None:
-  """Warns of binarizers, refuses options, that change nothing in any stage.
-
-  Args:
-    config: resolved.
-    networks: of the stages, if they are made already.
-
-  Raises:
-    ValueError: an option that the model does not read beside the others, such
-      as `head_size` of a Mamba of the first kind.
-  """
-  stages = [dict(stage) for stage in config.stages] or [{}]
-  specs, idle, kinds, given, chosen = {}, [], set(), {}, {}
-  for number, stage in enumerate(stages):
-    settings, build = _builder_of(config, stage.get("model", {}))
-    if len(networks) == len(stages):
-      network = networks[number]
-    else:
-      network = Network.of(functools.partial(build, settings))
-    for name, used in unused.specs(settings, network.abstract).items():
-      specs[name] = specs.get(name, False) or used
-    idle.append(set(unused.options(settings, network.abstract, build)))
-    kinds |= set(jax.tree.leaves(network.kinds))
-    given |= settings
-    chosen |= config_lib.optim_of(config, stage)
-  for name in sorted(set.intersection(*idle)):
-    raise ValueError(
-      f"The model {config.model.name!r} does not read `model.{name}` as it is"
-      f" set up, got {given[name]!r}: leave it out."
-    )
-  unused.warn(config.model.name, specs, given)
-  optim.warn_unused(chosen, kinds)
-
-
-def _inputs_of(config: ConfigDict) -> dict[str, Any]:
-  """The arguments of the model that its inputs decide."""
-  name, shape = config.model.name, tuple(config.data.shape)
-  takes = registry.accepts("model", name)
-  if config.data.vocab:
-    if "vocab" not in takes:
-      raise ValueError(
-        f"The model {name!r} reads images, but the data are text (`data.vocab`"
-        f" is {config.data.vocab}). Choose a model that takes `vocab`, e.g."
-        " 'bert'."
-      )
-    longest = config.model.get("max_len", shape[0])
-    if longest < shape[0]:
-      raise ValueError(
-        f"`model.max_len` is {longest}, but the texts have {shape[0]} tokens."
-      )
-    entries = config.model.get("vocab", config.data.vocab)
-    if not isinstance(entries, int) or entries < config.data.vocab:
-      raise ValueError(
-        f"`model.vocab` is {entries!r}, but the texts have tokens of"
-        f" {config.data.vocab} entries."
-      )
-    given = {"max_len": longest, "vocab": entries}
-    return {k: v for k, v in given.items() if k not in config.model}
-  if "vocab" in takes and "image_shape" not in takes:
-    raise ValueError(
-      f"The model {name!r} reads text, but the data are images (`data.vocab` is"
-      " 0). Set `data.vocab` and `data.shape` = (tokens,), or choose a model of"
-      " images."
-    )
-  return {"image_shape": shape}
-
-
-def cost_of(config: ConfigDict, network: Network | None = None) -> Any:
-  """Cost report of the deployed network, one example; needs no data.
-
-  Args:
-    config: resolved.
-    network: the deployed one, if it is made already.
-  """
-  overrides = config.stages[-1].get("model", {}) if config.stages else {}
-  model = (network or network_of(config, overrides)).abstract
-  forward = registry.get("task", config.task.name).forward
-  if forward == "__call__":
-    return cost.count(model, example_of(config))
-  call = lambda model, x: getattr(model, forward)(x)  # noqa: E731
-  return cost.count(call, model, example_of(config))
-
-
-def example_of(config: ConfigDict) -> jax.ShapeDtypeStruct:
-  """What a model reads of one example."""
-  dtype = np.int32 if config.data.vocab else np.float32
-  return jax.ShapeDtypeStruct((1, *config.data.shape), dtype)
 
 
 def plan(config: ConfigDict, steps: int) -> list[Stage]:
@@ -238,7 +126,7 @@ def _names(settings: Mapping[str, Any]) -> set[str]:
 
 
 def load_teacher(
-  config: ConfigDict, task: Any, stages: Sequence[Stage], vocabulary: str = ""
+  config: ConfigDict, task: Task, stages: Sequence[Stage], vocabulary: str = ""
 ) -> tuple[Network, Any]:
   """Network and variables of a trained run that a student learns from.
 
@@ -265,12 +153,12 @@ def load_teacher(
   inputs.check_vocabulary(config, theirs, vocabulary, info)
   for stage in stages:
     student = stage.network.abstract
-    if task.takes == "vocab" and student.vocab != network.abstract.vocab:
+    if "vocab" in task.needs and student.vocab != network.abstract.vocab:
       raise ValueError(
         "Teacher and student differ in `model.vocab`:"
         f" {network.abstract.vocab} and {student.vocab}."
       )
-    task.check_teacher(student, network.abstract, example_of(config))
+    task.check_teacher(student, network.abstract, *inputs_of(config, task))
   return network, state
 
 

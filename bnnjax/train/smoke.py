@@ -2,6 +2,8 @@
 
 from ml_collections import ConfigDict
 
+from bnnjax.train import facts
+
 
 def make_smoke(config: ConfigDict) -> None:
   """Turns a config into one that runs in seconds on fake data, in place.
@@ -11,6 +13,7 @@ def make_smoke(config: ConfigDict) -> None:
   classes: windows of one text); events move to the first quarter. The model is
   the config file's business.
   """
+  facts.ask(config)
   classes = min(config.data.num_classes, 10)
   if config.data.vocab:
     name, augment = ("fake_text" if classes else "fake_tokens"), ()

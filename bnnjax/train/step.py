@@ -12,6 +12,8 @@ from flax import nnx
 from bnnjax import models
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode, Progress
+from bnnjax.layers import collect
+from bnnjax.tasks.base import Task, per_example
 from bnnjax.train import accumulate as accumulate_lib
 from bnnjax.train import ema
 from bnnjax.train.state import Network, State
@@ -24,7 +26,7 @@ class NonFiniteLossError(FloatingPointError):
 def make_train_step(
   network: Network,
   optimizer: optax.GradientTransformation,
-  task: Any,
+  task: Task,
   *,
   steps: int,
   epochs: float,
@@ -93,19 +95,30 @@ def all_finite(tree: Any) -> jax.Array:
   return found
 
 
-def make_eval_step(network: Network, task: Any) -> Callable[..., Any]:
-  """`(state, metrics, batch) -> metrics`, jitted; the deployed network."""
+def make_eval_step(
+  network: Network, task: Task, whole: Any = None
+) -> Callable[..., tuple[Any, dict[str, jax.Array], jax.Array]]:
+  """`(state, metrics, batch) -> (metrics, rows, mask)`, jitted; deployed.
 
-  @functools.partial(jax.jit, donate_argnums=1)
+  Rows are the outputs `task.gathered`, mask is the batch's. They lie as `whole`
+  says: on every device, so that every process can read them.
+  """
+
+  @functools.partial(
+    jax.jit, donate_argnums=1, out_shardings=(None, whole, whole)
+  )
   def step(state, metrics, batch):
     outputs = task.evaluate(network.merge(state), batch)
-    return metrics.merge(task.eval_metrics.single_from_model_output(**outputs))
+    outputs = per_example(task, outputs, batch)
+    new = metrics.merge(task.eval_metrics.single_from_model_output(**outputs))
+    rows = {name: outputs[name] for name in task.gathered}
+    return new, rows, batch["mask"]
 
   return step
 
 
 def make_event(
-  network: Network, name: str, task: Any, *, steps: int, epochs: float
+  network: Network, name: str, task: Task, *, steps: int, epochs: float
 ) -> Callable[[State, Any], State]:
   """`(state, batch) -> state`, jitted: a loop event.
 
@@ -123,7 +136,8 @@ def make_event(
     models.fire(model, name)
     if learns:
       progress = Progress.at(state["step"], steps, epochs)
-      task.loss(model, batch, Mode.training(progress, event=name))
+      with collect.learning(model, name, progress) as mode:
+        task.loss(model, batch, mode)
     if extra is not None:
       extra(model, batch)
     _, params, rest = nnx.split(model, nnx.Param, ...)

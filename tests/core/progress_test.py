@@ -46,3 +46,15 @@ def test_modes():
   training = Mode.training(Progress.at(0, 1, 1))
   assert training.train
   assert not training.deployed
+
+
+def test_random_numbers_follow_from_the_step():
+  """So that a run that was killed draws what it would have drawn."""
+  key = jax.random.key(7)
+
+  def drawn(step=None):
+    progress = None if step is None else Progress.at(step, 9, 1.0)
+    return jax.random.key_data(Mode.training(progress).fold_in(key)).tolist()
+
+  assert drawn(5) == jax.random.key_data(jax.random.fold_in(key, 5)).tolist()
+  assert drawn() == drawn(0) != drawn(1)

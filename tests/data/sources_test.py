@@ -65,6 +65,7 @@ def test_registered():
   names = {"digits", "fake", "fashion_mnist", "fashion_mnist_mini", "tfds"}
   names |= {"fake_text", "wordnet", "wordnet_mini"}
   names |= {"fake_tokens", "plays", "plays_mini", "text_file"}
+  names |= {"hf", "image_folder", "npz"}
   assert names <= set(registry.registered("source"))
 
 

@@ -1,5 +1,6 @@
 """tfds without TensorFlow, on a data set that the test prepares offline."""
 
+import dataclasses
 import io
 import pickle
 import shutil
@@ -12,7 +13,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from bnnjax import data
-from bnnjax.data import check, tfds_source, tokenizer, wordnet
+from bnnjax.data import check, tables, tfds_source, tokenizer, wordnet
 
 
 def picture(index, width=8):
@@ -342,14 +343,14 @@ def test_packed_for_language_modelling(data_dir):
     first, *rest = batch["tokens"]
     scored = [row[s] for row, s in zip(rest, batch["scored"][1:])]
     text = source.tokenizer.decode(np.concatenate([first, *scored]))
-    assert text.endswith(tfds_source.END)
-    assert set(text[:-1].split(tfds_source.END)) == texts
+    assert text.endswith(tables.END)
+    assert set(text[:-1].split(tables.END)) == texts
 
 
 def test_packed_characters_are_those_of_the_training_split(data_dir):
   options = {"text": "premise", "tokenizer": "chars", "context": 3}
   train, test = (load_text(data_dir, s, **options) for s in ("train", "test"))
-  letters = {tfds_source.END, *"the cat number 0123456789"}
+  letters = {tables.END, *"the cat number 0123456789"}
   assert train.info.vocab == test.info.vocab == 1 + len(letters)
   other = data.tokenizer_of(
     "tfds:tiny_texts", data_dir=data_dir, max_len=16, **options
@@ -373,3 +374,46 @@ def test_content_is_that_of_the_files_wherever_they_lie(data_dir, tmp_path):
   (file,) = (moved / "tiny_pictures").glob("*/*-train.array_record*")
   file.write_bytes(file.read_bytes() + b"!")
   assert tfds_source._content(builder, "train", ("image", "label")) != before
+
+
+def test_by_the_folder_that_tfds_build_made(data_dir):
+  """Also what a builder of one's own made, whose code is not here."""
+  folder = f"{data_dir}/tiny_pictures/1.0.0"
+  source = data.load(f"tfds:{folder}", "test", label_key="label")
+  assert source.digest() == load(data_dir, "test").digest()
+  assert source.info.splits == {"train": 12, "test": 5}
+  for path, options, message in (
+    (data_dir, {}, "folder of one version: .*tiny_pictures/1.0.0, .*texts"),
+    (f"{data_dir}/tiny", {}, "it is no data set that tfds prepared.$"),
+    (folder, {"data_dir": "x"}, "leave out the option `data_dir`, got 'x'"),
+  ):
+    with pytest.raises((ValueError, data.DataNotFoundError), match=message):
+      data.load(f"tfds:{path}", **options)
+
+
+def test_info_is_told_by_the_description(data_dir, monkeypatch):
+  """No record is read, but of texts whose characters are the vocabulary."""
+  texts = {"data_dir": data_dir, "text": "premise", "max_len": 16}
+  wanted = [
+    (name, options, data.load(name, **options).info)
+    for name, options in (
+      ("tfds:tiny_pictures", {"data_dir": data_dir, "image_key": "wide"}),
+      ("tfds:tiny_texts", texts),
+      ("tfds:tiny_texts", {**texts, "tokenizer": "chars"}),
+      ("tfds:tiny_texts", {**texts, "tokenizer": "bpe"}),
+    )
+  ]
+  read = tfds_source.TfdsTable.records
+
+  def records(self, split, keys):
+    assert keys == ("premise",)  # joined for its characters
+    return read(self, split, keys)
+
+  monkeypatch.setattr(tfds_source.TfdsTable, "records", records)
+  monkeypatch.setattr(tfds_source.TfdsTable, "labels", None)
+  for name, options, info in wanted:
+    if "tokenizer" in options:
+      info = dataclasses.replace(info, splits={})
+    assert data.info(name, **options) == info
+  with pytest.raises(ValueError, match="Did you mean 'train'"):
+    data.info("tfds:tiny_texts", "trian", **texts)

@@ -15,9 +15,12 @@ from unittest import mock
 
 import ml_dtypes
 import numpy as np
+import pyarrow as pa
 import safetensors.numpy
+from PIL import Image
 
-from bnnjax.data import fashion_mnist, plays, wordnet
+from bnnjax import data
+from bnnjax.data import fashion_mnist, hf, plays, wordnet
 from bnnjax.models import pretrained_files
 from tests.hunt import damage
 
@@ -271,7 +274,76 @@ def _change_idx(rng, path):
   return kind, False
 
 
+def _write_arrays(rng, folder):
+  """Images and labels of two splits, as Keras names them."""
+  shape = tuple(int(n) for n in rng.integers(1, 7, 2))
+  found = {}
+  for split in ("train", "test"):
+    count = int(rng.integers(1, 9))
+    labels = rng.integers(0, 3, count)
+    found[f"x_{split}"] = rng.integers(0, 256, (count, *shape), np.uint8)
+    found[f"y_{split}"] = labels.astype(rng.choice([np.uint8, np.int64]))
+  path = folder / "mine.npz"
+  (np.savez if rng.random() < 0.3 else np.savez_compressed)(path, **found)
+  return path, _examples(found["x_train"][..., None], found["y_train"])
+
+
+def _examples(images, labels):
+  labels = np.asarray(labels)
+  return images, labels.astype(np.int32)
+
+
+def _read_source(name):
+  source = data.load(name)
+  return tuple(source.read(range(len(source))).values())
+
+
+def _write_png(rng, folder):
+  channels = int(rng.choice([1, 3]))
+  size = tuple(int(n) for n in rng.integers(1, 12, 2))
+  values = rng.integers(0, 256, (*size, channels), np.uint8)
+  path = folder / "cat" / "1.png"
+  path.parent.mkdir(exist_ok=True)
+  image = values if channels == 3 else values[..., 0]
+  Image.fromarray(image).save(path)
+  return path, _examples(values[None], [0])
+
+
+def _write_arrow(rng, folder):
+  """A set of one split that `datasets` saved, two entries of its texts."""
+  count = int(rng.integers(1, 9))
+  labels = rng.integers(0, 3, count)
+  features = {
+    "text": {"dtype": "string", "_type": "Value"},
+    "label": {"_type": "ClassLabel", "names": ["a", "b", "c"]},
+  }
+  path = folder / "data-00000-of-00001.arrow"
+  columns = {"text": [letters(rng, 5) for _ in range(count)], "label": labels}
+  table = pa.table(columns)
+  with pa.ipc.new_stream(str(path), table.schema) as stream:
+    stream.write_table(table, max_chunksize=4)
+  state = {"_data_files": [{"filename": path.name}]}
+  (folder / "state.json").write_text(json.dumps(state))
+  (folder / "dataset_info.json").write_text(json.dumps({"features": features}))
+  return path, (columns["text"], labels.tolist())
+
+
+def _read_arrow(path):
+  table = hf.HfTable(str(path.parent))
+  records = list(table.records("train", ("text", "label")))
+  labels = table.labels("train", "label").tolist()
+  return [record["text"] for record in records], labels
+
+
 READERS = {
+  "npz": Reader(_write_arrays, lambda path: _read_source(f"npz:{path}")),
+  "png": Reader(
+    _write_png, lambda path: _read_source(f"image_folder:{path.parents[1]}")
+  ),
+  # Nothing says how many records there are.
+  "arrow": Reader(
+    _write_arrow, _read_arrow, (*damage.INSIDE, "bytes out", "bytes twice")
+  ),
   "safetensors": Reader(_write_safetensors, _read_safetensors, damage.INSIDE),
   "index": Reader(_write_index, _read_safetensors, (), _change_index),
   "npz.xz": Reader(

@@ -17,8 +17,8 @@ from bnnjax.layers.stack import Stack
 ONES = jnp.ones((4, 500))
 
 
-def at(step, **options):
-  return Mode.training(Progress.at(step, 10, 1.0), **options)
+def at(step):
+  return Mode.training(Progress.at(step, 10, 1.0))
 
 
 def test_a_share_is_dropped_and_the_rest_scaled(rngs):
@@ -49,7 +49,7 @@ def test_the_mask_is_that_of_layer_step_and_microbatch(rngs):
 
 def test_only_training_drops(rngs):
   layer = Dropout(0.5, rngs=rngs)
-  for mode in (None, DEPLOYED, at(3, event="fit")):
+  for mode in (None, DEPLOYED):
     assert layer(ONES, mode) is ONES
   layer.train()
   with pytest.warns(UserWarning, match="dropout follows the progress"):

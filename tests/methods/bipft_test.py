@@ -9,15 +9,14 @@ import pytest
 from flax import nnx
 
 from bnnjax.core.parse import parse
-from bnnjax.core.progress import Mode
 from bnnjax.layers.attention import Attention
 from bnnjax.layers.binarize import Binarize
+from bnnjax.layers.collect import learning
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from tests import golden_cases, torch_layers
 from tests.torch_layers import zero_at_zero
 
 FILE = "bipft_binarizers.npz"
-INIT = Mode.training(event="init_steps")
 
 
 def elastic(case, alpha):
@@ -29,6 +28,12 @@ def elastic(case, alpha):
   step = layer.params["step"]
   step[...] = jnp.full_like(step[...], alpha)
   return layer
+
+
+def first_pass(layer, x, **kwargs):
+  """The event that sets the steps."""
+  with learning(layer, "init_steps") as mode:
+    return layer(jnp.asarray(x), mode, **kwargs)
 
 
 def check_elastic(layer, case, suffix):
@@ -53,7 +58,7 @@ def test_elastic(case):
 @golden_cases.parametrize(FILE, ("signed", "unsigned"), separator=".")
 def test_first_step(case):
   layer = elastic(case, 1.0)
-  layer(jnp.asarray(case["x"]), INIT)
+  first_pass(layer, case["x"])
   step = layer.params["step"][...].reshape(())
   golden_cases.close(step, case["alpha_init"], 1e-5, "alpha")
   check_elastic(layer, case, "_init")
@@ -79,7 +84,7 @@ def test_linear(case):
   )
   shift = layer.act.params["shift"]
   shift[...] = jnp.asarray(case["move"]).reshape(shift.shape)
-  layer(jnp.asarray(case["x"]), INIT)
+  first_pass(layer, case["x"])
   step = layer.act.params["step"]
   golden_cases.close(step[...].reshape(()), case["alpha_after_init"], 1e-5)
   y, grads, dx = torch_layers.gradients(layer, case["x"], case["gy"])
@@ -167,7 +172,7 @@ def check_first_call(layer, arrays, x, mask, names):
     if "clip" in name:
       step = torch_layers.variable(layer, path)
       step[...] = jnp.ones_like(step[...])
-  y = layer(x, INIT, mask=mask)
+  y = first_pass(layer, x, mask=mask)
   golden_cases.close(y, arrays["init.context"], 1e-5, "first context")
   for name, path in names.items():
     if "clip" in name:

@@ -11,8 +11,9 @@ from bnnjax import cost
 from bnnjax.core import bits as bits_lib
 from bnnjax.core import hashing, registry
 from bnnjax.core.parse import parse
-from bnnjax.core.progress import Mode, Progress
+from bnnjax.core.progress import Progress
 from bnnjax.layers.binarize import Binarize
+from bnnjax.layers.collect import learning
 from bnnjax.layers.linear_attention import linear_attention
 from tests import golden_cases
 
@@ -192,7 +193,8 @@ def layer(spec=f"ksh({LEARN}) > ste(strict=True)"):
 def learned(step):
   made = layer()
   progress = Progress.at(step, 10, 1.0)
-  made(TOKENS, Mode.training(progress, event="learn_hash"))
+  with learning(made, "learn_hash", progress) as mode:
+    made(TOKENS, mode)
   return {name: np.asarray(stat[...]) for name, stat in made.stats.items()}
 
 
@@ -201,8 +203,8 @@ def test_codes_come_before_and_after_the_event():
   assert made.events == ("learn_hash",)
   before = made(TOKENS).dequantize()
   assert before.shape == (2, 9, 3, 6)
-  mode = Mode.training(event="learn_hash")
-  during = made(TOKENS, mode).dequantize()
+  with learning(made, "learn_hash") as mode:
+    during = made(TOKENS, mode).dequantize()
   after = made(TOKENS).dequantize()
   np.testing.assert_array_equal(during, after)
   assert np.any(before != after)
@@ -273,7 +275,8 @@ def test_similarity_by_hand():
 def test_equal_tokens_stay_finite():
   made = layer()
   same = jnp.ones((2, 9, 3, 4))
-  made(same, Mode.training(event="learn_hash"))
+  with learning(made, "learn_hash") as mode:
+    made(same, mode)
 
   def apply(x):
     return made(x).dequantize()
@@ -284,11 +287,16 @@ def test_equal_tokens_stay_finite():
 
 
 def test_the_hash_names_what_does_not_fit():
-  mode = Mode.training(event="learn_hash")
-  with pytest.raises(ValueError, match="anchors=25 .* got 9 tokens"):
-    layer("ksh > ste")(TOKENS, mode)
-  with pytest.raises(ValueError, match="top_k=10 .* got 9 tokens"):
-    layer("ksh(anchors=5) > ste")(TOKENS, mode)
+  for spec, message in (
+    ("ksh > ste", "anchors=25 .* got 9 tokens"),
+    ("ksh(anchors=5) > ste", "top_k=10 .* got 9 tokens"),
+  ):
+    made = layer(spec)
+    with (
+      pytest.raises(ValueError, match=message),
+      learning(made, "learn_hash") as mode,
+    ):
+      made(TOKENS, mode)
   with pytest.raises(ValueError, match="operand of rank 2"):
     parse("ksh > ste", "act").init(jnp.ones((3, 4)))
 

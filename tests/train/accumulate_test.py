@@ -10,6 +10,7 @@ from flax import nnx
 from bnnjax import tasks
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers.linear import Linear
+from bnnjax.tasks import base
 from bnnjax.train import accumulate, job, setup, step
 from bnnjax.train import config as config_lib
 from bnnjax.train.state import Network, make_state
@@ -110,7 +111,7 @@ def test_parts_count_by_what_is_scored():
 
 
 def test_every_part_draws_its_own():
-  class Task:
+  class Task(base.Task):
     def loss(self, model, batch, mode, teacher):
       drawn = jax.random.uniform(mode.fold_in(jax.random.key(0)))
       return drawn * jnp.sum(model.table[...]), {"drawn": drawn[None]}

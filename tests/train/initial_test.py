@@ -235,7 +235,7 @@ def test_first_steps_are_set_from_the_first_batch(tmp_path):
   state, _, _ = run._start(resume.Found())
   run.checkpoints.close()
   with contextlib.closing(run._make_iterator()) as batches:
-    batch = run._put(next(batches))
+    batch = evaluate.put(next(batches), run.job.sharded)
   fired = run._fire(run.job.stages[0], state, batch, 0)
   steps = {
     path: value

@@ -1,0 +1,270 @@
+"""Images in folders by their classes, `image_folder:PATH`.
+
+    PATH/train/cat/1.png      or      PATH/cat/1.png
+    PATH/train/dog/2.jpg              PATH/dog/2.jpg
+    PATH/test/cat/3.png
+
+The folders of classes, in the order of their names, are the labels 0, 1, ...
+Without folders of splits there is one, `train`, to be cut as `train[:90%]` and
+`train[90%:]`: images come in the order of a hash of class and file name, so that
+a part has nearly the shares of the whole, and both are the same on every
+machine. Files are decoded as they are asked for.
+"""
+
+import functools
+import hashlib
+import os
+import pathlib
+import warnings
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from bnnjax.core import registry
+from bnnjax.data import digest, pictures, sources
+
+# What Pillow reads with certainty; others are left out, with a warning.
+SUFFIXES = (
+  ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+TRAIN = "train"  # where there are no folders of splits
+
+
+class Image(NamedTuple):
+  """A file: its path below PATH with `/`, size and time of change."""
+
+  path: str
+  size: int
+  changed: int
+
+
+class ImageFolder(sources.Source):
+  """The images of one split.
+
+  Args:
+    root: PATH.
+    files: paths below it.
+    labels: ints `[N]`.
+    info: description of the data set.
+  """
+
+  def __init__(
+    self,
+    root: pathlib.Path,
+    files: list[str],
+    labels: np.ndarray,
+    info: sources.DatasetInfo,
+  ):
+    self.info = info
+    self._root, self._files, self._labels = root, files, labels
+
+  def __len__(self) -> int:
+    return len(self._files)
+
+  def __getitem__(self, index: int) -> sources.Example:
+    path = self._root / self._files[index]
+    data = path.read_bytes()
+    image = pictures.pixels(data, str(path), self.info.shape[2])
+    return {"image": image, "label": int(self._labels[index])}
+
+  def all_labels(self):
+    return self._labels
+
+  def digest(self):
+    info = self.info
+    return digest.of(
+      (info.num_classes, info.mean, info.std),
+      self._labels,
+      digest.of_files(self._root / file for file in self._files),
+    )
+
+
+def _info(split: str, *, path: str, channels: int) -> sources.DatasetInfo:
+  return _described(path, split, channels, *_scan(path))
+
+
+@registry.register("source", "image_folder")
+@sources.with_info(_info)
+def image_folder(
+  split: str, *, path: str = "", channels: int = 0
+) -> sources.Source:
+  """Images in folders by their classes, `image_folder:PATH`.
+
+  Args:
+    split: a folder in PATH; "train" where it holds those of classes.
+    path: what follows the colon.
+    channels: 3, or 1 for the grey values of colours; 0: 3 if any image has
+      colours.
+
+  Raises:
+    DataNotFoundError: no such folder.
+    ValueError: no folder of a split or class where one should be, a class
+      without images, an image that is none; names it.
+
+  Warns:
+    UserWarning: files that are left out.
+  """
+  splits, classes = _scan(path)
+  info = _described(path, split, channels, splits, classes)
+  numbers = {name: number for number, name in enumerate(classes)}
+  files = [image.path for image in sorted(splits[split], key=_order)]
+  labels = [numbers[_names(file)[0]] for file in files]
+  return ImageFolder(_root(path), files, np.array(labels, np.int32), info)
+
+
+def _order(image: Image) -> bytes:
+  """By class and file name: the same in whatever folder, whoever lists it."""
+  return hashlib.sha256(os.fsencode("/".join(_names(image.path)))).digest()
+
+
+def _names(path: str) -> list[str]:
+  """Class and file name."""
+  return path.split("/")[-2:]
+
+
+def _described(
+  path: str,
+  split: str,
+  channels: int,
+  splits: Mapping[str, tuple[Image, ...]],
+  classes: tuple[str, ...],
+) -> sources.DatasetInfo:
+  if channels not in (0, 1, 3):
+    raise ValueError(f"`channels` must be 1 or 3 (or 0): got {channels}.")
+  name = f"image_folder:{path}"
+  if split not in splits and list(splits) == [TRAIN]:
+    raise ValueError(
+      f"{name!r} holds the one split {TRAIN!r}, got {split!r}: cut it, as"
+      f" '{TRAIN}[:90%]' and '{TRAIN}[90%:]' (`data.train_split`,"
+      " `data.eval_split`), or sort the classes into folders of splits."
+    )
+  sources.check_split(name, split, splits)
+  images = tuple(i for some in splits.values() for i in some)
+  height, width, most = _shape(_root(path), images)
+  channels = channels or most
+  return sources.DatasetInfo(
+    name,
+    (height, width, channels),
+    len(classes),
+    (0.5,) * channels,
+    (0.25,) * channels,
+    {key: len(images) for key, images in splits.items()},
+  )
+
+
+def _root(path: str) -> pathlib.Path:
+  return pathlib.Path(path).expanduser().absolute()
+
+
+@functools.lru_cache(maxsize=2)  # a run asks for both splits, and before
+def _shape(
+  root: pathlib.Path, images: tuple[Image, ...]
+) -> tuple[int | None, int | None, int]:
+  """Shape of all images, by their headers."""
+  paths = (root / image.path for image in images)
+  return pictures.shape_of(pictures.header(p, str(p)) for p in paths)
+
+
+def _scan(path: str) -> tuple[dict[str, tuple[Image, ...]], tuple[str, ...]]:
+  """Images by split, and the names of classes."""
+  root = _root(path)
+  if not path or not root.is_dir():
+    kind = " It is a file." if root.is_file() else ""
+    near = registry.nearest(root.name, _listed(root.parent)[0])
+    raise sources.DataNotFoundError(
+      f"No folder of images {path!r}: write it as 'image_folder:PATH'."
+      f"{kind or near}"
+    )
+  folders, _ = _listed(root)
+  inside = {name: _listed(root / name)[0] for name in folders}
+  flat = [name for name, classes in inside.items() if not classes]
+  if not folders or 0 < len(flat) < len(folders):
+    found = (
+      f"{flat[0]!r} holds no folder, others do"
+      if flat
+      else "it holds no folder"
+    )
+    raise ValueError(
+      f"{root} must hold folders of classes, as {root / 'cat' / '1.png'}, or of"
+      f" splits with those, as {root / TRAIN / 'cat' / '1.png'}: {found}."
+    )
+  if flat:
+    inside = {TRAIN: folders}
+  tops = {split: root if flat else root / split for split in inside}
+  splits, left = {}, [f for f in _listed(root)[1] if _is_image(f)]
+  for split, classes in inside.items():
+    top = tops[split]
+    left += [
+      f"{split}/{f}" for f in _listed(top)[1] if not flat and _is_image(f)
+    ]
+    splits[split] = tuple(
+      image for name in classes for image in _images(root, top / name, left)
+    )
+  _check_classes(tops, splits, inside)
+  if left:
+    warnings.warn(
+      f"{len(left)} file(s) in {root} are left out, no images in the folder of a"
+      f" class: {', '.join(sorted(left)[:4])}{' ...' * (len(left) > 4)}.",
+      stacklevel=2,
+    )
+  return splits, tuple(sorted({c for some in inside.values() for c in some}))
+
+
+def _images(
+  root: pathlib.Path, folder: pathlib.Path, left: list[str]
+) -> list[Image]:
+  """The images of a class; other files are added to `left`."""
+  folders, files = _listed(folder)
+  if folders:
+    raise ValueError(
+      f"{folder} is the folder of a class, but holds the folder {folders[0]!r}:"
+      " its images must lie in it."
+    )
+  found = []
+  for name in files:
+    path = (folder / name).relative_to(root).as_posix()
+    if not _is_image(name):
+      left.append(path)
+      continue
+    try:
+      stat = os.stat(folder / name)
+    except OSError as error:  # a link to nowhere
+      raise ValueError(
+        f"The image {folder / name} cannot be read: {error.strerror}."
+      ) from error
+    found.append(Image(path, stat.st_size, stat.st_mtime_ns))
+  return found
+
+
+def _check_classes(
+  tops: Mapping[str, pathlib.Path],
+  splits: Mapping[str, tuple[Image, ...]],
+  inside: Mapping[str, list[str]],
+) -> None:
+  """Refuses a class without images in every split, and an empty split."""
+  filled = {_names(i.path)[0] for images in splits.values() for i in images}
+  for split, classes in inside.items():
+    empty = [tops[split] / name for name in classes if name not in filled]
+    if empty or not splits[split]:
+      raise ValueError(
+        f"{(empty or [tops[split]])[0]} holds no image ({', '.join(SUFFIXES)}):"
+        " remove the folder, or fill it."
+      )
+
+
+def _is_image(name: str) -> bool:
+  return name.lower().endswith(SUFFIXES)
+
+
+def _listed(folder: pathlib.Path) -> tuple[list[str], list[str]]:
+  """Names of folders and of files, sorted, without hidden ones."""
+  if not folder.is_dir():
+    return [], []
+  with os.scandir(folder) as found:
+    entries = [e for e in found if not e.name.startswith(".")]
+  entries.sort(key=lambda entry: entry.name)
+  return (
+    [e.name for e in entries if e.is_dir()],
+    [e.name for e in entries if not e.is_dir()],
+  )

@@ -1,0 +1,43 @@
+"""The lines of a guide run as they stand."""
+
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from bnnjax import cli
+from bnnjax.core import registry
+
+ROOT = pathlib.Path(__file__).parents[1]
+BLOCK = re.compile(r"```(python|sh)\n(.*?)```", re.S)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "configs").symlink_to(ROOT / "configs")
+  yield tmp_path
+  registry._TABLES["source"].pop("stripes", None)
+
+
+@pytest.mark.usefixtures("here")
+def test_your_own_data(capsys):
+  """Files first, in whatever order the guide shows them, then line by line."""
+  blocks = BLOCK.findall((ROOT / "docs" / "your_own_data.md").read_text())
+  written = {}
+  for _, text in blocks:
+    if match := re.match(r"# (\w+\.py)\n", text):
+      written[text] = pathlib.Path(match[1])
+      written[text].write_text(text)
+  names: dict = {}
+  for kind, text in blocks:
+    if text in written:
+      continue
+    if kind == "python":
+      exec(compile(text, "your_own_data.md", "exec"), names)
+      continue
+    for line in text.splitlines():
+      assert cli.main(shlex.split(line)[1:]) == 0, line
+  assert "test accuracy" in capsys.readouterr().out
+  assert len(written) == 2
