@@ -11,10 +11,12 @@ Names are imported when first used, so that `import bnnjax` stays quick.
 import importlib
 
 _NAMES = {
+  "Binarize": "bnnjax.layers.binarize",
   "Binarizer": "bnnjax.core.binarizer",
   "BitTag": "bnnjax.core.bits",
   "Collector": "bnnjax.core.collector",
   "Conv": "bnnjax.layers.linear",
+  "ConvTranspose": "bnnjax.layers.conv_transpose",
   "Estimator": "bnnjax.core.estimator",
   "LatentWeight": "bnnjax.layers.binarize",
   "Linear": "bnnjax.layers.linear",
@@ -28,9 +30,14 @@ _NAMES = {
   "build": "bnnjax.models",
   "collect": "bnnjax.layers.collect",
   "collector": "bnnjax.core.collector",
+  "conv": "bnnjax.core.contract",
+  "conv_transpose": "bnnjax.core.conv_transpose",
   "count": "bnnjax.cost",
   "deployed_weight": "bnnjax.layers.binarize",
+  "dot": "bnnjax.core.contract",
+  "einsum": "bnnjax.core.einsum",
   "estimator": "bnnjax.core.estimator",
+  "load": "bnnjax.train.loading",
   "method": "bnnjax.core.method",
   "model": "bnnjax.core.decorators",
   "pack_signs": "bnnjax.core.packing",
@@ -44,11 +51,15 @@ _NAMES = {
   "task": "bnnjax.core.decorators",
   "transform": "bnnjax.core.transform",
   "unpack_signs": "bnnjax.core.packing",
+  "weight_variable": "bnnjax.layers.binarize",
 }
-__all__ = sorted(_NAMES)
+__all__ = sorted([*_NAMES, "__version__"])
 
 
 def __getattr__(name: str):
+  if name == "__version__":
+    metadata = importlib.import_module("importlib.metadata")
+    return metadata.version("bnnjax")  # of pyproject.toml
   if name not in _NAMES:
     raise AttributeError(f"module 'bnnjax' has no attribute {name!r}")
   importlib.import_module("bnnjax.methods")  # registers every method's names

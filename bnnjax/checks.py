@@ -45,17 +45,12 @@ def loaded(args: argparse.Namespace) -> Sequence[str]:
   Raises:
     UserError: one of them is not there.
   """
-  load = args.load or _remembered(args)
-  for file in load:
+  for file in args.load:
     if not os.path.isfile(file):
-      if args.load:
-        raise UserError(f"There is no file {file!r} (--load).")
-      raise UserError(
-        f"The run {args.workdir} was trained with --load={file}, and there is no"
-        " such file: give --load=FILE, or work in the folder that it was trained"
-        " in."
-      )
-  return load
+      raise UserError(f"There is no file {file!r} (--load).")
+  if args.load or args.command not in ("eval", "sample"):
+    return args.load
+  return remembered(args.workdir)
 
 
 def _check_paths(args: argparse.Namespace) -> None:
@@ -66,20 +61,29 @@ def _check_paths(args: argparse.Namespace) -> None:
         raise UserError(f"{path!r} is no path: it must be UTF-8, without NUL.")
 
 
-def _remembered(args) -> list[str]:
-  """The files that the run of a workdir was trained with (`--load`)."""
-  if args.command not in ("eval", "sample"):
-    return []
+def remembered(workdir: os.PathLike | str) -> list[str]:
+  """The files that the run of a workdir was trained with (`--load`).
+
+  Raises:
+    UserError: one of them is not there.
+  """
   from etils import epath
 
   try:
-    stored = json.loads((epath.Path(args.workdir) / "config.json").read_text())
+    stored = json.loads((epath.Path(workdir) / "config.json").read_text())
     load = stored.get("load", ())
   except (OSError, ValueError, AttributeError, RecursionError):
     return []  # reading it again says what is wrong with it
-  return (
-    [f for f in load if isinstance(f, str)] if isinstance(load, list) else []
-  )
+  load = load if isinstance(load, list) else []
+  files = [file for file in load if isinstance(file, str)]
+  for file in files:
+    if not os.path.isfile(file):
+      raise UserError(
+        f"The run {workdir} was trained with --load={file}, and there is no such"
+        " file: give --load=FILE (`bx.load`: `files`), or work in the folder that"
+        " it was trained in."
+      )
+  return files
 
 
 def _check_cost(args) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from bnnjax import cli
 from bnnjax.core import registry
+from bnnjax.train import config as config_lib
+from bnnjax.train import networks
 
 ROOT = pathlib.Path(__file__).parents[1]
 BLOCK = re.compile(r"```(python|sh)\n(.*?)```", re.S)
@@ -41,3 +43,18 @@ def test_your_own_data(capsys):
       assert cli.main(shlex.split(line)[1:]) == 0, line
   assert "test accuracy" in capsys.readouterr().out
   assert len(written) == 2
+
+
+def test_your_own_layers():
+  """All blocks, and a cost of the task that the guide defines."""
+  text = (ROOT / "docs" / "your_own_layers.md").read_text()
+  names: dict = {}
+  with registry.restored():
+    for kind, block in BLOCK.findall(text):
+      assert kind == "python"
+      exec(compile(block, "your_own_layers.md", "exec"), names)
+    config = config_lib.base()
+    config.data.update(name="fake", options={"shape": (4, 4, 1)})
+    config.model, config.task = {"name": "denoiser"}, {"name": "diffusion"}
+    report = networks.cost_of(config_lib.resolve(config))
+  assert report.macs == {(1, 1): 256, (32, 32): 17 * 16 + 16 * 16}

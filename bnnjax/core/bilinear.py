@@ -1,4 +1,4 @@
-"""The two bilinear maps of low-bit layers: dot and convolution.
+"""The bilinear maps of low-bit layers: dot, convolution, any einsum.
 
 Each says which scales of its operands can leave the contraction, and how the
 others change sides.
@@ -17,6 +17,8 @@ class Dot:
   """`[..., K] x [K, O] -> [..., O]`."""
 
   precision: lax.PrecisionLike = None
+
+  gives_last = True  # the last axis of `w` is one that is given, not summed
 
   def __call__(self, a, w, **kw):
     return lax.dot_general(
@@ -47,11 +49,88 @@ class Dot:
 
 
 @dataclasses.dataclass(frozen=True)
+class Einsum:
+  """`einsum("left,right->out")`: one letter an axis, an axis twice its diagonal.
+
+  Sizes agree, or are 1 in one of the operands.
+  """
+
+  left: str
+  right: str
+  out: str
+  precision: lax.PrecisionLike = None
+
+  @property
+  def gives_last(self) -> bool:
+    """Whether an output needs the last axis of `w` at one place only."""
+    last = self.right[-1:]
+    others = self.left + self.right[:-1]
+    return bool(last) and last in self.out and last not in others
+
+  def __call__(self, a, w, **kw):
+    # An einsum masks what is off a diagonal and sums; this keeps low-bit values.
+    a, left = _diagonals(a, self.left)
+    w, right = _diagonals(w, self.right)
+    equation = f"{left},{right}->{self.out}"
+    return jnp.einsum(equation, a, w, precision=self.precision, **kw)
+
+  def w_cotangent(self, a, dy, w):
+    """Cotangent of `w` for the cotangent `dy` of the output."""
+    return jax.linear_transpose(lambda x: self(a, x), w)(dy)[0]
+
+  def a_factor(self, scale, a):
+    """Scale of the left operand as a factor of the output, or `None`."""
+    return _moved(scale, self.left, self.out)
+
+  def w_factor(self, scale, w):
+    """Scale of the right operand as a factor of the output, or `None`."""
+    return _moved(scale, self.right, self.out)
+
+  def to_w(self, scale, w):
+    """A left scale over axes that the right operand has, shaped for it."""
+    return _moved(scale, self.left, self.right)
+
+  def to_a(self, scale, a):
+    """A right scale over axes that the left operand has, shaped for it."""
+    return _moved(scale, self.right, self.left)
+
+
+def _diagonals(x, names: str):
+  """One axis for each name, and the names."""
+  while twice := next((n for n in names if names.count(n) > 1), None):
+    i, j = names.index(twice), names.rindex(twice)
+    k = jnp.arange(x.shape[i])
+    x = jnp.moveaxis(x, (i, j), (-2, -1))[..., k, k]
+    names = names[:i] + names[i + 1 : j] + names[j + 1 :] + twice
+  return x, names
+
+
+def _moved(scale, names: str, to: str):
+  """A scale over `names`, shaped for an array over `to`.
+
+  `None` where it varies along an axis that the array does not have.
+  """
+  if scale.ndim == 0:
+    return scale
+  names = names[len(names) - scale.ndim :]  # it broadcasts from the right
+  varies = [name for name, n in zip(names, scale.shape) if n > 1]
+  if any(v not in to or names.count(v) > 1 for v in varies):
+    return None
+  order = [names.index(n) for n in dict.fromkeys(to) if n in varies]
+  sizes = {name: n for name, n in zip(names, scale.shape) if n > 1}
+  shape = [sizes.pop(name, 1) for name in to]
+  rest = [d for d in range(scale.ndim) if d not in order]
+  return scale.transpose(*order, *rest).reshape(shape)
+
+
+@dataclasses.dataclass(frozen=True)
 class Conv:
   """`[N, *spatial, C] x [*window, C / groups, O] -> [N, *spatial', O]`.
 
   `padding` pads with zeros; another value has to be padded beforehand. Negative
-  numbers crop.
+  numbers crop. A transposed convolution (`core.conv_transpose`) first spreads
+  the inputs: one every `spread` places, zeros between them; and it may `flip`
+  the window.
   """
 
   strides: tuple[int, ...]
@@ -59,12 +138,21 @@ class Conv:
   dilation: tuple[int, ...]
   groups: int = 1
   precision: lax.PrecisionLike = None
+  spread: tuple[int, ...] | None = None
+  flip: bool = False
+
+  @property
+  def gives_last(self) -> bool:
+    """Whether an output needs the last axis of `w` at one place only."""
+    return self.groups == 1
 
   def __call__(self, a, w, **kw):
     n, padding = a.ndim, self.padding
     if not isinstance(padding, str):
       # The input gradient of a convolution that crops is garbage on CPU.
-      a, padding = _cropped(a, padding)
+      a, padding = _cropped(a, padding, self.spread or (1,) * (n - 2))
+    if self.flip:
+      w = lax.rev(w, tuple(range(n - 2)))
     channels_last = lax.ConvDimensionNumbers(
       (0, n - 1, *range(1, n - 1)),
       (n - 1, n - 2, *range(n - 2)),
@@ -75,6 +163,7 @@ class Conv:
       w,
       self.strides,
       padding,
+      lhs_dilation=self.spread,
       rhs_dilation=self.dilation,
       dimension_numbers=channels_last,
       feature_group_count=self.groups,
@@ -112,14 +201,23 @@ class Conv:
     return scale.reshape(-1)
 
 
-def _cropped(a, padding):
-  """The map without what negative paddings crop, and the others."""
+def _cropped(a, padding, spread):
+  """The map without what negative paddings crop, and the others.
+
+  Of a map with an input every third place (`spread` 3), -4 crops two inputs, and
+  leaves two of the zeros between them: as many as a padding of 2 would put.
+  """
   if all(p >= 0 for pair in padding for p in pair):
     return a, padding
-  start = [max(-low, 0) for low, _ in padding]
-  stop = [n - max(-p[1], 0) for n, p in zip(a.shape[1:-1], padding)]
+  gone = [[max(-(p // s), 0) for p in pair] for pair, s in zip(padding, spread)]
+  start = [low for low, _ in gone]
+  stop = [n - high for n, (_, high) in zip(a.shape[1:-1], gone)]
   a = lax.slice(a, (0, *start, 0), (a.shape[0], *stop, a.shape[-1]))
-  return a, tuple((max(low, 0), max(high, 0)) for low, high in padding)
+  left = (
+    tuple(p + cut * s for p, cut in zip(pair, cuts))
+    for pair, cuts, s in zip(padding, gone, spread)
+  )
+  return a, tuple(left)
 
 
 def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
@@ -134,7 +232,9 @@ def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
   if isinstance(pads, str):
     pads = lax.padtype_to_pads(spatial, reach, op.strides, pads)
   # `jnp.pad` takes no negative number, which crops.
-  widths = [(low, high, 0) for low, high in ((0, 0), *pads, (0, 0))]
+  zeros = [n - 1 for n in op.spread or (1,) * len(window)]
+  inner = [(*pair, between) for pair, between in zip(pads, zeros)]
+  widths = [(0, 0, 0), *inner, (0, 0, 0)]
   a = lax.pad(a, jnp.zeros((), a.dtype), widths)
   outer = tuple(range(dy.ndim - 1))  # batch and spatial axes: contracted
   d = dy.reshape(*dy.shape[:-1], op.groups, -1)
@@ -156,4 +256,5 @@ def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
       x, d, ((outer, outer), (batch, batch)), precision=op.precision
     )
     taps.append(jnp.moveaxis(dot, 0, 1).reshape(w.shape[-2:]))
-  return jnp.stack(taps).reshape(w.shape)
+  dw = jnp.stack(taps).reshape(w.shape)
+  return lax.rev(dw, tuple(range(len(window)))) if op.flip else dw

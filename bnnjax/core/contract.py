@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from bnnjax.core import bits as bits_lib
-from bnnjax.core.bilinear import Conv, Dot
+from bnnjax.core.bilinear import Conv, Dot, Einsum
 from bnnjax.core.quantized import Quantized, Term, as_quantized
 
 
@@ -75,11 +75,21 @@ def conv(
   return contract(op, a, w)
 
 
-def contract(op: Dot | Conv, a, w) -> jax.Array:
-  """Contracts two operands under the gradient contract of this module."""
+def contract(op: Dot | Conv | Einsum, a, w) -> jax.Array:
+  """Contracts two operands under the gradient contract of this module.
+
+  Raises:
+    TypeError: a low-bit operand beside one of another dtype, or of integers.
+  """
   low_bit = isinstance(a, Quantized) or isinstance(w, Quantized)
   if not low_bit and getattr(op, "groups", 1) == 1:
     return op(a, w)
+  if a.dtype != w.dtype or not jnp.issubdtype(a.dtype, jnp.floating):
+    # Integers would round the scales away, two dtypes have no gradient.
+    raise TypeError(
+      "A low-bit operand is contracted with one of the same float dtype, got"
+      f" {a.dtype} and {w.dtype}: cast the activations or the latent weight."
+    )
   a, w = as_quantized(a), as_quantized(w)
   return _contract(
     op,
@@ -120,7 +130,7 @@ def _with_shift(operand, op) -> tuple[Term, ...]:
   if op is not None:
     # The counter is told that this operand is no kernel.
     shift = bits_lib.tag(shift, _bits(value.dtype), role="shift")
-  if op is not None and getattr(op, "groups", 1) == 1:
+  if op is not None and op.gives_last:
     # The shift of a kernel needs one output only: it is then broadcast.
     shape = (*shape[:-1], shift.shape[-1] if shift.ndim else 1)
     if shift.ndim and shift.size == shift.shape[-1]:

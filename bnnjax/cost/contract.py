@@ -116,7 +116,12 @@ def _pairs(inputs, out, taps, stride, dilation, low, lhs_dilation) -> int:
 
 
 def zero_padded(eqn: Any) -> bool:
-  """Whether a convolution pads with zeros."""
+  """Whether a convolution pads with zeros.
+
+  Around spread inputs, as between them, they are no operands: see `conv`.
+  """
+  if any(n > 1 for n in eqn.params["lhs_dilation"]):
+    return False
   return any(lo > 0 or hi > 0 for lo, hi in eqn.params["padding"])
 
 

@@ -90,7 +90,7 @@ class Attention(nnx.Module):
     if mixer not in MIXERS:
       raise registry.unknown("mixer", mixer, MIXERS)
 
-    def linear(after, act=act):
+    def linear(after, act=act, **options):
       return Linear(
         features,
         after,
@@ -99,12 +99,14 @@ class Attention(nnx.Module):
         use_bias=use_bias,
         dtype=dtype,
         rngs=rngs,
+        **options,
       )
 
     self.query = linear(features)
     self.key = None if share_key else linear(size * kv_heads)
     self.value = linear(size * kv_heads)
-    self.out = linear(features, act if context is None else context)
+    context = act if context is None else context
+    self.out = linear(features, context, parallel="row")
     self.low_query = _binarize(query, heads, size)
     self.low_key = _binarize(None if share_key else key, kv_heads, size)
     self.low_value = _binarize(value, kv_heads, size)

@@ -20,6 +20,7 @@ from bnnjax.core.estimator import sign
 from bnnjax.core.progress import DEPLOYED, Mode, Overheard, Progress
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers import mode as mode_lib
+from bnnjax.layers import partition
 from bnnjax.layers.place import Learned, Place
 
 STACKED = "stacked"  # the first axis of a variable counts layers
@@ -58,11 +59,22 @@ class TrainingRng(nnx.Variable):
   deployed = False  # what `cost` asks
 
 
-def weight_variable(weight: jax.Array, made: Binarizer | None) -> nnx.Param:
-  """The weight as the type of variable that its binarizer asks for."""
+def weight_variable(
+  weight: jax.Array, made: Binarizer | None, parallel: str = "column"
+) -> nnx.Param:
+  """The weight as the type of variable that its binarizer asks for.
+
+  Args:
+    weight: `[..., before, after]`.
+    made: the binarizer; `None` for a float weight.
+    parallel: how devices share it, see `bnnjax.layers.partition`.
+  """
+  names = partition.metadata(parallel, weight.ndim)
   if made is None or made.is_float:
-    return nnx.Param(weight)
-  return LatentWeight(weight) if made.latent else BinaryWeight(sign(weight))
+    return nnx.Param(weight, **names)
+  if made.latent:
+    return LatentWeight(weight, **names)
+  return BinaryWeight(sign(weight), **names)
 
 
 class Binarize(mode_lib.Moded, Place):
@@ -73,6 +85,7 @@ class Binarize(mode_lib.Moded, Place):
     role: `"weight"` or `"act"`.
     like: the latent weight, or a `jax.ShapeDtypeStruct` for an activation.
     rngs: for parameters that start at random; `params` is used, only then.
+    parallel: of the weight; its parameters are shared like it.
     **options: fields of the binarizer, see `bnnjax.core.parse.parse`.
   """
 
@@ -82,6 +95,8 @@ class Binarize(mode_lib.Moded, Place):
     role: str,
     like: "jax.Array | jax.ShapeDtypeStruct",
     rngs: nnx.Rngs | None = None,
+    *,
+    parallel: str = "column",
     **options: Any,
   ):
     made = self.binarizer = parse_lib.parse(spec, role, **options)
@@ -93,7 +108,12 @@ class Binarize(mode_lib.Moded, Place):
       params, stats = made.init(like, rngs.params() if random else None)
     kinds = {k: TrainingParam for k in passing}
     self.params = nnx.Dict(
-      {k: kinds.get(k, BinarizerParam)(v) for k, v in params.items()}
+      {
+        k: kinds.get(k, BinarizerParam)(
+          v, **partition.metadata(parallel, jnp.ndim(v))
+        )
+        for k, v in params.items()
+      }
     )
     self.stats = nnx.Dict({k: BinarizerStat(v) for k, v in stats.items()})
 

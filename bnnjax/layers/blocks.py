@@ -118,7 +118,12 @@ class Gate(nnx.Module):
       )
     hidden = in_features // reduction
     self.reduce = Linear(
-      in_features, hidden, use_bias=False, dtype=dtype, rngs=rngs
+      in_features,
+      hidden,
+      use_bias=False,
+      dtype=dtype,
+      parallel="row",
+      rngs=rngs,
     )
     self.expand = Linear(
       hidden, out_features, use_bias=False, dtype=dtype, rngs=rngs

@@ -32,6 +32,39 @@ class Geometry:
   dilation: tuple[int, ...] = ()
 
 
+def read_window(kernel_size) -> tuple[int, ...]:
+  """The window of a convolution, one int >= 1 a spatial axis.
+
+  Raises:
+    TypeError, ValueError: another value.
+  """
+  if not isinstance(kernel_size, Iterable) or isinstance(kernel_size, str):
+    raise TypeError(
+      "`kernel_size` has one number per spatial axis, e.g. (3, 3), got"
+      f" {kernel_size!r}."
+    )
+  window = tuple(whole("kernel_size", n) for n in kernel_size)
+  if not window:
+    raise ValueError("`kernel_size` has no spatial axis, got ().")
+  return window
+
+
+def read_groups(before, after, groups=1) -> tuple[tuple[int, int], int]:
+  """Features before and after, and the groups that divide both.
+
+  Raises:
+    TypeError, ValueError: sizes below 1, or groups that do not divide.
+  """
+  before, after = whole("in_features", before), whole("out_features", after)
+  groups = whole("groups", groups)
+  if before % groups or after % groups:
+    raise ValueError(
+      f"`groups` must divide input and output features: got groups={groups},"
+      f" {before} -> {after}."
+    )
+  return (before, after), groups
+
+
 def per_axis(name, value, window) -> tuple[int, ...]:
   """One int >= 1 for each spatial axis; a single one serves all."""
   if not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:

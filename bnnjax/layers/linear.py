@@ -1,6 +1,6 @@
 """Linear and convolution layers whose operands may be low-bit."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict, Unpack
 
 import jax
@@ -16,6 +16,7 @@ from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
 from bnnjax.layers import geometry as geometry_lib
 from bnnjax.layers import output as output_lib
+from bnnjax.layers import partition
 from bnnjax.layers.binarize import (
   Binarize,
   TrainingRng,
@@ -24,7 +25,7 @@ from bnnjax.layers.binarize import (
 from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
 from bnnjax.layers.place import Place
 from bnnjax.layers.quantized_weight import as_weight_module, check_yields
-from bnnjax.layers.sizes import check_array, whole
+from bnnjax.layers.sizes import check_array
 
 Spec = str | Binarizer | None
 LECUN_NORMAL = nnx.initializers.lecun_normal()
@@ -51,6 +52,9 @@ class Options(TypedDict, total=False):
     param_dtype: of the stored parameters, float32 by default.
     kernel_init, bias_init: initializers; LeCun normal and zeros by default.
     precision: as in `jax.lax.dot_general`.
+    parallel: `"column"` (default): devices share what the layer gives; `"row"`:
+      what it contracts, right behind a column-parallel layer. See
+      `bnnjax.train.sharding`.
   """
 
   weight: Spec | Quantized | nnx.Module
@@ -64,6 +68,7 @@ class Options(TypedDict, total=False):
   kernel_init: nnx.Initializer
   bias_init: nnx.Initializer
   precision: lax.PrecisionLike
+  parallel: str
 
 
 class _Contraction(Moded, Place):
@@ -89,6 +94,7 @@ class _Contraction(Moded, Place):
     kernel_init: nnx.Initializer = LECUN_NORMAL,
     bias_init: nnx.Initializer = nnx.initializers.zeros,
     precision: lax.PrecisionLike = None,
+    parallel: str = "column",
     rngs: nnx.Rngs,
   ):
     _check_precision(precision)
@@ -97,12 +103,13 @@ class _Contraction(Moded, Place):
     home = as_weight_module(weight)
     if home is None:
       kernel = kernel_init(rngs.params(), shape, param_dtype)
-      self.weight = Binarize(weight, "weight", kernel, rngs)
+      self.weight = Binarize(weight, "weight", kernel, rngs, parallel=parallel)
       made = self.weight.binarizer
-      self.kernel = weight_variable(kernel, made)
+      self.kernel = weight_variable(kernel, made, parallel)
     else:
       check_yields(type(self).__name__, home, shape)
       self.weight, self.kernel = home, None
+      partition.mark(home, parallel)
     if prepare is not None:
       self.prepare = prepare
     if made is not None:
@@ -111,7 +118,7 @@ class _Contraction(Moded, Place):
     like = jax.ShapeDtypeStruct(
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
-    self.act = Binarize(act, "act", like, rngs)
+    self.act = Binarize(act, "act", like, rngs, parallel=parallel)
     _check_keeps_shape(self.act, like)
     self.bias = (
       nnx.Param(bias_init(rngs.params(), (features[1],), param_dtype))
@@ -222,10 +229,6 @@ def _check_keeps_shape(act: Binarize, like: jax.ShapeDtypeStruct) -> None:
     )
 
 
-def _features(before, after) -> tuple[int, int]:
-  return whole("in_features", before), whole("out_features", after)
-
-
 class Linear(_Contraction):
   """`y = output(x) * factor * (act(x') weight(kernel)) + bias`.
 
@@ -252,7 +255,7 @@ class Linear(_Contraction):
     rngs: nnx.Rngs,
     **options: Unpack[Options],
   ):
-    features = _features(in_features, out_features)
+    features, _ = geometry_lib.read_groups(in_features, out_features)
     super().__init__(
       features,
       features,
@@ -307,21 +310,10 @@ class Conv(_Contraction):
     rngs: nnx.Rngs,
     **options: Unpack[Options],
   ):
-    if not isinstance(kernel_size, Iterable) or isinstance(kernel_size, str):
-      raise TypeError(
-        "`kernel_size` has one number per spatial axis, e.g. (3, 3), got"
-        f" {kernel_size!r}."
-      )
-    window = tuple(whole("kernel_size", n) for n in kernel_size)
-    if not window:
-      raise ValueError("`kernel_size` has no spatial axis, got ().")
-    in_features, out_features = _features(in_features, out_features)
-    groups = whole("groups", groups)
-    if in_features % groups or out_features % groups:
-      raise ValueError(
-        f"`groups` must divide input and output features: got groups={groups},"
-        f" {in_features} -> {out_features}."
-      )
+    window = geometry_lib.read_window(kernel_size)
+    features, groups = geometry_lib.read_groups(
+      in_features, out_features, groups
+    )
     self.window, self.groups = window, groups
     self.strides = geometry_lib.per_axis("strides", strides, window)
     self.dilation = geometry_lib.per_axis("dilation", dilation, window)
@@ -330,8 +322,8 @@ class Conv(_Contraction):
       window, self.strides, self.padding, self.dilation
     )
     super().__init__(
-      (*window, in_features // groups, out_features),
-      (in_features, out_features),
+      (*window, features[0] // groups, features[1]),
+      features,
       geometry=geometry,
       rngs=rngs,
       **options,

@@ -158,13 +158,13 @@ class Mamba1(nnx.Module):
     low = {"weight": weight, "act": act, **options}
     self.in_proj = Linear(features, 2 * inside, **low)
     self.conv = CausalConv(inside, conv, rngs=rngs)
-    self.x_proj = Linear(inside, rank + 2 * state, **options)
+    self.x_proj = Linear(inside, rank + 2 * state, parallel="row", **options)
     self.dt_proj = Linear(rank, inside, **options)
     self.dt_bias = undecayed(step_bias(rngs.params(), (inside,)))
     rates = jnp.arange(1, state + 1, dtype=WIDE)
     self.A_log = undecayed(jnp.log(jnp.tile(rates, (inside, 1))))
     self.D = undecayed(jnp.ones((inside,)))
-    self.out_proj = Linear(inside, features, **low)
+    self.out_proj = Linear(inside, features, parallel="row", **low)
     self.rank, self.state, self.chunk = rank, state, chunk
     self.cache_shapes = (conv, inside), (inside, state)
 

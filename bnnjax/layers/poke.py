@@ -154,6 +154,7 @@ class SqueezeExcite(nnx.Module):
     out_features: int,
     *,
     bits: PokeBits = PokeBits(),
+    parallel: str = "column",
     rngs: nnx.Rngs,
   ):
     hidden = in_features // REDUCTION
@@ -163,13 +164,19 @@ class SqueezeExcite(nnx.Module):
         f" {in_features}."
       )
     self.squeeze = Conv(
-      in_features, hidden, (1, 1), **bits.uniform(bits.se), rngs=rngs
+      in_features,
+      hidden,
+      (1, 1),
+      **bits.uniform(bits.se),
+      parallel=parallel,
+      rngs=rngs,
     )
     self.excite = Conv(
       hidden,
       out_features,
       (1, 1),
       **bits.uniform(bits.se, unsigned=True),
+      parallel=parallel,
       rngs=rngs,
     )
 
@@ -199,6 +206,7 @@ class PokeConv(nnx.Module):
     closing: the third convolution of a block: takes the long shortcut, and its
       first norm starts at zero.
     bits: widths.
+    parallel: of its convolutions, see `bnnjax.layers.linear.Options`.
     rngs: random numbers.
   """
 
@@ -212,6 +220,7 @@ class PokeConv(nnx.Module):
     strides: int = 1,
     closing: bool = False,
     bits: PokeBits = PokeBits(),
+    parallel: str = "column",
     rngs: nnx.Rngs,
   ):
     if len(kernel_size) != 2:
@@ -227,11 +236,14 @@ class PokeConv(nnx.Module):
       strides=strides,
       use_bias=False,
       **bits.body(),
+      parallel=parallel,
       rngs=rngs,
     )
     self.norm = batch_norm(out_features, bits, rngs, 0.0 if closing else 1.0)
     self.dprelu = DPReLU(out_features, dtype=bits.dtype)
-    self.se = SqueezeExcite(in_features, out_features, bits=bits, rngs=rngs)
+    self.se = SqueezeExcite(
+      in_features, out_features, bits=bits, parallel=parallel, rngs=rngs
+    )
     self.out_norm = batch_norm(out_features, bits, rngs)
 
   def __call__(

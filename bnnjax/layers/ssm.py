@@ -203,7 +203,7 @@ class Mamba2(nnx.Module):
     self.D = undecayed(jnp.ones((heads,)))
     self.dt_bias = undecayed(step_bias(rngs.params(), (heads,)))
     self.norm = GatedRMSNorm(inside, groups=groups)
-    self.out_proj = Linear(inside, features, rngs=rngs, **low)
+    self.out_proj = Linear(inside, features, parallel="row", rngs=rngs, **low)
     self.inside, self.state = inside, state
     self.groups, self.chunk = groups, chunk
     # Not of the variables' shapes: a stack puts an axis in front of them.

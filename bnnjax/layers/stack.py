@@ -68,6 +68,8 @@ class Stack(nnx.Module):
     for _, variable in nnx.iter_graph(self.layer):
       if isinstance(variable, nnx.Variable):
         variable.set_metadata(STACKED, True)
+        if names := variable.get_metadata("out_sharding", None):
+          variable.set_metadata(out_sharding=(None, *names))
     self.layers, self.remat = layers, remat
 
   def __call__(

@@ -53,7 +53,9 @@ class Encoder:
       self.features, epsilon=self.epsilon, dtype=self.dtype, rngs=rngs
     )
 
-  def linear(self, before: int, after: int, rngs: nnx.Rngs) -> Linear:
+  def linear(
+    self, before: int, after: int, rngs: nnx.Rngs, parallel: str = "column"
+  ) -> Linear:
     """A linear layer of the MLP."""
     return Linear(
       before,
@@ -61,6 +63,7 @@ class Encoder:
       weight=self.weight if self.mlp_weight is None else self.mlp_weight,
       act=self.act if self.mlp_act is None else self.mlp_act,
       dtype=self.dtype,
+      parallel=parallel,
       rngs=rngs,
     )
 
@@ -89,7 +92,7 @@ class EncoderBlock(nnx.Module):
     )
     self.attention_norm = e.layer_norm(rngs)
     self.expand = e.linear(e.features, e.hidden, rngs)
-    self.reduce = e.linear(e.hidden, e.features, rngs)
+    self.reduce = e.linear(e.hidden, e.features, rngs, "row")
     self.mlp_norm = e.layer_norm(rngs)
     self.attention_dropout = Dropout(e.dropout, rngs=rngs)
     self.mlp_dropout = Dropout(e.dropout, rngs=rngs)

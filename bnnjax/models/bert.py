@@ -78,7 +78,7 @@ class Embedding(nnx.Module):
     else:
       table = INIT(rngs.params(), (entries, features))
       self.weight = Binarize(weight, "weight", table, preset="embedding")
-      self.table = weight_variable(table, self.weight.binarizer)
+      self.table = weight_variable(table, self.weight.binarizer, "row")
     self.dtype = dtype
 
   def __call__(self, ids: jax.Array, mode: Mode | None = None) -> jax.Array:

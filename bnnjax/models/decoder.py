@@ -16,6 +16,7 @@ from bnnjax.core import registry
 from bnnjax.core.progress import Mode
 from bnnjax.layers import attention as attention_lib
 from bnnjax.layers.attention import Attention
+from bnnjax.layers.binarize import weight_variable
 from bnnjax.layers.cache import Cache
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
@@ -73,8 +74,10 @@ class DecoderBlock(nnx.Module):
         plan.features, epsilon=EPSILON, dtype=low["dtype"], rngs=rngs
       )
 
-    def linear(before, after):
-      return Linear(before, after, use_bias=False, rngs=rngs, **low)
+    def linear(before, after, parallel="column"):
+      return Linear(
+        before, after, use_bias=False, parallel=parallel, rngs=rngs, **low
+      )
 
     given = {"causal": True, "rotary": ROTARY, "use_bias": False, **low}
     given |= attention_lib.options(attention, dropout)
@@ -84,7 +87,7 @@ class DecoderBlock(nnx.Module):
     )
     self.gate = linear(plan.features, plan.hidden)
     self.up = linear(plan.features, plan.hidden)
-    self.down = linear(plan.hidden, plan.features)
+    self.down = linear(plan.hidden, plan.features, "row")
     self.attention_dropout = Dropout(dropout, rngs=rngs)
     self.mlp_dropout = Dropout(dropout, rngs=rngs)
 
@@ -152,7 +155,8 @@ class Decoder(nnx.Module):
     plan = pick("decoder variant", variant, VARIANTS)
     plan = Plan(*(p if g is None else g for g, p in zip(given, plan)))
     check_sizes(**plan._asdict())
-    self.embedding = nnx.Param(INIT(rngs.params(), (vocab, plan.features)))
+    table = INIT(rngs.params(), (vocab, plan.features))
+    self.embedding = weight_variable(table, None, "row")
     self.dropout = Dropout(dropout, rngs=rngs)
     self.blocks = nnx.List(
       DecoderBlock(

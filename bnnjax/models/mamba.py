@@ -14,6 +14,7 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
+from bnnjax.layers.binarize import weight_variable
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.mamba1 import Mamba1
@@ -137,7 +138,8 @@ class Mamba(nnx.Module):
       options["state"] = state
     if mixer is Mamba2:
       options |= {"head_size": head_size, "groups": groups}
-    self.embedding = nnx.Param(INIT(rngs.params(), (vocab, features)))
+    table = INIT(rngs.params(), (vocab, features))
+    self.embedding = weight_variable(table, None, "row")
     self.blocks = Stack(
       lambda rngs: MambaBlock(features, mixer, rngs=rngs, **options),
       blocks,

@@ -43,7 +43,9 @@ class PokeBlock(nnx.Module):
     rngs: nnx.Rngs,
   ):
     first, second, third = ((k, k) for k in kernels)
-    self.reduce = PokeConv(in_features, features, first, bits=bits, rngs=rngs)
+    self.reduce = PokeConv(
+      in_features, features, first, bits=bits, parallel="row", rngs=rngs
+    )
     self.conv = PokeConv(
       features, features, second, strides=strides, bits=bits, rngs=rngs
     )

@@ -3,12 +3,15 @@
 A step of `optim.accumulate = k` computes the gradient of `k` microbatches one
 after the other, each `1 / k` of the batch, and takes the mean: that of the whole
 batch, in the memory of one microbatch. Exactly so where the loss is a mean over
-examples, or over as many terms as the task's output `weight` says (the tokens
-that are scored differ in number): gradients, loss and scalar outputs are then
-weighted by it. What reads other examples of its batch reads those of its
-microbatch: batch norm and the bounds of activations, whose running statistics
-are updated `k` times a step, and mixup. A loss that is no such mean is refused.
-Every microbatch draws its own random numbers (`Mode.part`).
+examples, or, of a task that is `weighted`, over as many terms as its output
+`weight` says (microbatches differ in the tokens that are scored): gradients, loss
+and scalar outputs are then weighted by it. A loss that is no such mean is
+refused.
+
+What reads other examples of its batch reads those of its microbatch: batch norm
+and the bounds of activations, whose running statistics are updated `k` times a
+step, and mixup. Every microbatch draws its own random numbers (`Mode.part`). A
+loop event and the evaluation take their batches whole.
 """
 
 import dataclasses

@@ -3,10 +3,12 @@
 The mesh has three axes. `data` and `fsdp` share a batch; `fsdp` and `tensor`
 share kernels and tables, by what they contract and by what they give, with what
 binarizes them and their optimizer moments. All other arrays are whole on every
-device. The compiler inserts the communication; layers know nothing of it.
+device. The compiler inserts the communication; a layer says when it makes a weight
+which way round it is split (`bnnjax.layers.partition`).
 """
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,18 +17,16 @@ import optax
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from bnnjax.core import registry
+from bnnjax.layers import partition
 from bnnjax.layers.binarize import STACKED
 from bnnjax.train.state import Network, State, make_state
 
 AXES = ("data", "fsdp", "tensor")
 BATCH = ("data", "fsdp")
-# Tables of words, and layers that contract what `tensor` shares of the one
-# before: theirs are split the other way round.
-CROSSED = frozenset(
-  ("embedding", "table", "out", "out_proj", "x_proj", "down", "reduce")
-)
 
-Names = tuple[str | None, ...]
+Name = str | tuple[str, ...] | None
+Names = tuple[Name, ...]
 
 
 def make_mesh(fsdp: int = 1, tensor: int = 1) -> Mesh:
@@ -52,36 +52,50 @@ def fitting_mesh(fsdp: int, tensor: int) -> Mesh:
   return make_mesh(fsdp, tensor) if fits else make_mesh()
 
 
-def names(path: tuple[Any, ...], variable: nnx.Variable) -> Names:
+def names(variable: nnx.Variable) -> Names:
   """The mesh axis that shares each axis of a parameter.
 
-  Args:
-    path: in the model.
-    variable: its shape is read, and whether it is a stack of layers'.
+  That is what its metadata say (`out_sharding`, in axes of the mesh or by
+  flax's rules for logical ones); without any, a matrix is column-parallel.
   """
-  shape = variable.shape
+  ndim = len(variable.shape)
+  given = tuple(nnx.get_partition_spec(variable).get_value())
+  if given:
+    return (*given, *(None,) * (ndim - len(given)))
   stacked = bool(variable.get_metadata(STACKED, False))
-  if len(shape) - stacked < 2 or not variable.get_metadata("decay", True):
-    return (None,) * len(shape)
-  last = ("tensor", "fsdp") if CROSSED & set(path) else ("fsdp", "tensor")
-  return (*(None,) * (len(shape) - 2), *last)
+  if ndim - stacked < 2 or not variable.get_metadata("decay", True):
+    return (None,) * ndim
+  return partition.metadata("column", ndim)["out_sharding"]
 
 
 def spec(axes: Names, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
-  """The names whose axis divides that of the array; the others are left out."""
-  fits = (a and size % mesh.shape[a] == 0 for a, size in zip(axes, shape))
+  """The names whose axis divides that of the array; the others are left out.
+
+  Raises:
+    ValueError: a name that is no axis of the mesh.
+  """
+  fits = (size % _devices(name, mesh) == 0 for name, size in zip(axes, shape))
   return PartitionSpec(*(a if f else None for a, f in zip(axes, fits)))
+
+
+def _devices(name: Name, mesh: Mesh) -> int:
+  """How many devices an axis of the mesh, or several of them, have."""
+  all_ = name if isinstance(name, tuple) else (name,)
+  for one in all_:
+    if one is not None and one not in mesh.shape:
+      raise registry.unknown("axis of the mesh", one, mesh.shape)
+  return math.prod(mesh.shape.get(one, 1) for one in all_)
 
 
 def of_params(network: Network, mesh: Mesh) -> Any:
   """Shardings of the parameters, a tree like them."""
 
-  def place(path, variable):
-    found = spec(names(path, variable), variable.shape, mesh)
+  def place(variable):
+    found = spec(names(variable), variable.shape, mesh)
     return NamedSharding(mesh, found)
 
   params = nnx.to_flat_state(nnx.state(network.abstract, nnx.Param))
-  placed = [(path, place(path, variable)) for path, variable in params]
+  placed = [(path, place(variable)) for path, variable in params]
   return nnx.to_pure_dict(nnx.from_flat_state(placed))
 
 

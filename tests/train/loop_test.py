@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import bnnjax as bx
 from bnnjax.core import registry
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import evaluate, loop, setup, sharding
+from bnnjax.train import evaluate, inputs, loop, setup, sharding
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.state import Network
 
@@ -77,6 +78,17 @@ def test_evaluate_reads_the_checkpoint(finished):
   got = evaluate.evaluate(workdir)
   np.testing.assert_allclose(got["loss"], result.metrics["loss"], rtol=1e-5)
   assert got["accuracy"] == result.metrics["accuracy"]
+
+
+def test_load_gives_the_network_that_was_evaluated(finished):
+  workdir, result = finished
+  model, config = bx.load(workdir)
+  _, source = inputs.load_data(config)
+  right = []
+  for batch in inputs.make_eval_batches(config, source):
+    correct = np.argmax(model(batch["image"]), -1) == batch["label"]
+    right.extend(correct[np.asarray(batch["mask"]) > 0])
+  assert np.mean(right) == pytest.approx(result.metrics["accuracy"])
 
 
 def test_finished_run_is_not_trained_again(finished, capsys):

@@ -1,0 +1,83 @@
+"""The transposed convolution of low-bit operands."""
+
+from collections.abc import Sequence
+
+import jax
+from jax import lax
+
+from bnnjax.core.bilinear import Conv
+from bnnjax.core.contract import contract
+from bnnjax.core.quantized import Quantized
+
+Pads = tuple[tuple[int, int], ...]
+
+
+def conv_transpose(
+  a: "jax.Array | Quantized",
+  w: "jax.Array | Quantized",
+  *,
+  strides: Sequence[int] | None = None,
+  padding: str | Sequence[tuple[int, int]] = "SAME",
+  dilation: Sequence[int] | None = None,
+  groups: int = 1,
+  flip: bool = False,
+  precision: lax.PrecisionLike = None,
+) -> jax.Array:
+  """`lax.conv_transpose` of low-bit or float operands, channels last.
+
+  Per axis, with stride `s`, dilation `d`, low padding `p` and a window of `K`,
+
+    y[o] = sum of x[i] w[k]   over all  i s = o + k d - p,
+
+  that is `inputs x taps` products: zeros between inputs and at the border are
+  places where nothing is added, whatever the alphabet of `a`.
+
+  Args:
+    a: `[N, *spatial, C]`.
+    w: `[*window, C / groups, O]`.
+    strides, dilation: one number a spatial axis; ones by default.
+    padding: `"SAME"` (`s` times the inputs), `"VALID"` (all that an input
+      reaches), or pairs of zeros around the spread inputs; negative ones crop.
+    groups: feature groups.
+    flip: the window runs backwards, as in the gradient of a convolution.
+    precision: as in `jax.lax.conv_general_dilated`.
+
+  Returns:
+    `[N, *spatial', O]`, dtype as of `contract.dot`.
+
+  Raises:
+    ValueError: a padding that crops all inputs.
+  """
+  window, spatial = w.shape[:-2], a.shape[1:-1]
+  ones = (1,) * len(window)
+  strides, dilation = tuple(strides or ones), tuple(dilation or ones)
+  pads = to_pads(window, strides, padding, dilation)
+  for n, s, pair in zip(spatial, strides, pads):
+    if sum(max(-(p // s), 0) for p in pair) >= n:
+      raise ValueError(
+        f"`padding` {padding} crops all inputs of a map of shape {a.shape} at"
+        f" strides {strides}."
+      )
+  op = Conv(ones, pads, dilation, groups, precision, strides, flip)
+  return contract(op, a, w)
+
+
+def to_pads(
+  window: Sequence[int],
+  strides: Sequence[int],
+  padding: str | Sequence[tuple[int, int]],
+  dilation: Sequence[int],
+) -> Pads:
+  """Pairs of zeros around the spread inputs, as `lax.conv_transpose` puts them."""
+  if not isinstance(padding, str):
+    return tuple(tuple(pair) for pair in padding)
+  pads = []
+  for k, s, d in zip(window, strides, dilation):
+    reach = (k - 1) * d  # beyond the first tap
+    if padding == "VALID":
+      pads.append((reach, max(reach, s - 1)))
+    else:
+      total = reach + s - 1
+      low = reach if s > reach else -(-total // 2)
+      pads.append((low, total - low))
+  return tuple(pads)

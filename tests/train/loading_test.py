@@ -1,0 +1,27 @@
+"""`bx.load`: what it runs and refuses; values are in `loop_test`."""
+
+import json
+
+import pytest
+
+import bnnjax as bx
+from bnnjax.errors import UserError
+
+
+def test_the_files_of_a_run_are_run_again(tmp_path):
+  """As by `bnnjax eval`; others can be given."""
+  mine, stored = tmp_path / "mine.py", tmp_path / "config.json"
+  mine.write_text("raise ValueError('it ran')\n")
+  for load, files in (([str(mine)], ()), (["gone.py"], [str(mine)])):
+    stored.write_text(json.dumps({"load": load}))
+    with pytest.raises(ValueError, match="it ran"):
+      bx.load(tmp_path, files=files)
+  with pytest.raises(UserError, match="trained with --load=gone.py"):
+    bx.load(tmp_path)
+
+
+def test_what_is_no_checkpoint(tmp_path):
+  with pytest.raises(ValueError, match=r"checkpoint 'lats'.*'last'"):
+    bx.load(tmp_path, "lats")
+  with pytest.raises(UserError, match="holds no run"):
+    bx.load(tmp_path)
