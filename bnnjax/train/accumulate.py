@@ -56,7 +56,7 @@ def make_gradient(
 
   Raises:
     ValueError: see `check`; when it is traced: an output of the loss that is
-      neither of examples nor a mean.
+      neither of examples nor a mean, or none of the name `weight`.
   """
   check(task, parts)
 
@@ -100,6 +100,11 @@ def _accumulated(
     (loss, (rest, outputs)), grads = gradient(
       params, rest, microbatch, told, teacher_state
     )
+    if weighted and "weight" not in outputs:
+      raise ValueError(
+        "The loss of a task that is `weighted` must return the output `weight`,"
+        f" the number of its terms: got {', '.join(outputs)}."
+      )
     weight = jnp.asarray(outputs["weight"] if weighted else 1, jnp.float32)
     total = jax.tree.map(lambda t, g: t + weight * g, total, grads)
     return (total, rest), (loss, outputs, weight)

@@ -123,6 +123,9 @@ def test_every_part_draws_its_own():
   np.testing.assert_allclose(got["drawn"], want)
   with pytest.raises(ValueError, match=r"'drawn' .* each of the 2 examples"):
     gradient(Task(), 3)({"x": np.zeros((6, 1))})
+  Task.weighted = True
+  with pytest.raises(ValueError, match="return the output `weight`.* drawn"):
+    gradient(Task(), 3)(batch)
 
 
 def test_memory_is_that_of_a_part():
