@@ -99,7 +99,7 @@ def to_step(when: float | int, steps):
 
 @functools.partial(
   jax.tree_util.register_dataclass,
-  data_fields=("progress",),
+  data_fields=("progress", "part"),
   meta_fields=("train", "deployed", "sow"),
 )
 @dataclasses.dataclass(frozen=True)
@@ -113,12 +113,15 @@ class Mode:
       end, quantization started, bounds calibrated. Evaluation, records and
       cost always do.
     sow: layers leave what distillation reads, see `layers.intermediates`.
+    part: number of the microbatch, in a step that accumulates the gradients of
+      several; `None` in one of a single batch.
   """
 
   progress: Progress | None = None
   train: bool = False
   deployed: bool = True
   sow: bool = False
+  part: jax.Array | None = None
 
   @classmethod
   def training(cls, progress: Progress | None = None) -> "Mode":
@@ -126,9 +129,10 @@ class Mode:
     return cls(progress, train=True, deployed=False)
 
   def fold_in(self, key: jax.Array) -> jax.Array:
-    """Another key each step; outside a run as at step 0."""
+    """Another key each step and each microbatch; outside a run as at step 0."""
     step = 0 if self.progress is None else self.progress.step
-    return jax.random.fold_in(key, step)
+    key = jax.random.fold_in(key, step)
+    return key if self.part is None else jax.random.fold_in(key, self.part)
 
 
 DEPLOYED = Mode()
@@ -151,5 +155,5 @@ class Overheard(Mode):
 
 # Who hands it to a transformation of jax may ask there.
 jax.tree_util.register_dataclass(
-  Overheard, ["progress"], ["train", "deployed", "sow"]
+  Overheard, ["progress", "part"], ["train", "deployed", "sow"]
 )

@@ -16,6 +16,7 @@ from bnnjax.layers import mask as mask_lib
 from bnnjax.layers import rotary as rotary_lib
 from bnnjax.layers.binarize import Binarize
 from bnnjax.layers.cache import Cache
+from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.linear_attention import linear_attention
@@ -50,6 +51,7 @@ class Attention(nnx.Module):
     causal: a token sees itself and those before it.
     rotary: base of the rotary position embedding; 0 for none.
     use_bias: whether projections have a bias.
+    dropout: share of the probabilities, binarized or not, that training drops.
     dtype: of the computation.
     rngs: random numbers.
 
@@ -78,6 +80,7 @@ class Attention(nnx.Module):
     causal: bool = False,
     rotary: float = 0.0,
     use_bias: bool = True,
+    dropout: float = 0.0,
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
@@ -113,6 +116,7 @@ class Attention(nnx.Module):
       if residual
       else None
     )
+    self.dropout = Dropout(dropout, rngs=rngs)
     self.heads, self.kv_heads = heads, kv_heads
     self.mixer, self.causal, self.rotary = mixer, causal, rotary
     _check_parts(self, key, residual)
@@ -177,7 +181,7 @@ class Attention(nnx.Module):
       scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)
     if self.mixer == "softmax":
       scores = jax.nn.softmax(scores, axis=-1)
-    probs = _low_bit(self.low_probs, scores, mode)
+    probs = self.dropout(_low_bit(self.low_probs, scores, mode), mode)
     y = jnp.einsum("bhqk,bkhd->bqhd", probs, v)
     if self.residual is not None:
       values = self.residual.values(x, mode)
@@ -224,12 +228,25 @@ FIXED = ("features", "heads", "kv_heads", "rngs", "dtype")
 OPTIONS = tuple(k for k in signature.of(Attention) if k not in FIXED)
 
 
-def options(attention: str | Mapping[str, Any] | None) -> dict[str, Any]:
+def options(
+  attention: str | Mapping[str, Any] | None, dropout: float = 0.0
+) -> dict[str, Any]:
   """Arguments of `Attention` from a method's name, a mapping, or `None`.
+
+  Args:
+    attention: the name, the mapping or `None`.
+    dropout: of the probabilities, where there are any and nothing else is said.
 
   Raises:
     ValueError: unknown method, or an argument that `Attention` does not take.
   """
+  found = _options(attention)
+  if dropout and found.get("mixer") != "linear":
+    found.setdefault("dropout", dropout)
+  return found
+
+
+def _options(attention: str | Mapping[str, Any] | None) -> dict[str, Any]:
   if attention is None or attention == "float":
     return {}
   if isinstance(attention, str):
@@ -275,11 +292,12 @@ def _check_parts(layer: "Attention", key, residual: int) -> None:
     )
   if mixer != "linear":
     return
-  if probs is not None or residual or layer.kv_heads != layer.heads:
+  drops, grouped = layer.dropout.rate, layer.kv_heads != layer.heads
+  if probs is not None or residual or grouped or drops:
     raise ValueError(
       "The mixer 'linear' makes no map of probabilities and shares no heads:"
-      f" leave out `probs`, `residual` and `kv_heads`, got {probs},"
-      f" {residual} and {layer.kv_heads}."
+      " leave out `probs`, `residual`, `kv_heads` and `dropout`, got"
+      f" {probs}, {residual}, {layer.kv_heads} and {drops}."
     )
   for made in (query, query if shared else layer.low_key.binarizer):
     if made is None or made.estimator.alphabet != SIGN or made.scale:

@@ -53,8 +53,8 @@ class BinarizerStat(nnx.Variable):
   statistic = True  # what `cost` asks
 
 
-class GradientRng(nnx.Variable):
-  """Key data of a layer's gradient quantizer; training only, never updated."""
+class TrainingRng(nnx.Variable):
+  """Key data of what a layer draws in training only; never updated."""
 
   deployed = False  # what `cost` asks
 

@@ -19,10 +19,10 @@ from bnnjax.layers import output as output_lib
 from bnnjax.layers import partition
 from bnnjax.layers.binarize import (
   Binarize,
-  GradientRng,
+  TrainingRng,
   weight_variable,
 )
-from bnnjax.layers.mode import Moded, mode_of, watched, without_progress
+from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
 from bnnjax.layers.place import Place
 from bnnjax.layers.quantized_weight import as_weight_module, check_yields
 from bnnjax.layers.sizes import check_array
@@ -128,7 +128,7 @@ class _Contraction(Moded, Place):
     self.output = output_lib.parse(output, features[1], geometry)
     self.grad = gradient.parse(grad)
     if self.grad is not None:
-      self.grad_key = GradientRng(jax.random.key_data(rngs.params()))
+      self.grad_key = TrainingRng(jax.random.key_data(rngs.params()))
     self.in_features, self.out_features = features
     self.dtype, self.precision = dtype, precision
 
@@ -168,19 +168,11 @@ class _Contraction(Moded, Place):
     if self.grad is not None:
       name = f"the gradient quantizer {self.grad.quantizer.name!r}"
       if mode.train:
-        y = self.grad(y, self._grad_key(mode, name if given is None else ""))
+        told = name if given is None else ""
+        y = self.grad(y, key_of_step(self.grad_key, mode, told))
       elif given is None:
         otherwise = otherwise or name
     return watched(otherwise, y) if otherwise else y
-
-  def _grad_key(self, mode, told: str):
-    """Another key each step."""
-    key = jax.random.wrap_key_data(self.grad_key[...])
-    if mode.progress is not None:
-      return jax.random.fold_in(key, mode.progress.step)
-    if told:
-      without_progress(told)
-    return key
 
   def _check(self, x, ndim: int | None):
     name = type(self).__name__

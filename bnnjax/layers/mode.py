@@ -122,6 +122,25 @@ def set_progress(model: nnx.Module, progress: Progress) -> None:
       part.progress = variable
 
 
+def key_of_step(stored: nnx.Variable, mode: Mode, told: str = "") -> jax.Array:
+  """The key that a layer draws with: another one each step and microbatch.
+
+  So that it depends on the seed and the step alone, and a run that was killed
+  goes on as if it had not been.
+
+  Args:
+    stored: key data, as of `layers.binarize.TrainingRng`.
+    mode: without a progress the key is always the same.
+    told: what draws; of that a warning tells. Empty: it does not matter.
+  """
+  key = jax.random.wrap_key_data(stored[...])
+  if mode.progress is not None:
+    return mode.fold_in(key)
+  if told:
+    without_progress(told)
+  return key
+
+
 def without_progress(what: str) -> None:
   """Warns once of training without a progress."""
   _warn_once(

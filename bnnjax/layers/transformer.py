@@ -10,6 +10,7 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
 from bnnjax.layers import attention as attention_lib
+from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.linear import Linear, Spec
 
 NORMS = ("pre", "post")
@@ -27,6 +28,8 @@ class Encoder:
       `"float"` for none.
     norm: `"pre"` (ViT) or `"post"` (BERT).
     epsilon: of layer normalization.
+    dropout: of the output of attention and MLP, before the shortcut is added.
+    probs_dropout: of the attention probabilities, where there are such.
     dtype: of the computation.
   """
 
@@ -40,6 +43,8 @@ class Encoder:
   mlp_act: Spec = None
   norm: str = "pre"
   epsilon: float = 1e-6
+  dropout: float = 0.0
+  probs_dropout: float = 0.0
   dtype: Any = None
 
   def layer_norm(self, rngs: nnx.Rngs) -> nnx.LayerNorm:
@@ -81,7 +86,7 @@ class EncoderBlock(nnx.Module):
     if e.norm not in NORMS:
       raise registry.unknown("norm position", e.norm, NORMS)
     given = {"weight": e.weight, "act": e.act, "dtype": e.dtype}
-    given |= attention_lib.options(e.attention)
+    given |= attention_lib.options(e.attention, e.probs_dropout)
     self.attention = attention_lib.Attention(
       e.features, e.heads, **given, rngs=rngs
     )
@@ -89,6 +94,8 @@ class EncoderBlock(nnx.Module):
     self.expand = e.linear(e.features, e.hidden, rngs)
     self.reduce = e.linear(e.hidden, e.features, rngs, "row")
     self.mlp_norm = e.layer_norm(rngs)
+    self.attention_dropout = Dropout(e.dropout, rngs=rngs)
+    self.mlp_dropout = Dropout(e.dropout, rngs=rngs)
     self.norm = e.norm
 
   def __call__(
@@ -100,10 +107,12 @@ class EncoderBlock(nnx.Module):
   ) -> jax.Array:
     """`[B, T, features] -> [B, T, features]`; `mask` as in `Attention`."""
     if self.norm == "pre":
-      x = x + self.attention(self.attention_norm(x), mode, mask=mask)
-      return x + self.mlp(self.mlp_norm(x), mode)
-    x = self.attention_norm(x + self.attention(x, mode, mask=mask))
-    return self.mlp_norm(x + self.mlp(x, mode))
+      y = self.attention(self.attention_norm(x), mode, mask=mask)
+      x = x + self.attention_dropout(y, mode)
+      return x + self.mlp_dropout(self.mlp(self.mlp_norm(x), mode), mode)
+    y = self.attention(x, mode, mask=mask)
+    x = self.attention_norm(x + self.attention_dropout(y, mode))
+    return self.mlp_norm(x + self.mlp_dropout(self.mlp(x, mode), mode))
 
   def mlp(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`reduce(gelu(expand(x)))`, without norm and shortcut."""

@@ -43,8 +43,7 @@ def learn_hash(x, params, stats, mode, **hp):
       f" sample: got {tokens} tokens. Give longer sequences, or smaller numbers"
       " in `ksh(anchors=..., top_k=...)`."
     )
-  step = 0 if mode.progress is None else mode.progress.step
-  key = jax.random.fold_in(jax.random.key(0), step)
+  key = mode.fold_in(jax.random.key(0))
   u = hashing.unit(jax.lax.stop_gradient(x))
   chosen = jax.random.permutation(key, tokens)[:anchors]
   points = jnp.moveaxis(u[0, chosen], 0, 1)

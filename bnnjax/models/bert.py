@@ -15,6 +15,7 @@ from bnnjax.core import contract, registry
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
 from bnnjax.layers.binarize import Binarize, weight_variable
+from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.place import Place
@@ -155,6 +156,9 @@ class BERT(nnx.Module):
     transform: before words are scored in `token_logits`, features pass a dense
       layer, GELU and a norm, and every word has a bias, as in the published
       checkpoints of masked language modelling.
+    dropout: share that training drops of the embeddings, the attention
+      probabilities, the output of attention and MLP, and the pooled features
+      in front of the head; 0.1 in the paper.
     dtype: of the computation.
     rngs: random numbers.
 
@@ -183,6 +187,7 @@ class BERT(nnx.Module):
     pooler_weight: Spec = None,
     pooler_act: Spec = None,
     transform: bool = False,
+    dropout: float = 0.0,
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
@@ -199,6 +204,8 @@ class BERT(nnx.Module):
       mlp_act=mlp_act,
       norm="post",
       epsilon=1e-12,
+      dropout=dropout,
+      probs_dropout=dropout,
       dtype=dtype,
     )
 
@@ -208,6 +215,7 @@ class BERT(nnx.Module):
     self.word = table(vocab, embedding)
     self.position, self.type = table(max_len), table(types)
     self.norm = encoder.layer_norm(rngs)
+    self.dropout = Dropout(dropout, rngs=rngs)
     self.blocks = nnx.List(
       EncoderBlock(encoder, rngs=rngs) for _ in range(blocks or plan.blocks)
     )
@@ -216,6 +224,7 @@ class BERT(nnx.Module):
     self.head = (
       Linear(size, num_classes, dtype=dtype, rngs=rngs) if num_classes else None
     )
+    self.pooled_dropout = Dropout(dropout if num_classes else 0.0, rngs=rngs)
     self.transform = (
       WordHead(
         size, vocab, norm=encoder.layer_norm(rngs), dtype=dtype, rngs=rngs
@@ -267,6 +276,7 @@ class BERT(nnx.Module):
     types = jnp.zeros_like(tokens) if types is None else types
     x = self.word(tokens, mode) + self.type(types, mode)
     x = self.norm(x + self.position(jnp.arange(length), mode))
+    x = self.dropout(x, mode)
     sow(self, mode, hidden_states=x)
     for block in self.blocks:
       x = block(x, mode, mask=mask[:, None, None, :])
@@ -303,4 +313,6 @@ class BERT(nnx.Module):
     """`[B, T] -> [B, num_classes]`, or `[B, features]` without a head."""
     x = self.encode(tokens, mode, types=types, mask=mask)
     pooled = jnp.tanh(self.pooler(x[:, 0], mode))
-    return pooled if self.head is None else self.head(pooled, mode)
+    if self.head is None:
+      return pooled
+    return self.head(self.pooled_dropout(pooled, mode), mode)

@@ -18,6 +18,7 @@ from bnnjax.layers import attention as attention_lib
 from bnnjax.layers.attention import Attention
 from bnnjax.layers.binarize import weight_variable
 from bnnjax.layers.cache import Cache
+from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.sizes import check_sizes
@@ -53,6 +54,7 @@ class DecoderBlock(nnx.Module):
     plan: sizes.
     kv_heads: heads of keys and values.
     attention: what else `Attention` takes, as a mapping or a method's name.
+    dropout: of attention probabilities and of the output of both branches.
     rngs: random numbers.
     **low: `weight`, `act` and `dtype` of all linear layers.
   """
@@ -63,6 +65,7 @@ class DecoderBlock(nnx.Module):
     kv_heads: int,
     attention: str | Mapping[str, Any] | None,
     *,
+    dropout: float = 0.0,
     rngs: nnx.Rngs,
     **low: Any,
   ):
@@ -77,7 +80,7 @@ class DecoderBlock(nnx.Module):
       )
 
     given = {"causal": True, "rotary": ROTARY, "use_bias": False, **low}
-    given |= attention_lib.options(attention)
+    given |= attention_lib.options(attention, dropout)
     self.attention_norm, self.mlp_norm = norm(), norm()
     self.attention = Attention(
       plan.features, plan.heads, kv_heads=kv_heads, rngs=rngs, **given
@@ -85,6 +88,8 @@ class DecoderBlock(nnx.Module):
     self.gate = linear(plan.features, plan.hidden)
     self.up = linear(plan.features, plan.hidden)
     self.down = linear(plan.hidden, plan.features, "row")
+    self.attention_dropout = Dropout(dropout, rngs=rngs)
+    self.mlp_dropout = Dropout(dropout, rngs=rngs)
 
   def __call__(
     self,
@@ -97,9 +102,10 @@ class DecoderBlock(nnx.Module):
     """`[B, T, features] -> [B, T, features]`; cache as in `Attention`."""
     y = self.attention(self.attention_norm(x), mode, mask=mask, cache=cache)
     y, cache = y if cache is not None else (y, None)
-    x = x + y
+    x = x + self.attention_dropout(y, mode)
     z = self.mlp_norm(x)
-    x = x + self.down(jax.nn.silu(self.gate(z, mode)) * self.up(z, mode), mode)
+    y = self.down(jax.nn.silu(self.gate(z, mode)) * self.up(z, mode), mode)
+    x = x + self.mlp_dropout(y, mode)
     return x if cache is None else (x, cache)
 
 
@@ -117,6 +123,9 @@ class Decoder(nnx.Module):
     kv_heads: heads of keys and values, by default `heads`.
     weight, act: binarizers of all linear layers of the blocks.
     attention: binarizers inside attention, see `Attention`.
+    dropout: share that training drops of the embeddings, the attention
+      probabilities, and the output of attention and MLP, as in GPT-2; LLaMA has
+      none.
     dtype: of the computation.
     rngs: random numbers.
 
@@ -138,6 +147,7 @@ class Decoder(nnx.Module):
     weight: Spec = "fbi_llm",
     act: Spec = None,
     attention: str | Mapping[str, Any] | None = None,
+    dropout: float = 0.0,
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
@@ -147,6 +157,7 @@ class Decoder(nnx.Module):
     check_sizes(**plan._asdict())
     table = INIT(rngs.params(), (vocab, plan.features))
     self.embedding = weight_variable(table, None, "row")
+    self.dropout = Dropout(dropout, rngs=rngs)
     self.blocks = nnx.List(
       DecoderBlock(
         plan,
@@ -154,6 +165,7 @@ class Decoder(nnx.Module):
         attention,
         weight=weight,
         act=act,
+        dropout=dropout,
         dtype=dtype,
         rngs=rngs,
       )
@@ -199,6 +211,7 @@ class Decoder(nnx.Module):
         f" {self.max_len}."
       )
     x = self.embedding[...][tokens].astype(self.dtype or jnp.float32)
+    x = self.dropout(x, mode)
     mask = None if mask is None else mask[:, None, None, :]
     sow(self, mode, hidden_states=x)
     new = []

@@ -13,6 +13,7 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
+from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Conv, Linear, Spec
 from bnnjax.layers.transformer import Encoder, EncoderBlock
@@ -53,6 +54,8 @@ class ViT(nnx.Module):
     weight, act: binarizers of all linear layers of the blocks.
     attention, mlp_weight, mlp_act: see `Encoder`.
     edge_weight, edge_act: binarizers of the patch embedding and of the head.
+    dropout: share that training drops of the embeddings and of the output of
+      attention and MLP; the paper drops inside the MLP too, see `Dropout`.
     dtype: of the computation.
     rngs: random numbers.
 
@@ -77,6 +80,7 @@ class ViT(nnx.Module):
     mlp_act: Spec = None,
     edge_weight: Spec = None,
     edge_act: Spec = None,
+    dropout: float = 0.0,
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
@@ -99,6 +103,7 @@ class ViT(nnx.Module):
       attention=attention,
       mlp_weight=mlp_weight,
       mlp_act=mlp_act,
+      dropout=dropout,
       dtype=dtype,
     )
     self.patches = Conv(
@@ -113,6 +118,7 @@ class ViT(nnx.Module):
     tokens = 1 + (height // patch) * (width // patch)
     self.class_token = nnx.Param(jnp.zeros((1, 1, size)))
     self.position = nnx.Param(INIT(rngs.params(), (1, tokens, size)))
+    self.dropout = Dropout(dropout, rngs=rngs)
     self.blocks = nnx.List(
       EncoderBlock(encoder, rngs=rngs)
       for _ in range(plan.blocks if blocks is None else blocks)
@@ -128,7 +134,7 @@ class ViT(nnx.Module):
       self.class_token[...].astype(x.dtype), (x.shape[0], 1, x.shape[-1])
     )
     x = jnp.concatenate([first, x], axis=1)
-    x = x + self.position[...].astype(x.dtype)
+    x = self.dropout(x + self.position[...].astype(x.dtype), mode)
     sow(self, mode, hidden_states=x)
     for block in self.blocks:
       x = block(x, mode)

@@ -42,6 +42,8 @@ class Task:
     gathered: outputs of `evaluate` that `reduce` takes, over the whole split.
     headline: metric by which the best checkpoint is chosen.
     highest_is_best: whether the highest is the best.
+    weighted: whether `loss` is a mean over terms whose number is its output
+      `weight`, such as tokens that are scored; else it is one over examples.
     distillation: what is learned from a teacher, a
       `bnnjax.tasks.distillation.Distillation`; `None`: nothing.
   """
@@ -54,12 +56,24 @@ class Task:
   gathered: tuple[str, ...] = ()
   headline: str = "loss"
   highest_is_best: bool = False
+  weighted: bool = False
   distillation: Any = None
 
   @property
   def teacher(self) -> str:
     """Workdir of the run that is learned from; empty: none."""
     return self.distillation.teacher if self.distillation else ""
+
+  @property
+  def whole_batch(self) -> str:
+    """What makes the loss no mean over parts of a batch; empty: nothing.
+
+    Such a loss is refused beside `optim.accumulate`, see
+    `bnnjax.train.accumulate`.
+    """
+    if not self.distillation:
+      return ""
+    return self.distillation.whole_batch(weighted=self.weighted)
 
   def example(self, info: DatasetInfo) -> dict[str, jax.ShapeDtypeStruct]:
     """What the task reads of a batch of one example.
@@ -155,7 +169,8 @@ class Task:
       teacher: the model of the run `self.teacher`, if any.
 
     Returns:
-      A scalar, which is differentiated, and a dict of arrays `[B]` or scalars.
+      A scalar, which is differentiated, and a dict of arrays `[B]`, or scalars
+      that are means as the loss is; `weight` is their number, see `weighted`.
     """
     raise NotImplementedError(f"{type(self).__name__} has no `loss`.")
 

@@ -9,6 +9,8 @@ import optax
 from bnnjax.core import registry
 
 MASKED = -100.0  # in BiBERT's code, a relation at or below it counts as masked
+# Distances that are means over examples: that of a batch is the mean of its parts.
+MEANS = ("direction_per_example", "mse")
 MATCHED = ("hidden_states", "queries", "keys", "values")
 
 

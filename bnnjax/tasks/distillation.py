@@ -16,7 +16,12 @@ from bnnjax.core.numbers import number
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.settings import Settings
 from bnnjax.layers import intermediates
-from bnnjax.tasks.distances import MATCHED, features, soft_cross_entropy
+from bnnjax.tasks.distances import (
+  MATCHED,
+  MEANS,
+  features,
+  soft_cross_entropy,
+)
 
 DEFAULTS = {
   "teacher": "",
@@ -130,6 +135,20 @@ class Distillation:
         f" all of `match` are 0, got {given}."
       )
     values.refuse_unread("with the terms of the loss that are not 0")
+
+  def whole_batch(self, *, weighted: bool = False) -> str:
+    """What of the loss is no mean over the parts of a batch; empty: nothing.
+
+    Args:
+      weighted: the loss is a mean over tokens, of which parts differ in number,
+        while distances are means over all of them.
+    """
+    found = [
+      f"`distill.match` of {name!r} by {distance!r}"
+      for name, (distance, weight) in self.match.items()
+      if weight and (weighted or distance not in MEANS)
+    ]
+    return ", ".join(found)
 
   def call(
     self,

@@ -88,6 +88,7 @@ class LanguageModeling(Task):
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
   headline, highest_is_best = "bits_per_char", False
+  weighted = True
 
   def __init__(self, *, distill: Mapping[str, Any] | None = None):
     self.distillation = Distillation(distill, padded=False)
@@ -108,7 +109,10 @@ class LanguageModeling(Task):
     mode: Mode,
     teacher: nnx.Module | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Mean over the scored tokens, and as `correct` the share that is right."""
+    """Mean over the scored tokens, and as `correct` the share that is right.
+
+    Their number is the output `weight`.
+    """
     inputs, distillation = self.inputs(batch), self.distillation
     logits, left = distillation.call(self.forward, model, *inputs, mode=mode)
     logits, targets, scored = _shifted(logits, batch)
@@ -118,11 +122,14 @@ class LanguageModeling(Task):
       loss = distillation.loss(loss, (logits, left), (hints[:, :-1], theirs))
     correct = jnp.argmax(logits, -1) == targets
 
+    count = jnp.sum(scored)
+
     def mean(values):
-      return jnp.sum(values * scored) / jnp.maximum(jnp.sum(scored), 1)
+      return jnp.sum(values * scored) / jnp.maximum(count, 1)
 
     total = mean(loss)
-    return total, {"loss": total, "correct": mean(correct)}
+    outputs = {"loss": total, "correct": mean(correct), "weight": count}
+    return total, outputs
 
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]

@@ -80,6 +80,7 @@ class MaskedLM(Task):
   train_metrics = TrainMetrics
   eval_metrics = EvalMetrics
   headline, highest_is_best = "accuracy", True
+  weighted = True
 
   def __init__(
     self,
@@ -132,7 +133,10 @@ class MaskedLM(Task):
     mode: Mode,
     teacher: nnx.Module | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Mean over the hidden tokens, and as `correct` the share that is right."""
+    """Mean over the hidden tokens, and as `correct` the share that is right.
+
+    Their number is the output `weight`.
+    """
     tokens, distillation = batch["tokens"], self.distillation
     key = mode.fold_in(jax.random.key(TRAIN_SEED))
     x, chosen = self._hide(key, tokens, model)
@@ -144,11 +148,14 @@ class MaskedLM(Task):
       loss = distillation.loss(loss, student, hints, present)
     correct = jnp.argmax(student[0], -1) == tokens
 
+    count = jnp.sum(chosen)
+
     def mean(values):
-      return jnp.sum(values * chosen) / jnp.maximum(jnp.sum(chosen), 1)
+      return jnp.sum(values * chosen) / jnp.maximum(count, 1)
 
     total = mean(loss)
-    return total, {"loss": total, "correct": mean(correct)}
+    outputs = {"loss": total, "correct": mean(correct), "weight": count}
+    return total, outputs
 
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]

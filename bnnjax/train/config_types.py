@@ -10,8 +10,8 @@ from bnnjax.train.fields import OPEN
 
 POSITIVE = (
   "eval_every", "log_every", "data.batch_size",
-  "data.eval_batch_size", "optim.lr", "mesh.fsdp",
-  "mesh.tensor",
+  "data.eval_batch_size", "optim.lr", "optim.accumulate",
+  "mesh.fsdp", "mesh.tensor",
 )  # fmt: skip
 
 

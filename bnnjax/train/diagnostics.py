@@ -15,6 +15,7 @@ from flax import nnx
 from bnnjax.core import diagnostics as measures
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers.binarize import STACKED, LatentWeight
+from bnnjax.train import accumulate as accumulate_lib
 from bnnjax.train import writers
 from bnnjax.train.state import Network, State
 
@@ -73,6 +74,7 @@ def make_diagnose(
   steps: int,
   epochs: float,
   teacher: Network | None = None,
+  accumulate: int = 1,
 ) -> Callable[..., tuple[dict[str, Any], dict[str, jax.Array]]]:
   """`(state, signs of the last time, batch, teacher_state) -> measures, signs`.
 
@@ -80,19 +82,17 @@ def make_diagnose(
   the output channels), `histogram` of the latent weights with its `edge`. Over
   all layers: ReSTE's `estimating_error` at o = 1 and `gradient_stability`.
   """
+  gradient = accumulate_lib.make_gradient(network, task, teacher, accumulate)
 
   @jax.jit
   def diagnose(state, before, batch, teacher_state):
-    guide = teacher and teacher.merge(teacher_state)
     mode = Mode.training(Progress.at(state["step"], steps, epochs))
-
-    def loss(params):
-      model = network.merge({"params": params, "rest": state["rest"]})
-      return task.loss(model, batch, mode, guide)[0]
 
     flat = _flat(state["params"], network)
     weights, old = binarized(flat, network), binarized(before, network)
-    grads = jax.grad(loss)(state["params"])
+    _, grads = gradient(
+      state["params"], state["rest"], batch, mode, teacher_state
+    )
     grads = binarized(_flat(grads, network), network)
     layers = {}
     for name, w in weights.items():

@@ -100,6 +100,18 @@ FIELDS: dict[str, Field] = {
   ),
   "optim.bop.end_gamma": Field(0.0, "gamma at the end of its schedule"),
   "optim.grad_clip": Field(0.0, "largest global norm of the gradient; 0: any"),
+  "optim.accumulate": Field(
+    1,
+    "microbatches that a step takes one after the other, in the memory of one;"
+    " all together are `data.batch_size` examples",
+  ),
+  "optim.ema": Field(
+    0.0,
+    "share of itself that a moving average of the parameters keeps in a step,"
+    " e.g. 0.999, less in the first steps (`bnnjax.train.ema`). The averaged"
+    " network is what is evaluated, and given by `eval`, `sample`, `init` and as"
+    " a teacher; 0: there is no average",
+  ),
   "optim.latent": Field(
     {},
     "fields of `optim` that differ for latent weights, of those that a rule"

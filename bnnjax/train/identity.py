@@ -58,8 +58,9 @@ def of_arrays(tree: Any) -> str:
 
 
 def of_parts(digests: Mapping[str, str]) -> str:
-  """Digest of a network of those of its parts, `params` and `rest`."""
-  return digest.of(digests["params"], digests["rest"])
+  """Digest of a network of those of `params`, `rest` and, if any, `ema`."""
+  average = [digests["ema"]] if "ema" in digests else []
+  return digest.of(digests["params"], digests["rest"], *average)
 
 
 def of_weights(path: str) -> str | None:

@@ -4,8 +4,8 @@ from ml_collections import ConfigDict
 
 from bnnjax import data, models, tasks
 from bnnjax.errors import UserError
+from bnnjax.train import accumulate, facts, inputs, setup
 from bnnjax.train import config as config_lib
-from bnnjax.train import facts, inputs, setup
 
 
 class Job:
@@ -45,6 +45,8 @@ class Job:
       )
     self.epochs = self.steps / self.steps_per_epoch
     self.stages = setup.plan(config, self.steps)
+    for stage in self.stages:
+      accumulate.check(self.task, stage.accumulate)
     networks = [stage.network for stage in self.stages]
     setup.check_used(config, networks)
     required = [

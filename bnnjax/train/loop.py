@@ -14,6 +14,7 @@ from bnnjax.report import record as record_lib
 from bnnjax.tasks.metrics import names_of
 from bnnjax.train import (
   diagnostics,
+  ema,
   evaluate,
   identity,
   initial,
@@ -31,7 +32,7 @@ from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.interval import Clock, Interval
 from bnnjax.train.job import Job
 from bnnjax.train.setup import Stage
-from bnnjax.train.state import State, carry_over
+from bnnjax.train.state import State
 from bnnjax.train.step import NonFiniteLossError
 
 
@@ -208,13 +209,16 @@ class Run:
     elif self.initial is not None:
       placed = {k: sharding.of(state[k]) for k in self.initial}
       state |= jax.device_put(self.initial, placed)
+      if stage.average:
+        state = ema.begin(stage.network, state)
       self.initial = None  # a copy of the parameters
     self.events = [tuple(e) for e in info.get("events", self.job.events)]
     return state, info, watched
 
   def _new_state(self, stage: Stage) -> State:
     mesh, seed = self.job.replicated.mesh, self.config.seed
-    return sharding.new_state(stage.network, stage.optimizer, seed, mesh)
+    new = sharding.new_state(stage.network, stage.optimizer, seed, mesh)
+    return ema.begin(stage.network, new) if stage.average else new
 
   def _run_stage(self, stage, state, info, watched):
     """Steps, events, evaluations and checkpoints of one stage."""
@@ -256,12 +260,17 @@ class Run:
   def _compiled(self, stage, state, watched):
     """The functions of one stage, which their first calls compile."""
     length = {"steps": self.steps, "epochs": self.job.epochs}
-    shared = {**length, "teacher": self.job.teacher}
+    shared = {
+      **length,
+      "teacher": self.job.teacher,
+      "accumulate": stage.accumulate,
+    }
     train_step = step.make_train_step(
       stage.network,
       stage.optimizer,
       self.task,
       shardings=sharding.of(state),
+      average=stage.average,
       **shared,
     )
     watch = diagnostics.Diagnostics(
@@ -332,7 +341,7 @@ class Run:
   def _enter(self, stage: Stage, state: State) -> State:
     """Hands the state from the stage before to this one."""
     new = self._new_state(stage)
-    return carry_over(stage.network, state, new, fresh=stage.fresh)
+    return ema.carry_over(stage.network, state, new, fresh=stage.fresh)
 
   def _fire(self, stage, state, batch, step_now):
     """The events whose time has come."""
@@ -358,7 +367,7 @@ class Run:
     got = evaluate.measure(
       self.eval_step,
       self.task,
-      state,
+      ema.deployed(state),
       job.eval_batches,
       job.sharded,
       job.replicated,

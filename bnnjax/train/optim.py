@@ -145,6 +145,7 @@ def make_optimizer(
   if shared["projection"]:
     project = registry.get("projection", shared["projection"])
     chain.append(project_latent(project, kinds))
+  shared.read |= {"accumulate", "ema"}  # by the train step
   shared.read |= {field for field in defaults if field in inherited}
   shared.refuse_unread(f"with the schedule {shared['schedule']!r}")
   return optax.chain(*chain)

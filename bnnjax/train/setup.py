@@ -20,7 +20,7 @@ from bnnjax.core.progress import to_step
 from bnnjax.errors import UserError
 from bnnjax.tasks.base import Task
 from bnnjax.train import config as config_lib
-from bnnjax.train import inputs, optim, sharding
+from bnnjax.train import ema, inputs, optim, sharding
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.networks import check_used as check_used
@@ -39,6 +39,8 @@ class Stage:
   optimizer: Any
   fresh: bool  # optimizer and schedule start anew
   rates: optim.Rates  # learning rates of a step of the run, see `optim.rates`
+  accumulate: int = 1  # microbatches of a step
+  average: ema.Average | None = None  # of the parameters
 
 
 def plan(config: ConfigDict, steps: int) -> list[Stage]:
@@ -95,7 +97,20 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
       inherited=inherited,
     )
     rates = optim.rates(settings, span, network.kinds, began)
-    stages.append(Stage(start, stop, network, optimizer, fresh, rates))
+    decay = settings["ema"]
+    average = ema.Average(decay, began) if decay else None
+    stages.append(
+      Stage(
+        start,
+        stop,
+        network,
+        optimizer,
+        fresh,
+        rates,
+        settings["accumulate"],
+        average,
+      )
+    )
     start, before = stop, settings
   if start != steps:
     raise ValueError(
@@ -170,6 +185,8 @@ def restore(
 ) -> tuple[Network, Any, dict[str, Any]]:
   """Network, its variables (`params` and `rest`), and info of a checkpoint.
 
+  The parameters are the average of those of the steps where the run has one.
+
   Args:
     config: of the run, as in its workdir.
     workdir: of the run.
@@ -189,19 +206,22 @@ def restore(
     stage = stage_at(plan(config, info["steps"]), checkpoints.latest(kind))
     mesh = mesh or sharding.fitting_mesh(**config.mesh.to_dict())
     whole = sharding.abstract_state(stage.network, stage.optimizer, mesh)
-    wanted = {k: whole[k] for k in ("params", "rest")}
+    if stage.average:
+      whole = ema.begin(stage.network, whole)
+    chosen = (ema.PART if stage.average else "params", "rest")
+    wanted = {k: whole[k] for k in chosen}
     state, info, _ = checkpoints.restore(kind, wanted, partial=True)
   finally:
     checkpoints.close()
-  return stage.network, state, info
+  return stage.network, ema.deployed({**whole, **state}), info
 
 
 def shardings(config: ConfigDict) -> tuple[NamedSharding, NamedSharding]:
   """How batches are split, and what is whole on every device.
 
   Raises:
-    ValueError: a mesh that does not fit the devices, or a batch that they
-      cannot share equally.
+    ValueError: a mesh that does not fit the devices, or a batch that they, and
+      the microbatches of a step, cannot share equally.
   """
   mesh = sharding.make_mesh(**config.mesh.to_dict())
   devices = math.prod(mesh.shape[axis] for axis in sharding.BATCH)
@@ -210,6 +230,14 @@ def shardings(config: ConfigDict) -> tuple[NamedSharding, NamedSharding]:
       raise ValueError(
         f"`data.{field}` must be a multiple of the {devices} devices that share"
         f" it, got {config.data[field]}."
+      )
+  for stage in config.stages or ({},):
+    parts = config_lib.optim_of(config, stage)["accumulate"]
+    if config.data.batch_size % (parts * devices):
+      raise ValueError(
+        "`data.batch_size` must be a multiple of `optim.accumulate` times the"
+        f" devices that share it: got {config.data.batch_size} of {parts} x"
+        f" {devices}."
       )
   if devices % jax.process_count():
     raise ValueError(

@@ -2,6 +2,8 @@
 
     {"params": ..., "rest": ..., "opt": ..., "step": int32, "bad_step": int32}
 
+and, where parameters are averaged, `"ema"`, see `bnnjax.train.ema`.
+
 `params` are all `nnx.Param`s, `rest` the other variables (batch statistics,
 binarizer statistics), `bad_step` the first step whose loss or gradient was not finite, -1
 for none.

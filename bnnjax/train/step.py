@@ -14,6 +14,8 @@ from bnnjax.core import registry
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers import collect
 from bnnjax.tasks.base import Task, per_example
+from bnnjax.train import accumulate as accumulate_lib
+from bnnjax.train import ema
 from bnnjax.train.state import Network, State
 
 
@@ -30,6 +32,8 @@ def make_train_step(
   epochs: float,
   teacher: Network | None = None,
   shardings: Any = None,
+  accumulate: int = 1,
+  average: ema.Average | None = None,
 ) -> Callable[..., tuple[State, Any]]:
   """`(state, metrics, batch, teacher_state) -> (state, metrics)`, jitted.
 
@@ -38,28 +42,22 @@ def make_train_step(
   remembers the first.
   `shardings`, a tree like the state, is how the new state lies; by default as
   the compiler likes.
+  `accumulate` is the number of microbatches, `average` updates the part `ema` of
+  a state that has it.
 
   Raises (the step, when it is traced):
     TypeError: a gradient of another dtype than its parameter.
   """
+  gradient = accumulate_lib.make_gradient(network, task, teacher, accumulate)
 
   @functools.partial(
     jax.jit, donate_argnums=(0, 1), out_shardings=(shardings, None)
   )
   def step(state, metrics, batch, teacher_state):
     mode = Mode.training(Progress.at(state["step"], steps, epochs))
-    guide = teacher and teacher.merge(teacher_state)
-
-    def loss_fn(params):
-      model = network.merge({"params": params, "rest": state["rest"]})
-      loss, outputs = task.loss(model, batch, mode, guide)
-      _, _, rest = nnx.split(model, nnx.Param, ...)
-      return loss, (nnx.to_pure_dict(rest), outputs)
-
-    (loss, (rest, outputs)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-      state["params"]
+    (loss, (rest, outputs)), grads = gradient(
+      state["params"], state["rest"], batch, mode, teacher_state
     )
-    check_dtypes(state["params"], grads)
     norm = optax.tree.norm(grads)
     updates, opt = optimizer.update(grads, state["opt"], state["params"])
     params = optax.apply_updates(state["params"], updates)
@@ -79,6 +77,8 @@ def make_train_step(
       "step": state["step"] + 1,
       "bad_step": jnp.where(first, state["step"], state["bad_step"]),
     }
+    if average is not None:
+      new[ema.PART] = average.update(network, state, new)
     return new, metrics.merge(
       task.train_metrics.single_from_model_output(**outputs)
     )
@@ -93,25 +93,6 @@ def all_finite(tree: Any) -> jax.Array:
     if jnp.issubdtype(x.dtype, jnp.floating):
       found &= jnp.all(jnp.isfinite(x))
   return found
-
-
-def check_dtypes(params: Any, grads: Any) -> None:
-  """A gradient in another dtype has lost what an optimizer squares.
-
-  Raises:
-    TypeError: names the first parameter.
-  """
-  pairs = zip(
-    jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(grads)
-  )
-  for (path, param), grad in pairs:
-    if grad.dtype != param.dtype:
-      name = ".".join(str(getattr(p, "key", p)) for p in path)
-      raise TypeError(
-        f"The gradient of {name!r} is {grad.dtype}, the parameter {param.dtype}:"
-        " a `jax.custom_vjp` rule has to return the dtype of what it"
-        " differentiates, e.g. by `.astype`."
-      )
 
 
 def make_eval_step(
@@ -160,11 +141,12 @@ def make_event(
     if extra is not None:
       extra(model, batch)
     _, params, rest = nnx.split(model, nnx.Param, ...)
-    return {
+    new = {
       **state,
       "params": nnx.to_pure_dict(params),
       "rest": nnx.to_pure_dict(rest),
     }
+    return ema.follow(state, new)
 
   return event
 

@@ -4,7 +4,7 @@
 
 Arguments: `:model=mlp` (on fake images), `decoder` or `mamba` (on a text),
 `:text=FILE`, `:steps=N` (0: as many as suit the model), `:seed=0`,
-`:init=WORKDIR`, `:teacher=WORKDIR`, `:workers=0`.
+`:init=WORKDIR`, `:teacher=WORKDIR`, `:workers=0`. Parameters are averaged.
 """
 
 from bnnjax.train import config as config_lib
@@ -50,6 +50,7 @@ def get_config(arg: str = ""):
   config.data.workers = arg.workers
   if arg.teacher:
     config.task.distill = {"teacher": arg.teacher}
+  config.optim.ema = 0.9
   config.log_every, config.diagnostics = 10, 7
   config.checkpoint.every_steps = 15
   return config.lock()

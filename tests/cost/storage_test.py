@@ -13,7 +13,7 @@ from flax import nnx
 from bnnjax.core import packing
 from bnnjax.core.bits import BitTag, tag
 from bnnjax.cost import count
-from bnnjax.layers.binarize import BinarizerStat, GradientRng, TrainingParam
+from bnnjax.layers.binarize import BinarizerStat, TrainingParam, TrainingRng
 
 K, N = 320, 64
 
@@ -38,7 +38,7 @@ class Everything(nnx.Module):
     self.scale = nnx.Variable(jnp.ones((4,), jnp.bfloat16))
     self.bound = BinarizerStat(jnp.ones(()))
     self.noise = TrainingParam(jnp.ones((5,)))
-    self.gradient = GradientRng(jnp.zeros((2,), jnp.uint32))
+    self.gradient = TrainingRng(jnp.zeros((2,), jnp.uint32))
     self.key = nnx.Variable(jax.random.key(0))
     self.seen = nnx.Cache(jnp.ones((3, 3)))
     self.hidden = nnx.Intermediate(jnp.ones((3, 3)))

@@ -131,6 +131,7 @@ def diffusion():
   config.data.update(shape=(4, 4, 1), num_classes=2)
   config_lib.make_smoke(config)
   config.steps, config.data.augment = 6, ()
+  config.optim.ema = 0.5
   config.data.options.size = 60  # the last batch of evaluation is padded
   config.model = {"name": "denoiser"}
   config.task = {"name": "diffusion"}

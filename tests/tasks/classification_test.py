@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bnnjax import tasks
-from bnnjax.core.progress import DEPLOYED
+from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.tasks.classification import Classification
+from bnnjax.train import config as config_lib
 
 BATCH = {
   "image": jnp.array([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 3.0]]),
@@ -62,6 +63,52 @@ def test_teacher_gets_no_gradient():
   assert jax.grad(loss)(1.0) == 0
 
 
+@pytest.mark.parametrize("weight", [None, 1.0])
+def test_mixup_by_hand(weight):
+  """Images and labels alike, the teacher too; another mixture each step."""
+  distill = None if weight is None else {"teacher": "x", "weight": weight}
+  task = Classification(mixup=0.4, label_smoothing=0.0, distill=distill)
+  eye = {"image": 9 * jnp.eye(5), "label": jnp.array([0, 1, 2, 2, 4])}
+  teacher = None if weight is None else (lambda image, mode: 2 * image)
+  shares = []
+  for number in range(3):
+    mode = Mode.training(Progress.at(number, 10, 1.0))
+    seen = []
+
+    def model(image, mode, seen=seen):
+      seen.append(image)
+      return image
+
+    _, outputs = task.loss(model, eye, mode, teacher)
+    mixed = np.asarray(seen[0]) / 9  # rows: shares of the five images
+    labels = mixed @ np.eye(5)[[0, 1, 2, 2, 4]]
+    target = labels if weight is None else softmax(18 * mixed)
+    want = -(target * np.log(softmax(9 * mixed))).sum(-1)
+    np.testing.assert_allclose(outputs["loss"], want, rtol=1e-4)
+    likeliest = labels[np.arange(5), mixed.argmax(-1)]
+    np.testing.assert_allclose(outputs["correct"], likeliest, rtol=1e-5)
+    np.testing.assert_allclose(mixed.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(mixed.sum(0), 1, rtol=1e-6)  # a permutation
+    shares.append(mixed)
+  assert np.abs(shares[0] - shares[1]).max() > 0.01
+  assert max(np.abs(m - np.eye(5)).max() for m in shares) > 0.1
+
+
+def test_only_training_mixes():
+  got = Classification(mixup=1.0).loss(network, BATCH, DEPLOYED)
+  want = Classification().loss(network, BATCH, DEPLOYED)
+  jax.tree.map(np.testing.assert_array_equal, got, want)
+
+
+def test_texts_are_not_mixed():
+  config = config_lib.base()
+  config.update(task={"name": "classification", "mixup": 1.0})
+  config.data.update(name="fake_text", vocab=20, shape=(4,), num_classes=2)
+  config.model.name = "bert"
+  with pytest.raises(ValueError, match="`task.mixup` mixes images"):
+    config_lib.resolve(config)
+
+
 def test_metrics_leave_out_what_is_masked():
   task = Classification()
   outputs = task.evaluate(network, BATCH)
@@ -113,6 +160,7 @@ def test_top5_counts_what_stands_before_the_label(classes):
       "Nothing reads `label_smoothing` where no label is learned",
     ),
     ({"label_smoothing": "x"}, "`label_smoothing` must be 0 or above, got 'x'"),
+    ({"mixup": -1.0}, "`mixup` must be 0 or above, got -1.0"),
     ({"smoothing": 0.1}, "Did you mean 'label_smoothing'"),
   ],
 )

@@ -51,6 +51,8 @@ CHANGES = {
   "task__label_smoothing": 0.1,
   "optim__lr": 0.5,
   "optim__decay_latent": False,
+  "optim__ema": 0.5,
+  "optim__accumulate": 2,
   "optim__options": {"b1": 0.5},
   "optim__latent": {"lr": 0.1},
   "optim__bop__gamma": 0.5,

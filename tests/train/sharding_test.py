@@ -17,12 +17,14 @@ from bnnjax import models
 from bnnjax.train import config_file, loop, sharding
 
 CONFIG = "configs/plays_lm.py:method=bi_mamba,smoke"
+# The average of a parameter lies like it, parts of a batch where that lies.
+OPTIM = ["--config.optim.ema=0.5", "--config.optim.accumulate=2"]
 # Runs where eight devices are: results, where parameters lie, traces of a step.
 EIGHT = f"""
 import jax, json, sys
 from bnnjax.train import config_file, identity, loop, step
 mesh = ["--config.mesh.fsdp=2", "--config.mesh.tensor=2"]
-config = config_file.read({CONFIG!r}, mesh)
+config = config_file.read({CONFIG!r}, [*mesh, *{OPTIM!r}])
 run = loop.Run(config, sys.argv[1], "run", None)
 traces = []
 make = step.make_train_step
@@ -34,11 +36,13 @@ metrics = run.run().metrics
 state = run._new_state(run.job.stages[0])
 mixer = state["params"]["blocks"]["layer"]["mixer"]
 kernel = mixer["in_proj"]["kernel"]
+mean = state["ema"]["params"]["blocks"]["layer"]["mixer"]["in_proj"]["kernel"]
 moments = state["opt"][1][0].mu["blocks"]["layer"]["mixer"]["in_proj"]
 print(json.dumps({{
   "metrics": metrics,
   "shape": kernel.shape,
   "part": kernel.addressable_shards[0].data.shape,
+  "mean": mean.addressable_shards[0].data.shape,
   "moment": moments["kernel"].addressable_shards[0].data.shape,
   "whole": mixer["A_log"].sharding.is_fully_replicated,
   "traces": traces[0]._cache_size(),
@@ -48,7 +52,7 @@ print(json.dumps({{
 
 
 def test_a_run_whose_parameters_are_shared(tmp_path):
-  one = loop.train(config_file.read(CONFIG), tmp_path / "one").metrics
+  one = loop.train(config_file.read(CONFIG, OPTIM), tmp_path / "one").metrics
   done = subprocess.run(
     [sys.executable, "-c", EIGHT, str(tmp_path / "eight")],
     env={**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "8"},
@@ -60,7 +64,8 @@ def test_a_run_whose_parameters_are_shared(tmp_path):
   got = json.loads(done.stdout.splitlines()[-1])
   np.testing.assert_allclose(got["metrics"]["loss"], one["loss"], rtol=1e-4)
   layers, before, after = got["shape"]
-  assert got["part"] == got["moment"] == [layers, before // 2, after // 2]
+  for part in ("part", "mean", "moment"):
+    assert got[part] == [layers, before // 2, after // 2]
   assert got["whole"]
   assert got["traces"] == 1
   assert len(set(got["digests"])) == 1  # shared or whole, the same content

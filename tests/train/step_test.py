@@ -9,7 +9,7 @@ from flax import nnx
 
 from bnnjax import tasks
 from bnnjax.layers.linear import Linear
-from bnnjax.train import step
+from bnnjax.train import accumulate, step
 from bnnjax.train.state import Network, make_state
 
 BATCH = {
@@ -65,12 +65,12 @@ def test_finite_looks_at_floats():
 
 def test_a_gradient_of_another_dtype_names_its_parameter():
   params = {"layer": {"kernel": jnp.ones(2), "bias": jnp.ones(1)}}
-  step.check_dtypes(params, params)
+  accumulate.check_dtypes(params, params)
   grads = {"layer": {**params["layer"], "kernel": jnp.ones(2, jnp.bfloat16)}}
   with pytest.raises(
     TypeError, match=r"gradient of 'layer\.kernel' is bfloat16, .* float32"
   ):
-    step.check_dtypes(params, grads)
+    accumulate.check_dtypes(params, grads)
 
 
 def test_the_step_checks_when_it_is_traced():

@@ -7,12 +7,12 @@ import sys
 import threading
 import time
 
-import jax
 import numpy as np
 import pytest
 
 from bnnjax.report import record as record_lib
-from bnnjax.train import loop, stops
+from bnnjax.train import config as config_lib
+from bnnjax.train import ema, evaluate, interval, loop, setup, sharding, stops
 from bnnjax.train.checkpoint import Checkpoints
 from tests.train.loop_test import lines, tiny, variables
 
@@ -39,14 +39,20 @@ def without_times(written):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-  """A run that nothing disturbed, with diagnostics."""
+  """A run that nothing disturbed."""
   workdir = tmp_path_factory.mktemp("whole") / "run"
   return workdir, loop.train(config(), workdir)
 
 
 def config():
+  """With diagnostics, an average, a float stage and a binary one."""
   made = tiny()
   made.diagnostics = 3
+  made.optim.ema = 0.9
+  made.stages = (
+    {"until": 4, "model": {"weight": None}},
+    {"until": 1.0, "restart": True},
+  )
   return made
 
 
@@ -57,7 +63,10 @@ def stopped(config, workdir, step, number=signal.SIGTERM):
 
 
 def test_a_stopped_run_is_saved_and_goes_on_to_the_bit(whole, tmp_path):
-  """Stopped inside intervals of log, diagnostics and evaluation, three times."""
+  """Stopped inside intervals of log, diagnostics and evaluation, three times.
+
+  Once between two stages.
+  """
   error = stopped(config(), tmp_path, 1)
   assert error.exit_code == 143
   assert "SIGTERM at step 1 of 8, saved" in str(error)
@@ -66,18 +75,41 @@ def test_a_stopped_run_is_saved_and_goes_on_to_the_bit(whole, tmp_path):
   assert Checkpoints(tmp_path, create=False).latest() == 5
   result = loop.train(config(), tmp_path)
   assert result.metrics == whole[1].metrics
-  jax.tree.map(
-    np.testing.assert_array_equal,
-    variables(config(), whole[0]),
-    variables(config(), tmp_path),
+  want, got = (
+    Checkpoints(w, create=False).info("last")["digests"]
+    for w in (whole[0], tmp_path)
   )
+  assert want == got
+  assert {"params", "rest", "opt", "ema"} <= got.keys()
   for name in ("metrics.jsonl", "diagnostics.jsonl"):
     want, got = (without_times(lines(w, name)) for w in (whole[0], tmp_path))
     assert want == got
   (want,), (got,) = (
     record_lib.read(w / "record.jsonl") for w in (whole[0], tmp_path)
   )
-  assert want["metrics"] == got["metrics"]
+  for part in ("metrics", "weights"):
+    assert want[part] == got[part]
+
+
+def test_the_averaged_network_is_what_a_run_gives(whole):
+  """It is evaluated, and what `eval`, `init` and a teacher are given."""
+  workdir, result = whole
+  np.testing.assert_allclose(
+    evaluate.evaluate(workdir)["loss"], result.metrics["loss"], rtol=1e-5
+  )
+  stage = setup.plan(config_lib.resolve(config()), 8)[-1]
+  shapes = sharding.abstract_state(
+    stage.network, stage.optimizer, sharding.make_mesh()
+  )
+  state, *_ = Checkpoints(workdir, create=False).restore(
+    "last", ema.begin(stage.network, shapes)
+  )
+  given, raw, average = (
+    x["params"]["layers"][0]["kernel"]
+    for x in (variables(config(), workdir), state, state["ema"])
+  )
+  np.testing.assert_array_equal(given, average)
+  assert np.abs(given - raw).max() > 1e-3
 
 
 def test_checkpoints_between_evaluations(tmp_path):
@@ -94,13 +126,16 @@ def test_checkpoints_between_evaluations(tmp_path):
     patch.setattr(Checkpoints, "save", save)
     loop.train(made, tmp_path)
   assert [s for k, s in seen if k == "last"] == [3, 4, 6, 8]
-  made.checkpoint.update(every_steps=0, every_minutes=1e-9)
-  made.steps = 3
-  seen.clear()
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(Checkpoints, "save", save)
-    loop.train(made, tmp_path / "clock")
-  assert [s for k, s in seen if k == "last"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("minutes", "due"), [(1e-9, True), (60.0, False)])
+def test_checkpoints_by_the_clock(minutes, due):
+  settings = tiny().checkpoint
+  settings.every_minutes = minutes
+  clock = interval.Clock(settings, 0)
+  assert clock.is_due(1) == due
+  clock.saved(1)
+  assert clock.is_due(2) == due
 
 
 def test_the_first_signal_asks_the_second_ends():

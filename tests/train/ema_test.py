@@ -1,0 +1,137 @@
+"""Averages of parameters; `stops_test` has whole runs with one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from bnnjax import tasks
+from bnnjax.layers.linear import Linear
+from bnnjax.layers.norm import BatchNorm
+from bnnjax.train import config as config_lib
+from bnnjax.train import ema, setup, step
+from bnnjax.train.state import Network, make_state
+from tests.train.loop_test import tiny
+
+BATCH = {
+  "image": np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32),
+  "label": np.array([0, 1, 0, 1], np.int32),
+}
+
+
+class Small(nnx.Module):
+  """A latent, a flipped and a float weight, batch statistics, a fixed kernel."""
+
+  def __init__(self, rngs, scale=""):
+    self.first = Linear(3, 4, weight=f"ste{scale}", use_bias=False, rngs=rngs)
+    self.norm = BatchNorm(4, rngs=rngs)
+    self.flipped = Linear(4, 2, weight="bop", rngs=rngs)
+    self.fixed = nnx.BatchStat(jnp.full((3,), 1 / 3))
+
+  def __call__(self, x, mode):
+    x = self.norm(self.first(x * self.fixed[...], mode), mode)
+    return self.flipped(x, mode)
+
+
+def optimizer():
+  """Steps of 0.1 against the gradient's sign; binary weights flip in turn."""
+
+  def update(grads, state, params):
+    flat = jax.tree.map(lambda g: -0.1 * jnp.where(g >= 0, 1.0, -1.0), grads)
+    flat["flipped"]["kernel"] = -2 * params["flipped"]["kernel"]
+    return flat, state
+
+  return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+
+
+def moved(mean, values, share):
+  """`mean + share (values - mean)` in numpy."""
+  return jax.tree.map(
+    lambda m, x: np.asarray(m) + share * (np.asarray(x) - m), mean, values
+  )
+
+
+def close(got, want, rtol=1e-5):
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-6),
+    got,
+    want,
+  )
+
+
+def test_average_by_hand():
+  """Of parameters and batch statistics; signs stay signs, constants constant."""
+  network, rule = Network.of(Small), optimizer()
+  task = tasks.build({"name": "classification"})
+  train = step.make_train_step(
+    network, rule, task, steps=20, epochs=1.0, average=ema.Average(0.5, began=2)
+  )
+  state = {**make_state(network, rule, 0), "step": jnp.int32(2)}
+  state, metrics = ema.begin(network, state), task.train_metrics.empty()
+  want = {k: jax.device_get(state[k]) for k in ("params", "rest")}
+  for t in range(12):
+    state, metrics = train(state, metrics, BATCH, None)
+    now = {k: state[k] for k in want}
+    want = moved(want, now, max(0.5, 9 / (10 + t)))  # 0.5 from t = 8 on
+  given = ema.deployed(state)
+  flipped = given["params"]["flipped"]["kernel"]
+  np.testing.assert_array_equal(flipped, state["params"]["flipped"]["kernel"])
+  np.testing.assert_array_equal(given["rest"]["fixed"], np.float32(1 / 3))
+  want["params"]["flipped"]["kernel"] = flipped
+  close(given, want)
+  before = state["params"]["first"]["kernel"]
+  assert np.abs(given["params"]["first"]["kernel"] - before).max() > 0.01
+
+
+def test_a_scale_of_the_next_stage_is_that_of_the_averaged_weights():
+  rule = optax.sgd(0.1)
+  old, new = (
+    Network.of(lambda rngs, s=s: Small(rngs, s)) for s in ("", "|learned")
+  )
+  state = ema.begin(old, make_state(old, rule, 0))
+  state["params"] = jax.tree.map(lambda x: 3 * x, state["params"])
+  begun = ema.begin(new, make_state(new, rule, 1))
+  passed = ema.carry_over(new, state, begun, fresh=True)
+  for given, times in ((passed, 3), (ema.deployed(passed), 1)):
+    first = given["params"]["first"]
+    kernel = state["ema"]["params"]["first"]["kernel"] * times
+    close(first["kernel"], kernel)
+    scale = np.ravel(first["weight"]["params"]["scale"])
+    np.testing.assert_allclose(scale, np.mean(np.abs(kernel), 0), rtol=1e-5)
+  lacks = {k: v for k, v in state.items() if k != "ema"}
+  first = ema.carry_over(new, lacks, begun, fresh=True)
+  close(ema.deployed(first)["params"], first["params"])
+
+
+def test_what_an_event_sets_is_taken_over():
+  before = {"params": jnp.array([1.0, 2.0]), "ema": {"params": jnp.zeros(2)}}
+  after = ema.follow(before, {**before, "params": jnp.array([5.0, 2.0])})
+  np.testing.assert_array_equal(after["ema"]["params"], [5.0, 0.0])
+
+
+def test_half_precision_is_averaged_in_full():
+  """A share of 1e-4 of a bfloat16 would be lost."""
+  network = Network.of(
+    lambda rngs: Linear(2, 2, param_dtype="bfloat16", rngs=rngs)
+  )
+  begin = lambda: ema.begin(network, make_state(network, optax.sgd(0.1), 0))  # noqa: E731
+  state = jax.eval_shape(begin)
+  assert state["ema"]["params"]["kernel"].dtype == jnp.float32
+  given = jax.eval_shape(ema.deployed, state)
+  assert given["params"]["kernel"].dtype == jnp.bfloat16
+
+
+def test_settings():
+  def plan(**optim):
+    made = tiny()
+    made.optim.update(optim)
+    return setup.plan(config_lib.resolve(made), 8)
+
+  with pytest.raises(ValueError, match="must be in .0, 1., e.g. 0.999"):
+    plan(ema=1.0)
+  with pytest.raises(ValueError, match="Nothing reads `optim.latent.ema`"):
+    plan(latent={"ema": 0.5})
+  assert plan(ema=0.5)[0].average == ema.Average(0.5, 0)
+  assert plan()[0].average is None
