@@ -9,9 +9,9 @@ from flax import nnx
 
 from bnnjax.core import registry, signature
 from bnnjax.core.arguments import checked
-from bnnjax.core.estimator import SIGN
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
+from bnnjax.layers import attention_check
 from bnnjax.layers import mask as mask_lib
 from bnnjax.layers import rotary as rotary_lib
 from bnnjax.layers.binarize import Binarize
@@ -85,7 +85,7 @@ class Attention(nnx.Module):
     rngs: nnx.Rngs,
   ):
     kv_heads = heads if kv_heads is None else kv_heads
-    _check_heads(features, heads, kv_heads)
+    attention_check.heads_fit(features, heads, kv_heads)
     size = features // heads
     if mixer not in MIXERS:
       raise registry.unknown("mixer", mixer, MIXERS)
@@ -119,7 +119,7 @@ class Attention(nnx.Module):
     self.dropout = Dropout(dropout, rngs=rngs)
     self.heads, self.kv_heads = heads, kv_heads
     self.mixer, self.causal, self.rotary = mixer, causal, rotary
-    _check_parts(self, key, residual)
+    attention_check.parts_fit(self, key, residual)
 
   def __call__(
     self,
@@ -259,52 +259,6 @@ def _options(attention: str | Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(method.attention)
   registry.check_names("argument of attention", attention, OPTIONS)
   return dict(attention)
-
-
-def _check_heads(features, heads, kv_heads):
-  if heads < 1 or features % heads:
-    raise ValueError(
-      f"`heads` must divide the features: got {features} features in"
-      f" {heads} heads."
-    )
-  if kv_heads < 1 or heads % kv_heads:
-    raise ValueError(
-      f"`kv_heads` must divide the heads: got {heads} heads and {kv_heads} of"
-      " keys and values."
-    )
-
-
-def _check_parts(layer: "Attention", key, residual: int) -> None:
-  """Raises what `Attention` says of parts that do not go together."""
-  mixer, shared = layer.mixer, layer.key is None
-  query, probs = layer.low_query.binarizer, layer.low_probs.binarizer
-  if residual < 0:
-    raise ValueError(f"`residual` is a rank, at least 0, got {residual}.")
-  if shared and (mixer != "linear" or key not in (None, "float")):
-    raise ValueError(
-      "`share_key` is for the mixer 'linear', and one code serves both: leave"
-      f" out `key`, got mixer={mixer!r} and key={key!r}."
-    )
-  if mixer == "none" and probs is None:
-    raise ValueError(
-      "The mixer 'none' needs a binarizer `probs`, e.g. 'ste_heaviside': without"
-      " one, nothing bounds the scores."
-    )
-  if mixer != "linear":
-    return
-  drops, grouped = layer.dropout.rate, layer.kv_heads != layer.heads
-  if probs is not None or residual or grouped or drops:
-    raise ValueError(
-      "The mixer 'linear' makes no map of probabilities and shares no heads:"
-      " leave out `probs`, `residual`, `kv_heads` and `dropout`, got"
-      f" {probs}, {residual}, {layer.kv_heads} and {drops}."
-    )
-  for made in (query, query if shared else layer.low_key.binarizer):
-    if made is None or made.estimator.alphabet != SIGN or made.scale:
-      raise ValueError(
-        "The mixer 'linear' weighs codes in {-1, +1}: give binarizers `query`"
-        " and `key` (or `share_key=True`) of that alphabet, without a scale."
-      )
 
 
 def _binarize(spec: Spec, heads: int, size: int) -> Binarize:

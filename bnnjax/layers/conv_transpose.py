@@ -8,13 +8,12 @@ from flax import nnx
 
 from bnnjax.core import conv_transpose
 from bnnjax.core.progress import Mode
-from bnnjax.layers import geometry as geometry_lib
-from bnnjax.layers.linear import Options, _Contraction
+from bnnjax.layers.contraction import Windowed, WindowOptions
 from bnnjax.layers.output import SpatialL1
 from bnnjax.layers.sizes import check_array
 
 
-class ConvTranspose(_Contraction):
+class ConvTranspose(Windowed):
   """Transposed convolution, channels last, any number of spatial axes.
 
   Values are those of `nnx.ConvTranspose`. It has no `pad_value`: what lies
@@ -53,33 +52,14 @@ class ConvTranspose(_Contraction):
     out_features: int,
     kernel_size: int | Sequence[int],
     *,
-    strides: int | Sequence[int] = 1,
-    padding: str | int | Sequence[int | tuple[int, int]] = "SAME",
-    dilation: int | Sequence[int] = 1,
-    groups: int = 1,
     transpose_kernel: bool = False,
     rngs: nnx.Rngs,
-    **options: Unpack[Options],
+    **options: Unpack[WindowOptions],
   ):
-    window = geometry_lib.read_window(kernel_size)
-    features, groups = geometry_lib.read_groups(
-      in_features, out_features, groups
-    )
-    self.window, self.groups = window, groups
-    self.strides = geometry_lib.per_axis("strides", strides, window)
-    self.dilation = geometry_lib.per_axis("dilation", dilation, window)
-    self.padding = geometry_lib.read_padding(padding, window)
-    self.transpose_kernel = bool(transpose_kernel)
-    geometry = geometry_lib.Geometry(
-      window, self.strides, self.padding, self.dilation
-    )
     super().__init__(
-      (*window, features[0] // groups, features[1]),
-      features,
-      geometry=geometry,
-      rngs=rngs,
-      **options,
+      in_features, out_features, kernel_size, rngs=rngs, **options
     )
+    self.transpose_kernel = bool(transpose_kernel)
     if isinstance(self.output, SpatialL1):
       raise ValueError(
         "The output scale 'spatial_l1' is the mean over the window of a"

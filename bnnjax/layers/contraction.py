@@ -1,0 +1,293 @@
+"""What layers of a kernel share: two binarizers, a contraction, a bias."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict, Unpack
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from bnnjax.core import gradient
+from bnnjax.core import method as method_lib
+from bnnjax.core.arguments import checked
+from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.quantized import Quantized
+from bnnjax.layers import geometry as geometry_lib
+from bnnjax.layers import output as output_lib
+from bnnjax.layers import partition
+from bnnjax.layers.binarize import (
+  Binarize,
+  TrainingRng,
+  weight_variable,
+)
+from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
+from bnnjax.layers.place import Place
+from bnnjax.layers.quantized_weight import as_weight_module, check_yields
+from bnnjax.layers.sizes import check_array
+
+Spec = str | Binarizer | None
+LECUN_NORMAL = nnx.initializers.lecun_normal()
+
+
+class Options(TypedDict, total=False):
+  """Keyword arguments that the layers share.
+
+  Attributes:
+    weight, act: binarizers of kernel and input: a spec string, a `Binarizer`
+      or `None` (default) for float. A method's name as `weight` also brings
+      that method's `output` and `grad`. Instead of a binarizer of a latent
+      kernel `weight` may be the weight itself: a `Quantized`, or a module that
+      yields one, such as `QuantizedWeight`.
+    prepare: `(x, mode) -> (x, factor)`, a module or a function: what the layer
+      makes of its input before `act`, and a factor of its output that follows
+      from it (`None` for none): token-adaptive scales (BinaryMoS). A subclass
+      may define it as a method.
+    output: scale of the output, see `bnnjax.layers.output`.
+    grad: quantizer of the gradient of the output, in training only; see
+      `bnnjax.core.gradient`.
+    use_bias: whether a bias is added (default).
+    dtype: of the computation; by default that of input and kernel.
+    param_dtype: of the stored parameters, float32 by default.
+    kernel_init, bias_init: initializers; LeCun normal and zeros by default.
+    precision: as in `jax.lax.dot_general`.
+    parallel: `"column"` (default): devices share what the layer gives; `"row"`:
+      what it contracts, right behind a column-parallel layer. See
+      `bnnjax.train.sharding`.
+  """
+
+  weight: Spec | Quantized | nnx.Module
+  act: Spec
+  prepare: Callable[..., tuple[jax.Array, jax.Array | None]] | None
+  output: str | None
+  grad: str | None
+  use_bias: bool
+  dtype: Any
+  param_dtype: Any
+  kernel_init: nnx.Initializer
+  bias_init: nnx.Initializer
+  precision: lax.PrecisionLike
+  parallel: str
+
+
+class WindowOptions(Options, total=False):
+  """Keyword arguments of layers whose window moves, beside `Options`.
+
+  Attributes:
+    strides, dilation: one number for all spatial axes, or one each; 1 by
+      default.
+    padding: `"SAME"` (default), `"VALID"`, a number of elements on every side,
+      or for each axis a number or a pair (as in flax). Negative numbers crop.
+    groups: feature groups, 1 by default.
+  """
+
+  strides: int | Sequence[int]
+  padding: str | int | Sequence[int | tuple[int, int]]
+  dilation: int | Sequence[int]
+  groups: int
+
+
+class Contraction(Moded, Place):
+  """A kernel, two binarizers, a bias; what `Linear` and `Conv` derive from."""
+
+  prepare = None
+
+  @checked
+  def __init__(
+    self,
+    shape: tuple[int, ...],
+    features: tuple[int, int],
+    *,
+    weight: Any = None,  # a `Spec`, which `parse` checks
+    act: Any = None,
+    prepare: Any = None,
+    output: str | None = None,
+    grad: str | None = None,
+    geometry: geometry_lib.Geometry | None = None,
+    use_bias: bool = True,
+    dtype: Any = None,
+    param_dtype: Any = jnp.float32,
+    kernel_init: nnx.Initializer = LECUN_NORMAL,
+    bias_init: nnx.Initializer = nnx.initializers.zeros,
+    precision: lax.PrecisionLike = None,
+    parallel: str = "column",
+    rngs: nnx.Rngs,
+  ):
+    _check_precision(precision)
+    check_array(f"The kernel of {type(self).__name__}", shape)
+    made = None
+    home = as_weight_module(weight)
+    if home is None:
+      kernel = kernel_init(rngs.params(), shape, param_dtype)
+      self.weight = Binarize(weight, "weight", kernel, rngs, parallel=parallel)
+      made = self.weight.binarizer
+      self.kernel = weight_variable(kernel, made, parallel)
+    else:
+      check_yields(type(self).__name__, home, shape)
+      self.weight, self.kernel = home, None
+      partition.mark(home, parallel)
+    if prepare is not None:
+      self.prepare = prepare
+    if made is not None:
+      own = method_lib.layer_options(made.method)
+      output, grad = output or own.get("output"), grad or own.get("grad")
+    like = jax.ShapeDtypeStruct(
+      (1,) * (len(shape) - 1) + (features[0],), param_dtype
+    )
+    self.act = Binarize(act, "act", like, rngs, parallel=parallel)
+    _check_keeps_shape(self.act, like)
+    self.bias = (
+      nnx.Param(bias_init(rngs.params(), (features[1],), param_dtype))
+      if use_bias
+      else None
+    )
+    self.output = output_lib.parse(output, features[1], geometry)
+    self.grad = gradient.parse(grad)
+    if self.grad is not None:
+      self.grad_key = TrainingRng(jax.random.key_data(rngs.params()))
+    self.in_features, self.out_features = features
+    self.dtype, self.precision = dtype, precision
+
+  def _operands(self, x, mode):
+    """Activations and kernel, quantized in the dtype of the computation.
+
+    And what of them would be computed otherwise in training.
+    """
+    kernel = self.weight(mode) if self.kernel is None else self.kernel[...]
+    dtype = self.dtype or jnp.result_type(x, kernel.dtype)
+    a, otherwise = self.act.heard(self.show(x).astype(dtype), mode)
+    w, also = kernel.astype(dtype), ""
+    if self.kernel is not None:
+      w, also = self.weight.heard(w, mode)
+    return a, w, otherwise or also
+
+  def _prepared(self, x, mode):
+    """The input that is contracted, and a factor of the output or `None`."""
+    if self.prepare is None:
+      return x, None
+    made, factor = self.prepare(x, mode)
+    if made.shape != x.shape:
+      raise ValueError(
+        f"`prepare` of {type(self).__name__} keeps the shape of the input,"
+        f" {x.shape}: got {made.shape}."
+      )
+    return made, factor
+
+  def _finish(self, y, x, given, otherwise, factor=None):
+    mode = mode_of(self, given)
+    if factor is not None:
+      y = _scaled(y, factor)
+    if self.output is not None:
+      y = (y * self.output(x, y, mode)).astype(y.dtype)
+    if self.bias is not None:
+      y = y + self.bias[...].astype(y.dtype)
+    if self.grad is not None:
+      name = f"the gradient quantizer {self.grad.quantizer.name!r}"
+      if mode.train:
+        told = name if given is None else ""
+        y = self.grad(y, key_of_step(self.grad_key, mode, told))
+      elif given is None:
+        otherwise = otherwise or name
+    return watched(otherwise, y) if otherwise else y
+
+  def _check(self, x, ndim: int | None):
+    name = type(self).__name__
+    if not hasattr(x, "dtype"):
+      raise TypeError(f"{name} takes an array, got {type(x).__name__}.")
+    if jnp.issubdtype(x.dtype, jnp.complexfloating):
+      raise TypeError(f"{name} takes real numbers, got {x.dtype}.")
+    if ndim is not None and x.ndim != ndim:
+      raise ValueError(
+        f"{name} takes `[batch, {ndim - 2} spatial axes, channels]`, got shape"
+        f" {x.shape}."
+      )
+    if x.ndim < 1 or x.shape[-1] != self.in_features:
+      raise ValueError(
+        f"{name} was built for {self.in_features} input features, got"
+        f" {x.shape[-1] if x.ndim else 'a scalar'} (shape {x.shape})."
+      )
+
+
+class Windowed(Contraction):
+  """A contraction over a window that moves along spatial axes.
+
+  Args:
+    in_features, out_features: channels before and after.
+    kernel_size: window; its length is the number of spatial axes.
+    strides, padding, dilation, groups: see `WindowOptions`.
+    rngs: random numbers; the key `params` is used.
+    **options: the keywords of `Options`.
+  """
+
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    kernel_size: int | Sequence[int],
+    *,
+    strides: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int | tuple[int, int]] = "SAME",
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    rngs: nnx.Rngs,
+    **options: Unpack[Options],
+  ):
+    window = geometry_lib.read_window(kernel_size)
+    features, groups = geometry_lib.read_groups(
+      in_features, out_features, groups
+    )
+    self.window, self.groups = window, groups
+    self.strides = geometry_lib.per_axis("strides", strides, window)
+    self.dilation = geometry_lib.per_axis("dilation", dilation, window)
+    self.padding = geometry_lib.read_padding(padding, window)
+    super().__init__(
+      (*window, features[0] // groups, features[1]),
+      features,
+      geometry=self.geometry,
+      rngs=rngs,
+      **options,
+    )
+
+  @property
+  def geometry(self) -> geometry_lib.Geometry:
+    """Where the window stands, without the map."""
+    return geometry_lib.Geometry(
+      self.window, self.strides, self.padding, self.dilation
+    )
+
+
+def _scaled(y, factor):
+  """The output times a factor of it, which has to broadcast against it."""
+  try:
+    fits = jnp.broadcast_shapes(y.shape, jnp.shape(factor)) == y.shape
+  except ValueError:
+    fits = False
+  if not fits:
+    raise ValueError(
+      f"The factor of `prepare` has to broadcast to the output {y.shape}, got"
+      f" shape {jnp.shape(factor)}."
+    )
+  return (y * factor).astype(y.dtype)
+
+
+def _check_precision(precision: lax.PrecisionLike) -> None:
+  one = jax.ShapeDtypeStruct((1, 1), jnp.float32)
+  try:
+    jax.eval_shape(lambda a: lax.dot(a, a, precision=precision), one)
+  except (TypeError, ValueError) as error:
+    raise ValueError(
+      "`precision` must be one of jax.lax.dot_general, e.g. None or 'highest',"
+      f" got {precision!r}."
+    ) from error
+
+
+def _check_keeps_shape(act: Binarize, like: jax.ShapeDtypeStruct) -> None:
+  """A hash, e.g., gives codes of another length: it is for attention."""
+  if act.binarizer is None:
+    return
+  shape = jax.eval_shape(act.transformed, like).shape
+  if shape != like.shape:
+    raise ValueError(
+      f"The transform {act.binarizer.transform.name!r} makes {shape[-1]} features"
+      f" of the {like.shape[-1]} that the kernel is for."
+    )
