@@ -13,7 +13,8 @@ from bnnjax import models
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers import collect
-from bnnjax.tasks.base import Task, per_example
+from bnnjax.tasks.base import Task
+from bnnjax.tasks.check import per_example
 from bnnjax.train import accumulate as accumulate_lib
 from bnnjax.train import ema
 from bnnjax.train.state import Network, State
