@@ -46,8 +46,8 @@ def of(name: str | None = None) -> str:
 
 def _overview(kind: str) -> str:
   names = ", ".join(registry.registered(kind))
-  about = f": {KINDS[kind]}" if kind in KINDS else ""
-  return f"{kind}{about}\n{_wrapped(names, '  ')}"
+  about = f"  ({KINDS[kind]})\n" if kind in KINDS else ""
+  return f"{kind}:\n{about}{_wrapped(names, '  ')}"
 
 
 def _kind(kind: str) -> str:

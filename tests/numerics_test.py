@@ -63,8 +63,9 @@ def made_of(estimator, scale, transform, role, gradient=None):
 
 
 def combinations(estimator):
-  """Each scale and each transform; all else is drawn."""
+  """Each scale and each transform; all else is drawn, the dtype once."""
   draw = random.Random(estimator).choice
+  dtype = draw(DTYPES)  # another one is another program of every operation
   pairs = [(s, None) for s in SCALES]
   pairs += [("channel_l1", t) for t in TRANSFORMS]
   for scale, transform in pairs:
@@ -78,7 +79,7 @@ def combinations(estimator):
     )
     made = next((t for t in tried if t is not None), None)
     if made is not None and not clashes(made):
-      yield made, 4 if transform == "ksh" else 2, draw(DTYPES), draw(MODES)
+      yield made, 4 if transform == "ksh" else 2, dtype, draw(MODES)
 
 
 def clashes(made):

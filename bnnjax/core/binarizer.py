@@ -279,6 +279,7 @@ class Binarizer:
 
     A mean (or maximum) of magnitudes over them is that of `x * mask` over that
     of the mask itself: with mask (1, 0), |x| = (3, 5): (3 / 2) / (1 / 2) = 3.
+    That of ones, 1, leaves a constant scale as it is.
     """
     if dict(self.scale_hp).get("pow2"):
       raise ValueError(
@@ -288,7 +289,8 @@ class Binarizer:
     full = jnp.broadcast_to(mask, x.shape).astype(x.dtype)
     got = measure(x * full, {}, stats, mode)
     share = measure(full, {}, stats, mode).scale
-    scale = got.scale / jnp.where(share > 0, share, 1)
+    whole = measure(jnp.ones_like(full), {}, stats, mode).scale
+    scale = got.scale * (whole / jnp.where(share > 0, share, 1))
     return dataclasses.replace(got, scale=scale)
 
   @property

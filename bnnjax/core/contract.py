@@ -189,6 +189,7 @@ def _grouped_dot(op: Dot, s: Term, t: Term) -> jax.Array:
   for factor in t.factors:
     if t.is_of_groups(factor):
       continue
+    factor = t.ranked(factor)
     if (leaving := op.w_factor(factor, t.value)) is not None:
       outside.append(leaving)
     elif (moved := op.to_a(factor, a)) is not None:

@@ -18,7 +18,7 @@ def density_of(mask: Any, shape: tuple[int, ...]) -> Fraction:
 
 def is_known(x: Any) -> bool:
   """Whether the numbers of an array are at hand: no tracer, no mere shape."""
-  if isinstance(x, np.ndarray):
+  if isinstance(x, (np.ndarray, np.generic, bool, int, float, list)):
     return True
   is_array = isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
   return is_array and x.is_fully_addressable
@@ -48,8 +48,10 @@ def check_term(what: str, term: Any, first: jax.Array) -> None:
       f" (the last but one) of its values {value.shape}."
     )
   for number, factor in enumerate(term.factors):
-    if not term.is_of_groups(factor):
-      check_fits(f"Factor {number} of {what}", factor.shape, value.shape)
+    shape = factor.shape
+    if term.is_of_groups(factor):
+      shape = (*shape[:-2], shape[-2] * group, shape[-1])
+    check_fits(f"Factor {number} of {what}", shape, value.shape)
   if term.mask is not None:
     check_fits(f"The mask of {what}", term.mask.shape, value.shape)
     if is_known(term.mask):

@@ -58,15 +58,26 @@ class Term:
     """The scale as a tuple of factors, those of groups as they are stored."""
     if self.scale is None:
       return ()
-    return self.scale if isinstance(self.scale, tuple) else (self.scale,)
+    several = isinstance(self.scale, (tuple, list))
+    return tuple(map(jnp.asarray, self.scale if several else (self.scale,)))
 
   @property
   def full_factors(self) -> tuple[jax.Array, ...]:
-    """The factors, those of groups repeated along the contracted axis."""
+    """The factors with all axes of the values, those of groups repeated.
+
+    A scalar stays one. Of values `[N, H, W, C]`, a factor `[C]` is `[1, 1, 1, C]`.
+    """
     return tuple(
-      jnp.repeat(f, self.kind.group, axis=-2) if self.is_of_groups(f) else f
+      self.ranked(
+        jnp.repeat(f, self.kind.group, axis=-2) if self.is_of_groups(f) else f
+      )
       for f in self.factors
     )
+
+  def ranked(self, factor: jax.Array) -> jax.Array:
+    """A factor with as many axes as the values; a scalar stays one."""
+    missing = self.value.ndim - factor.ndim if factor.ndim else 0
+    return factor.reshape(*(1,) * missing, *factor.shape)
 
   @property
   def full_scale(self) -> jax.Array | None:
@@ -159,16 +170,19 @@ class Quantized:
     """Rows of a matrix, as of a table of words: `[...] -> [..., O]`."""
 
     def picked(x):
-      if x is None or x.ndim < 2 or x.shape[0] == 1:
-        return x if x is None or x.ndim < 2 else x[0]
-      return x[ids]
+      """Rows of an array that may be the same for all."""
+      if x is None or x.ndim < 2:
+        return x
+      return x[0] if x.shape[0] == 1 else x[ids]
 
     terms = []
     for t in self.terms:
       kind = t.kind and dataclasses.replace(t.kind, group=0)
       factors = tuple(map(picked, t.full_factors))
-      terms.append(Term(picked(t.value), factors, picked(t.mask), kind))
-    return Quantized(tuple(terms), picked(self.shift), picked(self.surrogate))
+      terms.append(Term(t.value[ids], factors, picked(t.mask), kind))
+    surrogate = self.surrogate
+    surrogate = None if surrogate is None else surrogate[ids]
+    return Quantized(tuple(terms), picked(self.shift), surrogate)
 
   def astype(self, dtype: Any) -> "Quantized":
     """Values and surrogate in another dtype; scales and shift keep theirs."""

@@ -127,6 +127,11 @@ class Contraction(Moded, Place):
       self.weight, self.kernel = home, None
       partition.mark(home, parallel)
     if prepare is not None:
+      if not callable(prepare):
+        raise TypeError(
+          f"`prepare` is a function or a module, called as `prepare(x, mode)`,"
+          f" got {prepare!r}."
+        )
       self.prepare = prepare
     if made is not None:
       own = method_lib.layer_options(made.method)
@@ -165,7 +170,13 @@ class Contraction(Moded, Place):
     """The input that is contracted, and a factor of the output or `None`."""
     if self.prepare is None:
       return x, None
-    made, factor = self.prepare(x, mode)
+    got = self.prepare(x, mode)
+    if not isinstance(got, tuple) or len(got) != 2 or got[0] is None:
+      raise TypeError(
+        f"`prepare` of {type(self).__name__} returns the input and a factor of"
+        f" the output (or None), got {type(got).__name__}."
+      )
+    made, factor = got
     if made.shape != x.shape:
       raise ValueError(
         f"`prepare` of {type(self).__name__} keeps the shape of the input,"

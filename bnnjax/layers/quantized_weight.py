@@ -8,10 +8,12 @@ words. Widths, alphabets, groups and the packed axis are static.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
@@ -25,6 +27,7 @@ from bnnjax.layers import weight_terms
 from bnnjax.layers.binarize import (
   Binarize,
   BinarizerParam,
+  BinaryWeight,
   LatentWeight,
   weight_variable,
 )
@@ -115,7 +118,9 @@ class QuantizedWeight(Moded):
     for number, term in enumerate(terms):
       self._add(f"Term {number}", term, latents, masks)
     variable = BinarizerParam if learned else TermScale
-    self.shift = None if shift is None else variable(jnp.asarray(shift))
+    self.shift = (
+      None if shift is None else variable(weight_terms.as_floats(shift))
+    )
     for number, value in enumerate(self.values):
       value.set_metadata(term=number)
     self().validate()
@@ -148,19 +153,22 @@ class QuantizedWeight(Moded):
 
   def __call__(self, mode: Mode | None = None) -> Quantized:
     """The weight, its gradient sent to latent weights and learned factors."""
-    terms, surrogates = [], []
+    terms, shifts, surrogates = [], [], []
     for plan in self.plans:
-      term, surrogate = self._term(plan, mode)
+      term, shift, surrogate = self._term(plan, mode)
       terms.append(term)
-      surrogates += [] if surrogate is None else [surrogate]
-    shift = None if self.shift is None else self.shift[...]
-    if isinstance(self.shift, BinarizerParam):
-      surrogates.append(jnp.broadcast_to(shift, self.shape).astype(self.dtype))
-    total = sum(surrogates[1:], surrogates[0]) if surrogates else None
-    return Quantized(tuple(terms), shift, total)
+      shifts.append(shift)
+      surrogates.append(surrogate)
+    if self.shift is not None:
+      shift = self.shift[...]
+      shifts.append(shift)
+      if isinstance(self.shift, BinarizerParam):
+        shift = jnp.broadcast_to(shift, self.shape)
+        surrogates.append(shift.astype(self.dtype))
+    return Quantized(tuple(terms), _sum(shifts), _sum(surrogates))
 
   def _term(self, plan: _Plan, mode: Mode | None):
-    """A term, and its dequantized tensor where something of it is trained."""
+    """A term, its shift, and what is trained of it as a dequantized tensor."""
     value = self.values[plan.value][...]
     mask = None if plan.mask is None else self.masks[plan.mask][...]
     if plan.complement:
@@ -169,7 +177,10 @@ class QuantizedWeight(Moded):
       binarize = self.binarizers[plan.binarizer]
       of_term = {} if mask is None else {"mask": mask, "density": plan.density}
       got = binarize(value.astype(self.dtype), mode, **of_term)
-      return got.terms[0], got.surrogate
+      shift = got.shift
+      if shift is not None and mask is not None:
+        shift = shift * mask  # a masked term is shifted where it is
+      return got.terms[0], shift, got.surrogate
     if plan.words:
       value = packing.unpack_signs(value, plan.words, axis=-2, dtype=self.dtype)
     value = value.astype(self.dtype)
@@ -179,7 +190,7 @@ class QuantizedWeight(Moded):
       bits_lib.tag(value, plan.kind, role="weight"), factors, mask, plan.kind
     )
     learned = any(isinstance(v, BinarizerParam) for v in variables)
-    return term, term.dequantize() if learned else None
+    return term, None, term.dequantize() if learned else None
 
   def _add(self, what: str, term: WeightTerm, latents, masks) -> None:
     if jnp.shape(term.values) != self.shape:
@@ -187,6 +198,7 @@ class QuantizedWeight(Moded):
         f"{what} of a QuantizedWeight has values of shape"
         f" {jnp.shape(term.values)}, the first term {self.shape}."
       )
+    weight_terms.check(what, term)
     mask, complement = self._mask(term, masks)
     density = weight_terms.density(what, term, self.shape)
     where = {"mask": mask, "complement": complement, "density": density}
@@ -216,13 +228,22 @@ class QuantizedWeight(Moded):
     if binarizer == "float":
       binarizer = Binarizer(FLOAT)
     binarize = Binarize(binarizer, "weight", jnp.asarray(term.values))
-    if term.scale is not None:
-      weight_terms.start_scale(binarize, term.scale)
+    if binarize.binarizer is None:  # of a method that leaves weights float
+      binarize = Binarize(Binarizer(FLOAT), "weight", jnp.asarray(term.values))
+    weight_terms.start_scale(binarize, term)
     made, weight = binarize.binarizer, jnp.asarray(term.values)
     if id(term.values) not in latents:
       latents[id(term.values)] = len(self.values)
       self.values.append(weight_variable(weight, made))
     place = latents[id(term.values)]
+    if isinstance(self.values[place], BinaryWeight) == made.latent and (
+      isinstance(self.values[place], LatentWeight) and not made.is_float
+    ):
+      raise ValueError(
+        "Two terms of one array need the same kind of variable: one binarizer"
+        " reads a latent weight, the other ('bop') has none. Give them arrays of"
+        " their own."
+      )
     if not made.is_float and not isinstance(self.values[place], LatentWeight):
       self.values[place] = weight_variable(weight, made)
     self.binarizers.append(binarize)
@@ -250,14 +271,20 @@ class QuantizedWeight(Moded):
     elif weight_terms.is_whole(values, kind):
       values = values.astype(jnp.int8)
     variable = BinarizerParam if term.learned else TermScale
-    factors = term.scale if isinstance(term.scale, tuple) else (term.scale,)
     first = len(self.factors)
-    for factor in factors:
-      if factor is not None:
-        self.factors.append(variable(jnp.asarray(factor)))
-    self.values.append(TermValue(values))
+    for factor in Term(values, term.scale).factors:
+      self.factors.append(variable(weight_terms.as_floats(factor)))
+    value = TermValue(values)
+    if words:
+      value.set_metadata(holds=math.prod(self.shape))
+    self.values.append(value)
     places = tuple(range(first, len(self.factors)))
     return _Plan(kind, len(self.values) - 1, factors=places, words=words)
+
+
+def _sum(arrays: Sequence[jax.Array | None]) -> jax.Array | None:
+  found = [x for x in arrays if x is not None]
+  return sum(found[1:], found[0]) if found else None
 
 
 def as_weight_module(weight: Any) -> nnx.Module | None:

@@ -49,9 +49,13 @@ class WeightTerm:
 def density(what: str, term: WeightTerm, shape: tuple[int, ...]) -> Fraction:
   """Share of the elements that a term has."""
   if term.density is not None:
+    if isinstance(term.density, str) or not 0 < term.density <= 1:
+      raise ValueError(
+        f"`density` of {what} must be in (0, 1], got {term.density!r}."
+      )
     return Fraction(term.density).limit_denominator(2**20)
   if term.mask is None:
-    return Fraction(1)
+    return Fraction(1) if term.kind is None else term.kind.density
   if not is_known(term.mask):
     raise ValueError(
       f"{what} of a QuantizedWeight has a mask that is not known while the"
@@ -76,18 +80,67 @@ def are_complements(a: Any, b: Any) -> bool:
   return is_known(a) and is_known(b) and are_equal(np.asarray(a) == 0, b)
 
 
-def start_scale(binarize: Binarize, scale: Any) -> None:
-  """Lets a learned scale start from a given one."""
-  variable = binarize.params.get("scale")
+def check(what: str, term: WeightTerm) -> None:
+  """Refuses fields that nothing reads, and masks that are none.
+
+  Raises:
+    ValueError: names the field.
+  """
+  if term.binarizer is not None:
+    for name in ("kind", "learned", "pack"):
+      if getattr(term, name):
+        raise ValueError(
+          f"`{name}` of {what} is for values that are low-bit already, and its"
+          f" binarizer {term.binarizer!r} makes them of a latent weight: leave"
+          " it out (a spec with '| learned' has a trained scale)."
+        )
+  if term.mask is None:
+    if term.complement:
+      raise ValueError(f"`complement` of {what} is that of a mask: give one.")
+  elif is_known(term.mask):
+    mask = np.asarray(term.mask, np.float32)
+    if not np.isin(mask, (0, 1)).all():
+      raise ValueError(f"The mask of {what} has to hold 0 and 1 only.")
+
+
+def as_floats(x: Any) -> jax.Array:
+  """An array that scales, of floats."""
+  x = jnp.asarray(x)
+  floats = jnp.issubdtype(x.dtype, jnp.floating)
+  return x if floats else x.astype(jnp.float32)
+
+
+def start_scale(binarize: Binarize, term: WeightTerm) -> None:
+  """Lets a learned scale start from a given one, or from a term's elements."""
+  variable, made = binarize.params.get("scale"), binarize.binarizer
+  scale = term.scale
+  if scale is None:
+    if variable is None or term.mask is None:
+      return
+    scale = _masked_start(made, term)
   if variable is None:
-    made = binarize.binarizer.scale
     raise ValueError(
       "`scale` of a latent term is where a learned scale starts, and the scale"
-      f" {'of this term is ' + repr(made.name) if made else 'is missing'}: use"
-      " '| learned' in its spec."
+      f" {'of this term is ' + repr(made.scale.name) if made.scale else 'is missing'}:"
+      " use '| learned' in its spec."
     )
   variable[...] = jnp.broadcast_to(
     jnp.asarray(scale, variable.dtype), variable.shape
+  )
+
+
+def _masked_start(made: Binarizer, term: WeightTerm) -> jax.Array:
+  """Where a learned scale starts, of the elements under the mask alone.
+
+  As `Binarizer` measures them: that of `x * mask` over that of the mask.
+  """
+  x = jnp.asarray(term.values)
+  mask = jnp.asarray(term.mask).astype(bool) ^ term.complement
+  mask = jnp.broadcast_to(mask, x.shape).astype(x.dtype)
+  start = lambda x: made.init(x)[0]["scale"]  # noqa: E731
+  share = start(mask)
+  return start(x * mask) * (
+    start(jnp.ones_like(mask)) / jnp.where(share > 0, share, 1)
   )
 
 
@@ -100,4 +153,5 @@ def is_whole(values: jax.Array, kind: bits_lib.BitTag) -> bool:
   if not is_known(values):
     return False
   whole = np.asarray(values)
-  return bool(np.all(whole == np.round(whole)) and np.abs(whole).max() < 128)
+  fits = np.all(whole == np.round(whole)) and np.all(np.abs(whole) < 128)
+  return bool(fits)

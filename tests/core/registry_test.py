@@ -119,7 +119,7 @@ method("celled", paper="none", arxiv="", weight="celled(width={width})")
     ("distance", "mse", {}),
     ("augment", "flip", {"probability": 0.5}),
     ("method", "bireal", {}),
-    ("task", "classification", {"label_smoothing": 0.0, "distill": None}),
+    ("task", "language_modeling", {"distill": None}),
     ("source", "digits", {}),
     ("source", "fashion_mnist", {"data_dir": None}),
   ],
