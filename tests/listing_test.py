@@ -10,7 +10,7 @@ from bnnjax.errors import UserError
 def test_all_kinds_and_names():
   text = listing.of()
   for kind in ("method", "estimator", "model", "task", "source", "augment"):
-    assert f"{kind}: " in text
+    assert f"{kind}:\n  (" in text
     assert all(name in text for name in registry.registered(kind))
   assert max(map(len, text.splitlines())) <= 80
 
@@ -68,5 +68,5 @@ def test_a_typo():
 def test_kinds_of_others():
   with registry.restored():
     registry.register("colour", "red")("a string")
-    assert "colour\n  red" in listing.of()
+    assert "colour:\n  red" in listing.of()
     assert listing.of("red") == "colour red"

@@ -44,6 +44,7 @@ def count(
   walker = Walker(
     [(s.path, s.size) for s in traced.stored],
     {i: s.dtype_bits for i, s in enumerate(traced.stored) if s.words},
+    {i: s.holds for i, s in enumerate(traced.stored) if s.holds},
   )
   inputs = []
   for v, kind in zip(traced.jaxpr.jaxpr.invars, traced.inputs):

@@ -5,6 +5,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -30,6 +31,7 @@ class Stored:
     role: what the variable says that it is: `"mask"`, `"scale"`, `"shift"` of a
       low-bit weight; empty: what it is read as.
     weight: path of the weight that it is a term of; empty: it is one itself.
+    holds: weights in an element, if it says that it is words of packed bits.
   """
 
   path: str
@@ -40,6 +42,7 @@ class Stored:
   words: bool = False
   role: str = ""
   weight: str = ""
+  holds: Fraction | None = None
 
   @property
   def size(self) -> int:
@@ -128,7 +131,10 @@ def _stored(
 def _variable_leaves(variable: Any, names: Sequence[str], modules=()):
   """Leaves of a variable: `(leaf, Stored | True | False)`."""
   kind = kind_of(variable)
-  told = {"role": getattr(variable, "role", "")}
+  told = {
+    "role": getattr(variable, "role", ""),
+    "holds": getattr(variable, "holds", None),
+  }
   if getattr(variable, "term", None) is not None:
     told["weight"] = ".".join(p for p in names[:-1] if p)
   for more, leaf in jax.tree_util.tree_flatten_with_path(variable)[0]:

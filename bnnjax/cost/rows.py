@@ -72,6 +72,7 @@ class Site:
     parameters: which the tagged value comes from.
     densities: of the terms that are not dense.
     mask: over {0, 1}, 1 bit: may say where another value is not zero.
+    exact: as `number`, but of the values themselves.
   """
 
   number: int
@@ -79,6 +80,7 @@ class Site:
   parameters: tuple[int, ...]
   densities: tuple[Fraction, ...] = ()
   mask: bool = False
+  exact: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Use:
     row: elements of one packed row (the contracted length).
     masked: the program reads a mask beside it, which is stored by itself.
     held: weights that it holds, if its elements are words of packed bits.
+    masks: which elements are read (`Site.exact`): of one sign array, two terms
+      with a mask each store parts of their own.
   """
 
   parameter: int
@@ -101,6 +105,7 @@ class Use:
   row: int
   masked: bool = False
   held: int = 0
+  masks: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

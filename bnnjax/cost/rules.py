@@ -228,6 +228,7 @@ def tagged(eqn: Any, v: Value) -> Value:
     parameters=tuple(i for i, _ in v.lineage),
     densities=tuple(t.density for t in terms if t.density != 1),
     mask=[(t.bits, t.alphabet) for t in terms] == [(1, (0, 1))],
+    exact=v.number,
   )
   return Value(
     vary=v.vary,

@@ -52,8 +52,11 @@ def _packed(ps: Parameters) -> int:
 
 def row_bits(p: Parameter) -> int:
   """Bits of an array whose rows are packed into 32-bit words."""
-  if not p.tagged or not p.row:
+  if not p.tagged or not p.row or p.role == "mask":
     return math.ceil(p.size * p.bits)
+  if p.held:  # `bits` are those of a word
+    each = math.ceil(p.row * p.bits * p.size / Fraction(32 * p.held))
+    return 32 * each * (p.held // p.row)
   words = math.ceil(p.row * p.bits / Fraction(32))
   return 32 * words * (p.size // p.row)
 

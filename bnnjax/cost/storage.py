@@ -69,16 +69,20 @@ def parameters(
   found: dict[int, list[Use]] = {}
   for use in uses:
     found.setdefault(use.parameter, []).append(use)
-  kernels = {m for i, s in enumerate(stored) if i in found for m in s.modules}
+  read = [s for i, s in enumerate(stored) if i in found]
+  kernels = {m for s in read for m in s.modules}
+  # Of a weight that is a module, the bias lies beside that module.
+  kernels |= {_parent(_parent(s.weight)) for s in read if s.weight}
+  homes = {_parent(_parent(s.path)) for s in stored if s.role == "mask"}
   norms = {m for s in stored if _of_norm(s) for m in s.modules}
-  read = [
-    _parameter(s, found.get(i, []), kernels, norms)
+  parameters = [
+    _parameter(s, found.get(i, []), kernels, norms, homes)
     for i, s in enumerate(stored)
   ]
   # Of a kernel that nothing contracts (the deployed network's, dead code)
   # nothing is kept.
   kept = {(c.parameter, c.number): c for c in scales if c.parameter in found}
-  return (*read, *(_scale(c, stored[c.parameter]) for c in kept.values()))
+  return (*parameters, *(_scale(c, stored[c.parameter]) for c in kept.values()))
 
 
 def _scale(c: Computed, weight: Stored) -> Parameter:
@@ -90,16 +94,29 @@ def _scale(c: Computed, weight: Stored) -> Parameter:
   )
 
 
+def _parent(path: str) -> str:
+  return path.rpartition(".")[0]
+
+
 def _parameter(
-  s: Stored, uses: list[Use], kernels: set[str], norms: set[str]
+  s: Stored,
+  uses: list[Use],
+  kernels: set[str],
+  norms: set[str],
+  homes: set[str],
 ) -> Parameter:
   role = s.role or _role(s, {u.kind for u in uses}, kernels, norms)
   tagged = bool(uses) and all(u.sites for u in uses)
-  sites = [x for u in uses for x in u.sites] if tagged else []
-  sites = {(x.number, x.bits): x for x in sites}  # read twice, stored once
+  sites = {
+    # Read twice, stored once; but parts of it by their masks.
+    (x.number, x.bits, u.masks if x.densities and not x.mask else ()): x
+    for u in (uses if tagged else ())
+    for x in u.sites
+  }
   bits = sum((x.bits for x in sites.values()), Fraction(0)) or s.dtype_bits
   bits = min(bits, s.dtype_bits) if s.dtype_bits == 1 else bits
-  masked = all(u.masked for u in uses)
+  own = bool(s.weight) and _parent(s.weight) in homes
+  masked = own or all(u.masked for u in uses)
   sparse = [d for x in sites.values() for d in x.densities]
   dense = not sparse or any(
     not x.mask and not x.densities for x in sites.values()

@@ -5,8 +5,10 @@ recursion; scan, while, cond and shard_map in `control`. Nothing is executed and
 nothing is allocated.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from jax.extend.core import Literal
@@ -45,15 +47,17 @@ class Walker:
   Args:
     parameters: path and element count of each parameter, by its index.
     words: bits of the integers of those that may hold packed bits.
+    holds: weights in a word of those that say so.
   """
 
   def __init__(
     self,
     parameters: Sequence[tuple[str, int]] = (),
     words: Mapping[int, int] | None = None,
+    holds: Mapping[int, Fraction] | None = None,
   ):
     self.parameters = list(parameters)
-    self.words = dict(words or {})
+    self.words, self.holds = dict(words or {}), dict(holds or {})
     self.rows: list[Row] = []
     self.uses: list[Use] = []
     self.scales: list[Computed] = []
@@ -216,22 +220,30 @@ class Walker:
 
   def use(self, v: Value, shape, dtype, kind: str, row) -> tuple[str, ...]:
     """Notes how the parameters behind an operand are stored."""
-    size = math.prod(shape)
+    size, row = math.prod(shape), math.prod(row) or 1
+    masks = tuple(sorted(s.exact for s in v.sites if s.mask))
     names = []
     for i, n in v.lineage if v.static else ():
-      if n == size:
+      path, whole = self.parameters[i]
+      told = n != size and n * self.holds.get(i, 0) == size
+      if n == size or told:
         mine, others = storage.split_sites(v, i)
         role = "mask" if storage.is_mask(mine, others) else kind
-        masked = any(s.mask for s in v.sites)
         if v.role == "shift":  # float, whatever its tag says of its width
           role, mine = v.role, ()
-        self.uses.append(Use(i, role, mine, math.prod(row) or 1, masked))
+        if told:  # the bits of a word
+          mine = tuple(
+            dataclasses.replace(s, bits=s.bits * size / n) for s in mine
+          )
+        held = size * whole // n if told else 0
+        use = Use(i, role, mine, row, bool(masks), held, masks)
       elif storage.holds(self.words.get(i, 0), n, size, v.terms):
         sites = storage.packed(i, self.words[i])
-        self.uses.append(Use(i, kind, sites, row=0, held=size))
+        use = Use(i, kind, sites, row=0, held=size * whole // n)
       else:
         continue
-      names.append(self.parameters[i][0])
+      self.uses.append(use)
+      names.append(path)
     return tuple(names)
 
   def _contraction(self, eqn, ins, scope) -> list[Value]:

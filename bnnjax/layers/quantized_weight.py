@@ -8,7 +8,6 @@ words. Widths, alphabets, groups and the packed axis are static.
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -276,7 +275,7 @@ class QuantizedWeight(Moded):
       self.factors.append(variable(weight_terms.as_floats(factor)))
     value = TermValue(values)
     if words:
-      value.set_metadata(holds=math.prod(self.shape))
+      value.set_metadata(holds=Fraction(words, values.shape[-2]))
     self.values.append(value)
     places = tuple(range(first, len(self.factors)))
     return _Plan(kind, len(self.values) - 1, factors=places, words=words)

@@ -138,10 +138,10 @@ def _masked_start(made: Binarizer, term: WeightTerm) -> jax.Array:
   mask = jnp.asarray(term.mask).astype(bool) ^ term.complement
   mask = jnp.broadcast_to(mask, x.shape).astype(x.dtype)
   start = lambda x: made.init(x)[0]["scale"]  # noqa: E731
-  share = start(mask)
-  return start(x * mask) * (
-    start(jnp.ones_like(mask)) / jnp.where(share > 0, share, 1)
-  )
+  share, whole = start(mask), start(jnp.ones_like(mask))
+  # What measures a spread (`affine`) has none of ones: it starts as it would.
+  share = jnp.where(share > 0, share, 1)
+  return jnp.where(whole > 0, start(x * mask) * (whole / share), start(x))
 
 
 def is_whole(values: jax.Array, kind: bits_lib.BitTag) -> bool:

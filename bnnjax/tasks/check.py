@@ -48,7 +48,8 @@ def per_example(
 ) -> dict[str, jax.Array]:
   """What `task.evaluate` gave, with a mask; refuses what has not a row each.
 
-  A mean over a batch would count the rows that fill up the last one.
+  A mean over a batch would count the rows that fill up the last one. They are
+  masked whatever mask of its own the task has, of tokens, e.g.
 
   Raises:
     TypeError: names the output, or one of `gathered` that is missing.
@@ -66,4 +67,8 @@ def per_example(
         f"`gathered` of {name} names {key!r}, which `evaluate` does not return:"
         f" got {', '.join(outputs)}."
       )
-  return {"mask": batch["mask"], **outputs}
+  own = outputs.get("mask")
+  if own is None:
+    return {**outputs, "mask": batch["mask"]}
+  rows = batch["mask"].reshape(-1, *(1,) * (own.ndim - 1))
+  return {**outputs, "mask": own * rows.astype(own.dtype)}

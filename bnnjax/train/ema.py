@@ -11,7 +11,7 @@ What is averaged, and what is not:
 
 * parameters; of a binarized layer the latent weight, of which the network takes
   the sign after it is averaged: a majority vote of the steps, weighted;
-* not weights without a latent one (Bop): the mean of signs is none;
+* not weights without a latent one (Bop), nor counters: they have no mean;
 * batch statistics, as in timm and in EfficientNet's code: they belong to the
   weights of the same steps. Bounds, hashes and other statistics of binarizers
   stay those of the last step: they are set by events and frozen.
@@ -68,8 +68,8 @@ class Average:
 
     def mean(old, new, kind="statistic"):
       new = new.astype(old.dtype)
-      if kind == "binary":
-        return new
+      if kind == "binary" or not jnp.issubdtype(new.dtype, jnp.floating):
+        return new  # signs and counters have no mean
       # In this form what does not change stays as it is, to the bit.
       return old + share.astype(old.dtype) * (new - old)
 
@@ -95,7 +95,9 @@ def begin(network: Network, state: State) -> State:
   """`state` with an average that begins with its values."""
 
   def start(x):
-    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    dtype = x.dtype
+    if jnp.issubdtype(dtype, jnp.floating):
+      dtype = jnp.promote_types(dtype, jnp.float32)
     if isinstance(x, jax.ShapeDtypeStruct):
       return jax.ShapeDtypeStruct(x.shape, dtype, sharding=x.sharding)
     # A copy: the train step is given both to overwrite.
@@ -114,7 +116,8 @@ def deployed(state: State) -> State:
     return {k: state[k] for k in ("params", "rest")}
   average = state[PART]
   rest = nnx.traversals.flatten_mapping(state["rest"])
-  rest |= nnx.traversals.flatten_mapping(average["rest"])
+  means = nnx.traversals.flatten_mapping(average["rest"])
+  rest |= {k: x.astype(rest[k].dtype) for k, x in means.items()}
   return {
     "params": jax.tree.map(
       lambda x, like: x.astype(like.dtype), average["params"], state["params"]

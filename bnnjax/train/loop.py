@@ -308,7 +308,14 @@ class Run:
 
   def _measure(self, stage, now, state, info, clock, loss=None, watch=None):
     """`info` with a new evaluation, which is shown and saved."""
-    info = self._evaluate(state, info)
+    try:
+      info = self._evaluate(state, info)
+    except NonFiniteLossError:
+      raise
+    except Exception:  # a fault of a task's evaluation loses no training
+      if now:
+        self.save_now(now, state, info, clock, None, watch)
+      raise
     epoch = now / self.job.steps_per_epoch
     self.log.evaluation(now, epoch, loss, info["eval"])
     info = self.save_now(now, state, info, clock, None, watch)

@@ -230,3 +230,12 @@ def test_gradients_keep_the_dtype_of_what_they_are_of(dtype, contracted):
     # (where they are ours, and not of the product of two arrays).
     error = np.abs(np.asarray(got) - ref).max() / np.abs(ref).max()
     assert error < 2 ** (-7 if contracted else -6)
+
+
+def test_factors_of_fewer_axes_than_a_map():
+  """`[C]` is one a channel of `[N, H, W, C]`, not one an example."""
+  channels = jnp.array([1.0, 10.0])
+  one = BitTag(1, (-1, 1))
+  a = Quantized((Term(jnp.ones((2, 3, 3, 2)), channels, kind=one),))
+  y = contract.conv(a.validate(), jnp.ones((1, 1, 2, 2)))
+  np.testing.assert_allclose(y, np.full((2, 3, 3, 2), 11.0))

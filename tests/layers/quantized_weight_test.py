@@ -11,8 +11,8 @@ from flax import nnx
 
 import bnnjax as bx
 from bnnjax.core import registry
+from bnnjax.layers.embedding import Embedding
 from bnnjax.layers.stack import Stack
-from bnnjax.models.bert import Embedding
 from bnnjax.train import config as config_lib
 from bnnjax.train import setup
 from bnnjax.train.evaluate import evaluate
@@ -228,6 +228,61 @@ def test_gradients_of_latents_factors_and_shift():
     np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-4)
 
 
+def cost(*terms, before=K, after=O, bias=False):
+  made = bx.Linear(
+    before,
+    after,
+    weight=bx.QuantizedWeight(*terms),
+    use_bias=bias,
+    rngs=nnx.Rngs(0),
+  )
+  return bx.count(made, jax.ShapeDtypeStruct((1, before), jnp.float32))
+
+
+@pytest.mark.parametrize("before", [8, 20, 40])
+def test_packed_words_of_any_length(before):
+  signs = SIGNS[:before]
+  report = cost(term(signs, pack=True), before=before)
+  assert report.weight_bits("packed") == before * O
+  words = 32 * -(-before // 32) * O
+  assert report.weight_bits("deployed") == words
+  assert report.bits_per_weight == words / (before * O)
+  masked = {"mask": np.arange(before)[:, None] % 2 == 0}
+  report = cost(term(signs, pack=True, **masked), before=before)
+  assert report.weight_bits("packed") == before * O // 2 + before
+
+
+def test_parts_of_one_sign_array_are_stored_each():
+  even = np.arange(K)[:, None] % 2 == 0
+  spec = "ste|channel_l1"
+  report = cost(
+    bx.WeightTerm(W, spec, mask=even), bx.WeightTerm(W, spec, mask=~even)
+  )
+  assert report.weight_bits("packed") == N + K
+  assert report.weight_bits("deployed") == N + K + 2 * 32 * O
+  report = cost(bx.WeightTerm(W, spec), bias=True)
+  assert report.weight_bits("fracbnn") == N + 8 * O  # the bias is one
+  half = bx.BitTag(1, (-1, 1), density=0.5)
+  assert cost(term(kind=half)).macs == {(1, 32): N // 2}
+
+
+def test_shifts_and_constants_of_masked_terms():
+  """`mask (s sign(w) + shift)`, and a learned scale of the term's elements."""
+  low = np.asarray(LOW, np.float32)
+  weight = bx.QuantizedWeight(bx.WeightTerm(W, "ste|affine", mask=LOW))
+  weight.binarizers[0].params["shift"][...] = jnp.full((K, 1), 0.7)
+  scale = weight.binarizers[0].params["scale"][...]
+  want = (SIGNS * scale + 0.7) * low
+  np.testing.assert_allclose(dense(weight), want, rtol=1e-5, atol=1e-6)
+  learned = bx.QuantizedWeight(bx.WeightTerm(W, "ste|learned", mask=LOW))
+  start = np.sum(np.abs(W) * low, 0) / np.sum(low, 0)
+  got = learned.binarizers[0].params["scale"][...]
+  np.testing.assert_allclose(got[0], start, rtol=1e-5)
+  constant = bx.WeightTerm(W, "ste|fixed(value=0.5)", mask=LOW)
+  got = dense(bx.QuantizedWeight(constant))
+  np.testing.assert_array_equal(got, 0.5 * SIGNS * low)
+
+
 def test_what_is_shared_is_stored_once():
   weight = bx.QuantizedWeight(
     bx.WeightTerm(W, "ste", mask=LOW),
@@ -287,6 +342,32 @@ def test_what_is_shared_is_stored_once():
       "give `density=`",
     ),
     (
+      lambda: layer(bx.WeightTerm(W, "ste", mask=0.5 * LOW)),
+      ValueError,
+      "0 and 1 only",
+    ),
+    (
+      lambda: layer(bx.WeightTerm(W, "ste", learned=True)),
+      ValueError,
+      "`learned` of Term 0.*leave it out",
+    ),
+    (
+      lambda: layer(bx.WeightTerm(W, "ste", complement=True)),
+      ValueError,
+      "`complement` of Term 0",
+    ),
+    (
+      lambda: layer(bx.WeightTerm(W, "ste"), bx.WeightTerm(W, "bop")),
+      ValueError,
+      "the same kind of variable",
+    ),
+    (lambda: bx.Linear(K, O, prepare=3, rngs=nnx.Rngs(0)), TypeError, "got 3"),
+    (
+      lambda: bx.Linear(K, O, prepare=lambda x, m: x, rngs=nnx.Rngs(0))(X),
+      TypeError,
+      "returns the input and a factor",
+    ),
+    (
       lambda: bx.Linear(
         K, O + 1, weight=bx.Quantized((bx.Term(W),)), rngs=nnx.Rngs(0)
       ),
@@ -325,6 +406,12 @@ def test_convolutions_and_embeddings_take_terms():
   np.testing.assert_allclose(conv(x), like(x), rtol=1e-5, atol=1e-5)
   table = bx.Quantized((bx.Term(SIGNS, (ROW, COLUMN), None, ONE),))
   words = Embedding(K, O, weight=table, rngs=nnx.Rngs(0))
+  one = bx.QuantizedWeight(bx.WeightTerm(W[:1], "ste", mask=LOW[:1]))
+  few = Embedding(1, O, weight=one, rngs=nnx.Rngs(0))
+  assert few(jnp.zeros((2, 3), int)).shape == (2, 3, O)
+  # The mask is stored once, in an array of its own.
+  report = bx.count(few, jax.ShapeDtypeStruct((2,), jnp.int32))
+  assert report.weight_bits("packed") == O
   rows = SIGNS * ROW * COLUMN
   np.testing.assert_array_equal(
     words(jnp.array([3, 1])), rows[jnp.array([3, 1])]

@@ -16,7 +16,7 @@ from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers import intermediates
 from bnnjax.layers.linear import Linear
-from bnnjax.tasks import base
+from bnnjax.tasks import base, check
 from bnnjax.tasks.base import Task
 from bnnjax.tasks.classification import Classification
 from bnnjax.tasks.metrics import EvalMetrics, TrainLoss, names_of
@@ -312,6 +312,29 @@ def evaluated(task):
   batch = {"image": jnp.zeros((3, 4, 4, 1)), "mask": jnp.ones(3)}
   made = step.make_eval_step(network, task)
   return jax.eval_shape(made, state, task.eval_metrics.empty(), batch)
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 2)])
+def test_rows_that_fill_up_are_masked_whatever_the_task_masks(shape):
+  batch = {"mask": jnp.array([1.0, 1.0, 0.0])}
+  outputs = {"loss": jnp.ones(shape), "mask": jnp.ones(shape).at[0].set(0)}
+  got = check.per_example(Diffusion(), outputs, batch)["mask"]
+  want = np.zeros(shape)
+  want[1] = 1
+  np.testing.assert_array_equal(got, want)
+
+
+def test_an_evaluation_that_fails_loses_no_training(monkeypatch, tmp_path):
+  def evaluate(self, model, batch):
+    raise ZeroDivisionError("a fault of mine")
+
+  monkeypatch.setattr(Diffusion, "evaluate", evaluate)
+  with pytest.raises(ZeroDivisionError, match="mine"):
+    loop.train(diffusion(), tmp_path)
+  monkeypatch.undo()
+  result = loop.train(diffusion(), tmp_path)
+  assert train_losses(tmp_path)
+  assert result.metrics["loss"] > 0
 
 
 def test_a_mean_of_a_padded_batch_is_refused():

@@ -29,8 +29,10 @@ class Small(nnx.Module):
     self.norm = BatchNorm(4, rngs=rngs)
     self.flipped = Linear(4, 2, weight="bop", rngs=rngs)
     self.fixed = nnx.BatchStat(jnp.full((3,), 1 / 3))
+    self.calls = nnx.BatchStat(jnp.zeros((), jnp.int32))
 
   def __call__(self, x, mode):
+    self.calls[...] += 1
     x = self.norm(self.first(x * self.fixed[...], mode), mode)
     return self.flipped(x, mode)
 
@@ -80,6 +82,8 @@ def test_average_by_hand():
   np.testing.assert_array_equal(flipped, state["params"]["flipped"]["kernel"])
   np.testing.assert_array_equal(given["rest"]["fixed"], np.float32(1 / 3))
   want["params"]["flipped"]["kernel"] = flipped
+  assert given["rest"]["calls"].dtype == jnp.int32
+  want["rest"]["calls"] = 12
   close(given, want)
   before = state["params"]["first"]["kernel"]
   assert np.abs(given["params"]["first"]["kernel"] - before).max() > 0.01
