@@ -59,7 +59,10 @@ class Term:
     if self.scale is None:
       return ()
     several = isinstance(self.scale, (tuple, list))
-    return tuple(map(jnp.asarray, self.scale if several else (self.scale,)))
+    return tuple(
+      f if hasattr(f, "shape") else jnp.asarray(f)
+      for f in (self.scale if several else (self.scale,))
+    )
 
   @property
   def full_factors(self) -> tuple[jax.Array, ...]:

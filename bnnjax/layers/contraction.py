@@ -13,9 +13,9 @@ from bnnjax.core import method as method_lib
 from bnnjax.core.arguments import checked
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.quantized import Quantized
+from bnnjax.layers import contraction_check, partition
 from bnnjax.layers import geometry as geometry_lib
 from bnnjax.layers import output as output_lib
-from bnnjax.layers import partition
 from bnnjax.layers.binarize import (
   Binarize,
   TrainingRng,
@@ -23,8 +23,8 @@ from bnnjax.layers.binarize import (
 )
 from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
 from bnnjax.layers.place import Place
-from bnnjax.layers.quantized_weight import as_weight_module, check_yields
 from bnnjax.layers.sizes import check_array
+from bnnjax.layers.weight_module import as_weight_module, check_yields
 
 Spec = str | Binarizer | None
 LECUN_NORMAL = nnx.initializers.lecun_normal()
@@ -113,7 +113,7 @@ class Contraction(Moded, Place):
     parallel: str = "column",
     rngs: nnx.Rngs,
   ):
-    _check_precision(precision)
+    contraction_check.check_precision(precision)
     check_array(f"The kernel of {type(self).__name__}", shape)
     made = None
     home = as_weight_module(weight)
@@ -140,7 +140,7 @@ class Contraction(Moded, Place):
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
     self.act = Binarize(act, "act", like, rngs, parallel=parallel)
-    _check_keeps_shape(self.act, like)
+    contraction_check.check_keeps_shape(self.act, like)
     self.bias = (
       nnx.Param(bias_init(rngs.params(), (features[1],), param_dtype))
       if use_bias
@@ -187,7 +187,7 @@ class Contraction(Moded, Place):
   def _finish(self, y, x, given, otherwise, factor=None):
     mode = mode_of(self, given)
     if factor is not None:
-      y = _scaled(y, factor)
+      y = contraction_check.scaled(y, factor)
     if self.output is not None:
       y = (y * self.output(x, y, mode)).astype(y.dtype)
     if self.bias is not None:
@@ -264,41 +264,4 @@ class Windowed(Contraction):
     """Where the window stands, without the map."""
     return geometry_lib.Geometry(
       self.window, self.strides, self.padding, self.dilation
-    )
-
-
-def _scaled(y, factor):
-  """The output times a factor of it, which has to broadcast against it."""
-  try:
-    fits = jnp.broadcast_shapes(y.shape, jnp.shape(factor)) == y.shape
-  except ValueError:
-    fits = False
-  if not fits:
-    raise ValueError(
-      f"The factor of `prepare` has to broadcast to the output {y.shape}, got"
-      f" shape {jnp.shape(factor)}."
-    )
-  return (y * factor).astype(y.dtype)
-
-
-def _check_precision(precision: lax.PrecisionLike) -> None:
-  one = jax.ShapeDtypeStruct((1, 1), jnp.float32)
-  try:
-    jax.eval_shape(lambda a: lax.dot(a, a, precision=precision), one)
-  except (TypeError, ValueError) as error:
-    raise ValueError(
-      "`precision` must be one of jax.lax.dot_general, e.g. None or 'highest',"
-      f" got {precision!r}."
-    ) from error
-
-
-def _check_keeps_shape(act: Binarize, like: jax.ShapeDtypeStruct) -> None:
-  """A hash, e.g., gives codes of another length: it is for attention."""
-  if act.binarizer is None:
-    return
-  shape = jax.eval_shape(act.transformed, like).shape
-  if shape != like.shape:
-    raise ValueError(
-      f"The transform {act.binarizer.transform.name!r} makes {shape[-1]} features"
-      f" of the {like.shape[-1]} that the kernel is for."
     )

@@ -10,8 +10,8 @@ from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
 from bnnjax.layers.binarize import Binarize
 from bnnjax.layers.contraction import Spec
-from bnnjax.layers.quantized_weight import as_weight_module, check_yields
 from bnnjax.layers.variables import weight_variable
+from bnnjax.layers.weight_module import as_weight_module, check_yields
 
 INIT = nnx.initializers.truncated_normal(0.02)
 
