@@ -220,8 +220,15 @@ def _described(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _files(folder: pathlib.Path) -> arrow.Files:
-  """The Arrow files of a split, in order."""
-  found = _json(folder / _STATE).get("_data_files")
+  """The Arrow files of a split, in order; refuses another order of rows."""
+  state = _json(folder / _STATE)
+  found = state.get("_data_files")
+  if state.get("_indices_data_files"):
+    raise ValueError(
+      f"{folder / _STATE} names a file of row indices (of `shuffle`, `select` or"
+      " `filter`), which is not read: save the set once more, with"
+      " `flatten_indices()` before `save_to_disk`."
+    )
   try:
     files = tuple(str(folder / entry["filename"]) for entry in found)
   except (TypeError, KeyError):

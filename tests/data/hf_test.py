@@ -201,6 +201,18 @@ def test_gaps(tmp_path):
     hf.HfTable(str(tmp_path / "gaps")).labels("train", "label")
 
 
+def test_rows_in_another_order(texts):
+  state = json.loads((texts / "state.json").read_text())
+  options = {"text": "text", "label_key": "n", "max_len": 8}
+  for indices in (None, [], [{"filename": "indices.arrow"}]):
+    state["_indices_data_files"] = indices
+    (texts / "state.json").write_text(json.dumps(state))
+    if not indices:
+      assert len(data.load(f"hf:{texts}", **options)) == 4
+  with pytest.raises(ValueError, match=r"row indices .*`flatten_indices\(\)`"):
+    data.load(f"hf:{texts}", **options)
+
+
 def test_needs_the_extra(texts, monkeypatch):
   monkeypatch.setitem(sys.modules, "pyarrow", None)
   with pytest.raises(ImportError, match=r"pip install 'bnnjax\[hf\]'"):
