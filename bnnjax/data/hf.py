@@ -71,7 +71,9 @@ class HfTable(tables.Table):
         f"Feature {key!r} of {self.name!r} is not a class label, but"
         f" {_kind(feature)}. Choose another with `label_key`."
       )
-    return 1 + max(int(self.labels(s, key).max()) for s in self.splits)
+    found = {split: self.labels(split, key) for split in self.splits}
+    way = "save the feature as a `ClassLabel`"
+    return check.counted(found, self.name, {_kind(feature)}, way)
 
   def check_text(self, key):
     feature = self.feature(key, "text")
@@ -162,7 +164,8 @@ def hf(
     split: its name; "train" of a set that was saved without splits.
     path: what follows the colon.
     image_key: feature that holds the image.
-    label_key: feature that holds the class, a `ClassLabel` or whole numbers.
+    label_key: feature that holds the class, a `ClassLabel` or whole numbers
+      (from 0; the largest of all splits says how many).
     text: instead of an image: as in `tfds_source.tfds`, and so are the others.
     vocab_file: WordPiece vocabulary of the text, or the file of "bpe".
     lowercase: whether the former is uncased.
