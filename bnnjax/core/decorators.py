@@ -4,6 +4,7 @@
 and `bx.method`, which takes fields instead of a function. The name comes first,
 as in `@bx.source("mine")`; where it is left out, it is that of the function, or
 that of the class in snake case: `@bx.model` makes `ToyNet` the model "toy_net".
+A name is a word of letters, digits and `_`, which a spec and a config can say.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from bnnjax.core import registry, signature
 
 T = TypeVar("T")
+_NAME = re.compile(r"[A-Za-z_]\w*")  # as `core.spec` reads it
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])")
 
 
@@ -23,10 +25,18 @@ def decorate(make: Callable[[T, str], Any], named: T | str | None) -> Any:
     make: makes and registers an object of what is decorated and a name.
     named: the first argument of the decorator: `None` of `@source()`, a name of
       `@source("mine")`, what is decorated of `@source`.
+
+  Raises:
+    ValueError: a name that no spec can say, or a lambda without one.
   """
   if named is None:
     return lambda thing: make(thing, _name_of(thing))
   if isinstance(named, str):
+    if not _NAME.fullmatch(named):
+      raise ValueError(
+        "A name is a word of letters, digits and `_`, not a digit first, such as"
+        f" 'mine_2': got {named!r}."
+      )
     return lambda thing: make(thing, named)
   return make(named, _name_of(named))
 
@@ -35,6 +45,12 @@ def _name_of(thing: Any) -> str:
   name = getattr(thing, "__name__", None)
   if name is None:
     raise TypeError(f"A function or a class is registered, got {thing!r}.")
+  if not _NAME.fullmatch(name):  # `<lambda>`, or letters of elsewhere first
+    what = "A lambda has no name" if name == "<lambda>" else f"Got {name!r}"
+    raise ValueError(
+      f"{what}, and a config needs one, a word of letters, digits and `_`: give a"
+      " name first, e.g. `@bx.source('mine')`."
+    )
   return _WORD.sub("_", name).lower() if isinstance(thing, type) else name
 
 

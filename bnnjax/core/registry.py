@@ -162,11 +162,10 @@ def load_plugins() -> None:
     for entry in importlib.metadata.entry_points(group=group):
       try:
         entry.load()
-      except Exception as error:  # somebody's code: anything can go wrong in it
-        what = (
-          f"The plugin {entry.name!r} ({entry.value}) cannot be imported:"
-          f" {type(error).__name__}: {error}"
-        )
+      # Somebody's code: anything can go wrong in it.
+      except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}".rstrip(" .:")
+        what = f"The plugin {entry.name!r} ({entry.value}) cannot be imported: {said}"
         missing(what)
         warnings.warn(f"{what}. What it registers is not known.", stacklevel=3)
 

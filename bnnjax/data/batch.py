@@ -34,8 +34,8 @@ def normaliser(
   Tokens pass as they are.
 
   Raises:
-    ValueError: not one value a channel, a `std` that is not positive, or
-      either given for text.
+    ValueError: not one value a channel, a `mean` outside 0 .. 1, a `std` that
+      is not positive, or either given for text.
   """
   if info.kind is sources.TEXT:
     if mean is not None or std is not None:
@@ -55,6 +55,11 @@ def normaliser(
   mean, std = np.array(mean, np.float64), np.array(std, np.float64)
   if not (std > 0).all():
     raise ValueError(f"`std` must be positive: got {std.tolist()}.")
+  if not ((mean >= 0) & (mean <= 1)).all():
+    raise ValueError(
+      f"`mean` must be of pixels in 0 .. 1, got {mean.tolist()}: if it is of"
+      " pixels in 0 .. 255, divide mean and std by 255."
+    )
   return Normalise(
     (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
   )

@@ -7,7 +7,7 @@ inputs (`Source.all_labels`), and every batch, which names the record.
 """
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,8 +121,50 @@ def _hint(got: np.ndarray, found: list[int], info: "DatasetInfo") -> str:
     return " They seem to count from 1: subtract 1."
   for bits in (8, 16):
     if 2**bits - 1 in found:
-      return f" {2**bits - 1} is what -1, no label, becomes in {bits} bits."
+      return _unsigned(bits)
   return ""
+
+
+def _unsigned(bits: int) -> str:
+  return f" {2**bits - 1} is what -1, no label, becomes in {bits} bits."
+
+
+def counted(
+  labels: Mapping[str, np.ndarray], name: str, dtypes: Collection[str], way: str
+) -> int:
+  """Number of classes by the labels, where nothing says it: the largest and one.
+
+  Args:
+    labels: int32 `[N]` of every split, as of `integers`.
+    name: of the data set.
+    dtypes: that they are stored in.
+    way: how to say the number of classes.
+
+  Raises:
+    ValueError: the largest is -1 in an unsigned type, or labels of the training
+      split (of all, without one) begin at 1.
+  """
+  values = {split: np.unique(found) for split, found in labels.items()}
+  every = np.unique(np.concatenate(list(values.values())))
+  most = int(every[-1])
+  for bits in (8, 16):
+    odd = 2**bits - 1
+    if f"uint{bits}" in dtypes and most == odd and odd - 1 not in every:
+      split = next(s for s, found in values.items() if found[-1] == odd)
+      first = int((labels[split] == odd).argmax())
+      raise ValueError(
+        f"Labels of {name!r} (split {split!r}) hold {odd}, first in"
+        f" {_named(first, None)}, and never {odd - 1}.{_unsigned(bits)} Leave such"
+        f" records out; if it is a class, {way}."
+      )
+  learned = values.get("train", every)
+  if learned[0] == 1:
+    raise ValueError(
+      f"Labels of {name!r} must be numbers of classes, from 0: those to train on"
+      f" are {learned[0]} .. {learned[-1]}. If labels begin at 1: subtract 1; if"
+      f" there is a class 0, {way}."
+    )
+  return 1 + most
 
 
 def tokens(

@@ -71,7 +71,9 @@ class HfTable(tables.Table):
         f"Feature {key!r} of {self.name!r} is not a class label, but"
         f" {_kind(feature)}. Choose another with `label_key`."
       )
-    return 1 + max(int(self.labels(s, key).max()) for s in self.splits)
+    found = {split: self.labels(split, key) for split in self.splits}
+    way = "save the feature as a `ClassLabel`"
+    return check.counted(found, self.name, {_kind(feature)}, way)
 
   def check_text(self, key):
     feature = self.feature(key, "text")
@@ -162,7 +164,8 @@ def hf(
     split: its name; "train" of a set that was saved without splits.
     path: what follows the colon.
     image_key: feature that holds the image.
-    label_key: feature that holds the class, a `ClassLabel` or whole numbers.
+    label_key: feature that holds the class, a `ClassLabel` or whole numbers
+      (from 0; the largest of all splits says how many).
     text: instead of an image: as in `tfds_source.tfds`, and so are the others.
     vocab_file: WordPiece vocabulary of the text, or the file of "bpe".
     lowercase: whether the former is uncased.
@@ -220,8 +223,15 @@ def _described(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _files(folder: pathlib.Path) -> arrow.Files:
-  """The Arrow files of a split, in order."""
-  found = _json(folder / _STATE).get("_data_files")
+  """The Arrow files of a split, in order; refuses another order of rows."""
+  state = _json(folder / _STATE)
+  found = state.get("_data_files")
+  if state.get("_indices_data_files"):
+    raise ValueError(
+      f"{folder / _STATE} names a file of row indices (of `shuffle`, `select` or"
+      " `filter`), which is not read: save the set once more, with"
+      " `flatten_indices()` before `save_to_disk`."
+    )
   try:
     files = tuple(str(folder / entry["filename"]) for entry in found)
   except (TypeError, KeyError):

@@ -15,6 +15,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import unicodedata
 import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -100,7 +101,7 @@ def image_folder(
   Raises:
     DataNotFoundError: no such folder.
     ValueError: no folder of a split or class where one should be, a class
-      without images, an image that is none; names it.
+      without images or that `train` lacks, an image that is none; names it.
 
   Warns:
     UserWarning: files that are left out.
@@ -202,6 +203,7 @@ def _scan(path: str) -> tuple[dict[str, tuple[Image, ...]], tuple[str, ...]]:
       image for name in classes for image in _images(root, top / name, left)
     )
   _check_classes(tops, splits, inside)
+  _check_learned(root, splits)
   if left:
     warnings.warn(
       f"{len(left)} file(s) in {root} are left out, no images in the folder of a"
@@ -251,6 +253,38 @@ def _check_classes(
         f"{(empty or [tops[split]])[0]} holds no image ({', '.join(SUFFIXES)}):"
         " remove the folder, or fill it."
       )
+
+
+def _check_learned(
+  root: pathlib.Path, splits: Mapping[str, tuple[Image, ...]]
+) -> None:
+  """Refuses classes that a split has images of, and `train` has none."""
+  filled = {s: {_names(i.path)[0] for i in splits[s]} for s in splits}
+  learned = sorted(filled.get(TRAIN, ()))
+  for split, names in filled.items():
+    others = sorted(names.difference(learned))
+    if learned and others:
+      shown = ", ".join(map(repr, others[:4])) + " ..." * (len(others) > 4)
+      raise ValueError(
+        f"{root / split} has images of {shown}, but {root / TRAIN} has none, so"
+        " that they cannot be learned: rename or remove such folders, or give"
+        f" {TRAIN!r} images of them."
+        f"{''.join(_alike(name, learned) for name in others[:4])}"
+      )
+
+
+def _alike(name: str, learned: list[str]) -> str:
+  """The class that a name probably means."""
+  for other in learned:
+    forms = [unicodedata.normalize("NFC", n) for n in (name, other)]
+    if forms[0] == forms[1]:
+      return (
+        f" {name!a} and {other!a} differ only in the normal form of Unicode."
+      )
+    if forms[0].casefold() == forms[1].casefold():
+      return f" {name!r} and {other!r} differ only in case."
+  near = registry.nearest(name, learned)
+  return f" {name!r}:{near}" if near else ""
 
 
 def _is_image(name: str) -> bool:

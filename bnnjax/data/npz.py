@@ -67,7 +67,8 @@ def npz(
   Args:
     split: as its keys name it; "train" if they name none.
     path: what follows the colon.
-    num_classes: 0: the largest label of all splits, and one.
+    num_classes: 0: the largest label of all splits, and one; then labels of
+      the training split must begin at 0.
     vocab: entries of the vocabulary of tokens; 0: the largest token, and one.
 
   Raises:
@@ -115,8 +116,11 @@ def _described(
         f" {pairs[split].inputs!r} of {other}."
       )
   if not num_classes:
-    found = [_labels(file, pair.labels, name) for pair in pairs.values()]
-    num_classes = 1 + max(int(labels.max()) for labels in found)
+    found = {s: _labels(file, pair.labels, name) for s, pair in pairs.items()}
+    headers = archives.npz_headers(file)
+    dtypes = {str(headers[pair.labels].dtype) for pair in pairs.values()}
+    way = "say their number with `num_classes`"
+    num_classes = check.counted(found, name, dtypes, way)
   splits = {split: pair.header.shape[0] for split, pair in pairs.items()}
   if len(shape) == 3:
     if vocab:

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core.progress import Mode
+from bnnjax.tasks import check as task_check
 from bnnjax.tasks.base import Task
 from bnnjax.train.state import Network
 
@@ -56,7 +57,8 @@ def make_gradient(
 
   Raises:
     ValueError: see `check`; when it is traced: an output of the loss that is
-      neither of examples nor a mean, or none of the name `weight`.
+      neither of examples nor a mean, or none of the name `weight`; what the
+      loss returns is no loss (see `tasks.check.returned`).
   """
   check(task, parts)
 
@@ -65,7 +67,8 @@ def make_gradient(
 
     def loss_fn(params):
       model = network.merge({"params": params, "rest": rest})
-      loss, outputs = task.loss(model, batch, mode, guide)
+      found = task.loss(model, batch, mode, guide)
+      loss, outputs = task_check.returned(task, found)
       _, _, new = nnx.split(model, nnx.Param, ...)
       return loss, (nnx.to_pure_dict(new), outputs)
 

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from bnnjax import tasks
 from bnnjax.errors import UserError
+from bnnjax.tasks import check as task_check
 from bnnjax.tasks.base import Task
 from bnnjax.train import differences, identity, inputs, setup, sharding, step
 from bnnjax.train import workdir as workdir_lib
@@ -65,7 +66,8 @@ def measure(
     split, whole: how a batch lies on the devices, and a whole array.
 
   Raises:
-    UserError: a metric has two values, or `task.headline` none.
+    UserError: a metric has two values, or `task.headline` none; `task.reduce`
+      returns no dict of numbers.
   """
   metrics = jax.device_put(task.eval_metrics.empty(), whole)
   parts: dict[str, list[np.ndarray]] = {name: [] for name in task.gathered}
@@ -76,7 +78,7 @@ def measure(
   got = metrics.compute()
   if parts:
     gathered = {name: np.concatenate(part) for name, part in parts.items()}
-    reduced = task.reduce(gathered)
+    reduced = task_check.reduced(task, task.reduce(gathered))
     if both := got.keys() & reduced.keys():
       raise UserError(
         f"`reduce` of {type(task).__name__} returns {', '.join(sorted(both))},"

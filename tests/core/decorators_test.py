@@ -173,7 +173,7 @@ def test_what_cannot_be_registered_is_refused():
   with pytest.raises(TypeError, match="`__init__` takes `rngs`"):
     bx.model(NoRngs)
   with pytest.raises(TypeError, match="A task is a class"):
-    bx.task(lambda: None)
+    bx.task("mine")(lambda: None)
   with pytest.raises(
     TypeError, match="function or a class is registered, got 3"
   ):
@@ -184,3 +184,29 @@ def test_what_cannot_be_registered_is_refused():
     TypeError, match="options that have defaults; 'mine' takes"
   ):
     bx.source("mine")(lambda split, path: None)
+
+
+@pytest.mark.parametrize(
+  "name", ["", "my-set", "a b", "2x", "a.b", "x\n", "a|b"]
+)
+def test_names_that_no_config_can_say(name):
+  def plain(split):
+    pass
+
+  for kind in ("source", "estimator", "model", "task", "scale", "transform"):
+    with pytest.raises(ValueError, match="A name is a word .*: got "):
+      getattr(bx, kind)(name)
+  plain.__name__ = name
+  with pytest.raises(ValueError, match="Got .* needs one, a word"):
+    bx.source(plain)
+
+
+def test_a_lambda_needs_a_name():
+  with registry.restored():
+    for way in (bx.source, bx.source()):
+      with pytest.raises(
+        ValueError, match=r"lambda has no name.*`@bx.source\('mine'\)`"
+      ):
+        way(lambda split: None)
+    made = bx.source("mine_2")(lambda split: None)
+    assert registry.get("source", "mine_2") is made

@@ -66,7 +66,7 @@ def test_signature_that_cannot_be_meant():
     with pytest.raises(
       TypeError, match=r"takes the tensor, and hyper-parameters"
     ):
-      estimator(wrong)
+      estimator("wrong")(wrong)
 
 
 def test_full_rule():

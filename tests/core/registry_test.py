@@ -202,6 +202,29 @@ def test_plugins_register_any_kind_and_a_broken_one_breaks_only_itself(
       registry.get("estimator", "theirs")
 
 
+@pytest.mark.parametrize(
+  ("error", "said"),
+  [
+    (SystemExit(3), r"SystemExit: 3\. "),
+    (SystemExit(), r"SystemExit\. "),
+    (RuntimeError("No such thing."), r"RuntimeError: No such thing\. "),
+  ],
+)
+def test_a_plugin_that_ends_the_program_is_warned_of(monkeypatch, error, said):
+  def ends():
+    raise error
+
+  found = {"bnnjax.methods": [], "bnnjax.plugins": [Entry("ends", ends)]}
+  monkeypatch.setattr(
+    importlib.metadata, "entry_points", lambda group: found[group]
+  )
+  monkeypatch.setattr(registry, "_MISSING", [])
+  with pytest.warns(UserWarning, match=f"cannot be imported: {said}What"):
+    registry.load_plugins()
+  with pytest.raises(ValueError, match=said.rstrip() + "$"):
+    registry.get("estimator", "theirs")
+
+
 def test_the_first_look_loads_plugins(monkeypatch):
   asked = []
 

@@ -43,6 +43,9 @@ def test_text_has_no_statistics(kw):
     ((0.1, 0.2), None, r"`mean` has 2 values.*1 channel\(s\)"),
     (None, (1, 1, 1), r"`std` has 3 values"),
     (None, (0.0,), "`std` must be positive"),
+    ((127.5,), (64,), r"got \[127.5\]: .* divide mean and std by 255"),
+    ((-0.5,), None, r"`mean` must be of pixels in 0 .. 1, got \[-0.5\]"),
+    ((float("nan"),), None, r"`mean` .* got \[nan\]"),
   ],
 )
 def test_bad_statistics(mean, std, message):

@@ -201,6 +201,38 @@ def test_gaps(tmp_path):
     hf.HfTable(str(tmp_path / "gaps")).labels("train", "label")
 
 
+@pytest.mark.parametrize(
+  ("dtype", "labels", "message"),
+  [
+    (
+      "uint8",
+      [0, 255, 1, 0],
+      "first in record 1, and never 254. 255 is what -1",
+    ),
+    ("uint16", [0, 1, 65535, 0], "becomes in 16 bits.*`ClassLabel`"),
+    ("int64", [1, 2, 1, 3], "are 1 .. 3. If labels begin at 1: subtract 1"),
+  ],
+)
+def test_labels_that_count_wrongly(tmp_path, dtype, labels, message):
+  columns = {"text": TEXTS, "n": pa.array(labels, dtype)}
+  features = {"text": STRING, "n": {"dtype": dtype, "_type": "Value"}}
+  save(tmp_path / "odd", columns, features)
+  with pytest.raises(ValueError, match=message):
+    data.info(f"hf:{tmp_path}/odd", text="text", label_key="n")
+
+
+def test_rows_in_another_order(texts):
+  state = json.loads((texts / "state.json").read_text())
+  options = {"text": "text", "label_key": "n", "max_len": 8}
+  for indices in (None, [], [{"filename": "indices.arrow"}]):
+    state["_indices_data_files"] = indices
+    (texts / "state.json").write_text(json.dumps(state))
+    if not indices:
+      assert len(data.load(f"hf:{texts}", **options)) == 4
+  with pytest.raises(ValueError, match=r"row indices .*`flatten_indices\(\)`"):
+    data.load(f"hf:{texts}", **options)
+
+
 def test_needs_the_extra(texts, monkeypatch):
   monkeypatch.setitem(sys.modules, "pyarrow", None)
   with pytest.raises(ImportError, match=r"pip install 'bnnjax\[hf\]'"):

@@ -140,6 +140,31 @@ def test_what_is_refused(root, files, options, message):
     data.load(f"image_folder:{root}", options.pop("split", "train"), **options)
 
 
+@pytest.mark.parametrize(
+  ("learned", "other", "message"),
+  [
+    (
+      "eal",
+      "Dog",
+      r"test has images of 'Dog', .*'Dog' and 'dog' differ only in",
+    ),
+    ("eal", "eals", "'eals': Did you mean 'eal'"),
+    ("caf\xe9", "cafe\u0301", "only in the normal form of Unicode"),
+  ],
+)
+def test_classes_that_train_lacks(root, learned, other, message):
+  write(root, {f"train/{learned}/1.png": picture(1)})
+  write(root, {f"test/{other}/1.png": picture(1)})
+  with pytest.raises(ValueError, match=message):
+    data.load(f"image_folder:{root}")
+
+
+def test_splits_without_train_have_classes_of_their_own(root):
+  shutil.move(root / "train", root / "one")
+  write(root, {"test/fox/1.png": picture(1)})
+  assert data.info(f"image_folder:{root}", "one").num_classes == 4
+
+
 def test_damage_is_told_by_name(root):
   whole = (root / "train/cat/3.png").read_bytes()
   (root / "train/cat/3.png").write_bytes(whole[:-25])

@@ -132,6 +132,25 @@ def test_what_is_refused(save, arrays, options, message):
     data.load(save(arrays), options.pop("split", "train"), **options)
 
 
+def test_labels_that_count_wrongly(save):
+  unsigned = (LABELS - 1).astype(np.uint8)
+  for arrays, message in (
+    (
+      {**KERAS, "y_test": unsigned[:4]},
+      r"\(split 'test'\) hold 255, first in record 0, and never 254. 255 is what"
+      " -1, no label, becomes in 8 bits",
+    ),
+    ({**KERAS, "y_train": LABELS + 1}, r"train on are 1 .. 3.* 1: subtract 1"),
+    ({"images": IMAGES, "labels": LABELS + 1}, "1: subtract 1"),
+  ):
+    with pytest.raises(ValueError, match=message):
+      data.info(save(arrays))
+    assert data.load(save(arrays), num_classes=256).info.num_classes == 256
+  assert data.info(save({**KERAS, "y_test": LABELS[1:3].repeat(2)}))
+  whole = {**KERAS, "y_train": unsigned, "y_test": np.full(4, 254)}
+  assert data.info(save(whole)).num_classes == 256
+
+
 def test_files_that_are_none(tmp_path, save):
   name = save(KERAS)
   with pytest.raises(data.DataNotFoundError, match="Did you mean 'mine.npz'"):

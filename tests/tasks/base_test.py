@@ -14,14 +14,15 @@ from flax import nnx
 from bnnjax import cli, data
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.errors import UserError
 from bnnjax.layers import intermediates
 from bnnjax.layers.linear import Linear
 from bnnjax.tasks import base, check
 from bnnjax.tasks.base import Task
 from bnnjax.tasks.classification import Classification
 from bnnjax.tasks.metrics import EvalMetrics, TrainLoss, names_of
+from bnnjax.train import accumulate, evaluate, loop, setup, step
 from bnnjax.train import config as config_lib
-from bnnjax.train import evaluate, loop, setup, step
 
 
 class Denoiser(nnx.Module):
@@ -243,6 +244,11 @@ class NoHeadline(Diffusion):
   headline = "accuracy"
 
 
+class NoLoss(Task):
+  def los(self, model, batch, mode, teacher=None):
+    return jnp.zeros(()), {}
+
+
 class NoNorm(Diffusion):
   train_metrics = EvalMetrics
 
@@ -251,6 +257,10 @@ class NoNorm(Diffusion):
   ("task", "message"),
   [
     (Bare, r"'mine' must be a subclass of `bnnjax.tasks.base.Task`.*\.Bare"),
+    (
+      NoLoss,
+      r"Task 'mine' \(NoLoss\) has no `loss`: .* which returns a scalar",
+    ),
     (NoHeadline, r"`headline` of task 'mine' .* \(loss\): got 'accuracy'"),
     (NoNorm, r"`train_metrics` of task 'mine' lacks flip_ratio, grad_norm"),
   ],
@@ -369,6 +379,60 @@ def test_a_reduced_metric_has_a_name_of_its_own():
 
   with pytest.raises(ValueError, match="`reduce` of Twice returns loss, which"):
     evaluate.measure(eval_step, Twice(), {}, [{}], mesh, mesh)
+
+
+@pytest.mark.parametrize(
+  ("found", "message"),
+  [
+    (None, "NoneType"),
+    ({"recall": None}, "NoneType for 'recall'"),
+    ({"recall": "high"}, "'high' for 'recall'"),
+    ({"recall": np.zeros(2)}, r"float64 \[2\] for 'recall'"),
+    ({1: 0.5}, "the name 1"),
+  ],
+)
+def test_reduced_are_numbers(found, message):
+  want = r"`reduce` of Diffusion must return a dict of numbers.*: got "
+  with pytest.raises(UserError, match=f"{want}{message}\\."):
+    check.reduced(Diffusion(), found)
+  numbers = {"a": 1, "b": np.float32(2), "c": jnp.bfloat16(3), "d": True}
+  assert check.reduced(Diffusion(), numbers) == dict(zip("abcd", (1, 2, 3, 1)))
+
+
+@pytest.mark.parametrize(
+  ("found", "message"),
+  [
+    (jnp.zeros(()), r"got float32 \[\]"),
+    (None, "got NoneType"),
+    ((jnp.zeros(()), {}, {}), "got tuple of 3"),
+    ((jnp.zeros(3), {"loss": jnp.zeros(3)}), r"float32 \[3\] as the scalar"),
+    ((jnp.zeros((), int), {"loss": jnp.zeros(3)}), r"int32 \[\] as the scalar"),
+    ((jnp.zeros(()), jnp.zeros(3)), r"got float32 \[3\] as the dict"),
+    ((jnp.zeros(()), {"los": jnp.zeros(3)}), "got the outputs los"),
+    ((jnp.zeros(()), {}), r"got the outputs \(none\)"),
+  ],
+)
+def test_a_loss_returns_a_scalar_and_a_dict(found, message):
+  class Odd(Diffusion):
+    def loss(self, model, batch, mode, teacher=None):
+      return found
+
+  network = setup.Network.of(lambda rngs: Sum(1.0))
+  gradient = accumulate.make_gradient(network, Odd())
+  want = "`loss` of Odd must return a scalar, and a dict of outputs with `loss`"
+  with pytest.raises(UserError, match=f"{want} among them: .*{message}\\."):
+    gradient({"weight": jnp.ones(())}, {}, {}, Mode.training(), None)
+
+
+def test_what_is_evaluated_is_a_dict():
+  class Bare(Diffusion):
+    def evaluate(self, model, batch):
+      return jnp.zeros(3)
+
+  with pytest.raises(
+    UserError, match=r"`evaluate` of Bare .* got float32 \[3\]"
+  ):
+    evaluated(Bare())
 
 
 def test_metrics_keep_those_of_their_base():

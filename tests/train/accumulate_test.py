@@ -114,7 +114,8 @@ def test_every_part_draws_its_own():
   class Task(base.Task):
     def loss(self, model, batch, mode, teacher):
       drawn = jax.random.uniform(mode.fold_in(jax.random.key(0)))
-      return drawn * jnp.sum(model.table[...]), {"drawn": drawn[None]}
+      loss = drawn * jnp.sum(model.table[...])
+      return loss, {"drawn": drawn[None], "loss": loss}
 
   batch = {"x": np.zeros((3, 1))}
   (_, (_, got)), _ = gradient(Task(), 3)(batch)

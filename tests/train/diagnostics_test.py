@@ -61,7 +61,8 @@ class Model(nnx.Module):
 
 class Task:
   def loss(self, model, batch, mode, guide):
-    return jnp.sum(model(batch, mode)), {}
+    loss = jnp.sum(model(batch, mode))
+    return loss, {"loss": loss}
 
 
 @pytest.fixture(scope="module")
