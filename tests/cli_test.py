@@ -110,7 +110,7 @@ def test_cost_compares_two_configs(capsys):
 def test_list(capsys):
   status, out, _ = run(capsys, "list")
   assert status == 0
-  assert "estimator: " in out
+  assert "estimator:\n" in out
   assert run(capsys, "list", "estimator")[1].startswith("estimator:\n")
   assert "2308.06689" in run(capsys, "list", "reste")[1]
 

@@ -26,8 +26,7 @@ def test_smoke(path, tmp_path):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_full_config_is_complete(path):
   config = config_file.read(str(path))
-  report = setup.cost_of(config)
-  assert report.ace > 0
+  assert setup.network_of(config).kinds  # what it costs: experiments/recount.md
   doc = path.read_text()
   assert "bnnjax train --config=configs/" + path.name in doc
   assert "Measured:" in doc or "Not run here" in doc

@@ -18,7 +18,7 @@ SEED = 0
 
 @pytest.mark.parametrize(
   ("kind", "count"),
-  [(specs, 30), (layers, 26), (api, 75), (programs, 60)],
+  [(specs, 30), (layers, 36), (api, 75), (programs, 60)],
   ids=["specs", "layers", "api", "programs"],
 )
 def test_everything_is_right_or_refused(kind, count):

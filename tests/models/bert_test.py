@@ -21,7 +21,7 @@ TOKENS = jnp.array([[1, 2, 3, 0], [4, 5, 0, 0]])
     ("tiny", 4_385_920),
     ("small", 28_763_648),
     ("base", 109_482_240),
-    ("large", 335_141_888),
+    pytest.param("large", 335_141_888, marks=pytest.mark.slow),
   ],
 )
 def test_parameters(variant, parameters):

@@ -239,7 +239,7 @@ def recounted(experiment, pick):
 @pytest.mark.parametrize(
   ("model", "variant"),
   [
-    ("PokeBNN-0.5x", "0.5x"),
+    # PokeBNN: tests/cost/golden_test.py
     ("ReActNet-B", "W1A1"),
     ("Bi-RealNet-18", "W1A1"),
     ("QuickNetSmall", ""),
