@@ -20,6 +20,7 @@ from bnnjax.core import bits as bits_lib
 from bnnjax.core import packing
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.estimator import FLOAT
+from bnnjax.core.method import layer_options
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers import weight_terms
@@ -231,6 +232,12 @@ class QuantizedWeight(Moded):
       binarize = Binarize(Binarizer(FLOAT), "weight", jnp.asarray(term.values))
     weight_terms.start_scale(binarize, term)
     made, weight = binarize.binarizer, jnp.asarray(term.values)
+    if own := layer_options(made.method):
+      raise ValueError(
+        f"The method {made.method!r} brings {own} for the layer, which a term"
+        " has not: give these to the layer, and the term the spec of the weight"
+        " alone (`bnnjax list` shows it)."
+      )
     if id(term.values) not in latents:
       latents[id(term.values)] = len(self.values)
       self.values.append(weight_variable(weight, made))

@@ -281,6 +281,7 @@ def _write_arrays(rng, folder):
   for split in ("train", "test"):
     count = int(rng.integers(1, 9))
     labels = rng.integers(0, 3, count)
+    labels[0] = 0  # a split without it is taken to begin at 1
     found[f"x_{split}"] = rng.integers(0, 256, (count, *shape), np.uint8)
     found[f"y_{split}"] = labels.astype(rng.choice([np.uint8, np.int64]))
   path = folder / "mine.npz"

@@ -361,6 +361,11 @@ def test_what_is_shared_is_stored_once():
       ValueError,
       "the same kind of variable",
     ),
+    (
+      lambda: layer(bx.WeightTerm(W, "xnor_net_pp")),
+      ValueError,
+      "'xnor_net_pp' brings .*'output'.*to the layer",
+    ),
     (lambda: bx.Linear(K, O, prepare=3, rngs=nnx.Rngs(0)), TypeError, "got 3"),
     (
       lambda: bx.Linear(K, O, prepare=lambda x, m: x, rngs=nnx.Rngs(0))(X),
