@@ -13,8 +13,8 @@ from bnnjax.core import bits as bits_lib
 from bnnjax.core.estimator import FLOAT, Estimator
 from bnnjax.core.floats import as_float
 from bnnjax.core.progress import DEPLOYED, Mode
-from bnnjax.core.quantized import Quantized, Term
-from bnnjax.core.scale import Measured, Scale, Variables
+from bnnjax.core.quantized import Quantized, Term, as_quantized
+from bnnjax.core.scale import Measured, Scale, Variables, of_masked
 from bnnjax.core.schedule import Annealed, resolve
 from bnnjax.core.transform import Transform
 
@@ -275,23 +275,14 @@ class Binarizer:
     return got
 
   def _masked_measure(self, measure, x, stats, mode, mask) -> Measured:
-    """The measure of the elements under a mask.
-
-    A mean (or maximum) of magnitudes over them is that of `x * mask` over that
-    of the mask itself: with mask (1, 0), |x| = (3, 5): (3 / 2) / (1 / 2) = 3.
-    That of ones, 1, leaves a constant scale as it is.
-    """
+    """The measure of the elements under a mask, see `core.scale.of_masked`."""
     if dict(self.scale_hp).get("pow2"):
       raise ValueError(
         f"The scale {self.scale.name!r} with `pow2` rounds what it measures,"
         " which is not defined under a mask: leave out `pow2`."
       )
-    full = jnp.broadcast_to(mask, x.shape).astype(x.dtype)
-    got = measure(x * full, {}, stats, mode)
-    share = measure(full, {}, stats, mode).scale
-    whole = measure(jnp.ones_like(full), {}, stats, mode).scale
-    scale = got.scale * (whole / jnp.where(share > 0, share, 1))
-    return dataclasses.replace(got, scale=scale)
+    scale = of_masked(lambda x: measure(x, {}, stats, mode).scale, x, mask)
+    return Measured(scale, stats)
 
   @property
   def scale_gradient(self) -> str:
@@ -329,8 +320,8 @@ class Binarizer:
 def _float_term(x, mask, density: Fraction, role: str) -> Quantized:
   """A float tensor, all of it or what a mask keeps (sparse outliers)."""
   if mask is None:
-    return Quantized((Term(x),), surrogate=x)
-  kind = bits_lib.BitTag(8 * x.dtype.itemsize, density=density)
+    return as_quantized(x)
+  kind = bits_lib.BitTag(bits_lib.dtype_bits(x.dtype), density=density)
   value = bits_lib.tag(x, kind, role=role)
   masked = x * mask.astype(x.dtype)
   return Quantized((Term(value, None, mask, kind),), surrogate=masked)

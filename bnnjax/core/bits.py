@@ -11,6 +11,7 @@ import functools
 import numbers
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +79,17 @@ class BitTag:
           f"An alphabet of {len(self.alphabet)} values does not fit into"
           f" {self.bits} bits."
         )
+
+
+def dtype_bits(dtype: Any) -> int:
+  """Width of an untagged operand: float32 32, bfloat16 16, int4 4, bool 1."""
+  if dtype == jnp.bool_:
+    return 1
+  if jnp.issubdtype(dtype, jnp.floating):
+    return jnp.finfo(dtype).bits
+  if jnp.issubdtype(dtype, jnp.integer):
+    return jnp.iinfo(dtype).bits
+  return 8 * getattr(dtype, "itemsize", 4)
 
 
 def _check_length(length: int) -> None:

@@ -129,7 +129,7 @@ def _with_shift(operand, op) -> tuple[Term, ...]:
   shape = value.shape
   if op is not None:
     # The counter is told that this operand is no kernel.
-    shift = bits_lib.tag(shift, _bits(value.dtype), role="shift")
+    shift = bits_lib.tag(shift, bits_lib.dtype_bits(value.dtype), role="shift")
   if op is not None and op.gives_last:
     # The shift of a kernel needs one output only: it is then broadcast.
     shape = (*shape[:-1], shift.shape[-1] if shift.ndim else 1)
@@ -137,10 +137,6 @@ def _with_shift(operand, op) -> tuple[Term, ...]:
       ones = jnp.ones((*shape[:-1], 1), value.dtype)
       return (*terms, Term(ones, shift.reshape(*(1,) * (len(shape) - 1), -1)))
   return (*terms, Term(jnp.broadcast_to(shift, shape).astype(value.dtype)))
-
-
-def _bits(dtype) -> int:
-  return 8 * jnp.dtype(dtype).itemsize
 
 
 def _pair(op, s: Term, t: Term) -> jax.Array:

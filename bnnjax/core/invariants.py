@@ -55,14 +55,19 @@ def check_term(what: str, term: Any, first: jax.Array) -> None:
   if term.mask is not None:
     check_fits(f"The mask of {what}", term.mask.shape, value.shape)
     if is_known(term.mask):
-      _check_mask(what, term)
+      check_mask(what, term.mask)
+      _check_density(what, term)
   if term.kind is not None and is_known(value):
     _check_values(what, np.asarray(value, np.float32), term.kind)
 
 
-def _check_mask(what: str, term: Any) -> None:
-  if not np.isin(np.asarray(term.mask, np.float32), (0, 1)).all():
+def check_mask(what: str, mask: Any) -> None:
+  """Refuses a mask at hand that holds other numbers than 0 and 1."""
+  if not np.isin(np.asarray(mask, np.float32), (0, 1)).all():
     raise ValueError(f"The mask of {what} has to hold 0 and 1 only.")
+
+
+def _check_density(what: str, term: Any) -> None:
   if term.kind is None:
     return
   kept = density_of(term.mask, term.value.shape)
@@ -93,12 +98,16 @@ def _check_values(what: str, value: np.ndarray, kind: BitTag) -> None:
 
 def check_fits(what: str, shape: tuple[int, ...], to: tuple[int, ...]) -> None:
   """Refuses a shape that does not broadcast to that of the values."""
-  try:
-    fits = np.broadcast_shapes(shape, to) == tuple(to)
-  except ValueError:
-    fits = False
-  if not fits:
+  if not fits(shape, to):
     raise ValueError(
       f"{what} has to broadcast against the values {tuple(to)}, got shape"
       f" {tuple(shape)}."
     )
+
+
+def fits(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+  """Whether a shape broadcasts to another."""
+  try:
+    return np.broadcast_shapes(shape, to) == tuple(to)
+  except ValueError:
+    return False

@@ -119,6 +119,25 @@ def scale(
   return decorate(make, named)
 
 
+def of_masked(
+  measure: Callable[[jax.Array], jax.Array], x: jax.Array, mask: jax.Array
+) -> jax.Array:
+  """A measure of the elements under a mask alone.
+
+  A mean (or maximum) of magnitudes over them is that of `x * mask` over that of
+  the mask itself: with mask (1, 0), |x| = (3, 5): (3 / 2) / (1 / 2) = 3. That of
+  ones, 1, leaves a constant as it is.
+
+  Args:
+    measure: of a tensor like `x`.
+    x: `[...]`.
+    mask: {0, 1}, broadcasts against `x`.
+  """
+  mask = jnp.broadcast_to(mask, x.shape).astype(x.dtype)
+  share, whole = measure(mask), measure(jnp.ones_like(mask))
+  return measure(x * mask) * (whole / jnp.where(share > 0, share, 1))
+
+
 def magnitude(x: jax.Array, how: str, axes: tuple[int, ...], pow2: bool):
   """Mean or maximum of |x| over `axes`, optionally rounded to 2^k."""
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bnnjax.core.bits import BitTag
+from bnnjax.core.bits import dtype_bits as dtype_bits
 from bnnjax.cost.rows import Site
 
 Dims = dict[int, int]
@@ -200,14 +201,3 @@ def joined_words(a: Words | None, b: Words | None) -> Words | None:
 def merged(a: tuple, b: tuple) -> tuple:
   """Both, sorted, once each."""
   return a if a == b else tuple(sorted({*a, *b}, key=repr))
-
-
-def dtype_bits(dtype: Any) -> int:
-  """Width of an untagged operand: float32 32, bfloat16 16, int4 4, bool 1."""
-  if dtype == jnp.bool_:
-    return 1
-  if jnp.issubdtype(dtype, jnp.floating):
-    return jnp.finfo(dtype).bits
-  if jnp.issubdtype(dtype, jnp.integer):
-    return jnp.iinfo(dtype).bits
-  return 8 * getattr(dtype, "itemsize", 4)

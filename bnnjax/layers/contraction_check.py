@@ -4,16 +4,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from bnnjax.core.invariants import fits
 from bnnjax.layers.binarize import Binarize
 
 
 def scaled(y, factor):
   """The output times a factor of it, which has to broadcast against it."""
-  try:
-    fits = jnp.broadcast_shapes(y.shape, jnp.shape(factor)) == y.shape
-  except ValueError:
-    fits = False
-  if not fits:
+  if not fits(jnp.shape(factor), y.shape):
     raise ValueError(
       f"The factor of `prepare` has to broadcast to the output {y.shape}, got"
       f" shape {jnp.shape(factor)}."

@@ -140,7 +140,7 @@ class QuantizedWeight(Moded):
     quantized.validate()
     terms = []
     for term in quantized.terms:
-      width, density = 8 * term.value.dtype.itemsize, None
+      width, density = bits_lib.dtype_bits(term.value.dtype), None
       if term.kind is not None:
         density = term.kind.density
       kind = term.kind or bits_lib.BitTag(width)

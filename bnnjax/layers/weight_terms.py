@@ -10,7 +10,8 @@ import numpy as np
 
 from bnnjax.core import bits as bits_lib
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.invariants import density_of, is_known
+from bnnjax.core.invariants import check_mask, density_of, is_known
+from bnnjax.core.scale import of_masked
 from bnnjax.layers.binarize import Binarize
 
 
@@ -98,9 +99,7 @@ def check(what: str, term: WeightTerm) -> None:
     if term.complement:
       raise ValueError(f"`complement` of {what} is that of a mask: give one.")
   elif is_known(term.mask):
-    mask = np.asarray(term.mask, np.float32)
-    if not np.isin(mask, (0, 1)).all():
-      raise ValueError(f"The mask of {what} has to hold 0 and 1 only.")
+    check_mask(what, term.mask)
 
 
 def as_floats(x: Any) -> jax.Array:
@@ -130,18 +129,13 @@ def start_scale(binarize: Binarize, term: WeightTerm) -> None:
 
 
 def _masked_start(made: Binarizer, term: WeightTerm) -> jax.Array:
-  """Where a learned scale starts, of the elements under the mask alone.
-
-  As `Binarizer` measures them: that of `x * mask` over that of the mask.
-  """
+  """Where a learned scale starts, of the elements under the mask alone."""
   x = jnp.asarray(term.values)
   mask = jnp.asarray(term.mask).astype(bool) ^ term.complement
-  mask = jnp.broadcast_to(mask, x.shape).astype(x.dtype)
   start = lambda x: made.init(x)[0]["scale"]  # noqa: E731
-  share, whole = start(mask), start(jnp.ones_like(mask))
   # What measures a spread (`affine`) has none of ones: it starts as it would.
-  share = jnp.where(share > 0, share, 1)
-  return jnp.where(whole > 0, start(x * mask) * (whole / share), start(x))
+  measures = start(jnp.ones_like(x)) > 0
+  return jnp.where(measures, of_masked(start, x, mask), start(x))
 
 
 def is_whole(values: jax.Array, kind: bits_lib.BitTag) -> bool:
