@@ -363,9 +363,8 @@ def _counted(args) -> list[Any]:
   configs = [
     config_file.read(spec, args.overrides, args.load) for spec in specs
   ]
-  for config in configs:
-    setup.check_used(config)
-  return [setup.cost_of(config) for config in configs]
+  networks = [setup.check_used(config)[-1] for config in configs]
+  return [setup.cost_of(c, network) for c, network in zip(configs, networks)]
 
 
 def _list(args) -> int:

@@ -42,12 +42,17 @@ def _builder_of(
   return settings, build
 
 
-def check_used(config: ConfigDict, networks: Sequence[Network] = ()) -> None:
+def check_used(
+  config: ConfigDict, networks: Sequence[Network] = ()
+) -> list[Network]:
   """Warns of binarizers, refuses options, that change nothing in any stage.
 
   Args:
     config: resolved.
     networks: of the stages, if they are made already.
+
+  Returns:
+    The networks of the stages.
 
   Raises:
     ValueError: an option that the model does not read beside the others, such
@@ -55,12 +60,14 @@ def check_used(config: ConfigDict, networks: Sequence[Network] = ()) -> None:
   """
   stages = [dict(stage) for stage in config.stages] or [{}]
   specs, idle, kinds, given, chosen = {}, [], set(), {}, {}
+  made = []
   for number, stage in enumerate(stages):
     settings, build = _builder_of(config, stage.get("model", {}))
     if len(networks) == len(stages):
       network = networks[number]
     else:
       network = Network.of(functools.partial(build, settings))
+    made.append(network)
     for name, used in unused.specs(settings, network.abstract).items():
       specs[name] = specs.get(name, False) or used
     idle.append(set(unused.options(settings, network.abstract, build)))
@@ -74,6 +81,7 @@ def check_used(config: ConfigDict, networks: Sequence[Network] = ()) -> None:
     )
   unused.warn(config.model.name, specs, given)
   optim.warn_unused(chosen, kinds)
+  return made
 
 
 def _arguments_of(config: ConfigDict) -> dict[str, Any]:
