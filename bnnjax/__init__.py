@@ -10,6 +10,8 @@ Names are imported when first used, so that `import bnnjax` stays quick.
 
 import importlib
 
+from bnnjax import deprecated
+
 _NAMES = {
   "Binarize": "bnnjax.layers.binarize",
   "Binarizer": "bnnjax.core.binarizer",
@@ -54,6 +56,8 @@ _NAMES = {
   "weight_variable": "bnnjax.layers.binarize",
 }
 __all__ = sorted([*_NAMES, "__version__"])
+
+deprecated.install()
 
 
 def __getattr__(name: str):

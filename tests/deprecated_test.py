@@ -1,0 +1,47 @@
+"""Old names import, warn, and are the new things."""
+
+import importlib
+import sys
+import warnings
+
+import pytest
+
+from bnnjax import deprecated
+
+
+def _quietly(name):
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    return importlib.import_module(name)
+
+
+@pytest.mark.parametrize("old", sorted(deprecated.MOVED))
+def test_old_modules_import_with_a_warning(old):
+  sys.modules.pop(old, None)
+  with pytest.warns(DeprecationWarning, match="is now"):
+    module = importlib.import_module(old)
+  for new in map(importlib.import_module, deprecated.MOVED[old]):
+    public = [n for n, v in vars(new).items() if not n.startswith("_")]
+    assert any(hasattr(module, name) for name in public)
+  with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+    _ = module.nothing
+
+
+@pytest.mark.parametrize(("old", "new"), sorted(deprecated.RENAMED.items()))
+def test_renamed_things_are_found_under_the_old_name(old, new):
+  module, _, name = old.rpartition(".")
+  found = getattr(_quietly(module), name)
+  places = deprecated.MOVED[module]
+  assert any(
+    getattr(importlib.import_module(p), new, None) is found for p in places
+  )
+
+
+def test_a_name_that_left_a_module_warns():
+  get = deprecated.old_names(
+    "bnnjax.somewhere", {"signs": "bnnjax.core.packing.pack_signs"}
+  )
+  with pytest.warns(DeprecationWarning, match="bnnjax.core.packing.pack_signs"):
+    assert get("signs").__name__ == "pack_signs"
+  with pytest.raises(AttributeError, match="has no attribute 'other'"):
+    get("other")
