@@ -15,7 +15,7 @@ To be beaten: TF-IDF and a linear classifier, experiments/wordnet_tfidf.py.
 Measured: experiments/wordnet_bert.md.
 """
 
-from bnnjax.tasks.distances import MATCHED
+from bnnjax.layers.intermediates import MATCHED
 from bnnjax.train import config as config_lib
 from bnnjax.train.recipe import use_method
 

@@ -27,8 +27,14 @@ from bnnjax.data import (  # noqa: F401 (each registers its sources)
   tfds_source,
   wordnet,
 )
-from bnnjax.data.by_name import defaults_of, info, load, options_of
-from bnnjax.data.lm_tokenizer import LmTokenizer
+from bnnjax.data.lm_tokenizers import LmTokenizer
+from bnnjax.data.loading import (
+  defaults_of,
+  info,
+  load,
+  options_of,
+  tokenizer_of,
+)
 from bnnjax.data.pipeline import (
   input_shape,
   make_eval_batches,
@@ -41,7 +47,6 @@ from bnnjax.data.sources import (
   DatasetInfo,
   Source,
 )
-from bnnjax.data.windows import tokenizer_of
 
 __all__ = [
   "ArraySource",

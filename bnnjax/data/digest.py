@@ -44,6 +44,12 @@ def of_files(paths: Iterable[str | os.PathLike]) -> str:
   return of(whole)
 
 
+def hash_of(text: str, word: int = 0) -> int:
+  """One of the four 64-bit words of the SHA-256 of a text."""
+  hashed = hashlib.sha256(text.encode()).digest()
+  return int.from_bytes(hashed[8 * word : 8 * word + 8])
+
+
 def plain(value: Any) -> Any:
   """A value as JSON that compares by meaning: 1.0 is 1, a tuple is a list."""
   if isinstance(value, Mapping):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import digest, lm_tokenizer, sources, tokenizer, windows
+from bnnjax.data import digest, lm_tokenizers, sources, windows, wordpiece
 
 SUCCESSORS = 4  # of a token of `fake_tokens`
 _FIRST_LETTER = 0x100  # of its text: letters of Latin Extended
@@ -116,7 +116,7 @@ class FakeText(FakeSource):
     super().__init__(split, seed, info)
     _check(seed, num_classes=info.num_classes, max_len=info.shape[0])
     self._favourites = np.random.default_rng(seed).integers(
-      len(tokenizer.SPECIAL),
+      len(wordpiece.SPECIAL),
       self.info.vocab,
       (self.info.num_classes, self.FAVOURITES),
     )
@@ -125,10 +125,10 @@ class FakeText(FakeSource):
     (longest,) = self.info.shape
     length = rng.integers(longest // 2, longest) + 1
     own = rng.choice(self._favourites[label], length)
-    other = rng.integers(len(tokenizer.SPECIAL), self.info.vocab, length)
-    tokens = np.full(longest, tokenizer.PAD, np.int32)
+    other = rng.integers(len(wordpiece.SPECIAL), self.info.vocab, length)
+    tokens = np.full(longest, wordpiece.PAD, np.int32)
     tokens[:length] = np.where(rng.random(length) < 0.5, own, other)
-    tokens[0] = tokenizer.SPECIAL.index("[CLS]")
+    tokens[0] = wordpiece.SPECIAL.index("[CLS]")
     return tokens
 
 
@@ -189,7 +189,7 @@ def _text_info(
   seed: int = 0,
 ) -> sources.DatasetInfo:
   del seed
-  special = len(tokenizer.SPECIAL)
+  special = len(wordpiece.SPECIAL)
   if max_len < 2 or vocab <= special:
     raise ValueError(
       "A fake text needs at least 2 tokens, and more entries than the"
@@ -282,4 +282,4 @@ def fake_tokens(
   for choice in rng.integers(0, SUCCESSORS, size * (max_len - 1)).tolist():
     ids.append(table[ids[-1]][choice])
   letters = "".join(chr(_FIRST_LETTER + i) for i in range(vocab - 1))
-  return windows.Windows(np.array(ids), lm_tokenizer.Chars(letters), info)
+  return windows.Windows(np.array(ids), lm_tokenizers.Chars(letters), info)

@@ -10,12 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import archives, sources, tfds_source
+from bnnjax.data import archives, embedded, normalisation, sources, tfds_source
 
 DEBIAN_FOLDER = pathlib.Path("/usr/share/datasets/fashion-mnist")
-MINI_FILE = (
-  pathlib.Path(__file__).parent / "embedded" / "fashion_mnist_mini.npz.xz"
-)
+MINI_FILE = embedded.FASHION_MNIST
 SPLITS = {"train": 60_000, "test": 10_000}
 MINI_SPLITS = {"train": 10_000, "test": 2_000}
 _PREFIX = {"train": "train", "test": "t10k"}
@@ -23,7 +21,7 @@ _SIDE, _CLASSES = 28, 10
 
 
 def _info(name: str, splits: Mapping[str, int]) -> sources.DatasetInfo:
-  mean, std = tfds_source.MEAN_STD["fashion_mnist"]
+  mean, std = normalisation.MEAN_STD["fashion_mnist"]
   shape = (_SIDE, _SIDE, 1)
   return sources.DatasetInfo(name, shape, _CLASSES, mean, std, splits)
 

@@ -18,13 +18,20 @@ from typing import Any
 
 from bnnjax.core import registry
 from bnnjax.core.settings import Settings
-from bnnjax.data import arrow, check, digest, pictures, sources, tables
+from bnnjax.data import (
+  arrow,
+  checks,
+  digest,
+  encoded_images,
+  feature_tables,
+  sources,
+)
 
 _SPLITS, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 TRAIN = "train"  # of a set that was saved without splits
 
 
-class HfTable(tables.Table):
+class HfTable(feature_tables.Table):
   """A saved set.
 
   Args:
@@ -73,7 +80,7 @@ class HfTable(tables.Table):
       )
     found = {split: self.labels(split, key) for split in self.splits}
     way = "save the feature as a `ClassLabel`"
-    return check.counted(found, self.name, {_kind(feature)}, way)
+    return checks.counted(found, self.name, {_kind(feature)}, way)
 
   def check_text(self, key):
     feature = self.feature(key, "text")
@@ -90,7 +97,7 @@ class HfTable(tables.Table):
 
   def labels(self, split, key):
     column = arrow.columns(self._files[split], (key,)).column(key)
-    return check.integers(column.to_numpy(), self.name)
+    return checks.integers(column.to_numpy(), self.name)
 
   def content(self, split, keys):
     return digest.of(keys, digest.of_files(self._files[split]))
@@ -129,7 +136,7 @@ class Records:
       for key, channels in self._channels.items():
         where = f"{index} of {os.path.dirname(self._files[0])} ({key!r})"
         data = _file(record[key], where).read()
-        record[key] = pictures.pixels(data, where, channels)
+        record[key] = encoded_images.pixels(data, where, channels)
       found.append(
         {
           key: value if key in self._channels else value.as_py()
@@ -140,7 +147,7 @@ class Records:
 
 
 def _info(split: str, **options: Any) -> sources.DatasetInfo:
-  return tables.info(*_opened(split, options))
+  return feature_tables.info(*_opened(split, options))
 
 
 @registry.register("source", "hf")
@@ -182,13 +189,13 @@ def hf(
       this use of the set does not read.
   """
   options = {k: v for k, v in locals().items() if k != "split"}
-  return tables.load(*_opened(split, options))
+  return feature_tables.load(*_opened(split, options))
 
 
 def _opened(
   split: str, options: dict[str, Any]
 ) -> tuple[HfTable, str, Settings]:
-  """The arguments of `tables.load`."""
+  """The arguments of `feature_tables.load`."""
   settings = Settings("data.options", options, registry.defaults_of(hf))
   return HfTable(settings["path"]), split, settings
 
@@ -283,5 +290,5 @@ def _image_shape(
     column = arrow.columns(files, (key,)).column(key)
     for index, value in enumerate(column):
       where = f"{index} of {split!r} of {os.path.dirname(files[0])} ({key!r})"
-      headers.append(pictures.header(_file(value, where), where))
-  return pictures.shape_of(headers)
+      headers.append(encoded_images.header(_file(value, where), where))
+  return encoded_images.shape_of(headers)

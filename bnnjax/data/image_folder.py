@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import digest, pictures, sources
+from bnnjax.data import digest, encoded_images, sources
 
 # What Pillow reads with certainty; others are left out, with a warning.
 SUFFIXES = (
@@ -66,7 +66,7 @@ class ImageFolder(sources.Source):
   def __getitem__(self, index: int) -> sources.Example:
     path = self._root / self._files[index]
     data = path.read_bytes()
-    image = pictures.pixels(data, str(path), self.info.shape[2])
+    image = encoded_images.pixels(data, str(path), self.info.shape[2])
     return {"image": image, "label": int(self._labels[index])}
 
   def all_labels(self):
@@ -164,7 +164,9 @@ def _shape(
 ) -> tuple[int | None, int | None, int]:
   """Shape of all images, by their headers."""
   paths = (root / image.path for image in images)
-  return pictures.shape_of(pictures.header(p, str(p)) for p in paths)
+  return encoded_images.shape_of(
+    encoded_images.header(p, str(p)) for p in paths
+  )
 
 
 def _scan(path: str) -> tuple[dict[str, tuple[Image, ...]], tuple[str, ...]]:

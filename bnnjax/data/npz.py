@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import archives, check, sources
+from bnnjax.data import archives, checks, sources
 
 # Key of the inputs, and of their labels; the split is what both share.
 _KEYS = (
@@ -120,7 +120,7 @@ def _described(
     headers = archives.npz_headers(file)
     dtypes = {str(headers[pair.labels].dtype) for pair in pairs.values()}
     way = "say their number with `num_classes`"
-    num_classes = check.counted(found, name, dtypes, way)
+    num_classes = checks.counted(found, name, dtypes, way)
   splits = {split: pair.header.shape[0] for split, pair in pairs.items()}
   if len(shape) == 3:
     if vocab:
@@ -202,7 +202,7 @@ def _labels(file: pathlib.Path, key: str, name: str) -> np.ndarray:
   if not labels.size:
     raise ValueError(f"{file}: {key!r} holds no label.")
   try:
-    labels = check.integers(labels, name)
+    labels = checks.integers(labels, name)
   except ValueError as error:
     raise ValueError(f"{file}: {key!r}: {error}") from error
   if labels.min() < 0:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from bnnjax.data import augment as augment_lib
-from bnnjax.data import batch, check, sources
+from bnnjax.data import batch, checks, normalisation, sources
 from bnnjax.data import workers as workers_lib
 
 if typing.TYPE_CHECKING:
@@ -85,10 +85,10 @@ def make_train_iterator(
   index, count = _processes(process_index, process_count)
   local = local_batch_size(batch_size, count)
   steps = steps_per_epoch(source, batch_size)
-  normalise = batch.normaliser(source.info, mean, std)
+  normalise = normalisation.normaliser(source.info, mean, std)
   make_batch = batch.TrainBatch(source, augment_lib.parse(augment), normalise)
   input_shape(source, make_batch.augments)  # bad inputs: an error here, now
-  check.source(source)
+  checks.source(source)
   positions = (
     grain.MapDataset.range(len(source))
     .shuffle(seed=seed)
@@ -141,9 +141,9 @@ def make_eval_batches(
   index, count = _processes(process_index, process_count)
   augments = augment_lib.parse(augment)
   local_batch_size(batch_size, count)
-  normalise = batch.normaliser(source.info, mean, std)
+  normalise = normalisation.normaliser(source.info, mean, std)
   input_shape(source, augments)
-  check.source(source)
+  checks.source(source)
   _warn_of_draws(source, augments)
   make_batch = batch.EvalBatch(
     source, augments, normalise, batch_size, slice(index, None, count)

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 from bnnjax.core import registry
-from bnnjax.data import archives, sources, windows, wordnet
+from bnnjax.data import archives, digest, embedded, sources, windows
 
-MINI_FILE = pathlib.Path(__file__).parent / "embedded" / "plays_mini.txt.xz"
+MINI_FILE = embedded.PLAYS
 SPLITS = ("train", "test")
 END = "\0"  # separates the splits in the embedded file
 
@@ -119,7 +119,7 @@ def full() -> dict[str, str]:
   """The text of all plays by split."""
   parts = {split: [] for split in SPLITS}
   for name, text in texts().items():
-    parts["train" if wordnet.hash_of(name) % 10 else "test"].append(text)
+    parts["train" if digest.hash_of(name) % 10 else "test"].append(text)
   return {split: join(part) for split, part in parts.items()}
 
 

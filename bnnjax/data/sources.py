@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import check, digest
+from bnnjax.data import checks, digest
 
 Example = dict[str, Any]
 Make = TypeVar("Make", bound=Callable[..., Any])
@@ -108,7 +108,7 @@ class Source:
     columns = {key: [e[key] for e in examples] for key in examples[0]}
     name = self.info.name
     return {
-      key: check.integers(values, name, indices)
+      key: checks.integers(values, name, indices)
       if key == "label"
       else stack(values)
       for key, values in columns.items()
@@ -185,13 +185,13 @@ class ArraySource(Source):
         f"`inputs` must be {dtype.__name__} [examples, {', '.join(axes)}]: got"
         f" {inputs.dtype} {inputs.shape}."
       )
-    self.labels = check.integers(labels, info.name)
+    self.labels = checks.integers(labels, info.name)
     if len(inputs) != len(self.labels):
       raise ValueError(
         f"{len(inputs)} {plural}, but {len(self.labels)} labels."
       )
     if info.vocab:
-      check.tokens(inputs, info)
+      checks.tokens(inputs, info)
     self.inputs = inputs
     self.info = info
     self._vocabulary = vocabulary
@@ -264,7 +264,7 @@ class Subset(Source):
 def with_info(info: Callable[..., DatasetInfo]) -> Callable[[Make], Make]:
   """Decorator of a source that says what it is without reading examples.
 
-  One that is not decorated is opened when it is asked (`by_name.info`).
+  One that is not decorated is opened when it is asked (`loading.info`).
 
   Args:
     info: takes the split and, by name, every option of the source.

@@ -53,7 +53,7 @@ def text_file(
     max_len: tokens of a window.
     tokenizer: "chars", "bytes" or "bpe".
     vocab_file: of `bpe`, any `tokenizer.json`; by default that of `plays_mini`,
-      which suits English. `lm_tokenizer.train_bpe` makes another.
+      which suits English. `lm_tokenizers.train_bpe` makes another.
     context: see `windows.Windows`.
   """
   return windows.pack(

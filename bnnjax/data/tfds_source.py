@@ -14,24 +14,23 @@ from typing import Any
 
 import numpy as np
 
+from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.settings import Settings
-from bnnjax.data import digest, sources, tables, tfds_labels, tfds_records
+from bnnjax.data import (
+  digest,
+  feature_tables,
+  normalisation,
+  sources,
+  tfds_labels,
+  tfds_records,
+)
 
-# Per channel, of pixels in [0, 1]; the values in common use for each set.
-MEAN_STD = {
-  "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-  "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-  "fashion_mnist": ((0.2860,), (0.3530,)),
-  "imagenet2012": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-  "mnist": ((0.1307,), (0.3081,)),
-  "svhn_cropped": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
-}
 _FORMATS = ("array_record", "parquet")
 _INFO = "dataset_info.json"  # in the folder of a version
 
 
-class TfdsTable(tables.Table):
+class TfdsTable(feature_tables.Table):
   """A prepared set.
 
   Args:
@@ -43,7 +42,7 @@ class TfdsTable(tables.Table):
     self._builder, self.name = builder, name
     self.features = builder.info.features
     self.splits = {k: v.num_examples for k, v in builder.info.splits.items()}
-    self.mean_std = MEAN_STD.get(builder.name)
+    self.mean_std = normalisation.MEAN_STD.get(builder.name)
 
   def image_shape(self, key):
     feature = self.feature(key, "image_key` (of texts: `text")
@@ -95,7 +94,7 @@ class TfdsTable(tables.Table):
 def _info(split: str, **options: Any) -> sources.DatasetInfo:
   """Told by the builder, which needs no data but the characters of texts."""
   prepared = options["tokenizer"] == "chars"
-  return tables.info(*_opened(split, options, prepared))
+  return feature_tables.info(*_opened(split, options, prepared))
 
 
 @registry.register("source", "tfds")
@@ -131,10 +130,10 @@ def tfds(
       `("sentence",)`, or the two of a pair, as `("premise", "hypothesis")`.
     vocab_file: WordPiece vocabulary of the text; by default the embedded one of
       `wordnet_mini`.
-    lowercase: whether that is uncased, by default see `tokenizer.Tokenizer`.
+    lowercase: whether that is uncased, by default see `wordpiece.Tokenizer`.
     max_len: tokens of a text.
     tokenizer: "chars", "bytes" or "bpe": not texts with a label, but all of
-      them as one, for language modelling; after each comes `tables.END`.
+      them as one, for language modelling; after each comes `feature_tables.END`.
       The whole is held in memory. `vocab_file` is then of "bpe", and no
       `label_key` is needed.
     context: of such windows, see `windows.Windows`.
@@ -144,13 +143,13 @@ def tfds(
       this use of the set does not read.
   """
   options = {k: v for k, v in locals().items() if k != "split"}
-  return tables.load(*_opened(split, options))
+  return feature_tables.load(*_opened(split, options))
 
 
 def _opened(
   split: str, options: dict[str, Any], prepared: bool = True
 ) -> tuple[TfdsTable, str, Settings]:
-  """The arguments of `tables.load`."""
+  """The arguments of `feature_tables.load`."""
   dataset = options["dataset"]
   if not dataset:
     raise ValueError("Write the tfds name after a colon, as 'tfds:cifar10'.")
@@ -255,3 +254,8 @@ def _version_folder(path: str, data_dir: str | None) -> pathlib.Path:
     f"No {_INFO} in {folder}: it is no data set that tfds prepared."
     f"{instead if found else ''}"
   )
+
+
+__getattr__ = deprecated.old_names(
+  __name__, {"MEAN_STD": "bnnjax.data.normalisation.MEAN_STD"}
+)

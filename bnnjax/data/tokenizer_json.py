@@ -58,7 +58,7 @@ def read(path: pathlib.Path) -> tuple["tokenizers.Tokenizer", dict[str, Any]]:  
   if not path.is_file():
     raise sources.DataNotFoundError(
       f"No vocabulary {path}: a tokenizer.json of the `tokenizers` library, as"
-      " `lm_tokenizer.train_bpe` makes."
+      " `lm_tokenizers.train_bpe` makes."
     )
   text = utf8.decode(path.read_bytes(), str(path))
   try:
@@ -73,7 +73,7 @@ def read(path: pathlib.Path) -> tuple["tokenizers.Tokenizer", dict[str, Any]]:  
   except Exception as error:  # the library raises no narrower one
     raise ValueError(
       f"{path} is no tokenizer: {str(error).rstrip('.')}. It must be a tokenizer.json of the"
-      " `tokenizers` library, as `lm_tokenizer.train_bpe` makes."
+      " `tokenizers` library, as `lm_tokenizers.train_bpe` makes."
     ) from error
   if off:
     warnings.warn(
@@ -266,7 +266,7 @@ def _ends_at_lines(part: dict[str, Any]) -> bool:
   if part["type"] != "Split" or part["invert"]:
     return False
   pattern, behavior = part["pattern"], part["behavior"]
-  if pattern == {"String": "\n"}:  # as `lm_tokenizer.train_bpe` makes
+  if pattern == {"String": "\n"}:  # as `lm_tokenizers.train_bpe` makes
     return behavior == "MergedWithPrevious"
   return behavior == "Isolated" and pattern.get("Regex") in _KNOWN_PATTERNS
 

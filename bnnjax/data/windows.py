@@ -7,11 +7,11 @@ int32 `[T]`, the characters of text that each token completes, and `scored` bool
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
-from bnnjax.data import by_name, digest, lm_tokenizer, sources
+from bnnjax import deprecated
+from bnnjax.data import digest, lm_tokenizers, sources
 
 TRAIN = "train"
 
@@ -36,7 +36,7 @@ class Windows(sources.Source):
   def __init__(
     self,
     ids: np.ndarray,
-    tokenizer: lm_tokenizer.LmTokenizer,
+    tokenizer: lm_tokenizers.LmTokenizer,
     info: sources.DatasetInfo,
     context: int = 0,
     chars: np.ndarray | None = None,
@@ -100,19 +100,19 @@ def pack(
     split: which one.
     max_len: tokens of a window, T.
     tokenizer: "chars" (those of the split "train"), "bytes" or "bpe".
-    vocab_file: of `bpe`, see `lm_tokenizer.of`.
+    vocab_file: of `bpe`, see `lm_tokenizers.make_tokenizer`.
     context: see `Windows`; 0 is taken for the split "train".
 
   Raises:
     ValueError: fewer than 2 tokens, a context that leaves nothing to score, a
-      text shorter than a window, or as `lm_tokenizer.of`.
+      text shorter than a window, or as `lm_tokenizers.make_tokenizer`.
 
   Warns:
     UserWarning: the vocabulary lacks some of the text.
   """
   _check(max_len, context)
   own = text(split)
-  encoder = lm_tokenizer.of(
+  encoder = lm_tokenizers.make_tokenizer(
     tokenizer, lambda: own if split == TRAIN else text(TRAIN), vocab_file
   )
   ids, chars = encoder.align(own)
@@ -156,7 +156,9 @@ def info(
     ValueError: as `pack`, of the arguments.
   """
   _check(max_len, context)
-  encoder = lm_tokenizer.of(tokenizer, lambda: text(TRAIN), vocab_file)
+  encoder = lm_tokenizers.make_tokenizer(
+    tokenizer, lambda: text(TRAIN), vocab_file
+  )
   return _described(name, max_len, len(encoder), {})
 
 
@@ -181,23 +183,6 @@ def _described(
   )
 
 
-def tokenizer_of(
-  name: str, split: str = "test", **options: Any
-) -> lm_tokenizer.LmTokenizer:
-  """The tokenizer of a source for language modelling, to read its samples.
-
-  Args:
-    name: of the source, as for `load`.
-    split: any of its splits; the smallest is the fastest.
-    **options: of the source.
-
-  Raises:
-    ValueError: as `load`, or another kind of source.
-  """
-  source = by_name.load(name, split.partition("[")[0], **options)
-  if not hasattr(source, "tokenizer"):
-    raise ValueError(
-      f"{name!r} has no tokenizer to write text with: it is no source for"
-      " language modelling (such as 'plays_mini')."
-    )
-  return source.tokenizer
+__getattr__ = deprecated.old_names(
+  __name__, {"tokenizer_of": "bnnjax.data.loading.tokenizer_of"}
+)

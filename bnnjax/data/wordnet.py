@@ -12,20 +12,18 @@ has nearly the shares of the whole.
 """
 
 import functools
-import hashlib
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from bnnjax import deprecated
 from bnnjax.core import registry
-from bnnjax.data import archives, sources, tokenizer
+from bnnjax.data import archives, digest, embedded, sources, wordpiece
 
 DEBIAN_FOLDER = pathlib.Path("/usr/share/wordnet")
-EMBEDDED = pathlib.Path(__file__).parent / "embedded"
-MINI_FILE = EMBEDDED / "wordnet_mini.tsv.xz"
-VOCAB_FILE = EMBEDDED / "wordnet_mini.vocab.txt"  # of its training split
+MINI_FILE = embedded.WORDNET
 SPLITS = ("train", "test")
 MINI_SPLITS = {"train": 13_746, "test": 1_389}
 # lexnames(5WN): the noun files, from number 3; the label is the position here.
@@ -77,7 +75,7 @@ def wordnet_mini(
     max_len: tokens of a text.
     vocab_file: WordPiece vocabulary; by default the embedded one, which was
       trained on this training split.
-    lowercase: whether that is uncased, by default see `tokenizer.Tokenizer`.
+    lowercase: whether that is uncased, by default see `wordpiece.Tokenizer`.
   """
   encoder = _encoder(vocab_file, max_len, lowercase)
   return _source("wordnet_mini", mini(), split, encoder)
@@ -100,7 +98,7 @@ def wordnet(
     data_dir: folder of `data.noun`, by default the Debian package's.
     max_len: tokens of a text.
     vocab_file: WordPiece vocabulary; by default that of `wordnet_mini`.
-    lowercase: whether that is uncased, by default see `tokenizer.Tokenizer`.
+    lowercase: whether that is uncased, by default see `wordpiece.Tokenizer`.
   """
   folder = pathlib.Path(data_dir).expanduser() if data_dir else DEBIAN_FOLDER
   encoder = _encoder(vocab_file, max_len, lowercase)
@@ -166,7 +164,7 @@ def full(folder: pathlib.Path = DEBIAN_FOLDER) -> dict[str, tuple[Gloss, ...]]:
 def by_split(glosses: Iterable[Gloss]) -> dict[str, tuple[Gloss, ...]]:
   """Assigns glosses to splits and puts them in order, both by their hash."""
   parts = {split: [] for split in SPLITS}
-  keyed = ((hash_of(gloss.text), gloss) for gloss in glosses)
+  keyed = ((digest.hash_of(gloss.text), gloss) for gloss in glosses)
   for key, gloss in sorted(keyed):
     parts["train" if key % 10 else "test"].append(gloss)
   return {split: tuple(part) for split, part in parts.items()}
@@ -183,22 +181,16 @@ def _parse(line: str, where: str) -> Gloss:
   return Gloss(label, text.strip())
 
 
-def hash_of(text: str, word: int = 0) -> int:
-  """One of the four 64-bit words of the SHA-256 of a text."""
-  digest = hashlib.sha256(text.encode()).digest()
-  return int.from_bytes(digest[8 * word : 8 * word + 8])
-
-
 def _encoder(
   vocab_file: str, max_len: int, lowercase: bool | None
-) -> tokenizer.Tokenizer:
-  return tokenizer.Tokenizer.from_file(
-    vocab_file or VOCAB_FILE, max_len, lowercase=lowercase
+) -> wordpiece.Tokenizer:
+  return wordpiece.Tokenizer.from_file(
+    vocab_file or embedded.WORDNET_VOCAB, max_len, lowercase=lowercase
   )
 
 
 def _described(
-  name: str, splits: Mapping[str, int], encoder: tokenizer.Tokenizer
+  name: str, splits: Mapping[str, int], encoder: wordpiece.Tokenizer
 ) -> sources.DatasetInfo:
   return sources.DatasetInfo(
     name=name,
@@ -213,7 +205,7 @@ def _source(
   name: str,
   glosses: dict[str, tuple[Gloss, ...]],
   split: str,
-  encoder: tokenizer.Tokenizer,
+  encoder: wordpiece.Tokenizer,
 ) -> sources.Source:
   sources.check_split(name, split, SPLITS)
   splits = {key: len(part) for key, part in glosses.items()}
@@ -224,3 +216,12 @@ def _source(
   return sources.ArraySource(
     encoder.encode(texts), np.array(labels), info, encoder.digest()
   )
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "VOCAB_FILE": "bnnjax.data.embedded.WORDNET_VOCAB",
+    "hash_of": "bnnjax.data.digest.hash_of",
+  },
+)

@@ -12,7 +12,7 @@ from bnnjax.core import registry
 from bnnjax.core.numbers import number
 from bnnjax.core.progress import Mode
 from bnnjax.data.sources import IMAGES, DatasetInfo
-from bnnjax.data.tokenizer import PAD
+from bnnjax.data.wordpiece import PAD
 from bnnjax.tasks.base import LABEL, Task
 from bnnjax.tasks.distillation import Distillation
 from bnnjax.tasks.metrics import ClassMetrics, TrainMetrics, in_top

@@ -16,8 +16,8 @@ from bnnjax.core.numbers import number
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.settings import Settings
 from bnnjax.layers import intermediates
+from bnnjax.layers.intermediates import MATCHED
 from bnnjax.tasks.distances import (
-  MATCHED,
   MEANS,
   features,
   soft_cross_entropy,

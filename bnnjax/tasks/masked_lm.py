@@ -12,7 +12,7 @@ from bnnjax.core import registry
 from bnnjax.core.numbers import number
 from bnnjax.core.progress import Mode
 from bnnjax.data.sources import DatasetInfo
-from bnnjax.data.tokenizer import PAD, SPECIAL
+from bnnjax.data.wordpiece import PAD, SPECIAL
 from bnnjax.tasks.base import LABEL, Task
 from bnnjax.tasks.distillation import Distillation
 from bnnjax.tasks.metrics import EvalMetrics, TrainMetrics
@@ -66,7 +66,7 @@ class MaskedLM(Task):
   Args:
     share: of the tokens to hide.
     cls, sep, mask: tokens of [CLS], [SEP] and [MASK], by default of a vocabulary
-      that begins with `tokenizer.SPECIAL`; 101, 102 and 103 in BERT's own.
+      that begins with `wordpiece.SPECIAL`; 101, 102 and 103 in BERT's own.
     distill: a teacher and what is learned from it, see `Distillation`. BiPFT's
       (no term of the masked tokens' logits) is `{"teacher": ..., "preset":
       "bipft", "logit_weight": 0}`.

@@ -16,7 +16,7 @@ from bnnjax.core.progress import to_step
 from bnnjax.data.sources import DatasetInfo
 from bnnjax.errors import UserError
 from bnnjax.tasks import base as task_lib
-from bnnjax.tasks import check as task_check
+from bnnjax.tasks import checks as task_checks
 from bnnjax.train import facts, fields, optim_options
 from bnnjax.train.config_arg import parse_arg  # noqa: F401 (configs use it)
 from bnnjax.train.config_types import LARGEST, check_types
@@ -87,7 +87,7 @@ def _check(config: ConfigDict) -> None:
       raise ValueError(f"Config field {name!r} is not set.")
     registry.get(kind, value)
   task = tasks.build(config.task)
-  task_check.check(config.task.name, task)
+  task_checks.check_task(config.task.name, task)
   _check_model(task, config.task.name, config.model.name)
   for size in config.data.shape:
     whole = isinstance(size, int) and not isinstance(size, bool)

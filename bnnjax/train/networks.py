@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from bnnjax import cost, models, tasks
 from bnnjax.core import registry
-from bnnjax.models import unused
+from bnnjax.models import unused_options
 from bnnjax.tasks import base
 from bnnjax.tasks.base import Task
 from bnnjax.train import config as config_lib
@@ -31,7 +31,7 @@ def network_of(config: ConfigDict, overrides: Any = ()) -> Network:
 
 def _builder_of(
   config: ConfigDict, overrides: Any = ()
-) -> tuple[dict[str, Any], unused.Build]:
+) -> tuple[dict[str, Any], unused_options.Build]:
   """Settings of the model, and what builds it of some and random numbers."""
   settings = {**config.model.to_dict(), **dict(overrides)}
   fixed = _arguments_of(config)
@@ -68,9 +68,9 @@ def check_used(
     else:
       network = Network.of(functools.partial(build, settings))
     made.append(network)
-    for name, used in unused.specs(settings, network.abstract).items():
+    for name, used in unused_options.specs(settings, network.abstract).items():
       specs[name] = specs.get(name, False) or used
-    idle.append(set(unused.options(settings, network.abstract, build)))
+    idle.append(set(unused_options.options(settings, network.abstract, build)))
     kinds |= set(jax.tree.leaves(network.kinds))
     given |= settings
     chosen |= config_lib.optim_of(config, stage)
@@ -79,7 +79,7 @@ def check_used(
       f"The model {config.model.name!r} does not read `model.{name}` as it is"
       f" set up, got {given[name]!r}: leave it out."
     )
-  unused.warn(config.model.name, specs, given)
+  unused_options.warn(config.model.name, specs, given)
   optim.warn_unused(chosen, kinds)
   return made
 

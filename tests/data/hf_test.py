@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bnnjax import data
-from bnnjax.data import hf, tables, tokenizer, wordnet
+from bnnjax.data import embedded, feature_tables, hf, wordpiece
 from bnnjax.train import config as config_lib
 
 TEXTS = ["the cat", "a dog é", "a cat", "dogs"]
@@ -94,7 +94,7 @@ def test_texts_with_whole_numbers_for_labels(texts):
   source = data.load(f"hf:{texts}", **options)
   assert source.info == data.info(f"hf:{texts}", **options)
   assert (source.info.vocab, source.info.num_classes) == (4096, 3)
-  encoder = tokenizer.Tokenizer.from_file(wordnet.VOCAB_FILE, 8)
+  encoder = wordpiece.Tokenizer.from_file(embedded.WORDNET_VOCAB, 8)
   tokens, labels = source.read(range(4)).values()
   np.testing.assert_array_equal(tokens, encoder.encode(TEXTS))
   np.testing.assert_array_equal(labels, [0, 2, 1, 0])
@@ -106,7 +106,7 @@ def test_texts_with_whole_numbers_for_labels(texts):
 def test_language_modelling(texts):
   options = {"text": "text", "tokenizer": "chars", "max_len": 4}
   source = data.load(f"hf:{texts}", **options)
-  whole = "".join(text + tables.END for text in TEXTS)
+  whole = "".join(text + feature_tables.END for text in TEXTS)
   assert source.info.vocab == 1 + len(set(whole))
   config = config_lib.base()
   config.data.update(name=f"hf:{texts}", options=options)

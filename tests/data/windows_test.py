@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnnjax import data
-from bnnjax.data import lm_tokenizer, sources, windows
+from bnnjax.data import lm_tokenizers, sources, windows
 
 few = settings(max_examples=100, deadline=None, derandomize=True)
 TEXT = "No profit grows where is no pleasure ta'en, süß “€” ou naïf:\n\n" * 20
@@ -20,7 +20,7 @@ ONE = {"process_index": 0, "process_count": 1}
 def ranked(size, length, context):
   """Windows over the text whose i-th character is the i-th of Unicode."""
   text = "".join(map(chr, range(0x100, 0x100 + size)))
-  tokenizer = lm_tokenizer.Chars(text)
+  tokenizer = lm_tokenizers.Chars(text)
   info = sources.DatasetInfo("ranked", (length,), 0, vocab=size + 1)
   return windows.Windows(tokenizer.encode(text), tokenizer, info, context)
 
@@ -62,7 +62,7 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize("context", [0, 7])
-@pytest.mark.parametrize("tokenizer", lm_tokenizer.NAMES)
+@pytest.mark.parametrize("tokenizer", lm_tokenizers.NAMES)
 def test_scored_characters_are_those_of_the_text(tmp_path, tokenizer, context):
   path = tmp_path / "text"
   path.write_text(TEXT, encoding="utf-8")

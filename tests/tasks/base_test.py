@@ -17,7 +17,7 @@ from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.errors import UserError
 from bnnjax.layers import intermediates
 from bnnjax.layers.linear import Linear
-from bnnjax.tasks import base, check
+from bnnjax.tasks import base, checks
 from bnnjax.tasks.base import Task
 from bnnjax.tasks.classification import Classification
 from bnnjax.tasks.metrics import EvalMetrics, TrainLoss, names_of
@@ -328,7 +328,7 @@ def evaluated(task):
 def test_rows_that_fill_up_are_masked_whatever_the_task_masks(shape):
   batch = {"mask": jnp.array([1.0, 1.0, 0.0])}
   outputs = {"loss": jnp.ones(shape), "mask": jnp.ones(shape).at[0].set(0)}
-  got = check.per_example(Diffusion(), outputs, batch)["mask"]
+  got = checks.checked_outputs(Diffusion(), outputs, batch)["mask"]
   want = np.zeros(shape)
   want[1] = 1
   np.testing.assert_array_equal(got, want)
@@ -394,9 +394,11 @@ def test_a_reduced_metric_has_a_name_of_its_own():
 def test_reduced_are_numbers(found, message):
   want = r"`reduce` of Diffusion must return a dict of numbers.*: got "
   with pytest.raises(UserError, match=f"{want}{message}\\."):
-    check.reduced(Diffusion(), found)
+    checks.checked_reduced(Diffusion(), found)
   numbers = {"a": 1, "b": np.float32(2), "c": jnp.bfloat16(3), "d": True}
-  assert check.reduced(Diffusion(), numbers) == dict(zip("abcd", (1, 2, 3, 1)))
+  assert checks.checked_reduced(Diffusion(), numbers) == dict(
+    zip("abcd", (1, 2, 3, 1))
+  )
 
 
 @pytest.mark.parametrize(

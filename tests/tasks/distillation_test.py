@@ -9,10 +9,11 @@ from flax import nnx
 from bnnjax import models
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers import intermediates
+from bnnjax.layers.intermediates import MATCHED
 from bnnjax.models.bert import BERT
 from bnnjax.tasks import distances
 from bnnjax.tasks.classification import Classification
-from bnnjax.tasks.distillation import MATCHED, Distillation
+from bnnjax.tasks.distillation import Distillation
 
 SIZES = {"vocab": 11, "max_len": 5, "features": 12, "blocks": 2, "heads": 3}
 TOKENS = jnp.array([[2, 5, 7, 3, 0], [2, 8, 3, 0, 0]])

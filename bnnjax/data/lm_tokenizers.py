@@ -1,6 +1,6 @@
 """Text to tokens and back for language models.
 
-  tokenizer = lm_tokenizer.of("bpe")
+  tokenizer = lm_tokenizers.make_tokenizer("bpe")
   ids = tokenizer.encode("To be, or not to be")  # int32 [N]
   ids, chars = tokenizer.align("To be, or not to be")
   chars.sum()  # 19: bits per character need it
@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import digest, streams, tokenizer_json
+from bnnjax.data import digest, embedded, incremental_decoders, tokenizer_json
 
 NAMES = ("bpe", "bytes", "chars")
-BPE_FILE = pathlib.Path(__file__).parent / "embedded" / "plays_mini.bpe.json"
 UNKNOWN = 0  # of `chars`
 _CUT = re.compile(r"(?<=\S\n)(?=\S)")
 AT_ONCE = 16  # parts of a text, on the library's threads
@@ -75,9 +74,11 @@ class LmTokenizer:
 
   def stream(
     self, prompt: Sequence[int] = ()
-  ) -> streams.ByteStream | streams.TextStream:
+  ) -> incremental_decoders.ByteStream | incremental_decoders.TextStream:
     """Decodes tokens as they come, after those of a prompt; see `streams`."""
-    return streams.ByteStream(self.pieces, np.asarray(prompt, int).tolist())
+    return incremental_decoders.ByteStream(
+      self.pieces, np.asarray(prompt, int).tolist()
+    )
 
   def chars(self, ids: Sequence[int]) -> np.ndarray:
     """Characters of the decoded text that each token completes, int32 `[N]`.
@@ -205,7 +206,7 @@ class Bpe(LmTokenizer):
   def stream(self, prompt=()):
     if self._bytewise:
       return super().stream(prompt)
-    return streams.TextStream(
+    return incremental_decoders.TextStream(
       self.decode, self._late, np.asarray(prompt, int).tolist()
     )
 
@@ -229,7 +230,7 @@ class Bpe(LmTokenizer):
       yield some
 
 
-def of(
+def make_tokenizer(
   name: str, train_text: Callable[[], str] = str, vocab_file: str = ""
 ) -> LmTokenizer:
   """A tokenizer by name.
@@ -255,7 +256,7 @@ def of(
     return Bytes()
   if name == "chars":
     return Chars(_letters(train_text()))
-  return Bpe(vocab_file or BPE_FILE)
+  return Bpe(vocab_file or embedded.PLAYS_BPE)
 
 
 _LETTERS: dict[str, str] = {}  # of texts by their digests

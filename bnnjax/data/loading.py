@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bnnjax.core import registry
-from bnnjax.data import check, sources
+from bnnjax.data import checks, lm_tokenizers, sources
 
 _SPLIT = re.compile(r"(\w+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")
 # What may stand for a default of a type.
@@ -46,7 +46,7 @@ def load(name: str, split: str = "train", **options: Any) -> sources.Source:
   source = make(base, **options)
   if first is not None or last is not None:
     source = _part(source, name, split, first, last)
-  check.source(source, split)
+  checks.source(source, split)
   return source
 
 
@@ -79,6 +79,28 @@ def info(
   if told is None:
     return make(base, **options).info
   return told(base, **{**defaults_of(name), **options})
+
+
+def tokenizer_of(
+  name: str, split: str = "test", **options: Any
+) -> lm_tokenizers.LmTokenizer:
+  """The tokenizer of a source for language modelling, to read its samples.
+
+  Args:
+    name: of the source, as for `load`.
+    split: any of its splits; the smallest is the fastest.
+    **options: of the source.
+
+  Raises:
+    ValueError: as `load`, or another kind of source.
+  """
+  source = load(name, split.partition("[")[0], **options)
+  if not hasattr(source, "tokenizer"):
+    raise ValueError(
+      f"{name!r} has no tokenizer to write text with: it is no source for"
+      " language modelling (such as 'plays_mini')."
+    )
+  return source.tokenizer
 
 
 def _make(

@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core.settings import Settings
-from bnnjax.data import check, digest, sources, utf8, windows, wordnet
-from bnnjax.data import tokenizer as wordpiece
+from bnnjax.data import (
+  checks,
+  digest,
+  embedded,
+  sources,
+  utf8,
+  windows,
+  wordpiece,
+)
 
-END = "\0"  # of a text among packed ones; a token of every `lm_tokenizer`
+END = "\0"  # of a text among packed ones; a token of every `lm_tokenizers`
 Record = dict[str, Any]
 Inputs = np.ndarray | list[np.ndarray]
 
@@ -112,7 +119,7 @@ class TableSource(sources.Source):
   def read(self, indices):
     records = self._data.__getitems__([int(i) for i in indices])
     labels = [record[self._label_key] for record in records]
-    labels = check.integers(labels, self.info.name, indices)
+    labels = checks.integers(labels, self.info.name, indices)
     return {self.info.kind.key: self._inputs(records), "label": labels}
 
   def all_labels(self):
@@ -205,7 +212,7 @@ class _Texts:
     self._keys = _keys(table, options)
     self._classes = table.num_classes(self._label)
     self._encoder = wordpiece.Tokenizer.from_file(
-      options["vocab_file"] or wordnet.VOCAB_FILE,
+      options["vocab_file"] or embedded.WORDNET_VOCAB,
       options["max_len"],
       lowercase=options["lowercase"],
     )

@@ -7,7 +7,7 @@ from bnnjax import data
 from bnnjax.data import (
   fake,
   fashion_mnist,
-  lm_tokenizer,
+  lm_tokenizers,
   plays,
   windows,
   wordnet,
@@ -75,9 +75,9 @@ def test_characters_are_read_once_whoever_asks(tmp_path, monkeypatch):
   path = tmp_path / "text.txt"
   path.write_text("abcab " * 20)
   asked = []
-  chars = lm_tokenizer.Chars
+  chars = lm_tokenizers.Chars
   monkeypatch.setattr(
-    lm_tokenizer, "Chars", lambda text: asked.append(text) or chars(text)
+    lm_tokenizers, "Chars", lambda text: asked.append(text) or chars(text)
   )
   name, options = f"text_file:{path}", {"max_len": 4}
   assert data.info(name, **options).vocab == 5
