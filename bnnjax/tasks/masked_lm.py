@@ -141,12 +141,17 @@ class MaskedLM(Task):
     key = mode.fold_in(jax.random.key(TRAIN_SEED))
     x, chosen = self._hide(key, tokens, model)
     present = tokens != PAD
-    student = distillation.call(self.forward, model, x, mode=mode, mask=present)
-    loss = optax.softmax_cross_entropy_with_integer_labels(student[0], tokens)
+    student = distillation.forward(
+      self.forward, model, x, mode=mode, mask=present
+    )
+    logits, _ = student
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, tokens)
     if teacher is not None:
-      hints = distillation.hints(self.forward, teacher, x, mask=present)
-      loss = distillation.loss(loss, student, hints, present)
-    correct = jnp.argmax(student[0], -1) == tokens
+      targets = distillation.teacher_targets(
+        self.forward, teacher, x, mask=present
+      )
+      loss = distillation.loss(loss, student, targets, present)
+    correct = jnp.argmax(logits, -1) == tokens
 
     count = jnp.sum(chosen)
 
