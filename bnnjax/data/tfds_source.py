@@ -26,7 +26,7 @@ from bnnjax.data import (
   tfds_records,
 )
 
-_FORMATS = ("array_record", "parquet")
+FORMATS = ("array_record", "parquet")
 _INFO = "dataset_info.json"  # in the folder of a version
 
 
@@ -225,7 +225,7 @@ def _prepared(builder: Any, dataset: str, data_dir: str | None) -> Any:
       f" {builder.data_dir}. Give the folder where it is prepared as"
       f" `data_dir`, or {how_to_prepare(dataset, data_dir)}."
     )
-  if builder.info.file_format.value not in _FORMATS:
+  if builder.info.file_format.value not in FORMATS:
     raise sources.DataNotFoundError(
       f"The tfds data set {dataset!r} in {builder.data_dir} is stored as"
       f" {builder.info.file_format.value}, which cannot be read at random."

@@ -24,7 +24,7 @@ BYTE_OF |= {chr(0x100 + i): byte for i, byte in enumerate(_HIDDEN)}
 # Of GPT-2, LLaMA, LLaMA-3 and Gemma; the file does not say what they are for.
 _ENDS = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>")
 _TRIAL = "Ab  ée\u0301\n\n don't 12 \t…"
-_PART = 1 << 16  # characters: below a millisecond of overhead, above cache size
+PART = 1 << 16  # characters: below a millisecond of overhead, above cache size
 # No word goes on over it, see `in_parts`.
 _LINE_END = re.compile(r"\S\n(?=[^\W\d_])")
 _SUFFIXES = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -214,7 +214,7 @@ def in_parts(text: str) -> Iterator[str]:
   other line ends, or to a slash (o200k), never to a letter.
   """
   start = 0
-  while found := _LINE_END.search(text, start + _PART):
+  while found := _LINE_END.search(text, start + PART):
     yield text[start : found.end()]
     start = found.end()
   yield text[start:]

@@ -99,3 +99,10 @@ def test_characters_are_read_once_whoever_asks(tmp_path, monkeypatch):
 def test_info_refuses_what_load_refuses(name, split, options, message):
   with pytest.raises(ValueError, match=message):
     data.info(name, split, **options)
+
+
+def test_only_sources_of_one_text_have_a_tokenizer():
+  with pytest.raises(ValueError, match="'fake_text' has no tokenizer"):
+    data.tokenizer_of("fake_text")
+  chosen = data.tokenizer_of("plays_mini", "test[:50%]", tokenizer="bytes")
+  assert len(chosen) == 256

@@ -105,11 +105,8 @@ def test_an_option_of_the_initial_values_alone_counts_as_used():
     def __init__(self, *, gain: float = 1.0, lost: float = 1.0, rngs):
       self.kernel = nnx.Param(gain * rngs.params.normal((2,)))
 
-  registry.register("model", "scaled_mlp")(Scaled)
-  try:
-    settings = {"name": "scaled_mlp", "gain": 2.0, "lost": 2.0}
-    assert unused_options.options(settings, abstract(settings), build) == [
-      "lost"
-    ]
-  finally:
-    registry._TABLES["model"].pop("scaled_mlp")
+  settings = {"name": "scaled_mlp", "gain": 2.0, "lost": 2.0}
+  with registry.restored():
+    registry.register("model", "scaled_mlp")(Scaled)
+    idle = unused_options.options(settings, abstract(settings), build)
+  assert idle == ["lost"]
