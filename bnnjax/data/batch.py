@@ -1,4 +1,4 @@
-"""What a pipeline runs per batch: read, augment, normalise; picklable."""
+"""How a pipeline makes a batch: read, check, augment, normalise; picklable."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ Batch = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class TrainBatch:
-  """Positions `[B]` and a generator to a batch, checked (see `check`)."""
+  """Makes a checked batch of positions `[B]` and a random generator."""
 
   source: sources.Source
   augments: tuple[augment.Augment, ...]
@@ -27,7 +27,7 @@ class TrainBatch:
 
 @dataclasses.dataclass(frozen=True)
 class EvalBatch:
-  """Number of a batch to that batch, filled up and masked."""
+  """Makes the batch of a given number, padded to full size and masked."""
 
   source: sources.Source
   augments: tuple[augment.Augment, ...]
@@ -39,7 +39,7 @@ class EvalBatch:
     start = number * self.batch_size
     positions = np.arange(start, start + self.batch_size)[self.part]
     inside = positions < len(self.source)
-    # The same draws in every evaluation, should an augmentation make any.
+    # If an augmentation draws, every evaluation draws the same.
     rng = np.random.default_rng(number)
     read = TrainBatch(self.source, self.augments, self.normalise)
     batch = read(np.where(inside, positions, 0), rng)

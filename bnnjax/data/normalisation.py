@@ -7,7 +7,7 @@ import numpy as np
 
 from bnnjax.data import sources
 
-# Per channel, of pixels in [0, 1]; the values in common use for each set.
+# Per channel, of pixels in [0, 1]: the values in common use for each data set.
 MEAN_STD = {
   "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
   "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
@@ -37,13 +37,13 @@ def normaliser(
   mean: Sequence[float] | None,
   std: Sequence[float] | None,
 ) -> Prepare:
-  """Checks mean and std (by default the data set's own) and folds them.
+  """Makes the normalisation of a data set, by default with its own statistics.
 
-  Tokens pass as they are.
+  For text it is the identity.
 
   Raises:
-    ValueError: not one value a channel, a `mean` outside 0 .. 1, a `std` that
-      is not positive, or either given for text.
+    ValueError: not one value per channel, a `mean` outside 0 .. 1, a `std` that
+      is not positive, or either of them for text.
   """
   if info.kind is sources.TEXT:
     if mean is not None or std is not None:

@@ -57,8 +57,8 @@ def test_any_type_that_holds_whole_numbers(dtype):
     (changed(LABELS, 4, 2**32, np.int64), "4294967296 in record 4"),
     (np.eye(3, dtype=int)[LABELS], r"got int64 \[40, 3\].*`.argmax\(-1\)`"),
     (LABELS[:, None], "drop an axis of length 1"),
-    (3, r"whole numbers, one an example: got int64 \[\], 3 in record 0"),
-    (LABELS.astype(str), "whole numbers, one an example: got <U"),
+    (3, r"whole numbers, one per example: got int64 \[\], 3 in record 0"),
+    (LABELS.astype(str), "whole numbers, one per example: got <U"),
     (np.arange(40) * 7, r"39 of 40 are not, 7 in 1 record, .*28 in 1 record, \.\.\."),
   ],
 )  # fmt: skip

