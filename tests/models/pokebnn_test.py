@@ -10,7 +10,7 @@ from bnnjax import data, models
 from bnnjax.core import contract
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers.binarize import LatentWeight
-from bnnjax.train import config_file, setup
+from bnnjax.train import config_file, networks
 
 CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 
@@ -30,7 +30,7 @@ def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
       )
     )
   )["image"]
-  network = setup.network_of(config)
+  network = networks.network_of(config)
   params, rest = network.variables(0)
   model = network.merge({"params": params, "rest": rest})
   operands, original = [], contract.conv
@@ -57,7 +57,7 @@ def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
 
 
 def test_body_is_latent_and_the_rest_is_not():
-  network = setup.network_of(config_file.read(CONFIG))
+  network = networks.network_of(config_file.read(CONFIG))
   kinds = {
     ".".join(map(str, path)): isinstance(v, LatentWeight)
     for path, v in nnx.to_flat_state(nnx.state(network.abstract, nnx.Param))
@@ -65,13 +65,13 @@ def test_body_is_latent_and_the_rest_is_not():
   latent = {path for path, is_latent in kinds.items() if is_latent}
   assert all(path.endswith("kernel") for path in latent)
   assert {p for p in kinds if p.endswith("kernel")} == latent
-  float_network = setup.network_of(config_file.read(f"{CONFIG}:float"))
+  float_network = networks.network_of(config_file.read(f"{CONFIG}:float"))
   assert set(jax.tree.leaves(float_network.kinds)) == {"float"}
 
 
 def test_bfloat16_keeps_parameters_in_float32():
   config = config_file.read("configs/imagenet_pokebnn.py:smoke")
-  network = setup.network_of(config)
+  network = networks.network_of(config)
   assert {
     x.dtype for x in jax.tree.leaves(nnx.state(network.abstract, nnx.Param))
   } == {jnp.dtype("float32")}

@@ -11,9 +11,10 @@ from bnnjax import tasks
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers.linear import Linear
 from bnnjax.tasks import base
-from bnnjax.train import accumulate, job, setup, step
+from bnnjax.train import accumulate, job, sharding, stages, step
 from bnnjax.train import config as config_lib
-from bnnjax.train.state import Network, make_state
+from bnnjax.train.networks import Network
+from bnnjax.train.state import make_state
 from tests.train.loop_test import tiny
 
 RNG = np.random.default_rng(0)
@@ -165,11 +166,11 @@ def test_a_stage_may_have_its_own_number():
   config = tiny()
   last = {"until": 1.0, "restart": True, "optim": {"accumulate": 4}}
   config.stages = ({"until": 4}, last)
-  plan = setup.plan(config_lib.resolve(config), 8)
+  plan = stages.plan(config_lib.resolve(config), 8)
   assert [stage.accumulate for stage in plan] == [1, 4]
   last["optim"]["accumulate"] = 5
   with pytest.raises(ValueError, match="got 16 of 5 x"):
-    setup.shardings(config_lib.resolve(config))
+    sharding.batch_shardings(config_lib.resolve(config))
 
 
 @pytest.mark.parametrize(

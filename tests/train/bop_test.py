@@ -6,7 +6,6 @@ import pytest
 
 from bnnjax.core.settings import Settings
 from bnnjax.train import config as config_lib
-from bnnjax.train import setup
 from bnnjax.train.bop import BopState, bop, make_gamma
 from bnnjax.train.state import carry_over, make_state
 
@@ -79,7 +78,7 @@ def staged(*stages, weight="bop", **bop):
   config.model = {"name": "mlp", "hidden": (3,), "weight": weight}
   config.optim.bop.update(bop)
   config.stages = stages
-  return setup.plan(config_lib.resolve(config), 8)
+  return stages.plan(config_lib.resolve(config), 8)
 
 
 def averages(state):

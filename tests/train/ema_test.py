@@ -11,8 +11,9 @@ from bnnjax import tasks
 from bnnjax.layers.linear import Linear
 from bnnjax.layers.norm import BatchNorm
 from bnnjax.train import config as config_lib
-from bnnjax.train import ema, setup, step
-from bnnjax.train.state import Network, make_state
+from bnnjax.train import ema, stages, step
+from bnnjax.train.networks import Network
+from bnnjax.train.state import make_state
 from tests.train.loop_test import tiny
 
 BATCH = {
@@ -131,7 +132,7 @@ def test_settings():
   def plan(**optim):
     made = tiny()
     made.optim.update(optim)
-    return setup.plan(config_lib.resolve(made), 8)
+    return stages.plan(config_lib.resolve(made), 8)
 
   with pytest.raises(ValueError, match="must be in .0, 1., e.g. 0.999"):
     plan(ema=1.0)

@@ -4,7 +4,7 @@ import pytest
 from bnnjax import data
 from bnnjax.core import registry
 from bnnjax.train import config as config_lib
-from bnnjax.train import inputs, loop
+from bnnjax.train import datasets, loop
 
 
 def config_of(monkeypatch, **labels):
@@ -28,7 +28,7 @@ GOOD = np.arange(40) % 3
 
 def test_labels_of_both_splits_are_the_classes(monkeypatch):
   config = config_of(monkeypatch, train=GOOD, test=GOOD)
-  train, test = inputs.load_data(config)
+  train, test = datasets.load_data(config)
   assert len(train) == len(test) == 40
 
 

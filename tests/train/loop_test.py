@@ -17,9 +17,17 @@ import bnnjax as bx
 from bnnjax.core import registry
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import evaluate, inputs, loop, setup, sharding
+from bnnjax.train import (
+  datasets,
+  evaluate,
+  loop,
+  networks,
+  runs,
+  sharding,
+  stages,
+)
 from bnnjax.train.checkpoint import Checkpoints
-from bnnjax.train.state import Network
+from bnnjax.train.networks import Network
 
 
 def tiny(**model):
@@ -42,7 +50,7 @@ def lines(workdir, name="metrics.jsonl"):
 
 
 def variables(config, workdir):
-  _, state, _ = setup.restore(config_lib.resolve(config), workdir, "last")
+  _, state, _ = runs.restore(config_lib.resolve(config), workdir, "last")
   return {"params": state["params"], "rest": state["rest"]}
 
 
@@ -83,9 +91,9 @@ def test_evaluate_reads_the_checkpoint(finished):
 def test_load_gives_the_network_that_was_evaluated(finished):
   workdir, result = finished
   model, config = bx.load(workdir)
-  _, source = inputs.load_data(config)
+  _, source = datasets.load_data(config)
   right = []
-  for batch in inputs.make_eval_batches(config, source):
+  for batch in datasets.make_eval_batches(config, source):
     correct = np.argmax(model(batch["image"]), -1) == batch["label"]
     right.extend(correct[np.asarray(batch["mask"]) > 0])
   assert np.mean(right) == pytest.approx(result.metrics["accuracy"])
@@ -170,7 +178,7 @@ def test_stage_without_restart_keeps_the_schedule(tmp_path):
   config.optim.latent = {"lr": 0.01}
   config.stages = ({"until": 4, "model": {"weight": None}}, {"until": 1.0})
   loop.train(config, tmp_path / "run")
-  stage = setup.plan(config_lib.resolve(config), config.steps)[-1]
+  stage = stages.plan(config_lib.resolve(config), config.steps)[-1]
   state, *_ = Checkpoints(tmp_path / "run", create=False).restore(
     "last",
     sharding.abstract_state(
@@ -193,7 +201,7 @@ def test_gradient_that_is_not_finite_stops_too(tmp_path):
 
   config = tiny(hidden=(8,), weight=None, act=None)
   config.events = ((5, "flatten"),)
-  original = setup.network_of
+  original = networks.network_of
 
   def with_root(config, overrides=()):
     network = original(config, overrides)
@@ -289,7 +297,7 @@ def test_stage_has_its_own_optimizer():
     {"until": 1.0, "restart": True},
   )
   config = config_lib.resolve(config)
-  stages = setup.plan(config, 8)
+  stages = stages.plan(config, 8)
   got = []
   for stage, lr, decay in zip(stages, (0.25, 0.5), (0.1, 0.0)):
     kinds = stage.network.kinds

@@ -5,8 +5,8 @@ from flax import nnx
 
 from bnnjax import models
 from bnnjax.train import config as config_lib
-from bnnjax.train import job, loop, recipe, setup
-from bnnjax.train.state import Network
+from bnnjax.train import job, loop, networks, recipe, stages
+from bnnjax.train.networks import Network
 
 
 def config(stages=(), optim=None, **model):
@@ -34,7 +34,7 @@ def config(stages=(), optim=None, **model):
 )
 def test_warns_of_what_no_layer_uses(made, message):
   with pytest.warns(UserWarning, match=message) as got:
-    setup.check_used(config(**made))
+    networks.check_used(config(**made))
   assert len(got) == 1
 
 
@@ -58,7 +58,7 @@ def test_warns_of_what_no_layer_uses(made, message):
 def test_what_a_layer_uses(made):
   with warnings.catch_warnings():
     warnings.simplefilter("error")
-    setup.check_used(config(**made))
+    networks.check_used(config(**made))
 
 
 def test_a_field_of_another_stage_may_stay_unread():
@@ -66,10 +66,10 @@ def test_a_field_of_another_stage_may_stay_unread():
     {"until": 0.5, "optim": {"schedule": "constant"}},
     {"until": 1.0, "restart": True},
   )
-  setup.plan(config(stages, {"end_lr": 1e-5}), 4)
+  stages.plan(config(stages, {"end_lr": 1e-5}), 4)
   stages[0]["optim"]["end_lr"] = 1e-4
   with pytest.raises(ValueError, match="Nothing reads `optim.end_lr`"):
-    setup.plan(config(stages), 4)
+    stages.plan(config(stages), 4)
 
 
 def test_an_option_without_effect_is_refused():
@@ -80,7 +80,7 @@ def test_an_option_without_effect_is_refused():
   }  # fmt: skip
   made.task = {"name": "language_modeling"}
   with pytest.raises(ValueError, match="does not read `model.groups`.* got 2"):
-    setup.check_used(config_lib.resolve(made))
+    networks.check_used(config_lib.resolve(made))
 
 
 def test_a_run_says_so_before_it_writes(tmp_path):
@@ -97,7 +97,7 @@ def test_more_steps_than_can_be_counted():
   with pytest.raises(
     ValueError, match=r"has 2.15e\+09 steps, of which 2147483647"
   ):
-    setup.plan(config(), 2**31)
+    stages.plan(config(), 2**31)
 
 
 def test_a_size_beyond_int32_is_refused_without_a_config_too():
@@ -129,6 +129,6 @@ def test_a_run_builds_its_network_once(monkeypatch):
   monkeypatch.setattr(Network, "of", classmethod(of))
   made = job.Job(config())
   assert len(built) == 1
-  again = setup.cost_of(made.config)
+  again = networks.cost_of(made.config)
   assert made.report.macs == again.macs
   assert made.report.ace == again.ace

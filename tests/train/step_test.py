@@ -10,7 +10,8 @@ from flax import nnx
 from bnnjax import tasks
 from bnnjax.layers.linear import Linear
 from bnnjax.train import accumulate, step
-from bnnjax.train.state import Network, make_state
+from bnnjax.train.networks import Network
+from bnnjax.train.state import make_state
 
 BATCH = {
   "image": np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32),

@@ -12,7 +12,7 @@ import pytest
 
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import ema, evaluate, interval, loop, setup, sharding, stops
+from bnnjax.train import ema, evaluate, interval, loop, sharding, stages, stops
 from bnnjax.train.checkpoint import Checkpoints
 from tests.train.loop_test import lines, tiny, variables
 
@@ -97,7 +97,7 @@ def test_the_averaged_network_is_what_a_run_gives(whole):
   np.testing.assert_allclose(
     evaluate.evaluate(workdir)["loss"], result.metrics["loss"], rtol=1e-5
   )
-  stage = setup.plan(config_lib.resolve(config()), 8)[-1]
+  stage = stages.plan(config_lib.resolve(config()), 8)[-1]
   shapes = sharding.abstract_state(
     stage.network, stage.optimizer, sharding.make_mesh()
   )

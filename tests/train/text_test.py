@@ -6,7 +6,7 @@ import pytest
 
 from bnnjax import tasks
 from bnnjax.train import config as config_lib
-from bnnjax.train import evaluate, inputs, loop, setup
+from bnnjax.train import datasets, evaluate, loop, networks, runs, stages
 
 
 def tiny(**model):
@@ -61,7 +61,7 @@ def test_language_models_need_no_classes(tmp_path):
     result.metrics["loss"] / np.log(2),
     rtol=1e-5,
   )
-  assert len(inputs.tokenizer_of(lm())) == 40
+  assert len(datasets.tokenizer_of(lm())) == 40
 
 
 def test_data_of_a_language_model():
@@ -69,9 +69,9 @@ def test_data_of_a_language_model():
   config.data.update(name="plays_mini", vocab=1024)
   config.data.options = {"tokenizer": "bpe", "context": 4}
   config = config_lib.resolve(config)
-  train, test = inputs.load_data(config)
+  train, test = datasets.load_data(config)
   assert train.info.shape == test.info.shape == (12,)
-  assert inputs.tokenizer_of(config).pieces == test.tokenizer.pieces
+  assert datasets.tokenizer_of(config).pieces == test.tokenizer.pieces
 
 
 def test_trains_and_counts(finished):
@@ -107,7 +107,7 @@ def test_length_of_the_texts_is_the_configs():
   config = tiny()
   config.data.update(name="wordnet_mini", vocab=4096, num_classes=26)
   config.data.options = {}
-  train, _ = inputs.load_data(config_lib.resolve(config))
+  train, _ = datasets.load_data(config_lib.resolve(config))
   assert train.info.shape == (12,)
 
 
@@ -116,13 +116,13 @@ def test_teacher_must_read_the_same_vocabulary(finished):
   task = tasks.build(
     {"name": "classification", "distill": {"teacher": str(workdir)}}
   )
-  network, variables = setup.load_teacher(tiny(), task, ())
+  network, variables = runs.load_teacher(tiny(), task, ())
   assert network.abstract.word.table.shape == (40, 16)
   assert jax.tree.leaves(variables)
   other = tiny()
   other.data.vocab = 41
   with pytest.raises(ValueError, match=r"differ in `data.vocab`: 40 and 41"):
-    setup.load_teacher(other, task, ())
+    runs.load_teacher(other, task, ())
   for field in ("vocab_file", "tokenizer"):
     other = tiny()
     other.data.options[field] = "mine"
@@ -130,24 +130,24 @@ def test_teacher_must_read_the_same_vocabulary(finished):
       ValueError,
       match=rf"same vocabulary.*{field}` is '' there and 'mine' here",
     ):
-      setup.load_teacher(other, task, ())
+      runs.load_teacher(other, task, ())
   other = tiny()
   other.data.options.lowercase = False
   with pytest.raises(ValueError, match="lowercase` is '' there and False here"):
-    setup.load_teacher(other, task, ())
+    runs.load_teacher(other, task, ())
   task = tasks.build(
     {"name": "masked_lm", "distill": {"teacher": str(workdir)}}
   )
   other = tiny()
   other.model.vocab = 48
   with pytest.raises(ValueError, match=r"differ in `model.vocab`: 40 and 48"):
-    setup.load_teacher(other, task, setup.plan(other, 1))
+    runs.load_teacher(other, task, stages.plan(other, 1))
 
 
 def test_a_vocabulary_may_be_padded():
   config = tiny()
   config.model.vocab = 48
-  assert setup.network_of(config).abstract.word.table.shape[0] == 48
+  assert networks.network_of(config).abstract.word.table.shape[0] == 48
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ def test_images_want_a_model_of_images(tmp_path):
 def test_the_task_decides_what_is_counted():
   """Masked language modelling scores every token against every entry."""
   config = tiny()
-  plain = setup.cost_of(config_lib.resolve(config))
+  plain = networks.cost_of(config_lib.resolve(config))
   config.task = {"name": "masked_lm"}
-  got = setup.cost_of(config_lib.resolve(config))
+  got = networks.cost_of(config_lib.resolve(config))
   (tokens,), vocab = config.data.shape, config.data.vocab
   features = config.model.features
   head = features * features + features * config.data.num_classes
