@@ -54,7 +54,7 @@ def _load(config: ConfigDict, network: Network, vocabulary: str) -> Any:
     source = {k: v[...] for k, v in pretrained.weights(theirs).items()}
     names = pretrained.own_names(source)
   else:
-    source, names = config.init, _family(config)
+    source, names = config.init, family_of(config)
   params, rest = network.variables(config.seed)
   model = network.merge({"params": params, "rest": rest})
   shared = tuple(
@@ -100,7 +100,7 @@ def _nothing(init: str) -> FileNotFoundError:
   )
 
 
-def _family(config: ConfigDict) -> pretrained.Names:
+def family_of(config: ConfigDict) -> pretrained.Names:
   """Names of the tensors in a file; checks that its network is the config's."""
   names = pretrained.FAMILIES.get(config.model.name)
   if names is None:

@@ -57,6 +57,23 @@ def test_a_parameter_that_breaks_of_finite_gradients():
   assert bad_step(BATCH, breaks) == 0
 
 
+def test_a_gradient_that_is_not_finite_under_a_finite_loss():
+  """The square root has no slope at 0."""
+
+  class Rooted(Signs):
+    def __call__(self, x, mode):
+      return jnp.sqrt(jnp.abs(self.layer(x, mode) * 0))
+
+  network, rule = Network.of(Rooted), optax.sgd(0.1)
+  task = tasks.build({"name": "classification"})
+  train = step.make_train_step(network, rule, task, steps=2, epochs=1.0)
+  state, metrics = make_state(network, rule, 0), task.train_metrics.empty()
+  with jax.disable_jit():
+    state, metrics = train(state, metrics, BATCH, None)
+  assert np.isfinite(metrics.compute()["loss"])
+  assert state["bad_step"] == 0
+
+
 def test_finite_looks_at_floats():
   assert step.all_finite({"a": jnp.ones(3), "n": jnp.array([2**31 - 1])})
   for value in (jnp.nan, jnp.inf):
