@@ -4,7 +4,7 @@ from ml_collections import ConfigDict
 
 from bnnjax import data, models, tasks
 from bnnjax.errors import UserError
-from bnnjax.train import accumulate, facts, inputs, setup
+from bnnjax.train import accumulate, config_check, data_facts, inputs, setup
 from bnnjax.train import config as config_lib
 
 
@@ -33,7 +33,7 @@ class Job:
     self.sharded, self.replicated = setup.shardings(config)
     self.train_source, self.eval_source = inputs.load_data(config)
     with config.unlocked():
-      facts.fill(config.data, self.train_source.info)
+      data_facts.fill(config.data, self.train_source.info)
     self.steps_per_epoch = data.steps_per_epoch(
       self.train_source, config.data.batch_size
     )
@@ -52,7 +52,7 @@ class Job:
     required = [
       (s.start, models.required_events(s.network.abstract)) for s in self.stages
     ]
-    self.events = config_lib.check_times(config, self.steps, required)
+    self.events = config_check.check_times(config, self.steps, required)
     self.teacher, self.teacher_state = None, None
     if self.task.teacher:
       self.teacher, self.teacher_state = setup.load_teacher(

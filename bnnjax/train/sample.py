@@ -16,7 +16,7 @@ from bnnjax.tasks.language_modeling import LanguageModeling
 from bnnjax.train import config as config_lib
 from bnnjax.train import inputs, setup
 from bnnjax.train import workdir as workdir_lib
-from bnnjax.train.config_types import MOST
+from bnnjax.train.config_check import MOST
 
 FILE = "samples.npy"  # in the workdir
 

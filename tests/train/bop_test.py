@@ -4,8 +4,8 @@ import numpy as np
 import optax
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax.core.settings import Settings
-from bnnjax.train import config as config_lib
 from bnnjax.train import setup
 from bnnjax.train.bop import BopState, bop, make_gamma
 from bnnjax.train.state import carry_over, make_state

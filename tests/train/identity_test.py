@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from bnnjax import config as config_lib
 from bnnjax.report import record as record_lib
-from bnnjax.train import config as config_lib
 from bnnjax.train import differences, identity, setup
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints

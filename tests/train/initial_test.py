@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 from safetensors.numpy import save_file
 
+from bnnjax import config as config_lib
 from bnnjax import models
 from bnnjax.models import pretrained
-from bnnjax.train import config as config_lib
 from bnnjax.train import evaluate, initial, loop, resume
 from bnnjax.train.checkpoint import Checkpoints
 from tests.train.loop_test import tiny

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax import data
 from bnnjax.core import registry
-from bnnjax.train import config as config_lib
 from bnnjax.train import inputs, loop
 
 

@@ -14,9 +14,10 @@ import pytest
 from flax import nnx
 
 import bnnjax as bx
+from bnnjax import config as config_lib
 from bnnjax.core import registry
 from bnnjax.report import record as record_lib
-from bnnjax.train import config as config_lib
+from bnnjax.train import config as train_config
 from bnnjax.train import evaluate, inputs, loop, setup, sharding
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.state import Network
@@ -303,7 +304,9 @@ def test_stage_has_its_own_optimizer():
     chex.assert_trees_all_close(updates, expected, rtol=1e-6)
     got.append(set(jax.tree.leaves(kinds)))
   assert "latent" in got[1] - got[0]  # float weights are no latent ones
-  assert config.optim.to_dict() == config_lib.optim_of(config, config.stages[1])
+  assert config.optim.to_dict() == train_config.optim_of(
+    config, config.stages[1]
+  )
 
 
 def test_distillation_follows_the_teacher(finished, tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 
 def config(**groups):

@@ -4,11 +4,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from bnnjax import cli
-from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, fields, overrides
+from bnnjax import config as config_lib
+from bnnjax.train import config_fields, config_file, config_overrides
 
 CONFIG = """
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 def get_config(arg=""):
   config = config_lib.base()
   config.data.update(name="fake", shape=(4, 4, 1), num_classes=3)
@@ -30,7 +30,7 @@ def apply(*words):
     "name": "mlp", "act": None, "weight": "ste", "hidden": (8,), "width": 1,
     "inner": {"a": 1}, "variant": "18", "bias": True,
   }  # fmt: skip
-  overrides.apply(config, overrides.pairs(words))
+  config_overrides.apply(config, config_overrides.pairs(words))
   return config
 
 
@@ -125,14 +125,14 @@ def test_what_cannot_be_meant(word, message):
 )
 def test_what_the_check_of_a_config_refuses(file, word, message):
   with pytest.raises(ValueError, match=message):
-    config_file.read(file, [word])
+    config_lib.resolve(config_file.read(file, [word]))
 
 
 def test_a_config_holds_what_json_does(tmp_path):
   path = tmp_path / "odd.py"
   path.write_text(CONFIG.replace('"hidden": (8,)', '"hidden": {1: {2}}'))
   with pytest.raises(ValueError, match="must be of numbers, texts and tuples"):
-    config_file.read(str(path))
+    config_lib.resolve(config_file.read(str(path)))
 
 
 def test_the_config_remembers_the_files_that_were_run(file, tmp_path):
@@ -160,7 +160,7 @@ def test_every_field_is_listed_with_its_meaning(capsys, file):
     cli.main(["train", f"--config={file}", "--fields", "--config.steps=3"]) == 0
   )
   out = capsys.readouterr().out
-  for name, field in fields.FIELDS.items():
+  for name, field in config_fields.FIELDS.items():
     assert f"\n{name}: {type(field.default).__name__}" in f"\n{out}"
     assert f"    {field.meaning}\n" in out
   assert (
