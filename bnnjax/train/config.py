@@ -33,17 +33,17 @@ def resolve(config: ConfigDict | Mapping[str, Any]) -> Resolved:
   """
   given = config.to_dict() if isinstance(config, ConfigDict) else dict(config)
   config_check.check_plain(given)
-  config, defaults = config_fields.base(), config_fields.base()
-  config_check.merge(config, given)
-  config_check.check_types(config, defaults)
-  task = config_check.check_names(config)
-  data_facts.ask(config.data, task)
-  config_check.check_data(info_of(config), task, config.task.name)
-  config_check.check_optim(optim_of(config), defaults.optim)
-  for stage in config.stages:
+  resolved, defaults = config_fields.base(), config_fields.base()
+  config_check.merge(resolved, given)
+  config_check.check_types(resolved, defaults)
+  task = config_check.check_names(resolved)
+  data_facts.ask(resolved.data, task)
+  config_check.check_data(info_of(resolved), task, resolved.task.name)
+  config_check.check_optim(optim_of(resolved), defaults.optim)
+  for stage in resolved.stages:
     config_check.check_stage(stage)
-    config_check.check_optim(optim_of(config, stage), defaults.optim)
-  return Resolved(config.lock())
+    config_check.check_optim(optim_of(resolved, stage), defaults.optim)
+  return Resolved(resolved.lock())
 
 
 def info_of(config: Resolved) -> DatasetInfo:

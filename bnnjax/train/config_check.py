@@ -141,27 +141,13 @@ def check_names(config: ConfigDict) -> Task:
     ValueError: an unknown name (with the nearest), a wrong argument of the
       task, a model that the task cannot use, or an impossible shape.
   """
-  for kind, group in (("model", config.model), ("task", config.task)):
-    if not group.name:
-      raise ValueError(f"Config field '{kind}.name' is not set.")
-    registry.get(kind, group.name)
+  model, name = config.model.name, config.task.name
+  for field, value in {"model.name": model, "task.name": name}.items():
+    if not value:
+      raise ValueError(f"Config field {field!r} is not set.")
+  made, takes = registry.get("model", model), registry.accepts("model", model)
   task = tasks.build(config.task)
-  task_check.check(config.task.name, task)
-  _check_model(task, config.task.name, config.model.name)
-  for size in config.data.shape:
-    whole = isinstance(size, int) and not isinstance(size, bool)
-    if not whole or not 1 <= size <= LARGEST[int]:
-      raise ValueError(
-        "Config field 'data.shape' must be of ints above 0, got"
-        f" {tuple(config.data.shape)}."
-      )
-  return task
-
-
-def _check_model(task: Task, name: str, model: str) -> None:
-  """Raises if a task cannot use a model."""
-  made = registry.get("model", model)
-  takes = registry.accepts("model", model)
+  task_check.check(name, task)
   lacking = [f"argument `{need}`" for need in task.needs if need not in takes]
   if not hasattr(made, task.method):
     lacking.append(f"method `{task.method}`")
@@ -175,6 +161,14 @@ def _check_model(task: Task, name: str, model: str) -> None:
       f"Task {name!r} needs a model that reads from left to right, such as"
       f" 'mamba' or 'decoder': {model!r} does not."
     )
+  for size in config.data.shape:
+    whole = isinstance(size, int) and not isinstance(size, bool)
+    if not whole or not 1 <= size <= LARGEST[int]:
+      raise ValueError(
+        "Config field 'data.shape' must be of ints above 0, got"
+        f" {tuple(config.data.shape)}."
+      )
+  return task
 
 
 def check_data(info: DatasetInfo, task: Task, name: str) -> None:

@@ -1,6 +1,9 @@
+"""Names, types, ranges and times that a config gets wrong."""
+
 import pytest
 
 from bnnjax import config as config_lib
+from bnnjax.train import config_check
 
 
 def config(**groups):
@@ -81,3 +84,70 @@ def test_the_largest_values_are_taken():
     config(seed=2**32 - 1, steps=2**31 - 1, model={"hidden": (2**31 - 1,)})
   )
   assert got.seed == 4294967295
+
+
+@pytest.mark.parametrize(
+  ("groups", "message"),
+  [
+    ({"model": {"name": ""}}, "Config field 'model.name' is not set"),
+    ({"task": {"name": ""}}, "Config field 'task.name' is not set"),
+    ({"task": {"name": "clasification"}}, "Did you mean 'classification'"),
+    ({"task": {"name": "masked_lm"}}, "needs a model with the argument `vocab`"),
+    (
+      {"task": {"name": "language_modeling"}, "model": {"name": "bert"}},
+      "needs a model that reads from left to right, .*: 'bert' does not",
+    ),
+    ({"data": {"shape": (4,), "vocab": 9, "num_classes": 0}},
+     "'data.num_classes' must be above 0 for the task 'classification', got 0"),
+    ({"data": {"vocab": 9}}, r"of a text \(`data.vocab` is 9\) must be \(tokens,"),
+  ],
+)  # fmt: skip
+def test_parts_that_do_not_fit(groups, message):
+  with pytest.raises(ValueError, match=message):
+    config_lib.resolve(config(**groups))
+
+
+NEEDED = [
+  (0, {"init_steps": 1}),
+  (50, {"init_steps": 1, "learn_hash": 3}),
+  (80, {"learn_hash": 2}),
+]
+
+
+FIRST = (9, "init_steps")
+
+
+def times(*events, steps=100, required=NEEDED, **model):
+  made = config_lib.base()
+  made.events = events
+  made.model = {"name": "mlp", **model}
+  return config_check.check_times(made, steps, required)
+
+
+def test_events_in_the_order_of_their_steps():
+  assert times((0.75, "learn_hash"), FIRST, (0.5, "learn_hash")) == [
+    (9, "init_steps"), (50, "learn_hash"), (75, "learn_hash")
+  ]  # fmt: skip
+  assert times(required=[(0, {})], quant_start=99) == []
+
+
+@pytest.mark.parametrize(
+  ("events", "given", "message"),
+  [
+    ((), {}, r"needs the event 'init_steps' \(until"),
+    ((FIRST,), {}, "needs the event 'learn_hash' at step 50 or later"),
+    ((FIRST, (49, "learn_hash")), {}, "the event 'learn_hash' at step 50"),
+    ((), {"required": [(0, {"mine": 1})]}, r"'mine' \(until then .*\(0.0625, "),
+    (((0.5, "learn_hsh"),), {}, "Unknown event 'learn_hsh'. Did you mean"),
+    (((100, "learn_hash"),), {}, "before event 'learn_hash' at 100"),
+    (
+      (),
+      {"required": [], "quant_start": 100},
+      "ends after 100 steps, before `model.quant_start` at 100",
+    ),
+    ((3,), {}, r"An event is \(when, name\), got 3"),
+  ],
+)
+def test_times_that_cannot_be_meant(events, given, message):
+  with pytest.raises(ValueError, match=message):
+    times(*events, **given)
