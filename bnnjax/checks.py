@@ -23,10 +23,10 @@ def check(args: argparse.Namespace) -> None:
   given = vars(args)
   specs = (given.get("config"), *(given.get("compare") or ()))
   if any(specs):
-    from bnnjax.train import overrides
+    from bnnjax.train import config_overrides
 
     for spec in filter(None, specs):
-      overrides.check(spec, overrides.pairs(args.overrides))
+      config_overrides.check(spec, config_overrides.pairs(args.overrides))
   if args.command == "cost":
     _check_cost(args)
   if args.command in ("eval", "sample") and "://" not in args.workdir:

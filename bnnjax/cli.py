@@ -238,14 +238,16 @@ def _report(args) -> int:
 
 
 def _train(args) -> int:
-  from bnnjax.train import config_file, fields
+  from bnnjax.train import config_fields, config_file
 
   if args.distributed:
     _join()
   name = config_file.name_of(args.config)
   config = config_file.read(args.config, args.overrides, args.load)
   if args.fields:
-    print(fields.listing(config))
+    from bnnjax.train import config as config_lib
+
+    print(config_fields.listing(config_lib.resolve(config)))
     return 0
   from bnnjax.train import loop
 
@@ -355,13 +357,15 @@ def _cost(args) -> int:
 def _counted(args) -> list[Any]:
   """The reports that a `cost` command asks for."""
   from bnnjax.cost import target
+  from bnnjax.train import config as config_lib
   from bnnjax.train import config_file, networks
 
   if args.function:
     return [target.count(args.function, args.shape, args.params)]
   specs = args.compare or [args.config]
   configs = [
-    config_file.read(spec, args.overrides, args.load) for spec in specs
+    config_lib.resolve(config_file.read(spec, args.overrides, args.load))
+    for spec in specs
   ]
   made = [networks.check_used(config)[-1] for config in configs]
   return [networks.cost_of(c, network) for c, network in zip(configs, made)]

@@ -20,6 +20,13 @@ MOVED: dict[str, tuple[str, ...]] = {
   # models, tasks, data
   # cost
   # train: config fields, files of a run
+  "bnnjax.train.config_arg": ("bnnjax.config",),
+  "bnnjax.train.config_types": ("bnnjax.train.config_check",),
+  "bnnjax.train.facts": ("bnnjax.train.data_facts",),
+  "bnnjax.train.fields": ("bnnjax.train.config_fields",),
+  "bnnjax.train.overrides": ("bnnjax.train.config_overrides",),
+  "bnnjax.train.recipe": ("bnnjax.config",),
+  "bnnjax.train.smoke": ("bnnjax.config",),
   # train: the loop
   "bnnjax.train.inputs": ("bnnjax.train.datasets",),
   "bnnjax.train.loading": ("bnnjax.train.runs",),

@@ -7,7 +7,7 @@ images, seconds), `:seed=0`.
 Not run here: CIFAR-10 needs a download (tfds).
 """
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 
 def get_config(arg: str = ""):

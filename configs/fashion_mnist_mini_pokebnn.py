@@ -7,7 +7,7 @@ Arguments: `:smoke` (fake images, seconds), `:float` (the same network in float)
 Measured: see the table in README.md, experiments/fashion_mnist_mini_pokebnn.py.
 """
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 
 def get_config(arg: str = ""):

@@ -12,8 +12,7 @@ one optimizer and one budget for all methods: what differs is the binarizer.
 Measured: experiments/ablation.md, from experiments/ablation.py.
 """
 
-from bnnjax.train import config as config_lib
-from bnnjax.train.recipe import use_method
+from bnnjax import config as config_lib
 
 SIZE = 14  # images are halved: an ablation of all methods fits on two cores
 
@@ -43,7 +42,7 @@ def get_config(arg: str = ""):
     "stem": "small",
     "activation": "prelu",  # without one, the float network is a linear map
   }
-  use_method(config, arg.method)
+  config_lib.use_method(config, arg.method)
   config.optim.update(lr=5e-3, schedule="cosine", warmup=0.05)
   if arg.teacher:
     config.task.distill = {"teacher": arg.teacher}

@@ -13,8 +13,7 @@ first part of the run and the MLPs too in the second (cross-layer binarization);
 Measured: experiments/fashion_mnist_vit.md.
 """
 
-from bnnjax.train import config as config_lib
-from bnnjax.train.recipe import use_method
+from bnnjax import config as config_lib
 
 PATCH = 4
 
@@ -38,7 +37,7 @@ def get_config(arg: str = ""):
     "heads": 2,
     "blocks": 3,
   }
-  use_method(config, arg.method)
+  config_lib.use_method(config, arg.method)
   config.optim.update(lr=1e-3, schedule="cosine", warmup=0.1)
   if arg.teacher:
     config.init = arg.teacher

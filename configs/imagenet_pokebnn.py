@@ -9,7 +9,7 @@ whose soft labels replace the labels; the paper's is an 8-bit ResNet-50),
 Published: 73.4 % top-1 at width 1.0. Not run here: ImageNet is not available.
 """
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 
 def get_config(arg: str = ""):

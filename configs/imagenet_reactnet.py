@@ -13,7 +13,7 @@ all kernels, the head's too), a learning rate that is constant within an epoch.
 Published: 69.4 % top-1 (A). Not run here: ImageNet is not available.
 """
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 EPOCHS = 256.0  # of a step
 

@@ -16,9 +16,8 @@ float. To be beaten: `zlib -9`, see the page.
 Measured: experiments/plays_lm.md.
 """
 
+from bnnjax import config as config_lib
 from bnnjax.core import registry
-from bnnjax.train import config as config_lib
-from bnnjax.train.recipe import use_method
 
 TOKENS = 256  # of a window
 MODELS = {
@@ -60,7 +59,7 @@ def get_config(arg: str = ""):
     options={"tokenizer": "chars", "context": TOKENS // 2},
   )
   config.model = {"name": arg.model, **MODELS[arg.model]}
-  use_method(config, arg.method)
+  config_lib.use_method(config, arg.method)
   config.model.act = None  # activations stay float, as in both papers
   config.task = {"name": "language_modeling"}
   config.optim.update(

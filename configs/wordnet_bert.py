@@ -15,9 +15,8 @@ To be beaten: TF-IDF and a linear classifier, experiments/wordnet_tfidf.py.
 Measured: experiments/wordnet_bert.md.
 """
 
+from bnnjax import config as config_lib
 from bnnjax.tasks.distances import MATCHED
-from bnnjax.train import config as config_lib
-from bnnjax.train.recipe import use_method
 
 # What is learned from a teacher; soft labels alone where nothing stands here.
 # The authors' mean over the 2 or 3 classes of their tasks would weaken the soft
@@ -47,7 +46,7 @@ def get_config(arg: str = ""):
     batch_size=64,
   )
   config.model = {"name": "bert", "variant": "tiny"}
-  use_method(config, arg.method)
+  config_lib.use_method(config, arg.method)
   config.optim.update(lr=1e-3, schedule="linear", warmup=0.1)
   if arg.teacher:
     preset = DISTILL.get(arg.method, {"weight": 1.0})

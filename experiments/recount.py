@@ -99,7 +99,8 @@ def configs() -> Iterator[tuple[str, dict]]:
   for name in CONFIGS:
     file, _, arguments = name.partition(":")
     path = str(ROOT / "configs" / f"{file}.py")
-    yield f"configs/{name}", cost_of(config_file.read(f"{path}:{arguments}"))
+    config = config_lib.resolve(config_file.read(f"{path}:{arguments}"))
+    yield f"configs/{name}", cost_of(config)
 
 
 def figures(cost: Mapping[str, Any]) -> dict[str, float]:

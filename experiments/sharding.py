@@ -21,9 +21,9 @@ import jax  # noqa: E402 (the devices have to be there first)
 import numpy as np  # noqa: E402
 from flax import nnx  # noqa: E402
 
+from bnnjax import config as config_lib  # noqa: E402
 from bnnjax import tasks  # noqa: E402
 from bnnjax.report import record  # noqa: E402
-from bnnjax.train import config as config_lib  # noqa: E402
 from bnnjax.train import networks, optim, sharding, step  # noqa: E402
 
 GIB = 2**30

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 
 import bnnjax as bx
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 from bnnjax.train import loop
 
 # %% [markdown]

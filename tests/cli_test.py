@@ -10,6 +10,7 @@ import pytest
 
 from bnnjax import arguments as arguments_lib
 from bnnjax import cli
+from bnnjax.train import config as config_lib
 from bnnjax.train import config_file
 from tests import golden_cases
 
@@ -245,7 +246,7 @@ def test_examples_of_the_help_can_be_given(capsys):
       given = vars(args)
       for spec in (given.get("config"), *(given.get("compare") or ())):
         if spec:
-          config_file.read(spec, args.overrides)
+          config_lib.resolve(config_file.read(spec, args.overrides))
       for name in ("experiment", "file"):
         assert pathlib.Path(given.get(name, ".")).exists()
 

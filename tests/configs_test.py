@@ -25,7 +25,7 @@ def test_smoke(path, tmp_path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_full_config_is_complete(path):
-  config = config_file.read(str(path))
+  config = config_lib.resolve(config_file.read(str(path)))
   assert networks.network_of(
     config
   ).kinds  # what it costs: experiments/recount.md
@@ -79,7 +79,7 @@ def test_float_teacher_then_distilled_student_in_two_steps(tmp_path):
   result = loop.train(config, tmp_path / "student")
   assert np.isfinite(result.metrics["loss"])
   assert result.report.macs[1, 1] > 0  # the deployed network is that of step 2
-  first, second = stages.plan(config, config.steps)
+  first, second = stages.plan(config_lib.resolve(config), config.steps)
   assert "latent" not in jax.tree.leaves(first.network.kinds)
   assert "latent" in jax.tree.leaves(second.network.kinds)
 

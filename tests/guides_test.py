@@ -7,8 +7,8 @@ import shlex
 import pytest
 
 from bnnjax import cli
+from bnnjax import config as config_lib
 from bnnjax.core import registry
-from bnnjax.train import config as config_lib
 from bnnjax.train import networks
 
 ROOT = pathlib.Path(__file__).parents[1]

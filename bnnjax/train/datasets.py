@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from bnnjax import data, tasks
 from bnnjax.errors import UserError
 from bnnjax.train import config as config_lib
-from bnnjax.train import facts
+from bnnjax.train import data_facts
 
 
 def open_data(settings: ConfigDict):
@@ -20,7 +20,7 @@ def open_data(settings: ConfigDict):
     FileNotFoundError: the data set is not here; says how to get it.
     ImportError: it needs a package that is not installed.
   """
-  options = facts.options_of(settings)
+  options = data_facts.options_of(settings)
   return [
     data.load(settings.name, split, **options)
     for split in (settings.train_split, settings.eval_split)
@@ -92,7 +92,7 @@ def tokenizer_of(config: ConfigDict):
   """
   settings = config.data
   return data.tokenizer_of(
-    settings.name, settings.eval_split, **facts.options_of(settings)
+    settings.name, settings.eval_split, **data_facts.options_of(settings)
   )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bnnjax.data import digest
-from bnnjax.train import config as config_lib
+from bnnjax.train import config_fields
 
 # Change nothing in what is computed.
 FREE = (
@@ -132,7 +132,7 @@ def _shown(value: Any) -> str:
 @functools.cache
 def defaults() -> dict[str, Any]:
   """The fields of `config.base()`."""
-  return flat(config_lib.base())
+  return flat(config_fields.base())
 
 
 def from_defaults(config: Any) -> dict[str, Any]:

@@ -21,8 +21,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from bnnjax.data import digest, sources
-from bnnjax.train import config as config_lib
-from bnnjax.train import differences
+from bnnjax.train import config_fields, differences
 from bnnjax.train.differences import DATA, FREE, LENGTH, TOLD, WEIGHTS
 
 
@@ -215,7 +214,7 @@ def _loaded(config: Mapping[str, Any]) -> dict[str, str] | None:
   from bnnjax.train import datasets
 
   try:
-    settings = config_lib.base().data.to_dict() | dict(config["data"])
+    settings = config_fields.base().data.to_dict() | dict(config["data"])
     return of_data(*datasets.open_data(ConfigDict(settings)))
   except (ValueError, OSError, ImportError):
     return None

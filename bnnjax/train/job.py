@@ -6,8 +6,9 @@ from bnnjax import data, models, tasks
 from bnnjax.errors import UserError
 from bnnjax.train import (
   accumulate,
+  config_check,
+  data_facts,
   datasets,
-  facts,
   networks,
   runs,
   sharding,
@@ -42,7 +43,7 @@ class Job:
     self.sharded, self.replicated = sharding.batch_shardings(config)
     self.train_source, self.eval_source = datasets.load_data(config)
     with config.unlocked():
-      facts.fill(config.data, self.train_source.info)
+      data_facts.fill(config.data, self.train_source.info)
     self.eval_batches = datasets.make_eval_batches(config, self.eval_source)
     self.steps_per_epoch = data.steps_per_epoch(
       self.train_source, config.data.batch_size
@@ -62,7 +63,7 @@ class Job:
     required = [
       (s.start, models.required_events(s.network.abstract)) for s in self.stages
     ]
-    self.events = config_lib.check_times(config, self.steps, required)
+    self.events = config_check.check_times(config, self.steps, required)
     self.teacher, self.teacher_state = None, None
     if self.task.teacher:
       self.teacher, self.teacher_state = runs.load_teacher(

@@ -1,6 +1,6 @@
 """Optimizers by variable type, schedules, weight decay, latent clipping.
 
-The fields of `config.optim` are listed in `bnnjax.train.fields`.
+The fields of `config.optim` are listed in `bnnjax.train.config_fields`.
 
 A field that is set and that nothing reads is refused, such as `end_lr` beside
 the schedule "constant".
@@ -18,8 +18,7 @@ from bnnjax.core import registry
 from bnnjax.core.progress import to_step
 from bnnjax.core.settings import Settings
 from bnnjax.train import bop as bop_lib
-from bnnjax.train import config as config_lib
-from bnnjax.train import optim_options
+from bnnjax.train import config_fields, optim_options
 
 SCHEDULES = ("cosine", "linear", "constant")
 OPTIMIZERS = optim_options.OPTIMIZERS
@@ -118,7 +117,7 @@ def make_optimizer(
     ValueError: unknown optimizer or schedule, an option that it does not take
       or cannot use, or a field that nothing reads.
   """
-  defaults = config_lib.base().optim.to_dict()
+  defaults = config_fields.base().optim.to_dict()
   shared = Settings("optim", optim, defaults)
   own = dict(shared["latent"])
   # Its own fields over the shared ones, which count as read where it does.
@@ -179,7 +178,7 @@ def warn_unused(optim: Mapping[str, Any], kinds: Container[str]) -> None:
     optim: `config.optim` as a dict.
     kinds: of all parameters, see `state.Network.kinds`.
   """
-  defaults = config_lib.base().optim.to_dict()
+  defaults = config_fields.base().optim.to_dict()
   for kind, fields in _OF_KIND.items():
     idle = [f for f in fields if optim[f] != defaults[f]]
     if idle and kind not in kinds:

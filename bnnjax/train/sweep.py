@@ -22,6 +22,7 @@ from bnnjax import errors
 from bnnjax.data import digest
 from bnnjax.errors import UserError
 from bnnjax.report import record as record_lib
+from bnnjax.train import config as config_lib
 from bnnjax.train import config_file, identity, loop, resume
 from bnnjax.train import workdir as workdir_lib
 
@@ -54,7 +55,9 @@ def run(
   path = Path(record or file.parent / "results" / f"{file.stem}.jsonl")
   specs = _specs(file)
   record_lib.check_appendable(path)
-  configs = [config_file.read(spec, load=load) for spec in specs]
+  configs = [
+    config_lib.resolve(config_file.read(spec, load=load)) for spec in specs
+  ]
   Sweep(_names(specs), configs, path, Path(runs) / file.stem).run()
   return path
 

@@ -15,6 +15,7 @@ import numpy as np
 from train_step import record_line
 
 from bnnjax import tasks
+from bnnjax.train import config as config_lib
 from bnnjax.train import config_file, networks, optim, step
 from bnnjax.train.state import make_state
 
@@ -26,7 +27,9 @@ TOKENS = 64
 def seconds(depth: int, batch: int) -> float:
   """From nothing to an executable."""
   sizes = [f"--config.model.blocks={depth}"]
-  config = config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)
+  config = config_lib.resolve(
+    config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)
+  )
   network, task = networks.network_of(config), tasks.build(config.task)
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
   state = jax.eval_shape(lambda: make_state(network, optimizer, 0))

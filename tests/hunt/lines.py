@@ -3,10 +3,10 @@
 import random
 
 from bnnjax import arguments
-from bnnjax.train import fields
+from bnnjax.train import config_fields
 
 CONFIG = '''"""A tiny network; `:width=8`, `:float`."""
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 def get_config(arg=""):
   arg = config_lib.parse_arg(arg, width=8, float=False, name="x")
@@ -21,7 +21,7 @@ def get_config(arg=""):
   return config.lock()
 '''
 TEXT = '''"""A tiny language model."""
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 def get_config(arg=""):
   config_lib.parse_arg(arg)
@@ -103,7 +103,7 @@ PATHS = (
   "tiny.py:name=" + "n" * 300, "tiny.py:name=a/b", "run/checkpoints", "text.py",
 )  # fmt: skip
 FIELDS = (
-  *fields.FIELDS, "", ".", "model.hidden", "model.weight", "model.act",
+  *config_fields.FIELDS, "", ".", "model.hidden", "model.weight", "model.act",
   "model.nope", "model..x", "model.hidden.x", "optm.lr", "optim.lrr", "seed.x",
   "optim.options.b1", "optim.options.b2", "optim.latent.lr", "data.options.size",
   "data.options.nope", "task.distill", "data", "optim", "mesh", "stages[0]",

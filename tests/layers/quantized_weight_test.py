@@ -10,10 +10,10 @@ import pytest
 from flax import nnx
 
 import bnnjax as bx
+from bnnjax import config as config_lib
 from bnnjax.core import registry
 from bnnjax.layers.embedding import Embedding
 from bnnjax.layers.stack import Stack
-from bnnjax.train import config as config_lib
 from bnnjax.train import runs
 from bnnjax.train.evaluate import evaluate
 from bnnjax.train.loop import train

@@ -10,6 +10,7 @@ from bnnjax import data, models
 from bnnjax.core import contract
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers.binarize import LatentWeight
+from bnnjax.train import config as config_lib
 from bnnjax.train import config_file, networks
 
 CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
@@ -22,7 +23,7 @@ CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 )
 def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
   """Sign right after ReLU would be constant +1: the classic silent bug."""
-  config = config_file.read(CONFIG)
+  config = config_lib.resolve(config_file.read(CONFIG))
   images = next(
     iter(
       data.make_eval_batches(
@@ -57,7 +58,8 @@ def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
 
 
 def test_body_is_latent_and_the_rest_is_not():
-  network = networks.network_of(config_file.read(CONFIG))
+  config = config_lib.resolve(config_file.read(CONFIG))
+  network = networks.network_of(config)
   kinds = {
     ".".join(map(str, path)): isinstance(v, LatentWeight)
     for path, v in nnx.to_flat_state(nnx.state(network.abstract, nnx.Param))
@@ -65,12 +67,15 @@ def test_body_is_latent_and_the_rest_is_not():
   latent = {path for path, is_latent in kinds.items() if is_latent}
   assert all(path.endswith("kernel") for path in latent)
   assert {p for p in kinds if p.endswith("kernel")} == latent
-  float_network = networks.network_of(config_file.read(f"{CONFIG}:float"))
+  config = config_lib.resolve(config_file.read(f"{CONFIG}:float"))
+  float_network = networks.network_of(config)
   assert set(jax.tree.leaves(float_network.kinds)) == {"float"}
 
 
 def test_bfloat16_keeps_parameters_in_float32():
-  config = config_file.read("configs/imagenet_pokebnn.py:smoke")
+  config = config_lib.resolve(
+    config_file.read("configs/imagenet_pokebnn.py:smoke")
+  )
   network = networks.network_of(config)
   assert {
     x.dtype for x in jax.tree.leaves(nnx.state(network.abstract, nnx.Param))

@@ -12,6 +12,7 @@ from clu import metrics
 from flax import nnx
 
 from bnnjax import cli, data
+from bnnjax import config as config_lib
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.errors import UserError
@@ -22,7 +23,6 @@ from bnnjax.tasks.base import Task
 from bnnjax.tasks.classification import Classification
 from bnnjax.tasks.metrics import EvalMetrics, TrainLoss, names_of
 from bnnjax.train import accumulate, evaluate, loop, networks, runs, step
-from bnnjax.train import config as config_lib
 
 
 class Denoiser(nnx.Module):

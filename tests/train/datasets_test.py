@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax import data
 from bnnjax.core import registry
-from bnnjax.train import config as config_lib
 from bnnjax.train import datasets, loop
 from tests.train.small_runs import tiny_lm, tiny_text
 

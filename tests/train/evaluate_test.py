@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from clu import metrics
 
+from bnnjax import config as config_lib
 from bnnjax.errors import UserError
 from bnnjax.tasks import base
 from bnnjax.tasks import metrics as task_metrics
-from bnnjax.train import config as config_lib
 from bnnjax.train import evaluate, sharding
 from tests.train.small_runs import tiny
 

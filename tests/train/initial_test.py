@@ -9,10 +9,10 @@ from flax import nnx
 from safetensors.numpy import save_file
 
 import bnnjax as bx
+from bnnjax import config as config_lib
 from bnnjax import models
 from bnnjax.core import registry
 from bnnjax.models import pretrained
-from bnnjax.train import config as config_lib
 from bnnjax.train import datasets, evaluate, initial, loop, step
 from tests.train.small_runs import tiny
 

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax.report import record as record_lib
-from bnnjax.train import config as config_lib
 from bnnjax.train import (
   evaluate,
   loop,

@@ -5,9 +5,9 @@ import warnings
 import pytest
 from flax import nnx
 
+from bnnjax import config as config_lib
 from bnnjax import models
-from bnnjax.train import config as config_lib
-from bnnjax.train import networks, recipe
+from bnnjax.train import networks
 from tests.train.small_runs import mlp, tiny_text
 
 
@@ -76,9 +76,9 @@ def test_a_method_of_attention_on_a_network_without():
   made = config_lib.base()
   made.model = {"name": "resnet"}
   with pytest.warns(UserWarning, match="'bibert' is one of attention, which"):
-    recipe.use_method(made, "bibert")
+    config_lib.use_method(made, "bibert")
   made.model = {"name": "vit"}
-  recipe.use_method(made, "bibert")  # silent: warnings are errors here
+  config_lib.use_method(made, "bibert")  # silent: warnings are errors here
   assert made.model.attention == "bibert"
 
 

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax.core import registry
-from bnnjax.train import config as config_lib
 from bnnjax.train import loop, runs, stops
 
 

@@ -8,8 +8,9 @@ import optax
 import pytest
 from flax import nnx
 
+from bnnjax import config as config_lib
 from bnnjax.layers.linear import Linear
-from bnnjax.train import config as config_lib
+from bnnjax.train import config as train_config
 from bnnjax.train import ema, sharding, stages
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.networks import Network
@@ -60,7 +61,9 @@ def test_stage_has_its_own_optimizer():
     chex.assert_trees_all_close(updates, expected, rtol=1e-6)
     got.append(set(jax.tree.leaves(kinds)))
   assert "latent" in got[1] - got[0]  # float weights are no latent ones
-  assert config.optim.to_dict() == config_lib.optim_of(config, config.stages[1])
+  assert config.optim.to_dict() == train_config.optim_of(
+    config, config.stages[1]
+  )
 
 
 def test_a_field_of_another_stage_may_stay_unread():

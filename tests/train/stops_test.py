@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax.report import record as record_lib
-from bnnjax.train import config as config_lib
 from bnnjax.train import ema, evaluate, loop, sharding, stages, stops
 from bnnjax.train.checkpoint import Checkpoints
 from tests.train.small_runs import lines, stopped, tiny, variables

@@ -18,7 +18,7 @@ from bnnjax.train import datasets, identity, loop, resume, sweep
 from bnnjax.train import workdir as workdir_lib
 
 CONFIG = """
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 def get_config(arg=""):
   arg = config_lib.parse_arg(

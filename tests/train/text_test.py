@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax import tasks
-from bnnjax.train import config as config_lib
 from bnnjax.train import datasets, evaluate, loop, networks, runs
 from tests.train.small_runs import changed, killed, tiny_lm, tiny_text
 

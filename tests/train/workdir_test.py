@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax.errors import UserError
-from bnnjax.train import config as config_lib
 from bnnjax.train import evaluate, loop
 from bnnjax.train import workdir as workdir_lib
 from tests.train.small_runs import tiny

@@ -1,27 +1,10 @@
-"""`--config.FIELD=VALUE`, and the list of fields."""
+"""`--config.FIELD=VALUE`."""
 
 import pytest
 from ml_collections import ConfigDict
 
-from bnnjax import cli
-from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, fields, overrides
-
-CONFIG = """
-from bnnjax.train import config as config_lib
-def get_config(arg=""):
-  config = config_lib.base()
-  config.data.update(name="fake", shape=(4, 4, 1), num_classes=3)
-  config.model = {"name": "mlp", "act": None, "weight": "ste", "hidden": (8,)}
-  return config.lock()
-"""
-
-
-@pytest.fixture
-def file(tmp_path):
-  path = tmp_path / "tiny.py"
-  path.write_text(CONFIG)
-  return str(path)
+from bnnjax import config as config_lib
+from bnnjax.train import config_overrides
 
 
 def apply(*words):
@@ -30,7 +13,7 @@ def apply(*words):
     "name": "mlp", "act": None, "weight": "ste", "hidden": (8,), "width": 1,
     "inner": {"a": 1}, "variant": "18", "bias": True,
   }  # fmt: skip
-  overrides.apply(config, overrides.pairs(words))
+  config_overrides.apply(config, config_overrides.pairs(words))
   return config
 
 
@@ -110,65 +93,3 @@ def test_flags_may_be_repeated_and_negated():
 def test_what_cannot_be_meant(word, message):
   with pytest.raises(ValueError, match=message):
     apply(word)
-
-
-@pytest.mark.parametrize(
-  ("word", "message"),
-  [
-    ("--config.steps=None", "'steps' must be a int, got None"),
-    ("--config.optim.lr=nan", "'optim.lr' must be above 0"),
-    (
-      "--config.model.hidden=nan",
-      "'Config field model.hidden' must be a number",
-    ),
-  ],
-)
-def test_what_the_check_of_a_config_refuses(file, word, message):
-  with pytest.raises(ValueError, match=message):
-    config_file.read(file, [word])
-
-
-def test_a_config_holds_what_json_does(tmp_path):
-  path = tmp_path / "odd.py"
-  path.write_text(CONFIG.replace('"hidden": (8,)', '"hidden": {1: {2}}'))
-  with pytest.raises(ValueError, match="must be of numbers, texts and tuples"):
-    config_file.read(str(path))
-
-
-def test_the_config_remembers_the_files_that_were_run(file, tmp_path):
-  other = tmp_path / "other.py"
-  other.write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
-  assert config_file.read(file).load == ()
-  assert config_file.read(file, load=["a.py"]).load == ("a.py",)
-  assert not (tmp_path / "ran").exists()
-  config = config_file.read(file, [f"--config.load=('{other}',)"], ["a.py"])
-  assert config.load == ("a.py", str(other))
-  assert (tmp_path / "ran").exists()
-  with pytest.raises(ValueError, match="no file 'gone.py'"):
-    config_file.read(file, ["--config.load=('gone.py',)"])
-
-
-def test_a_file_without_a_name(tmp_path):
-  for name in ("...py", ".py"):
-    (tmp_path / name).write_text(CONFIG)
-    with pytest.raises(ValueError, match="leaves no name"):
-      config_file.read(str(tmp_path / name))
-
-
-def test_every_field_is_listed_with_its_meaning(capsys, file):
-  assert (
-    cli.main(["train", f"--config={file}", "--fields", "--config.steps=3"]) == 0
-  )
-  out = capsys.readouterr().out
-  for name, field in fields.FIELDS.items():
-    assert f"\n{name}: {type(field.default).__name__}" in f"\n{out}"
-    assert f"    {field.meaning}\n" in out
-  assert (
-    "steps: int = 0\n    optimizer steps of the run; 0: as `epochs` says\n    here: 3"
-    in out
-  )
-  assert "here: model.weight = 'ste'" in out
-  config = config_lib.base()
-  config.name = 1
-  with pytest.raises(ValueError, match="Unknown config field 'name'"):
-    config_lib.resolve(config)

@@ -12,7 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bnnjax.errors import UserError, nearest
-from bnnjax.train import fields
+from bnnjax.train import config_fields
 
 BOOLS = {"true": True, "1": True, "false": False, "0": False}
 TEXT_TOO = ("data.augment", "data.eval_augment")  # of one name, or a tuple
@@ -84,7 +84,9 @@ def apply(config: ConfigDict, given: Pairs) -> None:
     now = place.get(key)
     if isinstance(now, ConfigDict):
       raise _group(name, now)
-    default = now if fields.is_open(name) else fields.FIELDS[name].default
+    default = (
+      now if config_fields.is_open(name) else config_fields.FIELDS[name].default
+    )
     value = read(name, text, default)
     with config.ignore_type():
       place[key] = value
@@ -108,7 +110,7 @@ def read(name: str, text: str | bool, default: Any) -> Any:
     return BOOLS[text.lower()]
   value = _literal(text)
   number = isinstance(value, (int, float)) and not isinstance(value, bool)
-  is_open = fields.is_open(name)
+  is_open = config_fields.is_open(name)
   if isinstance(default, (int, float)) and not number:
     raise _wrong(name, "a number", text)
   if isinstance(default, int) and not isinstance(value, int) and not is_open:
@@ -139,7 +141,7 @@ def _literal(text: str) -> Any:
       return float(text)  # nan and inf are no literals
     except ValueError:
       return text
-  return _tuples(value) if fields.is_plain(value) else text
+  return _tuples(value) if config_fields.is_plain(value) else text
 
 
 def _tuples(value: Any) -> Any:
@@ -151,11 +153,13 @@ def _tuples(value: Any) -> Any:
 
 
 def _check_name(name: str) -> None:
-  known = [n for n in fields.FIELDS if n not in fields.OPEN]
-  if name in known or (fields.is_open(name) and "" not in name.split(".")):
+  known = [n for n in config_fields.FIELDS if n not in config_fields.OPEN]
+  if name in known or (
+    config_fields.is_open(name) and "" not in name.split(".")
+  ):
     return
   inside = [n for n in known if n.startswith(f"{name}.")]
-  if inside or name in fields.OPEN:
+  if inside or name in config_fields.OPEN:
     raise _group(name, [n.removeprefix(f"{name}.") for n in inside])
   raise UserError(
     f"Unknown config field {f'config.{name}'!r}."

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from bnnjax import data
+from bnnjax import config as config_lib
+from bnnjax import data, tasks
 from bnnjax.core import registry
 from bnnjax.data import sources
-from bnnjax.train import config as config_lib
-from bnnjax.train import facts, job
+from bnnjax.train import data_facts, job
 
 
 def config_of(name, task="classification", model="mlp", **fields):
@@ -157,5 +157,7 @@ def test_smoke_of_what_is_left_out():
   assert config.data.name == "fake_text"
   assert told(config) == ((32,), 128, 10)
   lacking = config_lib.base()
-  facts.ask(lacking)  # no source: what lacks is the config's check to say
+  data_facts.ask(
+    lacking.data, tasks.build(lacking.task)
+  )  # no source: what lacks is the config's check to say
   assert lacking == config_lib.base()

@@ -1,9 +1,9 @@
-"""What a config leaves to its data set: shape, vocabulary, number of classes.
+"""Facts about the data that a config leaves open: shape, vocabulary, classes.
 
-`data.shape`, `data.vocab` and `data.num_classes` are empty in most configs: the
-source knows them (`data.info`). They are filled in once, where a config is
-resolved, so that whatever reads or stores a resolved one finds the values. What
-a config does say needs no data set on this machine.
+Most configs leave `data.shape`, `data.vocab` and `data.num_classes` empty,
+because the source knows them (`data.info`). `config.resolve` fills them in
+once, so that every reader of a resolved config finds the values. A config that
+states them needs no data set on this machine.
 """
 
 from typing import Any
@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from bnnjax import data, tasks
+from bnnjax import data
 from bnnjax.data import augment, sources
 from bnnjax.errors import UserError
+from bnnjax.tasks.base import Task
 
-# Two images of whatever sizes: what leaves them alike leaves all alike.
+# Sizes of two arbitrary images: an augmentation that makes these two alike makes
+# all images alike.
 _PROBES = ((640, 480), (480, 854))
 
 
 def options_of(settings: ConfigDict) -> dict[str, Any]:
-  """The options of the source, with those that the shape decides.
+  """The options of the source; a text's shape sets its `max_len`.
 
   Args:
     settings: `config.data`.
@@ -32,19 +34,21 @@ def options_of(settings: ConfigDict) -> dict[str, Any]:
   return options
 
 
-def ask(config: ConfigDict) -> None:
-  """Fills in what the source has to say, in place, if anything lacks.
+def ask(settings: ConfigDict, task: Task) -> None:
+  """Asks the source for the facts that a task needs, and fills them in.
+
+  The source is asked only if such a fact is missing.
 
   Args:
-    config: unlocked, with every field.
+    settings: `config.data`, is changed.
+    task: that uses the data.
 
   Raises:
     UserError: the images vary in size, and no augmentation makes them alike.
-    DataNotFoundError, ImportError: the source knows nothing without its data,
-      or a package, which are not here: says what to set.
+    DataNotFoundError, ImportError: the source knows nothing without its data or
+      without a package, and these are not here; says what to set.
   """
-  settings = config.data
-  lacking = _lacking(config)
+  lacking = _lacking(settings, task)
   if not lacking or not settings.name:
     return
   try:
@@ -62,7 +66,7 @@ def ask(config: ConfigDict) -> None:
 
 
 def fill(settings: ConfigDict, info: sources.DatasetInfo) -> None:
-  """Sets those of the three fields that are empty to what a source says.
+  """Sets each of the three fields that is empty to what the source says.
 
   Args:
     settings: `config.data`, is changed.
@@ -77,21 +81,19 @@ def fill(settings: ConfigDict, info: sources.DatasetInfo) -> None:
   settings.num_classes = settings.num_classes or info.num_classes
 
 
-def _lacking(config: ConfigDict) -> list[str]:
-  """Fields that are empty and have to be known."""
-  settings = config.data
-  needs = tasks.build(config.task).needs
-  text = len(settings.shape) == 1
+def _lacking(settings: ConfigDict, task: Task) -> list[str]:
+  """Fields that are empty although the task needs them."""
+  text, classes = len(settings.shape) == 1, "num_classes" in task.needs
   missing = {
     "data.shape": not settings.shape,
     "data.vocab": text and not settings.vocab,
-    "data.num_classes": "num_classes" in needs and not settings.num_classes,
+    "data.num_classes": classes and not settings.num_classes,
   }
   return [field for field, lacks in missing.items() if lacks]
 
 
 def _shape(settings: ConfigDict, info: sources.DatasetInfo) -> tuple[int, ...]:
-  """Shape of an input after the augmentations of evaluation."""
+  """Shape of an input after `data.eval_augment`."""
   if info.kind is sources.TEXT:
     return tuple(info.shape)
   augments = augment.parse(settings.eval_augment)
