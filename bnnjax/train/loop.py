@@ -25,11 +25,11 @@ from bnnjax.train import (
   evaluate,
   initial,
   lock,
+  programs,
   resume,
   run_info,
   sharding,
   stages,
-  step,
   stops,
   writers,
 )
@@ -234,88 +234,45 @@ class Run:
       info: of the state.
       signs: what diagnostics compare with; `None` at the start.
     """
-    job, config = self.job, self.job.config
+    job, config, events = self.job, self.job.config, info.events
+    events = job.events if events is None else events
     if stage.start and int(state["step"]) == stage.start:
       mesh = job.replicated.mesh
       state, signs = stages.enter(stage, state, config.seed, mesh), None
     now = int(state["step"])
-    train_step, eval_step, watch = self._programs(stage, state, signs)
+    made = programs.make(job, stage, state, self.workdir, signs)
     interval = self._interval(now, info.interval)
     eval_every = max(1, round(config.eval_every * job.steps_per_epoch))
     self.clock.restart(now)
     if not job.steps:
-      return state, self._evaluate(stage, eval_step, now, state, info)
+      return state, self._evaluate(stage, made, now, state, info)
     while now < stage.stop:
       batch = evaluate.put(next(self.batches), job.sharded)
-      state = self._apply_events(stage, state, batch, now, info)
-      state, metrics = train_step(
+      state = programs.apply_events(job, events, stage, state, batch, now)
+      state, metrics = made.train_step(
         state, interval.metrics, batch, job.teacher_state
       )
       now += 1
       interval = dataclasses.replace(interval, metrics=metrics)
-      watch.step(now, state, batch, job.teacher_state)
+      made.diagnostics.step(now, state, batch, job.teacher_state)
       evaluates = now % eval_every == 0 or now == stage.stop
       if evaluates or now % config.log_every == 0:
         loss, info = self._log(stage, now, state, interval, info)
         interval = self._interval(now)
       stopping = self.signals.should_stop(now)
       if evaluates:
-        info = self._evaluate(stage, eval_step, now, state, info, loss, watch)
+        info = self._evaluate(stage, made, now, state, info, loss)
       elif stopping or self.clock.is_due(now):
-        info = self._save(now, state, info, interval, watch)
+        info = self._save(made, now, state, info, interval)
       if stopping and now < job.steps:
         raise stops.Stopped(self.signals.number, now, job.steps)
     return state, info
 
-  def _programs(self, stage: Stage, state: State, signs: Any) -> tuple:
-    """Train step, evaluation step and diagnostics; compiled when first called."""
-    job = self.job
-    shared = {
-      "steps": job.steps,
-      "epochs": job.epochs,
-      "teacher": job.teacher,
-      "accumulate": stage.accumulate,
-    }
-    train_step = step.make_train_step(
-      stage.network,
-      stage.optimizer,
-      job.task,
-      shardings=sharding.shardings_of(state),
-      average=stage.average,
-      **shared,
-    )
-    eval_step = step.make_eval_step(stage.network, job.task, job.replicated)
-    watch = diagnostics.Diagnostics(
-      self.workdir,
-      job.config.diagnostics,
-      diagnostics.make_diagnose(stage.network, job.task, **shared),
-      stage.network,
-      state["params"],
-      start=int(state["step"]),
-      active=jax.process_index() == 0,
-      before=signs,
-    )
-    return train_step, eval_step, watch
-
   def _interval(self, now: int, saved: Any = None) -> Interval:
     """Steps that are not logged yet: none, or those of a checkpoint."""
-    # Placed as a step returns it, so that one trace of the step is enough.
-    empty = jax.device_put(
-      self.job.task.train_metrics.empty(), self.job.replicated
-    )
-    return Interval.from_json(saved, empty) if saved else Interval(now, empty)
-
-  def _apply_events(self, stage, state, batch, now, info: RunInfo) -> State:
-    """The state after the events of step `now`."""
-    job = self.job
-    events = job.events if info.events is None else info.events
-    for when, name in events:
-      if when == now:
-        event = step.make_event(
-          stage.network, name, job.task, steps=job.steps, epochs=job.epochs
-        )
-        state = event(state, batch)
-    return state
+    empty = self.job.task.train_metrics.empty()  # new: a step overwrites it
+    empty = jax.device_put(empty, self.job.replicated)
+    return Interval.begin(now, empty, saved)
 
   def _log(self, stage, now, state, interval, info) -> tuple[float, RunInfo]:
     """Logs an interval; its training loss, and `info` with its flips."""
@@ -329,14 +286,12 @@ class Run:
     info = dataclasses.replace(info, flips=flips, interval=None)
     return scalars["loss"], info
 
-  def _evaluate(
-    self, stage, eval_step, now, state, info, loss=None, watch=None
-  ) -> RunInfo:
+  def _evaluate(self, stage, made, now, state, info, loss=None) -> RunInfo:
     """Evaluates the deployed network, logs and saves; `info` with the result."""
     job = self.job
     try:
       got = evaluate.measure(
-        eval_step,
+        made.eval_step,
         job.task,
         ema.deployed(state),
         job.eval_batches,
@@ -345,7 +300,7 @@ class Run:
       )
     except Exception:  # a task's fault must not lose the training before it
       if now:
-        self._save(now, state, info, None, watch)
+        self._save(made, now, state, info)
       raise
     if not all(map(math.isfinite, got.values())):
       raise NonFiniteLossError(
@@ -353,12 +308,12 @@ class Run:
       )
     self.log.evaluation(now, now / job.steps_per_epoch, loss, got)
     info = dataclasses.replace(info, eval=got, measured=now)
-    info = self._save(now, state, info, None, watch)
+    info = self._save(made, now, state, info)
     info = _save_best(job, self.checkpoints, stage, now, state, info)
     self.clock.restart(now)
     return info
 
-  def _save(self, now, state, info, interval=None, watch=None) -> RunInfo:
+  def _save(self, made, now, state, info, interval=None) -> RunInfo:
     """Saves the checkpoint `last`; `info` as it is saved."""
     self._raise_if_not_finite(state)
     self.writer.check()  # another process may have taken over a lease
@@ -368,7 +323,7 @@ class Run:
       position=self.batches.get_state(),
       interval=interval and interval.to_json(),
     )
-    signs = watch and watch.saved()
+    signs = made.diagnostics.saved() if now else None
     self.checkpoints.save("last", now, state, info.to_json(), signs)
     self.clock.saved(now)
     return info

@@ -23,11 +23,12 @@ def test_an_interval_is_saved_exactly():
   metrics = {"total": jnp.float32(0.1), "count": jnp.int32(3)}
   empty = {"total": jnp.float32(0), "count": jnp.int32(0)}
   saved = interval.Interval(5, metrics).to_json()
-  got = interval.Interval.from_json(json.loads(json.dumps(saved)), empty)
+  got = interval.Interval.begin(7, empty, json.loads(json.dumps(saved)))
   assert got.since == 5
   for name, value in metrics.items():
     assert got.metrics[name] == value
     assert got.metrics[name].dtype == value.dtype
+  assert interval.Interval.begin(7, empty) == interval.Interval(7, empty)
 
 
 def test_rates_begin_anew_after_a_restart(monkeypatch):
