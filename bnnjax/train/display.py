@@ -1,4 +1,4 @@
-"""What a run shows on the screen: a progress bar, or plain lines."""
+"""Shows a run on the screen: as a progress bar or as plain lines."""
 
 import sys
 import time

@@ -123,8 +123,8 @@ def sample(
   task = tasks.build(config.task)
   if not isinstance(task, LanguageModeling):
     raise ValueError(
-      f"The run {workdir} has the task {config.task.name!r}: only one of"
-      " 'language_modeling' goes on from a prompt."
+      f"The run {workdir} has the task {config.task.name!r}: only a task"
+      " derived from 'language_modeling' continues a prompt."
     )
   _check(batch, seed)
   prompts = [prompt] if isinstance(prompt, str) else list(prompt)
