@@ -39,7 +39,7 @@ _NAMES = {
   "dot": "bnnjax.core.contract",
   "einsum": "bnnjax.core.einsum",
   "estimator": "bnnjax.core.estimator",
-  "load": "bnnjax.train.loading",
+  "load": "bnnjax.train.runs",
   "method": "bnnjax.core.method",
   "model": "bnnjax.core.decorators",
   "pack_signs": "bnnjax.core.packing",

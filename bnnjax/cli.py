@@ -358,7 +358,7 @@ def _counted(args) -> list[Any]:
   """The reports that a `cost` command asks for."""
   from bnnjax.cost import target
   from bnnjax.train import config as config_lib
-  from bnnjax.train import config_file, setup
+  from bnnjax.train import config_file, networks
 
   if args.function:
     return [target.count(args.function, args.shape, args.params)]
@@ -367,8 +367,8 @@ def _counted(args) -> list[Any]:
     config_lib.resolve(config_file.read(spec, args.overrides, args.load))
     for spec in specs
   ]
-  networks = [setup.check_used(config)[-1] for config in configs]
-  return [setup.cost_of(c, network) for c, network in zip(configs, networks)]
+  made = [networks.check_used(config)[-1] for config in configs]
+  return [networks.cost_of(c, network) for c, network in zip(configs, made)]
 
 
 def _list(args) -> int:

@@ -22,7 +22,7 @@ import bnnjax.methods
 from bnnjax.report import methods, tables
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, setup
+from bnnjax.train import config_file, networks
 
 FOLDER = pathlib.Path(__file__).parent
 ROOT = FOLDER.parent
@@ -59,7 +59,7 @@ PAGES = (
 
 def cost_of(config: Any) -> dict[str, Any]:
   """The report of a resolved config, as a record has it."""
-  return json.loads(json.dumps(setup.cost_of(config).to_json()))
+  return json.loads(json.dumps(networks.cost_of(config).to_json()))
 
 
 def files() -> Iterator[tuple[pathlib.Path, list[dict]]]:

@@ -24,7 +24,7 @@ from flax import nnx  # noqa: E402
 from bnnjax import config as config_lib  # noqa: E402
 from bnnjax import tasks  # noqa: E402
 from bnnjax.report import record  # noqa: E402
-from bnnjax.train import optim, setup, sharding, step  # noqa: E402
+from bnnjax.train import networks, optim, sharding, step  # noqa: E402
 
 GIB = 2**30
 
@@ -59,9 +59,9 @@ def config_of(args: argparse.Namespace):
 
 def compiled(config):
   """The compiled step, the network, and the seconds that it took."""
-  network, task = setup.network_of(config), tasks.build(config.task)
+  network, task = networks.network_of(config), tasks.build(config.task)
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
-  batch, whole = setup.shardings(config)
+  batch, whole = sharding.batch_shardings(config)
   state = sharding.abstract_state(network, optimizer, whole.mesh)
   shape = (config.data.batch_size, *config.data.shape)
   metrics = jax.tree.map(
@@ -81,7 +81,7 @@ def compiled(config):
     task,
     steps=100,
     epochs=1.0,
-    shardings=sharding.of(state),
+    shardings=sharding.shardings_of(state),
   )
   done = train_step.lower(state, metrics, arrays, None).compile()
   return done, network, time.monotonic() - began

@@ -183,7 +183,7 @@ def test_import_is_light_and_free_of_tensorflow():
 def test_sweep_skips_what_is_done(capsys, tmp_path, monkeypatch):
   experiment, config = tmp_path / "two.py", tmp_path / "config.py"
   config.write_text(
-    "from tests.train.loop_test import tiny\n"
+    "from tests.train.small_runs import tiny\n"
     "def get_config(arg):\n"
     "  config = tiny()\n"
     "  config.seed = int(arg)\n"

@@ -26,7 +26,7 @@ from flax import nnx
 from bnnjax.core.progress import Mode
 from bnnjax.tasks import check as task_check
 from bnnjax.tasks.base import Task
-from bnnjax.train.state import Network
+from bnnjax.train.networks import Network
 
 Grad = tuple[tuple[jax.Array, tuple[Any, dict[str, jax.Array]]], Any]
 

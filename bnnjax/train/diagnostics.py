@@ -17,7 +17,8 @@ from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers.binarize import STACKED, LatentWeight
 from bnnjax.train import accumulate as accumulate_lib
 from bnnjax.train import writers
-from bnnjax.train.state import Network, State
+from bnnjax.train.networks import Network
+from bnnjax.train.state import State
 
 BINS = 20  # of the latent weights' histogram, over [-1, 1] times the largest
 

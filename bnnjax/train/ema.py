@@ -27,8 +27,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.train import state as state_lib
-from bnnjax.train.state import Network, State
+from bnnjax.train.networks import Network
+from bnnjax.train.state import State
 
 PART = "ema"
 
@@ -124,24 +124,6 @@ def deployed(state: State) -> State:
     ),
     "rest": nnx.traversals.unflatten_mapping(rest),
   }
-
-
-def carry_over(
-  network: Network, old: State, new: State, *, fresh: bool
-) -> State:
-  """As `state.carry_over`; the average goes on, or begins where there is none.
-
-  A scale of weights that only the new stage has is measured of the averaged
-  weights.
-  """
-  passed = state_lib.carry_over(network, old, new, fresh=fresh)
-  if PART not in new:
-    return passed
-  if PART not in old:
-    return begin(network, passed)
-  mean = {**old, **deployed(old)}
-  mean = state_lib.carry_over(network, mean, new, fresh=True)
-  return {**passed, PART: begin(network, mean)[PART]}
 
 
 def follow(before: State, after: State) -> State:

@@ -88,7 +88,7 @@ def of_weights(path: str) -> str | None:
 
 def _of_run_in(workdir: str) -> str | None:
   """Digest of the network of a run, as far as it has been trained."""
-  from bnnjax.train import setup, sharding
+  from bnnjax.train import runs, sharding
   from bnnjax.train import workdir as workdir_lib
   from bnnjax.train.checkpoint import Checkpoints
 
@@ -104,7 +104,7 @@ def _of_run_in(workdir: str) -> str | None:
     checkpoints.close()
   if not {"params", "rest"} <= stored.keys():  # of an older version
     config, mesh = workdir_lib.read_config(workdir), sharding.make_mesh()
-    _, state, _ = setup.restore(config, workdir, "last", mesh)
+    _, state, _ = runs.restore(config, workdir, "last", mesh)
     stored = {part: of_arrays(state[part]) for part in ("params", "rest")}
   return of_parts(stored)
 
@@ -213,11 +213,11 @@ def _data(record, named: Any, loaded: dict[str, Any]) -> dict[str, str]:
 
 def _loaded(config: Mapping[str, Any]) -> dict[str, str] | None:
   """Digests of the data that a config names, or `None` if they are not here."""
-  from bnnjax.train import inputs
+  from bnnjax.train import datasets
 
   try:
     settings = config_fields.base().data.to_dict() | dict(config["data"])
-    return of_data(*inputs.open_data(ConfigDict(settings)))
+    return of_data(*datasets.open_data(ConfigDict(settings)))
   except (ValueError, OSError, ImportError):
     return None
   except (KeyError, TypeError, AttributeError):

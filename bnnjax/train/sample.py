@@ -15,10 +15,10 @@ from bnnjax.models import generation
 from bnnjax.tasks.base import Task
 from bnnjax.tasks.language_modeling import LanguageModeling
 from bnnjax.train import config as config_lib
-from bnnjax.train import inputs, setup
+from bnnjax.train import datasets, runs
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.config_check import MOST
-from bnnjax.train.state import Network
+from bnnjax.train.networks import Network
 
 FILE = "samples.npy"  # in the workdir
 
@@ -60,7 +60,7 @@ def write(
       " `bnnjax.tasks.base.Task`."
     )
   _check(number, seed)
-  network, state, _ = setup.restore(config, workdir, checkpoint)
+  network, state, _ = runs.restore(config, workdir, checkpoint)
   drawn = task.samples(
     network.merge(state),
     config_lib.info_of(config),
@@ -159,14 +159,14 @@ def _restored(
   Raises:
     ValueError: the text of the data has changed, and with it the vocabulary.
   """
-  tokenizer = inputs.tokenizer_of(config)
+  tokenizer = datasets.tokenizer_of(config)
   if len(tokenizer) != config.data.vocab:
     raise ValueError(
       f"The run {workdir} has a vocabulary of {config.data.vocab} entries, its"
       f" data {config.data.name!r} now give {len(tokenizer)}: the text was"
       " changed."
     )
-  network, state, info = setup.restore(config, workdir, checkpoint)
+  network, state, info = runs.restore(config, workdir, checkpoint)
   theirs = info.get("identity", {}).get("data", {}).get("vocabulary")
   if theirs and theirs != tokenizer.digest():
     raise UserError(

@@ -17,7 +17,8 @@ from bnnjax.tasks.base import Task
 from bnnjax.tasks.check import per_example
 from bnnjax.train import accumulate as accumulate_lib
 from bnnjax.train import ema
-from bnnjax.train.state import Network, State
+from bnnjax.train.networks import Network
+from bnnjax.train.state import State
 
 
 class NonFiniteLossError(FloatingPointError):

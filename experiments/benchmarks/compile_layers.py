@@ -16,7 +16,7 @@ from train_step import record_line
 
 from bnnjax import tasks
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, optim, setup, step
+from bnnjax.train import config_file, networks, optim, step
 from bnnjax.train.state import make_state
 
 CONFIG = "configs/plays_lm.py"
@@ -30,7 +30,7 @@ def seconds(depth: int, batch: int) -> float:
   config = config_lib.resolve(
     config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)
   )
-  network, task = setup.network_of(config), tasks.build(config.task)
+  network, task = networks.network_of(config), tasks.build(config.task)
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
   state = jax.eval_shape(lambda: make_state(network, optimizer, 0))
   metrics = jax.eval_shape(task.train_metrics.empty)

@@ -22,7 +22,7 @@ from bnnjax.tasks import base, check
 from bnnjax.tasks.base import Task
 from bnnjax.tasks.classification import Classification
 from bnnjax.tasks.metrics import EvalMetrics, TrainLoss, names_of
-from bnnjax.train import accumulate, evaluate, loop, setup, step
+from bnnjax.train import accumulate, evaluate, loop, networks, runs, step
 
 
 class Denoiser(nnx.Module):
@@ -212,7 +212,7 @@ def test_recall_is_over_the_corpus(tmp_path):
   got = loop.train(retrieval(), tmp_path / "run").metrics
   assert got["corpus"] == 22
   config = config_lib.resolve(retrieval())
-  _, state, _ = setup.restore(config, tmp_path / "run", "last")
+  _, state, _ = runs.restore(config, tmp_path / "run", "last")
   split = Pairs("test")
   image = (split.image.reshape(22, -1) / 255 - 0.5) / 0.25
 
@@ -301,11 +301,11 @@ def test_a_task_decides_arguments_of_the_model(monkeypatch):
 
   monkeypatch.setitem(registry.registered_table("task"), "diffusion", Float)
   config = config_lib.resolve(diffusion())
-  assert (1, 1) not in setup.cost_of(config).macs
+  assert (1, 1) not in networks.cost_of(config).macs
   config = diffusion()
   config.model.weight = "ste"
   with pytest.raises(ValueError, match="`model.weight` is decided by the task"):
-    setup.network_of(config_lib.resolve(config))
+    networks.network_of(config_lib.resolve(config))
   config.model = {"name": "towers"}
   with pytest.raises(ValueError, match="needs a model with the argument `weig"):
     config_lib.resolve(config)
@@ -314,7 +314,7 @@ def test_a_task_decides_arguments_of_the_model(monkeypatch):
 def evaluated(task):
   """Traces a step of evaluation of three examples."""
   model = Denoiser(image_shape=(4, 4, 1), rngs=nnx.Rngs(0))
-  network = setup.Network.of(
+  network = networks.Network.of(
     lambda rngs: Denoiser(image_shape=(4, 4, 1), rngs=rngs)
   )
   _, params, rest = nnx.split(model, nnx.Param, ...)
@@ -417,7 +417,7 @@ def test_a_loss_returns_a_scalar_and_a_dict(found, message):
     def loss(self, model, batch, mode, teacher=None):
       return found
 
-  network = setup.Network.of(lambda rngs: Sum(1.0))
+  network = networks.Network.of(lambda rngs: Sum(1.0))
   gradient = accumulate.make_gradient(network, Odd())
   want = "`loss` of Odd must return a scalar, and a dict of outputs with `loss`"
   with pytest.raises(UserError, match=f"{want} among them: .*{message}\\."):

@@ -9,7 +9,7 @@ from flax import nnx
 
 from bnnjax.layers import linear, stack
 from bnnjax.train import diagnostics, loop, state
-from tests.train.loop_test import tiny
+from tests.train.small_runs import tiny
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import safetensors.numpy
 
 from bnnjax import config as config_lib
 from bnnjax.report import record as record_lib
-from bnnjax.train import identity, setup
+from bnnjax.train import identity, runs
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 
@@ -280,5 +280,5 @@ def test_weights_of_a_run_are_those_of_its_last_checkpoint(
   # A checkpoint of an older version, without digests, is read.
   monkeypatch.setattr(Checkpoints, "info", lambda self, kind: {"steps": 1})
   monkeypatch.setattr(workdir_lib, "read_config", lambda path: None)
-  monkeypatch.setattr(setup, "restore", lambda *_: (None, state, None))
+  monkeypatch.setattr(runs, "restore", lambda *_: (None, state, None))
   assert identity.of_weights(str(tmp_path / "a")) == one

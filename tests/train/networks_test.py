@@ -1,3 +1,5 @@
+"""Networks from a config: what they use, and what they cost."""
+
 import warnings
 
 import pytest
@@ -5,18 +7,8 @@ from flax import nnx
 
 from bnnjax import config as config_lib
 from bnnjax import models
-from bnnjax.train import job, loop, setup
-from bnnjax.train.state import Network
-
-
-def config(stages=(), optim=None, **model):
-  made = config_lib.base()
-  made.data.update(shape=(4, 4, 1), num_classes=3)
-  config_lib.make_smoke(made)
-  made.model = {"name": "mlp", "hidden": (4,), **model}
-  made.optim.update(optim or {})
-  made.stages = stages
-  return config_lib.resolve(made)
+from bnnjax.train import networks
+from tests.train.small_runs import mlp, tiny_text
 
 
 @pytest.mark.parametrize(
@@ -34,7 +26,7 @@ def config(stages=(), optim=None, **model):
 )
 def test_warns_of_what_no_layer_uses(made, message):
   with pytest.warns(UserWarning, match=message) as got:
-    setup.check_used(config(**made))
+    networks.check_used(mlp(**made))
   assert len(got) == 1
 
 
@@ -58,18 +50,7 @@ def test_warns_of_what_no_layer_uses(made, message):
 def test_what_a_layer_uses(made):
   with warnings.catch_warnings():
     warnings.simplefilter("error")
-    setup.check_used(config(**made))
-
-
-def test_a_field_of_another_stage_may_stay_unread():
-  stages = (
-    {"until": 0.5, "optim": {"schedule": "constant"}},
-    {"until": 1.0, "restart": True},
-  )
-  setup.plan(config(stages, {"end_lr": 1e-5}), 4)
-  stages[0]["optim"]["end_lr"] = 1e-4
-  with pytest.raises(ValueError, match="Nothing reads `optim.end_lr`"):
-    setup.plan(config(stages), 4)
+    networks.check_used(mlp(**made))
 
 
 def test_an_option_without_effect_is_refused():
@@ -80,24 +61,7 @@ def test_an_option_without_effect_is_refused():
   }  # fmt: skip
   made.task = {"name": "language_modeling"}
   with pytest.raises(ValueError, match="does not read `model.groups`.* got 2"):
-    setup.check_used(config_lib.resolve(made))
-
-
-def test_a_run_says_so_before_it_writes(tmp_path):
-  with pytest.warns(UserWarning, match="uses `act='ste'`"):
-    loop.Run(config(act="ste"), tmp_path / "run", "name", None)
-  with pytest.raises(
-    ValueError, match=r"Nothing reads `optim.latent.grad_clip`"
-  ):
-    loop.train(config(optim={"latent": {"grad_clip": 1.0}}), tmp_path / "other")
-  assert not (tmp_path / "other").exists()
-
-
-def test_more_steps_than_can_be_counted():
-  with pytest.raises(
-    ValueError, match=r"has 2.15e\+09 steps, of which 2147483647"
-  ):
-    setup.plan(config(), 2**31)
+    networks.check_used(config_lib.resolve(made))
 
 
 def test_a_size_beyond_int32_is_refused_without_a_config_too():
@@ -118,17 +82,19 @@ def test_a_method_of_attention_on_a_network_without():
   assert made.model.attention == "bibert"
 
 
-def test_a_run_builds_its_network_once(monkeypatch):
-  """For the plan; what is unused and what it costs are asked of that one."""
-  built, original = [], Network.of.__func__
+def test_a_vocabulary_may_be_padded():
+  config = tiny_text()
+  config.model.vocab = 48
+  assert networks.network_of(config).abstract.word.table.shape[0] == 48
 
-  def of(cls, build):
-    built.append(build)
-    return original(cls, build)
 
-  monkeypatch.setattr(Network, "of", classmethod(of))
-  made = job.Job(config())
-  assert len(built) == 1
-  again = setup.cost_of(made.config)
-  assert made.report.macs == again.macs
-  assert made.report.ace == again.ace
+def test_the_task_decides_what_is_counted():
+  """Masked language modelling scores every token against every entry."""
+  config = tiny_text()
+  plain = networks.cost_of(config_lib.resolve(config))
+  config.task = {"name": "masked_lm"}
+  got = networks.cost_of(config_lib.resolve(config))
+  (tokens,), vocab = config.data.shape, config.data.vocab
+  features = config.model.features
+  head = features * features + features * config.data.num_classes
+  assert got.total_macs - plain.total_macs == tokens * features * vocab - head

@@ -1,4 +1,4 @@
-"""From a config to its data: sources, batches, the meaning of a token."""
+"""Data sets of a run: its sources and batches, and the meaning of a token."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from bnnjax.train import data_facts
 
 
 def open_data(settings: ConfigDict):
-  """Training and evaluation source of `config.data`, as they are.
+  """Training and evaluation source of `config.data`, unchecked.
 
   Raises:
     ValueError: unknown name, split or option.
@@ -61,9 +61,9 @@ def load_data(config: ConfigDict):
 
 
 def _check_example(config: ConfigDict, source: data.Source) -> None:
-  """Refuses a source whose examples are not what the task reads.
+  """Raises if the examples of a source lack what the task reads.
 
-  Inputs and labels of another shape or type have errors of their own.
+  Inputs and labels of a wrong shape or type have errors of their own.
   """
   task, info, example = config.task.name, config_lib.info_of(config), source[0]
   wanted = tasks.build(config.task).example(info)
@@ -84,7 +84,7 @@ def _check_example(config: ConfigDict, source: data.Source) -> None:
 
 
 def tokenizer_of(config: ConfigDict):
-  """The tokenizer of a language model's data, to write and read its samples.
+  """The tokenizer of a language model's data, for prompts and samples.
 
   Raises:
     ValueError: the data have none.
@@ -93,6 +93,19 @@ def tokenizer_of(config: ConfigDict):
   settings = config.data
   return data.tokenizer_of(
     settings.name, settings.eval_split, **data_facts.options_of(settings)
+  )
+
+
+def make_train_batches(config: ConfigDict, source):
+  """An endless iterator over batches of the training split; it can be saved."""
+  settings = config.data
+  return data.make_train_iterator(
+    source,
+    batch_size=settings.batch_size,
+    seed=config.seed,
+    augment=settings.augment,
+    threads=settings.threads,
+    workers=settings.workers,
   )
 
 
@@ -112,14 +125,14 @@ def check_vocabulary(
   mine: str = "",
   info: Mapping[str, Any] | None = None,
 ) -> None:
-  """Refuses a run of texts whose tokens mean something else.
+  """Raises if the tokens of two runs on text have different meanings.
 
   Args:
     config: of this run.
     theirs: of the other run.
     mine: digest of the vocabulary of this run, see `Source.vocabulary`.
-    info: of the other's checkpoint; an older one does not know its vocabulary,
-      whose names are then compared.
+    info: of the other's checkpoint; if it is too old to know the digest of its
+      vocabulary, the names of the two vocabularies are compared.
 
   Raises:
     UserError: says what differs.
@@ -130,7 +143,7 @@ def check_vocabulary(
     if mine != their:
       raise UserError(
         "Both runs must read the same vocabulary, a token means nothing without"
-        f" it: that of {theirs.data.name!r} there is another than that of"
+        f" it: that of {theirs.data.name!r} there differs from that of"
         f" {config.data.name!r} here (`data.options`, or what its files held)."
       )
     return
@@ -145,7 +158,7 @@ def check_vocabulary(
 
 
 def _vocabulary(config: ConfigDict) -> dict[str, Any]:
-  """What a token means, as far as the config says."""
+  """The config fields that decide what a token means."""
   name = config.data.name
   options = {**data.defaults_of(name), **config.data.options.to_dict()}
   fields = ["tokenizer", "vocab_file", "lowercase"]

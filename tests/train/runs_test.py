@@ -1,11 +1,13 @@
-"""`bx.load`: what it runs and refuses; values are in `loop_test`."""
+"""Stored runs from Python: their network, and what is an error."""
 
 import json
 
+import numpy as np
 import pytest
 
 import bnnjax as bx
 from bnnjax.errors import UserError
+from bnnjax.train import datasets
 
 
 def test_the_files_of_a_run_are_run_again(tmp_path):
@@ -25,3 +27,14 @@ def test_what_is_no_checkpoint(tmp_path):
     bx.load(tmp_path, "lats")
   with pytest.raises(UserError, match="holds no run"):
     bx.load(tmp_path)
+
+
+def test_load_gives_the_network_that_was_evaluated(finished):
+  workdir, result = finished
+  model, config = bx.load(workdir)
+  _, source = datasets.load_data(config)
+  right = []
+  for batch in datasets.make_eval_batches(config, source):
+    correct = np.argmax(model(batch["image"]), -1) == batch["label"]
+    right.extend(correct[np.asarray(batch["mask"]) > 0])
+  assert np.mean(right) == pytest.approx(result.metrics["accuracy"])
