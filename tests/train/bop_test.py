@@ -6,6 +6,7 @@ import pytest
 
 from bnnjax import config as config_lib
 from bnnjax.core.settings import Settings
+from bnnjax.train import stages
 from bnnjax.train.bop import BopState, bop, make_gamma
 from bnnjax.train.stages import carry_over
 from bnnjax.train.state import make_state
