@@ -117,12 +117,8 @@ def read(name: str, text: str | bool, default: Any) -> Any:
     raise _wrong(name, "a number", text)
   if isinstance(default, int) and not isinstance(value, int) and not is_open:
     raise _wrong(name, "a whole number", text)
-  may_be_other = is_open or name in TEXT_TOO
-  if (
-    isinstance(default, tuple)
-    and not isinstance(value, tuple)
-    and not may_be_other
-  ):
+  other = isinstance(value, tuple) or is_open or name in TEXT_TOO
+  if isinstance(default, tuple) and not other:
     raise _wrong(name, "a tuple, written (1, 2) or (1,)", text)
   if isinstance(default, float) and isinstance(value, int):
     try:

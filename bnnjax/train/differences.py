@@ -5,7 +5,7 @@ takes the digest of those fields.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bnnjax.data import digest
@@ -162,12 +162,4 @@ def flat(config: Any) -> dict[str, Any]:
   """
   config = {} if config is None else config
   values = config.to_dict() if hasattr(config, "to_dict") else config
-  return dict(_fields(digest.plain(values), ""))
-
-
-def _fields(group: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-  for key, value in group.items():
-    if isinstance(value, Mapping):
-      yield from _fields(value, f"{path}{key}.")
-    else:
-      yield f"{path}{key}", value
+  return config_fields.leaves(digest.plain(values))

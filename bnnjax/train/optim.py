@@ -21,7 +21,6 @@ from bnnjax.train import bop as bop_lib
 from bnnjax.train import config_fields, optim_options
 
 SCHEDULES = ("cosine", "linear", "constant")
-OPTIMIZERS = optim_options.OPTIMIZERS
 _OF_SCHEDULE = ("lr", "schedule", "warmup", "decay_until", "end_lr")
 DECOUPLED = ("adamw", "lamb", "lion")
 

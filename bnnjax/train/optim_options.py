@@ -63,7 +63,7 @@ def check(name: str, options: Mapping[str, Any]) -> None:
       continue  # a dtype may be stated although it is the default one
     if value != known[key] and not _matters(name, pairs, key):
       raise ValueError(
-        f"`optim.options.{key}` of {name} changes nothing beside"
+        f"`optim.options.{key}` of {name} has no effect beside"
         f" {sorted(set(options) - {key})}, got {value!r}: leave it out, or set"
         " the option that it belongs to."
       )

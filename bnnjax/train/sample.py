@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from ml_collections import ConfigDict
 
 from bnnjax import data, tasks
 from bnnjax.errors import UserError
@@ -152,7 +151,7 @@ def sample(
 
 
 def _restored(
-  config: ConfigDict, workdir: epath.PathLike, checkpoint: str
+  config: config_lib.Resolved, workdir: epath.PathLike, checkpoint: str
 ) -> tuple[Network, Any, data.LmTokenizer]:
   """Network, variables and tokenizer of a run.
 

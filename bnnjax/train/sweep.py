@@ -56,10 +56,11 @@ def run(
   path = Path(record or file.parent / "results" / f"{file.stem}.jsonl")
   specs = _specs(file)
   record_lib.check_appendable(path)
-  configs = [
-    config_lib.resolve(config_file.read(spec, load=load)) for spec in specs
+  plan = [
+    Planned(name, config_lib.resolve(config_file.read(spec, load=load)))
+    for name, spec in zip(_names(specs), specs)
   ]
-  Sweep(_names(specs), configs, path, Path(runs) / file.stem).run()
+  Sweep(plan, path, Path(runs) / file.stem).run()
   return path
 
 
@@ -112,7 +113,7 @@ class Planned:
   """
 
   name: str
-  config: ConfigDict
+  config: config_lib.Resolved
   key: str = ""
   folder: str = ""
 
@@ -125,22 +126,15 @@ class Sweep:
   """The runs of one experiment.
 
   Args:
-    names, configs: of every run.
+    plan: the runs, in order.
     path: file of the records.
     runs: folder of the workdirs.
   """
 
-  def __init__(
-    self,
-    names: Sequence[str],
-    configs: Sequence[ConfigDict],
-    path: Path,
-    runs: Path,
-  ):
-    self.path, self.runs = path, runs
+  def __init__(self, plan: Sequence[Planned], path: Path, runs: Path):
+    self.plan, self.path, self.runs = plan, path, runs
     self._loaded: dict[str, Any] = {}  # digests of data, see `of_record`
     self._keys: dict[str, set[str]] = {}  # keys of records, by record id
-    self.plan = [Planned(n, c) for n, c in zip(names, configs)]
     records = {self._place(p.name): p.to_record() for p in self.plan}
     for planned, record in zip(self.plan, records.values()):
       planned.key = self._key(record, records)
@@ -186,29 +180,28 @@ class Sweep:
         continue
       if before.key not in self._held(before.folder):
         before.folder = self._choose(before)
-        print(
-          f"{before.name}: on record, but its workdir is gone; trained again"
-        )
+        print(f"{before.name} is on record without a workdir: trained again")
         self._train(before)
       group[key] = str(self.runs / before.folder)
     return ConfigDict(fields)
 
   def _planned(self, path: str | None) -> Planned | None:
     """The run of this sweep to which a config refers by a workdir."""
-    place = os.path.normpath(path) if path else None
+    place = path and os.path.normpath(path)
     return next((p for p in self.plan if self._place(p.name) == place), None)
 
   def _place(self, folder: str) -> str:
     return os.path.normpath(self.runs / folder)
 
-  def _key(self, record: Record, others: Mapping[str, Record], **how) -> str:
-    run = identity.of_record(record, others, self._loaded, **how)
+  def _key(
+    self, record: Record, others: Mapping[str, Record], by_name: bool = False
+  ) -> str:
+    run = identity.of_record(record, others, self._loaded, by_name=by_name)
     return digest.of(run, identity.length(record["config"]))
 
   def _both(self, record: Record, others: Mapping[str, Record]) -> set[str]:
     """Keys by content and by names: a planned run may lack its data here."""
-    ways = ({"by_name": by_name} for by_name in (False, True))
-    return {self._key(record, others, **way) for way in ways}
+    return {self._key(record, others, by_name) for by_name in (False, True)}
 
   def _records(self) -> list[dict[str, Any]]:
     return list(record_lib.read(self.path)) if self.path.exists() else []
