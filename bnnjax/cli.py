@@ -357,18 +357,18 @@ def _cost(args) -> int:
 def _counted(args) -> list[Any]:
   """The reports that a `cost` command asks for."""
   from bnnjax.cost import target
-  from bnnjax.train import config as config_lib
-  from bnnjax.train import config_file, networks
+  from bnnjax.train import config_file
+  from bnnjax.train.plan import Plan
 
   if args.function:
     return [target.count(args.function, args.shape, args.params)]
-  specs = args.compare or [args.config]
-  configs = [
-    config_lib.resolve(config_file.read(spec, args.overrides, args.load))
-    for spec in specs
-  ]
-  made = [networks.check_used(config)[-1] for config in configs]
-  return [networks.cost_of(c, network) for c, network in zip(configs, made)]
+  reports = []
+  for spec in args.compare or [args.config]:
+    config = config_file.read(spec, args.overrides, args.load)
+    plan = Plan(config)
+    plan.check_used()
+    reports.append(plan.report())
+  return reports
 
 
 def _list(args) -> int:

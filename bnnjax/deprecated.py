@@ -28,13 +28,13 @@ MOVED: dict[str, tuple[str, ...]] = {
   "bnnjax.train.recipe": ("bnnjax.config",),
   "bnnjax.train.smoke": ("bnnjax.config",),
   # train: the loop
-  "bnnjax.train.inputs": ("bnnjax.train.datasets",),
+  "bnnjax.train.inputs": ("bnnjax.deprecated_calls", "bnnjax.train.datasets"),
   "bnnjax.train.loading": ("bnnjax.train.runs",),
   "bnnjax.train.setup": (
+    "bnnjax.deprecated_calls",
     "bnnjax.train.stages",
     "bnnjax.train.networks",
     "bnnjax.train.runs",
-    "bnnjax.train.sharding",
   ),
   "bnnjax.train.summary": ("bnnjax.train.run_info",),
   # report, command line
@@ -48,7 +48,6 @@ RENAMED: dict[str, str] = {
   # cost
   # train: config fields, files of a run
   # train: the loop
-  "bnnjax.train.setup.shardings": "batch_shardings",
   "bnnjax.train.summary.going_on": "resumed",
   "bnnjax.train.summary.of": "record_of",
   # report, command line

@@ -22,7 +22,8 @@ import bnnjax.methods
 from bnnjax.report import methods, tables
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, networks
+from bnnjax.train import config_file
+from bnnjax.train.plan import Plan
 
 FOLDER = pathlib.Path(__file__).parent
 ROOT = FOLDER.parent
@@ -59,7 +60,7 @@ PAGES = (
 
 def cost_of(config: Any) -> dict[str, Any]:
   """The report of a resolved config, as a record has it."""
-  return json.loads(json.dumps(networks.cost_of(config).to_json()))
+  return json.loads(json.dumps(Plan(config).report().to_json()))
 
 
 def files() -> Iterator[tuple[pathlib.Path, list[dict]]]:

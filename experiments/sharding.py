@@ -22,9 +22,9 @@ import numpy as np  # noqa: E402
 from flax import nnx  # noqa: E402
 
 from bnnjax import config as config_lib  # noqa: E402
-from bnnjax import tasks  # noqa: E402
 from bnnjax.report import record  # noqa: E402
-from bnnjax.train import networks, optim, sharding, step  # noqa: E402
+from bnnjax.train import optim, sharding, step  # noqa: E402
+from bnnjax.train.plan import Plan  # noqa: E402
 
 GIB = 2**30
 
@@ -59,9 +59,10 @@ def config_of(args: argparse.Namespace):
 
 def compiled(config):
   """The compiled step, the network, and the seconds that it took."""
-  network, task = networks.network_of(config), tasks.build(config.task)
+  plan = Plan(config)
+  network, task = plan.networks[0], plan.task
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
-  batch, whole = sharding.batch_shardings(config)
+  batch, whole = sharding.batch_shardings(config.mesh, config.data)
   state = sharding.abstract_state(network, optimizer, whole.mesh)
   shape = (config.data.batch_size, *config.data.shape)
   metrics = jax.tree.map(

@@ -6,6 +6,7 @@ value is wrong, with the nearest name. A field that is set and that nothing
 reads is an error too; a binarizer that no layer uses is a warning.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NewType
 
@@ -55,6 +56,44 @@ def info_of(config: Resolved) -> DatasetInfo:
     num_classes=settings.num_classes,
     vocab=settings.vocab,
   )
+
+
+@dataclasses.dataclass(frozen=True)
+class StageSettings:
+  """An entry of `config.stages`, with what it takes over from the config.
+
+  Attributes:
+    until: end, a fraction of the run or a step.
+    restart: whether optimizer and schedule start anew.
+    model: fields of `config.model`, those of the entry first.
+    optim: fields of `config.optim`, those of the entry first.
+    own: fields of `optim` that are meant for this stage: those of the entry, or
+      all if it is the only one.
+  """
+
+  until: float | int
+  restart: bool
+  model: dict[str, Any]
+  optim: dict[str, Any]
+  own: dict[str, Any]
+
+
+def stages_of(config: Resolved) -> list[StageSettings]:
+  """The stages of a run; a config without any has one, the whole run."""
+  found = []
+  for stage in config.stages or ({"until": 1.0},):
+    optim = optim_of(config, stage)
+    several = len(config.stages) > 1
+    found.append(
+      StageSettings(
+        until=stage["until"],
+        restart=bool(stage.get("restart", False)),
+        model={**config.model.to_dict(), **stage.get("model", {})},
+        optim=optim,
+        own=dict(stage.get("optim", {})) if several else optim,
+      )
+    )
+  return found
 
 
 def optim_of(

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from bnnjax import data, tasks
+from bnnjax import data
 from bnnjax.errors import UserError
+from bnnjax.tasks.base import Task
 from bnnjax.train import config as config_lib
 from bnnjax.train import data_facts
 
@@ -27,8 +28,12 @@ def open_data(settings: ConfigDict):
   ]
 
 
-def load_data(config: ConfigDict):
-  """Training and evaluation source, checked against the config's shapes.
+def load_data(config: ConfigDict, task: Task):
+  """Training and evaluation source, checked against config and task.
+
+  Args:
+    config: resolved; what it leaves open is filled in.
+    task: of the run.
 
   Raises:
     ValueError: other shape, vocabulary or number of classes than configured.
@@ -38,7 +43,7 @@ def load_data(config: ConfigDict):
   augments = (settings.augment, settings.eval_augment)
   for source, augment in zip(sources, augments):
     kind, vocab = source.info.kind, source.info.vocab
-    _check_example(config, source)
+    _check_example(config, task, source)
     if vocab != settings.vocab:
       has = f"has {vocab} entries" if vocab else "holds images (0)"
       raise ValueError(
@@ -57,20 +62,22 @@ def load_data(config: ConfigDict):
         f"`data.num_classes` is {settings.num_classes}, but {settings.name!r} has"
         f" {source.info.num_classes} classes."
       )
+  with config.unlocked():
+    data_facts.fill(settings, sources[0].info)
   return sources
 
 
-def _check_example(config: ConfigDict, source: data.Source) -> None:
+def _check_example(config: ConfigDict, task: Task, source: data.Source) -> None:
   """Raises if the examples of a source lack what the task reads.
 
   Inputs and labels of a wrong shape or type have errors of their own.
   """
-  task, info, example = config.task.name, config_lib.info_of(config), source[0]
-  wanted = tasks.build(config.task).example(info)
+  name, info, example = config.task.name, config_lib.info_of(config), source[0]
+  wanted = task.example(info)
   lacking = wanted.keys() - example.keys() - {info.kind.key}
   if lacking:
     raise ValueError(
-      f"Task {task!r} reads {', '.join(sorted(lacking))} of an example, which"
+      f"Task {name!r} reads {', '.join(sorted(lacking))} of an example, which"
       f" {config.data.name!r} does not have: it is for another task."
     )
   for key in sorted(wanted.keys() - {info.kind.key, "label"}):
@@ -78,7 +85,7 @@ def _check_example(config: ConfigDict, source: data.Source) -> None:
     fits = np.can_cast(got.dtype, like.dtype, "same_kind")
     if got.shape != like.shape[1:] or not fits:
       raise ValueError(
-        f"Task {task!r} reads {key!r} of an example as {like.dtype}"
+        f"Task {name!r} reads {key!r} of an example as {like.dtype}"
         f" {like.shape[1:]}: {config.data.name!r} gives {got.dtype} {got.shape}."
       )
 

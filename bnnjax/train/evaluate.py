@@ -35,7 +35,7 @@ def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
   split = _batch_sharding(config, mesh)
   network, state, info = runs.restore(config, workdir, kind, mesh)
   task = tasks.build(config.task)
-  train_source, source = datasets.load_data(config)
+  train_source, source = datasets.load_data(config, task)
   theirs = info.get("identity", {}).get("data")
   if theirs:
     ours = identity.of_data(train_source, source)

@@ -2,19 +2,16 @@
 
 from ml_collections import ConfigDict
 
-from bnnjax import data, models, tasks
+from bnnjax import data, models
 from bnnjax.errors import UserError
 from bnnjax.train import (
   accumulate,
   config_check,
-  data_facts,
   datasets,
-  networks,
   runs,
   sharding,
-  stages,
 )
-from bnnjax.train import config as config_lib
+from bnnjax.train.plan import Plan
 
 
 class Job:
@@ -38,12 +35,12 @@ class Job:
   """
 
   def __init__(self, config: ConfigDict):
-    self.config = config = config_lib.resolve(config)
-    self.task = tasks.build(config.task)
-    self.sharded, self.replicated = sharding.batch_shardings(config)
-    self.train_source, self.eval_source = datasets.load_data(config)
-    with config.unlocked():
-      data_facts.fill(config.data, self.train_source.info)
+    plan = Plan(config)
+    self.config, self.task = config, task = plan.config, plan.task
+    self.sharded, self.replicated = sharding.batch_shardings(
+      config.mesh, config.data, [s.optim["accumulate"] for s in plan.settings]
+    )
+    self.train_source, self.eval_source = datasets.load_data(config, task)
     self.eval_batches = datasets.make_eval_batches(config, self.eval_source)
     self.steps_per_epoch = data.steps_per_epoch(
       self.train_source, config.data.batch_size
@@ -55,18 +52,16 @@ class Job:
         " can be measured untrained, with `epochs` 0.)"
       )
     self.epochs = self.steps / self.steps_per_epoch
-    self.stages = stages.plan(config, self.steps)
+    self.stages = plan.stages(self.steps)
     for stage in self.stages:
-      accumulate.check(self.task, stage.accumulate)
-    made = [stage.network for stage in self.stages]
-    networks.check_used(config, made)
+      accumulate.check(task, stage.accumulate)
+    plan.check_used()
     required = [
       (s.start, models.required_events(s.network.abstract)) for s in self.stages
     ]
     self.events = config_check.check_times(config, self.steps, required)
     self.teacher, self.teacher_state = None, None
-    if self.task.teacher:
-      self.teacher, self.teacher_state = runs.load_teacher(
-        config, self.task, made, self.train_source.vocabulary()
-      )
-    self.report = networks.cost_of(config, made[-1])
+    if task.teacher:
+      vocabulary = self.train_source.vocabulary()
+      self.teacher, self.teacher_state = runs.load_teacher(plan, vocabulary)
+    self.report = plan.report()

@@ -1,16 +1,15 @@
-"""Networks: the structure of a model, built from a config, checked, counted."""
+"""Networks: the structure of a model, and what of its settings it uses."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 from flax import nnx
-from ml_collections import ConfigDict
 
-from bnnjax import cost, models, tasks
+from bnnjax import models
 from bnnjax.core import registry
+from bnnjax.data.sources import DatasetInfo
 from bnnjax.layers.binarize import (
   STACKED,
   BinarizerParam,
@@ -18,10 +17,9 @@ from bnnjax.layers.binarize import (
   LatentWeight,
 )
 from bnnjax.models import unused
-from bnnjax.tasks import base
 from bnnjax.tasks.base import Task
-from bnnjax.train import config as config_lib
 from bnnjax.train import optim
+from bnnjax.train.config import StageSettings
 
 KINDS = (
   (BinaryWeight, "binary"),
@@ -89,41 +87,20 @@ def _kind(variable: nnx.Variable) -> str:
   return kind if decay or kind != "float" else "undecayed"
 
 
-def network_of(config: ConfigDict, overrides: Any = ()) -> Network:
-  """The network that a config asks for; nothing is allocated.
+def arguments_of(
+  settings: Mapping[str, Any], task: Task, info: DatasetInfo
+) -> dict[str, Any]:
+  """The arguments of a model that task and data decide.
 
   Args:
-    config: resolved.
-    overrides: fields of `config.model` that differ in a stage.
-
-  Raises:
-    ValueError: unknown model or argument, an impossible value, or a model of
-      images for text, or the other way round.
-  """
-  settings, build = _builder_of(config, overrides)
-  return Network.of(functools.partial(build, settings))
-
-
-def _builder_of(
-  config: ConfigDict, overrides: Any = ()
-) -> tuple[dict[str, Any], unused.Build]:
-  """Settings of the model, and what builds it from settings and `nnx.Rngs`."""
-  settings = {**config.model.to_dict(), **dict(overrides)}
-  fixed = _fixed_arguments(config)
-
-  def build(settings: Mapping[str, Any], rngs: nnx.Rngs) -> nnx.Module:
-    return models.make(settings, rngs=rngs, **fixed)
-
-  return settings, build
-
-
-def _fixed_arguments(config: ConfigDict) -> dict[str, Any]:
-  """The arguments of the model that data and task decide.
+    settings: `config.model`.
+    task: of the run.
+    info: what the config says of its data.
 
   Raises:
     ValueError: a model of images for text, or the other way round.
   """
-  name, info = config.model.name, config_lib.info_of(config)
+  name = settings["name"]
   takes = registry.accepts("model", name)
   if info.vocab and "vocab" not in takes:
     raise ValueError(
@@ -136,69 +113,57 @@ def _fixed_arguments(config: ConfigDict) -> dict[str, Any]:
       " 0). Set `data.vocab` and `data.shape` = (tokens,), or choose a model of"
       " images."
     )
-  task = tasks.build(config.task)
-  return task.model_arguments(info, config.model.to_dict())
+  return task.model_arguments(info, settings)
+
+
+def network_of(
+  settings: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Network:
+  """The network of a stage; nothing is allocated.
+
+  Args:
+    settings: of its model, `name` among them.
+    arguments: those that task and data decide, see `arguments_of`.
+
+  Raises:
+    ValueError: unknown model or argument, or an impossible value.
+  """
+  return Network.of(lambda rngs: models.make(settings, rngs=rngs, **arguments))
 
 
 def check_used(
-  config: ConfigDict, networks: Sequence[Network] = ()
-) -> list[Network]:
+  networks: Sequence[Network],
+  stages: Sequence[StageSettings],
+  arguments: Mapping[str, Any],
+) -> None:
   """Warns about binarizers that no layer of any stage uses.
 
   Args:
-    config: resolved.
-    networks: of the stages, if they are made already.
-
-  Returns:
-    The networks of the stages.
+    networks: of the stages.
+    stages: what they were made from.
+    arguments: of all models, see `arguments_of`.
 
   Raises:
     ValueError: an option that the model does not read beside the others, such
       as `head_size` of a Mamba-1.
   """
-  stages = [dict(stage) for stage in config.stages] or [{}]
-  if len(networks) != len(stages):  # a run of no step has only the last
-    networks = [network_of(config, s.get("model", {})) for s in stages]
+
+  def build(settings: Mapping[str, Any], rngs: nnx.Rngs) -> nnx.Module:
+    return models.make(settings, rngs=rngs, **arguments)
+
   specs, idle, kinds, given, chosen = {}, [], set(), {}, {}
-  for stage, network in zip(stages, networks):
-    settings, build = _builder_of(config, stage.get("model", {}))
-    for name, used in unused.specs(settings, network.abstract).items():
+  for stage, network in zip(stages, networks, strict=True):
+    for name, used in unused.specs(stage.model, network.abstract).items():
       specs[name] = specs.get(name, False) or used
-    idle.append(set(unused.options(settings, network.abstract, build)))
+    idle.append(set(unused.options(stage.model, network.abstract, build)))
     kinds |= set(jax.tree.leaves(network.kinds))
-    given |= settings
-    chosen |= config_lib.optim_of(config, stage)
+    given |= stage.model
+    chosen |= stage.optim
+  model = given["name"]
   for name in sorted(set.intersection(*idle)):
     raise ValueError(
-      f"The model {config.model.name!r} does not read `model.{name}` as it is"
-      f" set up, got {given[name]!r}: leave it out."
+      f"The model {model!r} does not read `model.{name}` as it is set up, got"
+      f" {given[name]!r}: leave it out."
     )
-  unused.warn(config.model.name, specs, given)
+  unused.warn(model, specs, given)
   optim.warn_unused(chosen, kinds)
-  return list(networks)
-
-
-def cost_of(config: ConfigDict, network: Network | None = None) -> Any:
-  """Cost report of the deployed network for one example; needs no data.
-
-  Counts what the task calls the model with, see `Task.inputs` and
-  `Task.forward`.
-
-  Args:
-    config: resolved.
-    network: the deployed one, if it is made already.
-  """
-  overrides = config.stages[-1].get("model", {}) if config.stages else {}
-  model = (network or network_of(config, overrides)).abstract
-  task = tasks.build(config.task)
-
-  def forward(model, *inputs):
-    return task.forward(model, *inputs)
-
-  forward.__qualname__ = type(model).__name__  # in tables and messages
-  return cost.count(forward, model, *inputs_of(config, task))
-
-
-def inputs_of(config: ConfigDict, task: Task) -> tuple[Any, ...]:
-  """Shapes of what the task calls a model with, for one example."""
-  return base.input_shapes(task, config_lib.info_of(config))

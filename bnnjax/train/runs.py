@@ -11,12 +11,11 @@ from ml_collections import ConfigDict
 
 from bnnjax import checks
 from bnnjax.core import registry
-from bnnjax.tasks.base import Task
-from bnnjax.train import config as config_lib
 from bnnjax.train import config_file, datasets, ema, sharding, stages
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import KINDS, Checkpoints
-from bnnjax.train.networks import Network, inputs_of
+from bnnjax.train.networks import Network
+from bnnjax.train.plan import Plan
 
 
 def load(
@@ -76,10 +75,11 @@ def restore(
   try:
     info = checkpoints.info(kind)
     made_by = workdir_lib.config_of(workdir, config, info)
-    config = config_lib.resolve(workdir_lib.from_json(made_by))
-    plan = stages.plan(config, info["steps"])
-    stage = stages.stage_at(plan, checkpoints.latest(kind))
-    mesh = mesh or sharding.fitting_mesh(**config.mesh.to_dict())
+    plan = Plan(workdir_lib.from_json(made_by))
+    stage = stages.stage_at(
+      plan.stages(info["steps"]), checkpoints.latest(kind)
+    )
+    mesh = mesh or sharding.fitting_mesh(**plan.config.mesh.to_dict())
     whole = sharding.abstract_state(stage.network, stage.optimizer, mesh)
     if stage.average:
       whole = ema.begin(stage.network, whole)
@@ -92,24 +92,18 @@ def restore(
   return stage.network, ema.deployed({**whole, **state}), info
 
 
-def load_teacher(
-  config: ConfigDict,
-  task: Task,
-  students: Sequence[Network],
-  vocabulary: str = "",
-) -> tuple[Network, Any]:
+def load_teacher(plan: Plan, vocabulary: str = "") -> tuple[Network, Any]:
   """Network and variables of a trained run that a student learns from.
 
   Args:
-    config: of the student, resolved.
-    task: of the student; `task.teacher` is the workdir of the teacher.
-    students: networks of the student's stages.
+    plan: of the student; `task.teacher` is the workdir of the teacher.
     vocabulary: digest of what its tokens mean, see `Source.vocabulary`.
 
   Raises:
     ValueError: no run there, or one with other inputs, vocabulary or classes,
       or with layers that the task cannot match.
   """
+  config, task = plan.config, plan.task
   theirs = workdir_lib.read_config(task.teacher)
   for field in ("shape", "vocab", "num_classes"):
     mine, their = config.data[field], theirs.data[field]
@@ -120,12 +114,12 @@ def load_teacher(
   mesh = sharding.make_mesh(**config.mesh.to_dict())
   network, state, info = restore(theirs, task.teacher, "last", mesh)
   datasets.check_vocabulary(config, theirs, vocabulary, info)
-  teacher = network.abstract
-  for student in (student.abstract for student in students):
+  teacher, inputs = network.abstract, plan.input_shapes()
+  for student in (network.abstract for network in plan.networks):
     if "vocab" in task.needs and student.vocab != teacher.vocab:
       raise ValueError(
         "Teacher and student differ in `model.vocab`:"
         f" {teacher.vocab} and {student.vocab}."
       )
-    task.check_teacher(student, teacher, *inputs_of(config, task))
+    task.check_teacher(student, teacher, *inputs)
   return network, state

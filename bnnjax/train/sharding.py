@@ -9,19 +9,17 @@ it makes the weight (`bnnjax.layers.partition`).
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import optax
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from ml_collections import ConfigDict
 
 from bnnjax.core import registry
 from bnnjax.layers import partition
 from bnnjax.layers.binarize import STACKED
-from bnnjax.train import config as config_lib
 from bnnjax.train.networks import Network
 from bnnjax.train.state import State, make_state
 
@@ -55,30 +53,33 @@ def fitting_mesh(fsdp: int, tensor: int) -> Mesh:
   return make_mesh(fsdp, tensor) if fits else make_mesh()
 
 
-def batch_shardings(config: ConfigDict) -> tuple[NamedSharding, NamedSharding]:
+def batch_shardings(
+  mesh: Mapping[str, int], data: Mapping[str, Any], parts: Sequence[int] = (1,)
+) -> tuple[NamedSharding, NamedSharding]:
   """How a batch is split over the devices, and how an array is replicated.
 
   Args:
-    config: resolved.
+    mesh: `config.mesh`.
+    data: `config.data`, with the sizes of batches.
+    parts: microbatches of a step in each stage.
 
   Raises:
     ValueError: a mesh that does not fit the devices, or a batch that they, and
       the microbatches of a step, cannot share equally.
   """
-  mesh = make_mesh(**config.mesh.to_dict())
+  mesh = make_mesh(**mesh)
   devices = math.prod(mesh.shape[axis] for axis in BATCH)
   for field in ("batch_size", "eval_batch_size"):
-    if config.data[field] % devices:
+    if data[field] % devices:
       raise ValueError(
         f"`data.{field}` must be a multiple of the {devices} devices that share"
-        f" it, got {config.data[field]}."
+        f" it, got {data[field]}."
       )
-  for stage in config.stages or ({},):
-    parts = config_lib.optim_of(config, stage)["accumulate"]
-    if config.data.batch_size % (parts * devices):
+  for number in parts:
+    if data["batch_size"] % (number * devices):
       raise ValueError(
         "`data.batch_size` must be a multiple of `optim.accumulate` times the"
-        f" devices that share it: got {config.data.batch_size} of {parts} x"
+        f" devices that share it: got {data['batch_size']} of {number} x"
         f" {devices}."
       )
   if devices % jax.process_count():

@@ -11,15 +11,14 @@ from typing import Any
 import jax
 from flax import nnx
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from bnnjax.core import numbers
 from bnnjax.core.progress import to_step
 from bnnjax.errors import UserError
 from bnnjax.layers.binarize import BinarizerParam, remeasure
-from bnnjax.train import config as config_lib
 from bnnjax.train import ema, optim, sharding
-from bnnjax.train.networks import Network, network_of
+from bnnjax.train.config import StageSettings
+from bnnjax.train.networks import Network
 from bnnjax.train.state import State
 
 _WEIGHT = ("weight", "params")  # where a layer keeps the scales of its kernel
@@ -48,12 +47,15 @@ class Stage:
   average: ema.Average | None = None
 
 
-def plan(config: ConfigDict, steps: int) -> list[Stage]:
+def make(
+  settings: Sequence[StageSettings], networks: Sequence[Network], steps: int
+) -> list[Stage]:
   """The stages of a run.
 
   Args:
-    config: resolved.
-    steps: of the run; 0: nothing is trained, and the last network is the one.
+    settings: of the stages.
+    networks: of the stages.
+    steps: of the run; 0: nothing is trained, and the last network is deployed.
 
   Raises:
     ValueError: the stages do not follow each other to the end of the run, or
@@ -65,45 +67,35 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
       f"The run has {steps:.3g} steps, of which {numbers.INT32} can be counted:"
       " lower `epochs`."
     )
-  entries = config.stages or ({"until": 1.0},)
   if not steps:
-    return [_untrained(config, entries[-1])]
-  networks = [network_of(config, entry.get("model", {})) for entry in entries]
+    return [_untrained(settings[-1], networks[-1])]
   binary = any("binary" in jax.tree.leaves(n.kinds) for n in networks)
   stages, start, began, before = [], 0, 0, {}
-  for entry, network in zip(entries, networks):
-    stop = _end_of(entry, start, steps)
-    settings = config_lib.optim_of(config, entry)
-    restart = bool(entry.get("restart", False))
-    fresh = restart and start > 0
+  for entry, network in zip(settings, networks, strict=True):
+    stop, optim_ = _end_of(entry, start, steps), entry.optim
+    fresh = entry.restart and start > 0
     # Bop's average is the same thing under other numbers.
-    if start and not restart and {**settings, "bop": before["bop"]} != before:
+    same = not start or {**optim_, "bop": before["bop"]} == before
+    if not (entry.restart or same):
       raise ValueError(
-        f"The stage until {entry['until']} has another `optim` than the one"
-        ' before it: give it `"restart": True`.'
+        f"The stage until {entry.until} has another `optim` than the one before"
+        ' it: give it `"restart": True`.'
       )
     began = start if fresh else began
     # A schedule that restarts spans its own stage, any other the whole run.
-    span = (stop if restart else steps) - began
+    span = (stop if entry.restart else steps) - began
     # Fields of the run that this stage leaves unread are not its mistake.
-    own = entry.get("optim", {}) if len(entries) > 1 else settings
-    inherited = _field_names(settings) - _field_names(own)
-    kinds, decay = network.kinds, settings["ema"]
-    stages.append(
-      Stage(
-        start,
-        stop,
-        network,
-        optim.make_optimizer(
-          settings, span, kinds, binary=binary, inherited=inherited
-        ),
-        fresh,
-        optim.rates(settings, span, kinds, began),
-        settings["accumulate"],
-        ema.Average(decay, began) if decay else None,
-      )
+    inherited = _field_names(optim_) - _field_names(entry.own)
+    optimizer = optim.make_optimizer(
+      optim_, span, network.kinds, binary=binary, inherited=inherited
     )
-    start, before = stop, settings
+    rates = optim.rates(optim_, span, network.kinds, began)
+    decay, parts = optim_["ema"], optim_["accumulate"]
+    average = ema.Average(decay, began) if decay else None
+    stages.append(
+      Stage(start, stop, network, optimizer, fresh, rates, parts, average)
+    )
+    start, before = stop, optim_
   if start != steps:
     raise ValueError(
       f"The last stage ends at step {start}, the run at {steps}: its `until`"
@@ -112,21 +104,19 @@ def plan(config: ConfigDict, steps: int) -> list[Stage]:
   return stages
 
 
-def _untrained(config: ConfigDict, entry: Mapping[str, Any]) -> Stage:
+def _untrained(entry: StageSettings, network: Network) -> Stage:
   """The only stage of a run without a step."""
-  network = network_of(config, entry.get("model", {}))
-  settings = config_lib.optim_of(config, entry)
-  settings |= {"warmup": 0, "decay_until": 1.0}
+  settings = {**entry.optim, "warmup": 0, "decay_until": 1.0}
   optimizer = optim.make_optimizer(settings, 1, network.kinds)
   rates = optim.rates(settings, 1, network.kinds)
   return Stage(0, 0, network, optimizer, fresh=False, rates=rates)
 
 
-def _end_of(entry: Mapping[str, Any], start: int, steps: int) -> int:
-  stop = to_step(entry["until"], steps)
+def _end_of(entry: StageSettings, start: int, steps: int) -> int:
+  stop = to_step(entry.until, steps)
   if stop <= start:
     raise ValueError(
-      f"The `until` times of `stages` must increase: {entry['until']} is step"
+      f"The `until` times of `stages` must increase: {entry.until} is step"
       f" {stop}, the stage begins at {start}."
     )
   return stop

@@ -14,9 +14,9 @@ import jax
 import numpy as np
 from train_step import record_line
 
-from bnnjax import tasks
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, networks, optim, step
+from bnnjax.train import config_file, optim, step
+from bnnjax.train.plan import Plan
 from bnnjax.train.state import make_state
 
 CONFIG = "configs/plays_lm.py"
@@ -30,7 +30,8 @@ def seconds(depth: int, batch: int) -> float:
   config = config_lib.resolve(
     config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)
   )
-  network, task = networks.network_of(config), tasks.build(config.task)
+  plan = Plan(config)
+  network, task = plan.networks[0], plan.task
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
   state = jax.eval_shape(lambda: make_state(network, optimizer, 0))
   metrics = jax.eval_shape(task.train_metrics.empty)

@@ -14,10 +14,10 @@ import jax
 import numpy as np
 
 import bnnjax.methods  # noqa: F401 (registers them)
-from bnnjax import tasks
 from bnnjax.report import record
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, networks, optim, state, step
+from bnnjax.train import config_file, optim, state, step
+from bnnjax.train.plan import Plan
 
 CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 
@@ -25,7 +25,8 @@ CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 def make_step(config, batch_size):
   """A closure that runs one training step and waits for it."""
   config = config_lib.resolve(config)
-  network, task = networks.network_of(config), tasks.build(config.task)
+  plan = Plan(config)
+  network, task = plan.networks[0], plan.task
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
   train_step = step.make_train_step(
     network, optimizer, task, steps=100, epochs=1.0

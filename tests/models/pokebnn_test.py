@@ -11,7 +11,8 @@ from bnnjax.core import contract
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers.binarize import LatentWeight
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, networks
+from bnnjax.train import config_file
+from bnnjax.train.plan import Plan
 
 CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 
@@ -31,7 +32,7 @@ def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
       )
     )
   )["image"]
-  network = networks.network_of(config)
+  network = Plan(config).networks[-1]
   params, rest = network.variables(0)
   model = network.merge({"params": params, "rest": rest})
   operands, original = [], contract.conv
@@ -59,7 +60,7 @@ def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
 
 def test_body_is_latent_and_the_rest_is_not():
   config = config_lib.resolve(config_file.read(CONFIG))
-  network = networks.network_of(config)
+  network = Plan(config).networks[-1]
   kinds = {
     ".".join(map(str, path)): isinstance(v, LatentWeight)
     for path, v in nnx.to_flat_state(nnx.state(network.abstract, nnx.Param))
@@ -68,7 +69,7 @@ def test_body_is_latent_and_the_rest_is_not():
   assert all(path.endswith("kernel") for path in latent)
   assert {p for p in kinds if p.endswith("kernel")} == latent
   config = config_lib.resolve(config_file.read(f"{CONFIG}:float"))
-  float_network = networks.network_of(config)
+  float_network = Plan(config).networks[-1]
   assert set(jax.tree.leaves(float_network.kinds)) == {"float"}
 
 
@@ -76,7 +77,7 @@ def test_bfloat16_keeps_parameters_in_float32():
   config = config_lib.resolve(
     config_file.read("configs/imagenet_pokebnn.py:smoke")
   )
-  network = networks.network_of(config)
+  network = Plan(config).networks[-1]
   assert {
     x.dtype for x in jax.tree.leaves(nnx.state(network.abstract, nnx.Param))
   } == {jnp.dtype("float32")}

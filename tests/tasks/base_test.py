@@ -23,6 +23,9 @@ from bnnjax.tasks.base import Task
 from bnnjax.tasks.classification import Classification
 from bnnjax.tasks.metrics import EvalMetrics, TrainLoss, names_of
 from bnnjax.train import accumulate, evaluate, loop, networks, runs, step
+from bnnjax.train.job import Job
+from bnnjax.train.plan import Plan
+from tests.train.small_runs import killed
 
 
 class Denoiser(nnx.Module):
@@ -160,16 +163,9 @@ def test_toy_diffusion_is_short_and_counted(finished):
   assert list(result.metrics) == ["loss"]
 
 
-def test_a_loss_that_draws_resumes_to_the_bit(finished, tmp_path, monkeypatch):
-  def killed(self, state):
-    if int(state["step"]) == 6:
-      raise KeyboardInterrupt
-
-  with monkeypatch.context() as patch:
-    patch.setattr(loop.Run, "_check_finite", killed)
-    with pytest.raises(KeyboardInterrupt):
-      loop.train(diffusion(), tmp_path / "run")
+def test_a_loss_that_draws_resumes_to_the_bit(finished, tmp_path):
   workdir, whole = finished
+  killed(diffusion(), tmp_path / "run", 6)
   assert loop.train(diffusion(), tmp_path / "run").metrics == whole.metrics
   losses = train_losses(workdir)
   assert len(losses) == 2
@@ -277,7 +273,7 @@ def test_examples_must_hold_what_the_task_reads(monkeypatch):
   config = diffusion()
   config.task, config.model = {"name": "retrieval"}, {"name": "towers"}
   with pytest.raises(ValueError, match="reads document of an example, which"):
-    loop.Run(config, "nowhere", "name", None)
+    Job(config)
 
   class Wide(Retrieval):
     def example(self, info):
@@ -289,7 +285,7 @@ def test_examples_must_hold_what_the_task_reads(monkeypatch):
     ValueError,
     match=r"'document' .* int32 \(6,\): 'pairs' gives float32 \(5,\)",
   ):
-    loop.Run(retrieval(), "nowhere", "name", None)
+    Job(retrieval())
 
 
 def test_a_task_decides_arguments_of_the_model(monkeypatch):
@@ -301,11 +297,11 @@ def test_a_task_decides_arguments_of_the_model(monkeypatch):
 
   monkeypatch.setitem(registry.registered_table("task"), "diffusion", Float)
   config = config_lib.resolve(diffusion())
-  assert (1, 1) not in networks.cost_of(config).macs
+  assert (1, 1) not in Plan(config).report().macs
   config = diffusion()
   config.model.weight = "ste"
   with pytest.raises(ValueError, match="`model.weight` is decided by the task"):
-    networks.network_of(config_lib.resolve(config))
+    _ = Plan(config).networks
   config.model = {"name": "towers"}
   with pytest.raises(ValueError, match="needs a model with the argument `weig"):
     config_lib.resolve(config)

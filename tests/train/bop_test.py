@@ -8,6 +8,7 @@ from bnnjax import config as config_lib
 from bnnjax.core.settings import Settings
 from bnnjax.train import stages
 from bnnjax.train.bop import BopState, bop, make_gamma
+from bnnjax.train.plan import Plan
 from bnnjax.train.stages import carry_over
 from bnnjax.train.state import make_state
 
@@ -80,7 +81,7 @@ def staged(*entries, weight="bop", **bop):
   config.model = {"name": "mlp", "hidden": (3,), "weight": weight}
   config.optim.bop.update(bop)
   config.stages = entries
-  return stages.plan(config_lib.resolve(config), 8)
+  return Plan(config).stages(8)
 
 
 def averages(state):

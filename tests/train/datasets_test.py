@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from bnnjax import config as config_lib
-from bnnjax import data
+from bnnjax import data, tasks
 from bnnjax.core import registry
 from bnnjax.train import datasets, loop
 from tests.train.small_runs import tiny_lm, tiny_text
 
 GOOD = np.arange(40) % 3
+TASK = tasks.build({"name": "classification"})
 
 
 @registry.register("source", "labelled")
@@ -32,7 +33,7 @@ def config_of(**options):
 
 
 def test_labels_of_both_splits_are_the_classes():
-  train, test = datasets.load_data(config_of())
+  train, test = datasets.load_data(config_of(), TASK)
   assert len(train) == len(test) == 40
 
 
@@ -52,7 +53,7 @@ def test_data_of_a_language_model():
   config.data.update(name="plays_mini", vocab=1024)
   config.data.options = {"tokenizer": "bpe", "context": 4}
   config = config_lib.resolve(config)
-  train, test = datasets.load_data(config)
+  train, test = datasets.load_data(config, tasks.build(config.task))
   assert train.info.shape == test.info.shape == (12,)
   assert datasets.tokenizer_of(config).pieces == test.tokenizer.pieces
 
@@ -61,5 +62,5 @@ def test_length_of_the_texts_is_the_configs():
   config = tiny_text()
   config.data.update(name="wordnet_mini", vocab=4096, num_classes=26)
   config.data.options = {}
-  train, _ = datasets.load_data(config_lib.resolve(config))
+  train, _ = datasets.load_data(config_lib.resolve(config), TASK)
   assert train.info.shape == (12,)

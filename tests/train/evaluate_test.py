@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from clu import metrics
 
-from bnnjax import config as config_lib
 from bnnjax.errors import UserError
 from bnnjax.tasks import base
 from bnnjax.tasks import metrics as task_metrics
@@ -37,7 +36,8 @@ class Halves(base.Task):
 
 
 def test_padded_rows_count_nothing():
-  split, whole = sharding.batch_shardings(config_lib.resolve(tiny()))
+  config = tiny()
+  split, whole = sharding.batch_shardings(config.mesh, config.data)
   batches = [
     {"x": np.array([1.0, 3.0], np.float32), "mask": np.array([1.0, 1.0])},
     {"x": np.array([5.0, 99.0], np.float32), "mask": np.array([1.0, 0.0])},

@@ -2,8 +2,9 @@
 
 import pytest
 
-from bnnjax.train import job, loop, networks
+from bnnjax.train import job, loop
 from bnnjax.train.networks import Network
+from bnnjax.train.plan import Plan
 from tests.train.small_runs import mlp, tiny
 
 
@@ -28,7 +29,7 @@ def test_a_run_builds_its_network_once(monkeypatch):
   monkeypatch.setattr(Network, "of", classmethod(of))
   made = job.Job(mlp())
   assert len(built) == 1
-  again = networks.cost_of(made.config)
+  again = Plan(made.config).report()
   assert made.report.macs == again.macs
   assert made.report.ace == again.ace
 

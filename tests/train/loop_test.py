@@ -8,15 +8,14 @@ import jax
 import numpy as np
 import pytest
 
-from bnnjax import config as config_lib
 from bnnjax.report import record as record_lib
 from bnnjax.train import (
   evaluate,
   loop,
   sharding,
-  stages,
 )
 from bnnjax.train.checkpoint import Checkpoints
+from bnnjax.train.plan import Plan
 from tests.train.small_runs import changed, killed, lines, tiny, variables
 
 
@@ -113,7 +112,7 @@ def test_stage_without_restart_keeps_the_schedule(tmp_path):
   config.optim.latent = {"lr": 0.01}
   config.stages = ({"until": 4, "model": {"weight": None}}, {"until": 1.0})
   loop.train(config, tmp_path / "run")
-  stage = stages.plan(config_lib.resolve(config), config.steps)[-1]
+  stage = Plan(config).stages(config.steps)[-1]
   state, *_ = Checkpoints(tmp_path / "run", create=False).restore(
     "last",
     sharding.abstract_state(
@@ -280,6 +279,7 @@ MULTI_DEVICE = """
 import sys
 from tests.train.small_runs import tiny
 from bnnjax.train import loop
+from bnnjax.train.plan import Plan
 config = tiny()
 config.steps = 2
 result = loop.train(config, sys.argv[1])

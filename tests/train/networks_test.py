@@ -7,7 +7,7 @@ from flax import nnx
 
 from bnnjax import config as config_lib
 from bnnjax import models
-from bnnjax.train import networks
+from bnnjax.train.plan import Plan
 from tests.train.small_runs import mlp, tiny_text
 
 
@@ -26,7 +26,7 @@ from tests.train.small_runs import mlp, tiny_text
 )
 def test_warns_of_what_no_layer_uses(made, message):
   with pytest.warns(UserWarning, match=message) as got:
-    networks.check_used(mlp(**made))
+    Plan(mlp(**made)).check_used()
   assert len(got) == 1
 
 
@@ -50,7 +50,7 @@ def test_warns_of_what_no_layer_uses(made, message):
 def test_what_a_layer_uses(made):
   with warnings.catch_warnings():
     warnings.simplefilter("error")
-    networks.check_used(mlp(**made))
+    Plan(mlp(**made)).check_used()
 
 
 def test_an_option_without_effect_is_refused():
@@ -61,7 +61,7 @@ def test_an_option_without_effect_is_refused():
   }  # fmt: skip
   made.task = {"name": "language_modeling"}
   with pytest.raises(ValueError, match="does not read `model.groups`.* got 2"):
-    networks.check_used(config_lib.resolve(made))
+    Plan(made).check_used()
 
 
 def test_a_size_beyond_int32_is_refused_without_a_config_too():
@@ -85,15 +85,15 @@ def test_a_method_of_attention_on_a_network_without():
 def test_a_vocabulary_may_be_padded():
   config = tiny_text()
   config.model.vocab = 48
-  assert networks.network_of(config).abstract.word.table.shape[0] == 48
+  assert Plan(config).networks[0].abstract.word.table.shape[0] == 48
 
 
 def test_the_task_decides_what_is_counted():
   """Masked language modelling scores every token against every entry."""
   config = tiny_text()
-  plain = networks.cost_of(config_lib.resolve(config))
+  plain = Plan(config).report()
   config.task = {"name": "masked_lm"}
-  got = networks.cost_of(config_lib.resolve(config))
+  got = Plan(config).report()
   (tokens,), vocab = config.data.shape, config.data.vocab
   features = config.model.features
   head = features * features + features * config.data.num_classes

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import bnnjax as bx
+from bnnjax import tasks
 from bnnjax.errors import UserError
 from bnnjax.train import datasets
 
@@ -32,7 +33,7 @@ def test_what_is_no_checkpoint(tmp_path):
 def test_load_gives_the_network_that_was_evaluated(finished):
   workdir, result = finished
   model, config = bx.load(workdir)
-  _, source = datasets.load_data(config)
+  _, source = datasets.load_data(config, tasks.build(config.task))
   right = []
   for batch in datasets.make_eval_batches(config, source):
     correct = np.argmax(model(batch["image"]), -1) == batch["label"]

@@ -10,10 +10,10 @@ import time
 import numpy as np
 import pytest
 
-from bnnjax import config as config_lib
 from bnnjax.report import record as record_lib
-from bnnjax.train import ema, evaluate, loop, sharding, stages, stops
+from bnnjax.train import ema, evaluate, loop, sharding, stops
 from bnnjax.train.checkpoint import Checkpoints
+from bnnjax.train.plan import Plan
 from tests.train.small_runs import lines, stopped, tiny, variables
 
 
@@ -78,7 +78,7 @@ def test_the_averaged_network_is_what_a_run_gives(whole):
   np.testing.assert_allclose(
     evaluate.evaluate(workdir)["loss"], result.metrics["loss"], rtol=1e-5
   )
-  stage = stages.plan(config_lib.resolve(config()), 8)[-1]
+  stage = Plan(config()).stages(8)[-1]
   shapes = sharding.abstract_state(
     stage.network, stage.optimizer, sharding.make_mesh()
   )
@@ -138,6 +138,7 @@ def test_other_threads_get_no_signals():
 BUSY = """
 import hashlib
 from bnnjax.train import stops
+from bnnjax.train.plan import Plan
 with stops.Signals():
   print("ready", flush=True)
   hashlib.pbkdf2_hmac("sha256", b"", b"", 1 << 30)  # as long as a compilation

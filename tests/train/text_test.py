@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from bnnjax import config as config_lib
-from bnnjax import tasks
-from bnnjax.train import datasets, evaluate, loop, networks, runs
+from bnnjax.train import datasets, evaluate, loop, runs
+from bnnjax.train.plan import Plan
 from tests.train.small_runs import changed, killed, tiny_lm, tiny_text
 
 
@@ -60,17 +60,17 @@ def test_a_killed_run_resumes_as_if_it_had_never_stopped(finished, tmp_path):
 
 
 def test_teacher_must_read_the_same_vocabulary(finished):
-  workdir, _ = finished
-  task = tasks.build(
-    {"name": "classification", "distill": {"teacher": str(workdir)}}
-  )
-  network, variables = runs.load_teacher(tiny_text(), task, ())
+  def load(config, task="classification"):
+    config.task = {"name": task, "distill": {"teacher": str(finished[0])}}
+    return runs.load_teacher(Plan(config))
+
+  network, variables = load(tiny_text())
   assert network.abstract.word.table.shape == (40, 16)
   assert jax.tree.leaves(variables)
   other = tiny_text()
   other.data.vocab = 41
   with pytest.raises(ValueError, match=r"differ in `data.vocab`: 40 and 41"):
-    runs.load_teacher(other, task, ())
+    load(other)
   for field in ("vocab_file", "tokenizer"):
     other = tiny_text()
     other.data.options[field] = "mine"
@@ -78,18 +78,15 @@ def test_teacher_must_read_the_same_vocabulary(finished):
       ValueError,
       match=rf"same vocabulary.*{field}` is '' there and 'mine' here",
     ):
-      runs.load_teacher(other, task, ())
+      load(other)
   other = tiny_text()
   other.data.options.lowercase = False
   with pytest.raises(ValueError, match="lowercase` is '' there and False here"):
-    runs.load_teacher(other, task, ())
-  task = tasks.build(
-    {"name": "masked_lm", "distill": {"teacher": str(workdir)}}
-  )
+    load(other)
   other = tiny_text()
   other.model.vocab = 48
   with pytest.raises(ValueError, match=r"differ in `model.vocab`: 40 and 48"):
-    runs.load_teacher(other, task, [networks.network_of(other)])
+    load(other, "masked_lm")
 
 
 @pytest.mark.parametrize(
