@@ -183,7 +183,7 @@ def listing(config: ConfigDict) -> str:
   The arguments that the config sets in an open group are listed under it.
   """
   lines = []
-  values = leaves(config)
+  values = by_dotted_name(config)
   for name, (default, meaning) in FIELDS.items():
     kind = type(default).__name__
     shown = "" if name in OPEN else f" = {default!r}"
@@ -204,17 +204,17 @@ def listing(config: ConfigDict) -> str:
   return "\n".join(lines)
 
 
-def leaves(config: Any, path: str = "") -> dict[str, Any]:
+def by_dotted_name(config: Any, path: str = "") -> dict[str, Any]:
   """Values of a config by dotted name.
 
   Example:
-    >>> leaves({"optim": {"lr": 0.1}, "stages": ()})
+    >>> by_dotted_name({"optim": {"lr": 0.1}, "stages": ()})
     {'optim.lr': 0.1, 'stages': ()}
   """
   found = {}
   for key, value in config.items():
     if hasattr(value, "items"):
-      found |= leaves(value, f"{path}{key}.")
+      found |= by_dotted_name(value, f"{path}{key}.")
     else:
       found[f"{path}{key}"] = value
   return found

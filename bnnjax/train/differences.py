@@ -162,4 +162,4 @@ def flat(config: Any) -> dict[str, Any]:
   """
   config = {} if config is None else config
   values = config.to_dict() if hasattr(config, "to_dict") else config
-  return config_fields.leaves(digest.plain(values))
+  return config_fields.by_dotted_name(digest.plain(values))

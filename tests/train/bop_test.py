@@ -6,7 +6,6 @@ import pytest
 
 from bnnjax import config as config_lib
 from bnnjax.core.settings import Settings
-from bnnjax.train import stages
 from bnnjax.train.bop import BopState, bop, make_gamma
 from bnnjax.train.plan import Plan
 from bnnjax.train.stages import carry_over
