@@ -1,4 +1,4 @@
-"""What a config file needs: defaults, arguments, methods, smoke runs.
+"""Functions for config files: defaults, arguments, methods, smoke runs.
 
   from bnnjax import config as config_lib
 
@@ -89,9 +89,9 @@ def use_method(config: ConfigDict, name: str) -> None:
     config.model.attention = name
   elif method.attention:
     warnings.warn(
-      f"The method {name!r} is one of attention, which the model"
-      f" {config.model.name!r} does not have: what is left of it are the"
-      " binarizers of the layers. Take a transformer, such as 'vit' or 'bert'.",
+      f"The method {name!r} is for attention, which the model"
+      f" {config.model.name!r} does not have: only the binarizers of its layers"
+      " are used. Choose a transformer, such as 'vit' or 'bert'.",
       stacklevel=2,
     )
   if "embedding" in takes and method.embedding.spec:

@@ -58,7 +58,7 @@ def test_an_estimator_sets_binarizers_alone():
 
 
 def test_a_method_of_attention_on_a_network_without():
-  with pytest.warns(UserWarning, match="'bibert' is one of attention, which"):
+  with pytest.warns(UserWarning, match="'bibert' is for attention, which"):
     used("bibert", "resnet")
 
 

@@ -47,7 +47,7 @@ def check_plain(given: Mapping[str, Any], path: str = "") -> None:
       check_plain(value, f"{name}.")
     elif not isinstance(key, str) or not config_fields.is_plain(value):
       raise UserError(
-        f"Config field {name!r} must be of numbers, texts and tuples, got"
+        f"Config field {name!r} must hold numbers, strings and tuples, got"
         f" {value!r}."
       )
 
@@ -113,8 +113,9 @@ def _check_type(name: str, value: Any, kind: type) -> None:
     wanted = (tuple, list, str)
   wrong_bool = isinstance(value, bool) and kind is not bool
   if not isinstance(value, wanted) or wrong_bool:
+    article = "an" if kind is int else "a"
     raise ValueError(
-      f"Config field {name!r} must be a {kind.__name__}, got {value!r}."
+      f"Config field {name!r} must be {article} {kind.__name__}, got {value!r}."
     )
 
 
@@ -165,7 +166,7 @@ def check_names(config: ConfigDict) -> Task:
     whole = isinstance(size, int) and not isinstance(size, bool)
     if not whole or not 1 <= size <= LARGEST[int]:
       raise ValueError(
-        "Config field 'data.shape' must be of ints above 0, got"
+        "Config field 'data.shape' must hold ints above 0, got"
         f" {tuple(config.data.shape)}."
       )
   return task

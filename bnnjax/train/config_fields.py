@@ -1,7 +1,7 @@
-"""The fields of a training config: name, default, meaning. One table.
+"""The fields of a training config in one table: name, default, meaning.
 
-`bnnjax train --config=FILE --fields` prints it beside a file's values. Light to
-import: the command line checks names here before anything else is loaded.
+`bnnjax train --config=FILE --fields` prints it with the values of a file. This
+module imports little: the command line checks names before it loads the rest.
 """
 
 from typing import Any, NamedTuple
@@ -10,38 +10,38 @@ from ml_collections import ConfigDict
 
 
 class Field(NamedTuple):
-  """What a field is by default, and what it says."""
+  """Default and meaning of a field."""
 
   default: Any
   meaning: str
 
 
-# Groups whose fields are known to the source, model, task or optimizer alone.
+# Groups whose fields only the source, model, task or optimizer knows.
 OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
 
 FIELDS: dict[str, Field] = {
-  "seed": Field(0, "of initialisation, data order and augmentation"),
+  "seed": Field(0, "seed of initialisation, data order and augmentation"),
   "epochs": Field(
     1.0,
-    "passes over the training split; `steps` overrides it; 0 only measures what"
-    " `init` gives: binarization after training",
+    "passes over the training split; `steps` overrides it; 0 only evaluates"
+    " what `init` gives: binarization after training",
   ),
   "steps": Field(0, "optimizer steps of the run; 0: as `epochs` says"),
-  "load": Field((), "Python files that are run first (`--load`), as given"),
+  "load": Field((), "Python files that are run first (`--load`)"),
   "data.name": Field("", "source (`bnnjax list source`)"),
   "data.shape": Field(
     (),
-    "of an image after `eval_augment`, or (tokens,) of a text, which sets"
+    "shape of an image after `eval_augment`; or (tokens,) of a text, which sets"
     " `max_len` of its source; empty: as the source says",
   ),
   "data.vocab": Field(
-    0, "entries of the vocabulary of a text; 0: as the source says"
+    0, "size of the vocabulary of a text; 0: as the source says"
   ),
-  "data.num_classes": Field(0, "classes; 0: as the source says"),
-  "data.batch_size": Field(128, "examples of a step, all devices together"),
+  "data.num_classes": Field(0, "number of classes; 0: as the source says"),
+  "data.batch_size": Field(128, "examples per step, on all devices together"),
   "data.augment": Field((), "augmentations (`bnnjax list augment`), in order"),
-  "data.eval_augment": Field((), "the same of evaluations"),
-  "data.eval_batch_size": Field(512, "examples of a step of evaluation"),
+  "data.eval_augment": Field((), "the same for evaluation"),
+  "data.eval_batch_size": Field(512, "examples per step of evaluation"),
   "data.train_split": Field("train", "split to train on"),
   "data.eval_split": Field("test", "split to evaluate on"),
   "data.options": Field({}, "options of the source"),
@@ -51,7 +51,7 @@ FIELDS: dict[str, Field] = {
   "model.name": Field("", "the model"),
   "init": Field(
     "",
-    "trained run's workdir or `.safetensors` file whose parameters the run"
+    "workdir of a trained run, or `.safetensors` file, whose parameters the run"
     " starts from; empty: random",
   ),
   "task": Field({}, "name (`bnnjax list task`) and arguments of the task"),
@@ -69,18 +69,18 @@ FIELDS: dict[str, Field] = {
   "optim.end_lr": Field(0.0, "learning rate at the end of the schedule"),
   "optim.weight_decay": Field(
     0.0,
-    "for adamw decoupled; else added to the gradient (the derivative of"
-    " `wd/2 ||p||^2`). Only tensors of more than one axis, and no scale or"
-    " threshold of a binarizer",
+    "decoupled for adamw, lamb and lion; else added to the gradient (the"
+    " derivative of `wd/2 ||p||^2`). Applies to tensors with more than one axis,"
+    " but not to scales and thresholds of binarizers",
   ),
   "optim.decay_latent": Field(
     True,
-    "whether latent weights decay too: towards 0, where signs flip; PokeBNN does"
-    " it, most others do not",
+    "whether latent weights decay too, towards 0, where signs flip; in PokeBNN"
+    " they do, in most other recipes not",
   ),
   "optim.latent_clip": Field(
     0.0,
-    "latent weights are projected to [-c, c] after each update; 0: they are not",
+    "latent weights are clipped to [-c, c] after each update; 0: they are not",
   ),
   "optim.projection": Field(
     "",
@@ -89,58 +89,59 @@ FIELDS: dict[str, Field] = {
   ),
   "optim.bop.gamma": Field(
     1e-4,
-    "of the rule for binary weights without a latent one (`method=bop`), see"
-    " `bnnjax.train.bop`",
+    "adaptivity rate of the rule for binary weights without latent ones"
+    " (`method=bop`), see `bnnjax.train.bop`",
   ),
-  "optim.bop.threshold": Field(1e-8, "of the same rule"),
+  "optim.bop.threshold": Field(1e-8, "threshold of the same rule"),
   "optim.bop.schedule": Field(
     "constant",
-    "of gamma: constant, linear, cosine or exponential, to `end_gamma` at the"
-    " end of the run, or of the stage if it restarts",
+    "schedule of gamma: constant, linear, cosine or exponential, to `end_gamma`"
+    " at the end of the run, or of the stage if it restarts",
   ),
   "optim.bop.end_gamma": Field(0.0, "gamma at the end of its schedule"),
-  "optim.grad_clip": Field(0.0, "largest global norm of the gradient; 0: any"),
+  "optim.grad_clip": Field(
+    0.0, "largest global norm of the gradient; 0: no limit"
+  ),
   "optim.accumulate": Field(
     1,
-    "microbatches that a step takes one after the other, in the memory of one;"
-    " all together are `data.batch_size` examples",
+    "microbatches per step, computed one after the other in the memory of one;"
+    " together they have `data.batch_size` examples",
   ),
   "optim.ema": Field(
     0.0,
-    "share of itself that a moving average of the parameters keeps in a step,"
-    " e.g. 0.999, less in the first steps (`bnnjax.train.ema`). The averaged"
-    " network is what is evaluated, and given by `eval`, `sample`, `init` and as"
-    " a teacher; 0: there is no average",
+    "decay of the moving average of the parameters, e.g. 0.999; less in the"
+    " first steps (`bnnjax.train.ema`). The averaged network is evaluated, and"
+    " it is used by `eval`, `sample`, `init` and as a teacher; 0: no average",
   ),
   "optim.latent": Field(
     {},
-    "fields of `optim` that differ for latent weights, of those that a rule"
-    " reads: from `name` to `decay_latent`",
+    "fields of `optim` that differ for latent weights; only those from `name`"
+    " to `decay_latent`, which an update rule reads",
   ),
   "mesh.fsdp": Field(
     1,
-    "devices that share the parameters, times those of `tensor` (see"
-    " `bnnjax.train.sharding`); 1 and 1: each has all",
+    "`fsdp` x `tensor` devices shard the parameters, see"
+    " `bnnjax.train.sharding`; 1 and 1: every device has all",
   ),
-  "mesh.tensor": Field(1, "devices that share the work of a layer"),
+  "mesh.tensor": Field(1, "devices that split the work of a layer"),
   "stages": Field(
     (),
     "consecutive parts of the run, each a dict of `until` (a time), and"
     " optionally `model` (arguments that differ), `optim` (fields that differ)"
     " and `restart` (fresh optimizer and schedule; without it only `optim.bop`"
-    " may differ, whose average goes on)",
+    " may differ, and its average is kept)",
   ),
-  "events": Field((), "((when, name), ...), fired between steps"),
+  "events": Field((), "((when, name), ...), each applied between two steps"),
   "eval_every": Field(1.0, "epochs between evaluations (and checkpoints)"),
   "checkpoint.every_minutes": Field(
     0.0,
-    "minutes between checkpoints beside those of evaluations; 0: none. A run"
-    " that SIGTERM or Ctrl-C stops is saved in any case",
+    "minutes between checkpoints, in addition to those of evaluations; 0: none."
+    " A run that SIGTERM or Ctrl-C stops is saved in any case",
   ),
   "checkpoint.every_steps": Field(0, "the same in steps"),
   "log_every": Field(20, "steps between log lines"),
   "diagnostics": Field(
-    0, "steps between lines of `diagnostics.jsonl`; 0: there are none"
+    0, "steps between lines of `diagnostics.jsonl`; 0: no such file"
   ),
   "tensorboard": Field(
     False, "also write TensorBoard files (extra `tensorboard`)"
@@ -149,7 +150,7 @@ FIELDS: dict[str, Field] = {
 
 
 def base() -> ConfigDict:
-  """Defaults of every field, unlocked."""
+  """A config with every field at its default, unlocked."""
   config = ConfigDict()
   for name, field in FIELDS.items():
     *groups, key = name.split(".")
@@ -163,12 +164,12 @@ def base() -> ConfigDict:
 
 
 def is_open(name: str) -> bool:
-  """Whether a field belongs to a group that takes any name."""
+  """Whether a field belongs to a group that accepts any name."""
   return any(name.startswith(f"{group}.") for group in OPEN)
 
 
 def is_plain(value: Any) -> bool:
-  """Whether a value can stand in a config: JSON holds it."""
+  """Whether JSON, and so a config, can hold a value."""
   if isinstance(value, (tuple, list)):
     return all(is_plain(v) for v in value)
   if hasattr(value, "items"):
@@ -177,12 +178,12 @@ def is_plain(value: Any) -> bool:
 
 
 def listing(config: ConfigDict) -> str:
-  """Every field with type, default and meaning, and the value of a config.
+  """Lists every field with type, default and meaning, and a config's values.
 
-  Arguments that a config gives to an open group stand under it.
+  The arguments that the config sets in an open group are listed under it.
   """
   lines = []
-  values = _leaves(config)
+  values = by_dotted_name(config)
   for name, (default, meaning) in FIELDS.items():
     kind = type(default).__name__
     shown = "" if name in OPEN else f" = {default!r}"
@@ -197,18 +198,23 @@ def listing(config: ConfigDict) -> str:
         lines.append(f"    here: {other} = {values.pop(other)!r}")
   lines.append(
     "A time is a fraction of the run (float) or a step (int). Set a field by"
-    " --config.FIELD=VALUE; groups with `here:` or no default take what the"
-    " source, model, task or optimizer takes."
+    " --config.FIELD=VALUE. Groups without a default accept the arguments of the"
+    " source, model, task or optimizer."
   )
   return "\n".join(lines)
 
 
-def _leaves(config: Any, path: str = "") -> dict[str, Any]:
-  """Values of a config by dotted name."""
+def by_dotted_name(config: Any, path: str = "") -> dict[str, Any]:
+  """Values of a config by dotted name.
+
+  Example:
+    >>> by_dotted_name({"optim": {"lr": 0.1}, "stages": ()})
+    {'optim.lr': 0.1, 'stages': ()}
+  """
   found = {}
   for key, value in config.items():
     if hasattr(value, "items"):
-      found |= _leaves(value, f"{path}{key}.")
+      found |= by_dotted_name(value, f"{path}{key}.")
     else:
       found[f"{path}{key}"] = value
   return found

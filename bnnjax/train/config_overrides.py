@@ -1,6 +1,6 @@
-"""`--config.FIELD=VALUE`: names, checked before a config file runs; values.
+"""`--config.FIELD=VALUE`: checks names before a config file runs, reads values.
 
-ml_collections reads such flags too, but none whose field a file sets to None.
+ml_collections reads such flags too, but not if the file sets the field to None.
 """
 
 import ast
@@ -15,13 +15,13 @@ from bnnjax.errors import UserError, nearest
 from bnnjax.train import config_fields
 
 BOOLS = {"true": True, "1": True, "false": False, "0": False}
-TEXT_TOO = ("data.augment", "data.eval_augment")  # of one name, or a tuple
+TEXT_TOO = ("data.augment", "data.eval_augment")  # one name, or a tuple
 
 Pairs = Sequence[tuple[str, str | bool]]
 
 
 def check(spec: str, given: Pairs) -> None:
-  """Refuses a file that is not there, and names that no config has.
+  """Raises if there is no such config file, or no such field.
 
   Raises:
     UserError: with the nearest name.
@@ -61,14 +61,16 @@ def pairs(overrides: Sequence[str]) -> list[tuple[str, str | bool]]:
 
 
 def apply(config: ConfigDict, given: Pairs) -> None:
-  """Sets fields of an unlocked config in place, the last of one name wins.
+  """Sets fields of an unlocked config in place; the last value of a name wins.
 
-  A value is read by the type of the field's default; of an argument of the
-  model, task, source or optimizer by the type that it has in the file (text
-  stays text), else as a Python literal or the text itself. `None` is None.
+  The type of the field's default decides how a value is read. Arguments of the
+  model, task, source or optimizer have no default here: the type of their value
+  in the file decides (text stays text); without one, the value is a Python
+  literal or else the text itself. `None` is None.
 
   Raises:
-    UserError: no such field, a group of them, no value, or a value of another type.
+    UserError: there is no such field, it is a group, or the value is missing or
+      has another type.
   """
   for name, text in given:
     _check_name(name)
@@ -93,7 +95,7 @@ def apply(config: ConfigDict, given: Pairs) -> None:
 
 
 def read(name: str, text: str | bool, default: Any) -> Any:
-  """The value that a text means for a field with that default."""
+  """The value of a text, for a field with that default."""
   if isinstance(text, bool):
     if not isinstance(default, bool):
       raise UserError(
@@ -115,12 +117,8 @@ def read(name: str, text: str | bool, default: Any) -> Any:
     raise _wrong(name, "a number", text)
   if isinstance(default, int) and not isinstance(value, int) and not is_open:
     raise _wrong(name, "a whole number", text)
-  may_be_other = is_open or name in TEXT_TOO
-  if (
-    isinstance(default, tuple)
-    and not isinstance(value, tuple)
-    and not may_be_other
-  ):
+  other = isinstance(value, tuple) or is_open or name in TEXT_TOO
+  if isinstance(default, tuple) and not other:
     raise _wrong(name, "a tuple, written (1, 2) or (1,)", text)
   if isinstance(default, float) and isinstance(value, int):
     try:
@@ -133,7 +131,7 @@ def read(name: str, text: str | bool, default: Any) -> Any:
 def _literal(text: str) -> Any:
   """A plain Python literal, lists as tuples; else the text itself."""
   try:
-    with warnings.catch_warnings():  # of invalid escapes in a string
+    with warnings.catch_warnings():  # about invalid escapes in a string
       warnings.simplefilter("ignore")
       value = ast.literal_eval(text.strip())
   except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):

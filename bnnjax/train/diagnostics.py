@@ -179,8 +179,9 @@ class Diagnostics:
       self._file.write(number, jax.tree.map(lambda x: x.tolist(), got))
 
   def saved(self) -> dict[str, jax.Array]:
-    """What a checkpoint keeps, so that `flips` go on: signs at the last line.
+    """The signs at the last line, by dotted path of the variable.
 
-    By dotted path of the variable; empty when off.
+    A checkpoint stores them, so that `flips` continue after a resume. Empty if
+    diagnostics are off.
     """
     return self._before

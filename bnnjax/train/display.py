@@ -1,4 +1,4 @@
-"""What a run shows on the screen: a progress bar, or plain lines."""
+"""Shows a run on the screen: as a progress bar or as plain lines."""
 
 import sys
 import time
@@ -69,15 +69,9 @@ class Display:
     speeds = {k: v for k, v in more.items() if k.endswith(PER_SECOND)}
     if f"tokens{PER_SECOND}" not in speeds:
       speeds[f"examples{PER_SECOND}"] = rate
-    text = "  ".join(
-      [
-        _text(seen),
-        *(
-          f"{_speed(v)} {k.removesuffix(PER_SECOND)}/s"
-          for k, v in speeds.items()
-        ),
-      ]
-    )
+    text = _text(seen)
+    for name, speed in speeds.items():
+      text += f"  {_speed(speed)} {name.removesuffix(PER_SECOND)}/s"
     if self._bar is not None:
       self._bar.update(self._task, completed=step, text=text)
     elif time.monotonic() - self._last > self.EVERY:

@@ -28,7 +28,7 @@ class Job:
     report: cost of the deployed network for one example.
 
   Args:
-    config: see `bnnjax.train.config.base`.
+    config: see `bnnjax.config.base`.
 
   Raises:
     UserError: anything that is wrong with config or data.

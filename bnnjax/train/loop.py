@@ -73,7 +73,7 @@ def train(
   """Trains, evaluates and records one run; resumes one that was killed.
 
   Args:
-    config: see `bnnjax.train.config.base`.
+    config: see `bnnjax.config.base`.
     workdir: folder of the run.
     name: goes into the record.
     record: file that the record is appended to; `workdir/record.jsonl` if none.

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
-from ml_collections import ConfigDict
 
 from bnnjax import data, tasks
 from bnnjax.errors import UserError
@@ -123,8 +122,8 @@ def sample(
   task = tasks.build(config.task)
   if not isinstance(task, LanguageModeling):
     raise ValueError(
-      f"The run {workdir} has the task {config.task.name!r}: only one of"
-      " 'language_modeling' goes on from a prompt."
+      f"The run {workdir} has the task {config.task.name!r}: only a task"
+      " derived from 'language_modeling' continues a prompt."
     )
   _check(batch, seed)
   prompts = [prompt] if isinstance(prompt, str) else list(prompt)
@@ -152,7 +151,7 @@ def sample(
 
 
 def _restored(
-  config: ConfigDict, workdir: epath.PathLike, checkpoint: str
+  config: config_lib.Resolved, workdir: epath.PathLike, checkpoint: str
 ) -> tuple[Network, Any, data.LmTokenizer]:
   """Network, variables and tokenizer of a run.
 

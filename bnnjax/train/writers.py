@@ -108,7 +108,7 @@ def _step(file: epath.Path, number: int, line: bytes) -> int:
     return step
   except (ValueError, KeyError, TypeError, RecursionError) as error:
     raise ValueError(
-      f"{file}, line {number}: not a JSON object with a step ({error}). Mend or"
+      f"{file}, line {number}: not a JSON object with a step ({error}). Fix or"
       " remove that line."
     ) from error
 

@@ -25,7 +25,7 @@ def config(**groups):
     ({"seed": 2**32}, "'seed' must be at most 4294967295, got 4294967296"),
     ({"data": {"eval_batch_size": 2**31 - 1}}, "must be at most 16777216"),
     ({"data": {"threads": 2**31 - 1}}, "'data.threads' must be at most 1024"),
-    ({"data": {"shape": (4, 4, True)}}, "'data.shape' must be of ints above 0"),
+    ({"data": {"shape": (4, 4, True)}}, "'data.shape' must hold ints above 0"),
     ({"stages": ({"until": 1.0, "model": 3},)}, "`model` of a stage is a dict"),
     ({"stages": ({"until": 1.0, "optim": 3},)}, "`optim` of a stage is a dict"),
     ({"steps": 2**31}, "'steps' must be at most 2147483647, got"),
@@ -39,7 +39,7 @@ def config(**groups):
     ({"optim": {"latent": {"warmup": "1"}}}, "In `optim.latent`: .*a float"),
     ({"model": {"hidden": (2147483648,)}}, "model.hidden' must be at most"),
     ({"model": {"hidden": float("nan")}}, "model.hidden' must be a number"),
-    ({"data": {"shape": (4.5, 4, 1)}}, "'data.shape' must be of ints above 0"),
+    ({"data": {"shape": (4.5, 4, 1)}}, "'data.shape' must hold ints above 0"),
     ({"data": {"options": {"size": 1 << 40}}}, "data.options.size' must be"),
     ({"stages": ({"until": 1.0, "restart": 1},)}, "`restart` of a stage is"),
     (

@@ -78,7 +78,7 @@ def test_the_name_of_a_run(spec, name):
 @pytest.mark.parametrize(
   ("word", "message"),
   [
-    ("--config.steps=None", "'steps' must be a int, got None"),
+    ("--config.steps=None", "'steps' must be an int, got None"),
     ("--config.optim.lr=nan", "'optim.lr' must be above 0"),
     (
       "--config.model.hidden=nan",
@@ -94,7 +94,7 @@ def test_what_the_check_of_a_config_refuses(file, word, message):
 def test_a_config_holds_what_json_does(tmp_path):
   path = tmp_path / "odd.py"
   path.write_text(CONFIG.replace('"hidden": (8,)', '"hidden": {1: {2}}'))
-  with pytest.raises(ValueError, match="must be of numbers, texts and tuples"):
+  with pytest.raises(ValueError, match="must hold numbers, strings and tuples"):
     config_lib.resolve(config_file.read(str(path)))
 
 

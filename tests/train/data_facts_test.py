@@ -102,17 +102,23 @@ def test_a_builder_of_tfds_knows_without_the_data(tmp_path):
 
 
 @pytest.fixture
-def varying(monkeypatch):
+def restored():
+  """Forgets what a test registers."""
+  with registry.restored():
+    yield
+
+
+@pytest.fixture
+def varying(restored):
   """A source of images of many sizes, that is not opened to say so."""
 
   def info(split, *, size):
     return data.DatasetInfo("mine", (None, None, 3), size, (0.5,), (0.25,))
 
+  @registry.register("source", "mine")
   @sources.with_info(info)
   def mine(split, *, size: int = 5):
     raise AssertionError("opened")
-
-  monkeypatch.setitem(registry._TABLES["source"], "mine", mine)
 
 
 @pytest.mark.usefixtures("varying")
@@ -129,13 +135,14 @@ def test_images_that_vary_in_size():
   assert told(stated) == ((9, 9, 3), 0, 5)
 
 
-def test_a_source_that_declares_nothing_is_opened(monkeypatch):
+@pytest.mark.usefixtures("restored")
+def test_a_source_that_declares_nothing_is_opened():
+  @registry.register("source", "mine")
   def mine(split):
     images = np.zeros((32, 4, 6, 1), np.uint8)
     info = data.DatasetInfo("mine", (4, 6, 1), 3, (0.5,), (0.25,))
     return data.ArraySource(images, np.arange(32) % 3, info)
 
-  monkeypatch.setitem(registry._TABLES["source"], "mine", mine)
   assert told(config_of("mine")) == ((4, 6, 1), 0, 3)
 
 
@@ -151,7 +158,7 @@ def test_a_run_knows_the_classes_that_its_task_does_not_need():
   assert job.Job(config).config.data.num_classes == 3
 
 
-def test_smoke_of_what_is_left_out():
+def test_smoke_asks_for_what_is_left_out():
   config = config_of("wordnet_mini", model="bert", shape=(64,))
   config_lib.make_smoke(config)
   assert config.data.name == "fake_text"

@@ -42,11 +42,11 @@ def test_what_may_differ_is_said():
 def test_other_data_are_named():
   changed = {"data": {**DATA, "train": "3"}}
   assert differences.difference(*pair(changed)) == (
-    "the training data have changed: `data.name` 'digits' holds other content"
+    "the training data have changed: `data.name` 'digits' holds different content"
     " than when the run began"
   )
   words = differences.difference(*pair(changed, data__name="other"))
-  assert "the training data are others: `data.name` is 'digits' there" in words
+  assert "the training data differ: `data.name` is 'digits' there" in words
   held = {"data": DATA}, {"data": {**DATA, "eval": "3"}}
   assert "evaluation data have changed" in differences.difference(*held)
   held = [{"data": {**DATA, "vocabulary": v}} for v in "12"]
@@ -67,7 +67,7 @@ def test_other_weights_are_named():
   )
   words = differences.difference(theirs, ours)
   assert words == (
-    "`init` 'b', where it was 'a' holds other weights than when the run began"
+    "`init` 'b', where it was 'a' holds different weights than when the run began"
   )
   ours["init"] = "1"
   assert differences.difference(theirs, ours) is None

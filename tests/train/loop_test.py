@@ -239,7 +239,7 @@ POKE = {
     ({"optim.weight_decay": "x"}, "'optim.weight_decay' must be a float, got 'x'"),
     ({"optim.grad_clip": float("nan")}, "must be 0 or above and finite, got nan"),
     ({"eval_every": float("nan")}, "must be above 0 and finite, got nan"),
-    ({"log_every": 1.5}, "'log_every' must be a int, got 1.5"),
+    ({"log_every": 1.5}, "'log_every' must be an int, got 1.5"),
     ({"seed": -1}, "'seed' must be 0 or above"),
     ({"data.name": 3}, "'data.name' must be a str, got 3"),
     ({"events": 3}, "'events' must be a tuple, got 3"),

@@ -75,7 +75,7 @@ def test_a_size_beyond_int32_is_refused_without_a_config_too():
 def test_a_method_of_attention_on_a_network_without():
   made = config_lib.base()
   made.model = {"name": "resnet"}
-  with pytest.warns(UserWarning, match="'bibert' is one of attention, which"):
+  with pytest.warns(UserWarning, match="'bibert' is for attention, which"):
     config_lib.use_method(made, "bibert")
   made.model = {"name": "vit"}
   config_lib.use_method(made, "bibert")  # silent: warnings are errors here
