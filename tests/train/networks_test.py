@@ -8,7 +8,7 @@ from flax import nnx
 from bnnjax import config as config_lib
 from bnnjax import models
 from bnnjax.train.plan import Plan
-from tests.train.small_runs import mlp, tiny_text
+from tests.train.small_runs import mlp
 
 
 @pytest.mark.parametrize(
@@ -70,31 +70,3 @@ def test_a_size_beyond_int32_is_refused_without_a_config_too():
     ValueError, match=r"`features` of model .*below 2\^31.*got 2147483648"
   ):
     models.make({"name": "decoder", "features": 2**31}, rngs=rngs)
-
-
-def test_a_method_of_attention_on_a_network_without():
-  made = config_lib.base()
-  made.model = {"name": "resnet"}
-  with pytest.warns(UserWarning, match="'bibert' is for attention, which"):
-    config_lib.use_method(made, "bibert")
-  made.model = {"name": "vit"}
-  config_lib.use_method(made, "bibert")  # silent: warnings are errors here
-  assert made.model.attention == "bibert"
-
-
-def test_a_vocabulary_may_be_padded():
-  config = tiny_text()
-  config.model.vocab = 48
-  assert Plan(config).networks[0].abstract.word.table.shape[0] == 48
-
-
-def test_the_task_decides_what_is_counted():
-  """Masked language modelling scores every token against every entry."""
-  config = tiny_text()
-  plain = Plan(config).report()
-  config.task = {"name": "masked_lm"}
-  got = Plan(config).report()
-  (tokens,), vocab = config.data.shape, config.data.vocab
-  features = config.model.features
-  head = features * features + features * config.data.num_classes
-  assert got.total_macs - plain.total_macs == tokens * features * vocab - head
