@@ -354,11 +354,11 @@ def _cost(args) -> int:
 
 def _counted(args) -> list[Any]:
   """The reports that a `cost` command asks for."""
-  from bnnjax.cost import target
+  from bnnjax.cost import named_function
   from bnnjax.train import config_file, setup
 
   if args.function:
-    return [target.count(args.function, args.shape, args.params)]
+    return [named_function.count(args.function, args.shape, args.params)]
   specs = args.compare or [args.config]
   configs = [
     config_file.read(spec, args.overrides, args.load) for spec in specs

@@ -1,16 +1,24 @@
-"""How the axes of a value move through the shape primitives of lax."""
+"""How the axes of a value move through the shape primitives of lax.
+
+A mover maps the axes and run lengths (`abstract_value.Dims`) of the first
+operand to those of the result: the mover of `x.T` maps `{0: 4}` to `{1: 4}`.
+"""
 
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bnnjax.cost.values import Dims, everywhere, union
+from bnnjax.cost.abstract_value import Dims, everywhere, union
 
 Mover = Callable[[Dims], Dims]
 
 
 def resized(old: Sequence[int], new: Sequence[int]) -> Mover:
-  """Same axes, other lengths: a run survives where the length does."""
+  """Keeps the axes and changes their lengths (slice, pad, `rev`).
+
+  A run survives where the length does: from `(64, 8)` to `(60, 8)`,
+  `{0: 16, 1: 2}` is `{0: 1, 1: 2}`.
+  """
 
   def move(dims: Dims) -> Dims:
     return {
@@ -49,7 +57,11 @@ def without(axes: Sequence[int], ndim: int) -> Mover:
 
 
 def _groups(old: Sequence[int], new: Sequence[int]):
-  """Pairs of axis ranges of equal size, as short as possible."""
+  """Pairs of axis ranges of equal size, as short as possible.
+
+  Example: from `(2, 4, 5)` to `(8, 5)` axes 0 and 1 become axis 0, and axis 2
+  becomes axis 1.
+  """
   i = j = 0
   while i < len(old) or j < len(new):
     a, b = i, j
@@ -67,7 +79,12 @@ def _groups(old: Sequence[int], new: Sequence[int]):
 
 
 def _flat_run(dims: Dims, shape: Sequence[int], axes: range) -> int | None:
-  """Run length over the row-major index of `axes`; `None`: it is constant."""
+  """Run length over the row-major index of `axes`; `None`: it is constant.
+
+  The last axis of `axes` that varies decides, times the lengths behind it.
+  Example: in shape `(2, 4, 5)`, `{1: 2}` over axes 0 to 2 changes every
+  `2 * 5 = 10` elements.
+  """
   after = 1
   for d in reversed(axes):
     if d in dims:
@@ -77,7 +94,14 @@ def _flat_run(dims: Dims, shape: Sequence[int], axes: range) -> int | None:
 
 
 def regroup(old: Sequence[int], new: Sequence[int]) -> Mover:
-  """Axes through a row-major reshape from `old` to `new`."""
+  """Axes through a row-major reshape from `old` to `new`.
+
+  Each group of axes is flattened, which gives one run length, and split again:
+  an axis with `stride` elements behind it varies every `run / stride` of its
+  own steps, and not at all where `run` is a multiple of `stride * size`.
+  Example: 8 elements in runs of 2, `{0: 2}` of `(8,)`, are `{0: 1, 1: 2}` of
+  `(2, 4)`; in runs of 4 they are `{0: 1}`, because each line of 4 is constant.
+  """
   if 0 in old or 0 in new:
     return lambda dims: everywhere(new) if dims else {}
   pairs = list(_groups(old, new))
@@ -113,7 +137,11 @@ def _reduce(eqn: Any) -> Mover:
 
 
 def _gather(eqn: Any) -> Mover:
-  """Whole slices keep their axis; what is indexed varies with the indices."""
+  """Whole slices keep their axis; indexed axes vary along the indices.
+
+  Example: `table[ids]` with `{1: 1}` of table `(V, D)` and ids `(B, T)` is
+  `{2: 1}`: its scale per feature stays one per feature.
+  """
   numbers = eqn.params["dimension_numbers"]
   old, new = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
   batching = tuple(getattr(numbers, "operand_batching_dims", ()))

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from bnnjax.core.registry import unknown
-from bnnjax.cost.rows import Parameter
-from bnnjax.cost.storage import mask_bits
+from bnnjax.cost.ledger import Parameter
 
 Parameters = Sequence[Parameter]
 
@@ -46,19 +45,63 @@ def fused_batch_norm(ps: Parameters) -> int:
   return sum(terms.values())
 
 
+def weights(ps: Parameters) -> int:
+  """Weights of the network: elements of its kernels and embeddings.
+
+  Sparse kernels of one shape in one module are terms of one weight as long as
+  their densities do not exceed 1: 90 % at 1 bit and 10 % at 8 are one. Terms
+  that say so are of one weight whatever their densities.
+  """
+  total, groups, terms = 0, {}, {}
+  for p in ps:
+    if p.role in ("kernel", "embedding"):
+      if p.weight:
+        terms[p.weight] = max(terms.get(p.weight, 0), p.held or p.size)
+        continue
+      key = (p.module, p.shape)
+      if p.density == 1:
+        total += p.held or p.size
+      else:
+        groups[key] = groups.get(key, Fraction(0)) + p.density
+  return (
+    total
+    + sum(terms.values())
+    + sum(
+      math.ceil(density) * math.prod(shape)
+      for (_, shape), density in groups.items()
+    )
+  )
+
+
+def mask_bits(ps: Parameters) -> int:
+  """Bits of the masks of sparse terms that the program has no array for.
+
+  One an element and term; the last term of a partition (densities that sum to
+  1, in one parameter or in several of one module and shape) needs none.
+  """
+  groups: dict[tuple[str, tuple[int, ...]], list[Fraction]] = {}
+  for p in ps:
+    if p.role in ("kernel", "embedding") and p.densities:
+      groups.setdefault((p.module, p.shape), []).extend(p.densities)
+  return sum(
+    math.prod(shape) * (len(terms) - (len(terms) > 1 and sum(terms) == 1))
+    for (_, shape), terms in groups.items()
+  )
+
+
 def _packed(ps: Parameters) -> int:
   return math.ceil(sum(p.size * p.bits for p in _kernels(ps)))
 
 
 def row_bits(p: Parameter) -> int:
   """Bits of an array whose rows are packed into 32-bit words."""
-  if not p.tagged or not p.row or p.role == "mask":
+  if not p.tagged or not p.row_length or p.role == "mask":
     return math.ceil(p.size * p.bits)
   if p.held:  # `bits` are those of a word
-    each = math.ceil(p.row * p.bits * p.size / Fraction(32 * p.held))
-    return 32 * each * (p.held // p.row)
-  words = math.ceil(p.row * p.bits / Fraction(32))
-  return 32 * words * (p.size // p.row)
+    each = math.ceil(p.row_length * p.bits * p.size / Fraction(32 * p.held))
+    return 32 * each * (p.held // p.row_length)
+  words = math.ceil(p.row_length * p.bits / Fraction(32))
+  return 32 * words * (p.size // p.row_length)
 
 
 def _packed_rows(ps: Parameters) -> int:

@@ -1,14 +1,15 @@
 """Element-wise work: everything that is neither a dot nor a convolution.
 
-Headline figures leave it out, so it has its own line. One scalar operation per
-element of the result; a reduction counts its inputs, a scatter its updates, a
-pooling window the window times the outputs. What is computed from parameters alone is folded
-before deployment and costs nothing.
+Headline figures leave it out, so it has its own line. It is one scalar
+operation per element of the result; a reduction counts its inputs, a scatter
+its updates, a pooling the window times the outputs. What is computed from
+parameters alone is folded before deployment and costs nothing.
 
 A chain of additions and multiplications with such fixed operands (a batch norm
 at evaluation, a bias, a scale) is one multiply-add per element and scope, listed
-as `affine`: this is the batch-norm folding. It is not folded into the
-convolution before it.
+as `affine`: this is how batch norms are folded. It is not folded into the
+convolution before it. Example: `(x - mean) * gamma + beta` of 32 elements is 32
+`affine`, and `tanh` of it 32 `tanh`.
 """
 
 import math
@@ -17,7 +18,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from bnnjax.cost.values import Value, replace
+from bnnjax.cost.abstract_value import AbstractValue, replace
 
 AFFINE = "affine"
 _AFFINE_OPS = frozenset(("add", "sub", "mul", "div", "add_any", "neg"))
@@ -46,9 +47,9 @@ _SCATTERS = (
   "scatter-add scatter_add scatter-mul scatter_mul scatter-min scatter_min"
   " scatter-max scatter_max scatter_sub scatter-sub"
 )
-_SCATTER = frozenset(_SCATTERS.split())  # indexed updates
-_PLAIN = "select_n cumsum cumprod cummax cummin cumlogsumexp sort"
-_ONE_PER_ELEMENT = frozenset(_PLAIN.split())
+_SCATTER = frozenset(_SCATTERS.split())
+_OTHERS = "select_n cumsum cumprod cummax cummin cumlogsumexp sort"
+_ONE_PER_ELEMENT = frozenset(_OTHERS.split())
 KNOWN = ELEMENTWISE | _REDUCE | _WINDOW | _SCATTER | _ONE_PER_ELEMENT
 
 
@@ -56,7 +57,7 @@ def _is_float(v: Any) -> bool:
   return hasattr(v.aval, "dtype") and jnp.issubdtype(v.aval.dtype, jnp.floating)
 
 
-def _fixed(name: str, ins: Sequence[Value]) -> int | None:
+def _fixed(name: str, ins: Sequence[AbstractValue]) -> int | None:
   """Index of the data operand of a multiply or add with a fixed operand."""
   if name not in _AFFINE_OPS:
     return None
@@ -67,7 +68,7 @@ def _fixed(name: str, ins: Sequence[Value]) -> int | None:
 
 
 def count(
-  eqn: Any, ins: Sequence[Value], scope: str, times: int
+  eqn: Any, ins: Sequence[AbstractValue], scope: str, times: int
 ) -> list[tuple[str, str, int]]:
   """Element-wise work of one equation as `(scope, name, operations)`."""
   name = eqn.primitive.name
@@ -80,21 +81,20 @@ def count(
     if ins[data].affine == scope:
       return []
     name = AFFINE
+  elements = eqn.outvars[0]
   if name in _REDUCE:
-    size = math.prod(eqn.invars[0].aval.shape)
-  elif name in _WINDOW:
-    size = math.prod(eqn.outvars[0].aval.shape)
-    size *= math.prod(eqn.params.get("window_dimensions", ()))
+    elements = eqn.invars[0]
   elif name in _SCATTER:
-    size = math.prod(eqn.invars[2].aval.shape)
-  else:
-    size = math.prod(eqn.outvars[0].aval.shape)
+    elements = eqn.invars[2]
+  size = math.prod(elements.aval.shape)
+  if name in _WINDOW:
+    size *= math.prod(eqn.params.get("window_dimensions", ()))
   return [(scope, name, size * times)]
 
 
 def mark_affine(
-  name: str, ins: Sequence[Value], out: Value, scope: str
-) -> Value:
+  name: str, ins: Sequence[AbstractValue], out: AbstractValue, scope: str
+) -> AbstractValue:
   """Remembers that `out` is a fixed multiply-add of this scope."""
   if _fixed(name, ins) is None:
     return out

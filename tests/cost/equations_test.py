@@ -9,7 +9,7 @@ from jax.experimental import pallas
 from jax.extend.core import Primitive, primitives
 from jax.interpreters import mlir
 
-from bnnjax.cost import axes, control, count, program, work
+from bnnjax.cost import axes, control_flow, count, elementwise, equations
 
 
 def shape(*dims, dtype="float32"):
@@ -98,10 +98,14 @@ def test_every_primitive_of_jax_has_one_place():
   # References, and a sampler by rejection: their warning is right.
   warned = {"get", "swap", "random_gamma", "custom_lin"}
   places = (
-    program.QUIET | work.KNOWN | set(axes.KEEP) | program.HEAVY | program.HIDDEN
+    equations.QUIET
+    | elementwise.KNOWN
+    | set(axes.KEEP)
+    | equations.HEAVY
+    | equations.HIDDEN
   )
-  assert names - places - set(control.HANDLERS) - calls == warned
-  assert not program.QUIET & (program.HEAVY | program.HIDDEN)
+  assert names - places - set(control_flow.HANDLERS) - calls == warned
+  assert not equations.QUIET & (equations.HEAVY | equations.HIDDEN)
 
 
 def test_a_while_with_an_unknown_trip_count_and_no_product_is_noted():

@@ -1,4 +1,4 @@
-"""Plain records that the walker writes and the report reads."""
+"""What the interpreter writes down and the report reads."""
 
 import dataclasses
 import math
@@ -46,6 +46,11 @@ class Row:
     return f"w{self.w_bits}a{self.a_bits}"
 
   @property
+  def is_binary(self) -> bool:
+    """Whether both operands have 1 bit."""
+    return self.w_bits == self.a_bits == 1
+
+  @property
   def ace(self) -> int:
     """MACs x w_bits x a_bits, each at most 16."""
     return self.macs * min(self.w_bits, 16) * min(self.a_bits, 16)
@@ -62,67 +67,117 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Site:
+class TagSite:
   """A tag on the way of a parameter into a contraction.
 
   Attributes:
-    number: equal for tags on the same values, up to a fixed multiply-add: a
+    root_id: equal for tags on the same values, up to a fixed multiply-add: a
       mask and `1 - mask` are one bit.
     bits: stored bits an element, of all terms times their density.
     parameters: which the tagged value comes from.
     densities: of the terms that are not dense.
     mask: over {0, 1}, 1 bit: may say where another value is not zero.
-    exact: as `number`, but of the values themselves.
+    expression_id: as `root_id`, but of the values themselves.
   """
 
-  number: int
+  root_id: int
   bits: Fraction
   parameters: tuple[int, ...]
   densities: tuple[Fraction, ...] = ()
   mask: bool = False
-  exact: int = 0
+  expression_id: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class Use:
+class ParameterUse:
   """One place where a parameter is read as a matrix.
 
   Attributes:
     parameter: its index.
     kind: `"kernel"`, `"embedding"`, `"mask"` or `"shift"` (of another
       parameter).
-    sites: of its tags; empty when it has none.
-    row: elements of one packed row (the contracted length).
+    tag_sites: of its tags; empty when it has none.
+    row_length: elements of one packed row (the contracted length).
     masked: the program reads a mask beside it, which is stored by itself.
     held: weights that it holds, if its elements are words of packed bits.
-    masks: which elements are read (`Site.exact`): of one sign array, two terms
-      with a mask each store parts of their own.
+    masks: which elements are read (`TagSite.expression_id`): of one sign array,
+      two terms with a mask each store parts of their own.
   """
 
   parameter: int
   kind: str
-  sites: tuple[Site, ...]
-  row: int
+  tag_sites: tuple[TagSite, ...]
+  row_length: int
   masked: bool = False
   held: int = 0
   masks: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
-class Computed:
+class ComputedScale:
   """A scale that is computed from a weight, and stored beside its values.
 
   Attributes:
     parameter: index of the weight.
     share: its elements per element of the weight, which a scan may slice.
     dtype_bits: width of its dtype.
-    number: equal for what is computed in the same way, which is stored once.
+    expression_id: equal for what is computed in the same way, which is stored
+      once.
   """
 
   parameter: int
   share: Fraction
   dtype_bits: int
-  number: int
+  expression_id: int
+
+
+class Ledger:
+  """Lists in program order, so that a trial can be cut off again.
+
+  Loop bodies are interpreted until their carry repeats, and every branch of a
+  cond is tried: `cut(mark)` takes back what was written since `mark()`.
+
+  Attributes:
+    rows: contractions.
+    uses: of parameters.
+    scales: computed from weights.
+    work: element-wise operations as `(scope, operation, count)`.
+    warnings, notes: as `(place, text)`.
+  """
+
+  def __init__(self):
+    self.rows: list[Row] = []
+    self.uses: list[ParameterUse] = []
+    self.scales: list[ComputedScale] = []
+    self.work: list[tuple[str, str, int]] = []
+    self.warnings: list[tuple[str, str]] = []
+    self.notes: list[tuple[str, str]] = []
+
+  def mark(self) -> dict[str, int]:
+    """A position to which `cut` can return."""
+    return {name: len(items) for name, items in vars(self).items()}
+
+  def cut(self, mark: dict[str, int]) -> "Ledger":
+    """Removes and returns what was written since `mark`."""
+    gone = Ledger()
+    for name, n in mark.items():
+      items = getattr(self, name)
+      getattr(gone, name).extend(items[n:])
+      del items[n:]
+    return gone
+
+  def extend(self, more: "Ledger") -> None:
+    """Writes down what another ledger holds."""
+    for name, items in vars(more).items():
+      getattr(self, name).extend(items)
+
+  def warn(self, place: str, text: str) -> None:
+    """Notes what may make the count wrong."""
+    self.warnings.append((place, text))
+
+  def note(self, place: str, text: str) -> None:
+    """Notes what the reader should know."""
+    self.notes.append((place, text))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +195,7 @@ class Parameter:
       `"other"`.
     bits: deployed width: of its tags, the bits of all terms, each times its
       density; else of its dtype.
-    row: elements of one packed row; 0 for what is not a matrix.
+    row_length: elements of one packed row; 0 for what is not a matrix.
     tagged: whether a tag narrowed it.
     trained: a parameter (statistics are not).
     densities: of the terms whose zeros are not stored and which the program
@@ -155,7 +210,7 @@ class Parameter:
   dtype_bits: int
   role: str
   bits: int | Fraction
-  row: int = 0
+  row_length: int = 0
   tagged: bool = False
   trained: bool = True
   densities: tuple[Fraction, ...] = ()

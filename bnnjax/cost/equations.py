@@ -1,15 +1,20 @@
-"""Reading equations: their sub-programs and named scopes."""
+"""Reading the equations of a jaxpr: parameters, sub-programs, named scopes.
 
+This is the one module of bnnjax that reads the private parameters of scan,
+while and cond. jax 0.10 gives a scan `num_consts` and `num_carry` and wraps
+sub-programs in `ClosedJaxpr`; jax 0.12 gives it `ft_in` (one entry per
+flattened group) and plain `Jaxpr`s that carry their own constants.
+"""
+
+import dataclasses
 import re
 from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
-from bnnjax.cost._private_params import opened
-from bnnjax.cost.values import Value, replace
-
 _BODIES = ("jaxpr", "call_jaxpr", "fun_jaxpr", "call", "callee")
 _TRANSFORM = re.compile(r"\b\w+\(")
 _MARKS = frozenset(("", "rematted_computation", "checkpoint"))
+CONTRACTIONS = frozenset(("dot_general", "conv_general_dilated"))
 # Multiply and accumulate, but not as a dot or convolution of two operands.
 _HEAVY = (
   "fft cholesky triangular_solve eigh eig svd qr lu householder_product"
@@ -26,7 +31,7 @@ _HIDDEN = (
   " custom_partitioning tpu_custom_call triton_kernel_call mosaic_gpu_p"
 )
 HIDDEN = frozenset(_HIDDEN.split())
-# Neither arithmetic of floats nor code: indices, random bits, communication.
+# Neither float arithmetic nor hidden code: indices, random bits, communication.
 _QUIET = (
   "iota scatter top_k approx_top_k bitcast_convert_type reduce_xor"
   " dynamic_update_slice random_seed random_wrap random_unwrap random_bits"
@@ -39,7 +44,71 @@ _QUIET = (
   " broadcast_to dimension_size inspect_sharding iota_2x32_shape"
 )
 QUIET = frozenset(_QUIET.split())
-_MACS = frozenset(("dot_general", "conv_general_dilated")) | HEAVY | HIDDEN
+_MACS = CONTRACTIONS | HEAVY | HIDDEN
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+  """A scan: operands are `consts`, then `carry`, then the scanned arrays."""
+
+  body: Any
+  consts: int
+  carry: int
+  length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class While:
+  """A while: operands are the constants of `cond`, of `body`, then the carry."""
+
+  cond: Any
+  cond_consts: int
+  body: Any
+  body_consts: int
+
+
+def scan(eqn: Any) -> Scan:
+  """Reads a scan equation of either jax version."""
+  params = eqn.params
+  if "num_consts" in params:
+    consts, carry = params["num_consts"], params["num_carry"]
+  else:
+    consts, carry = (len(tree) for tree in params["ft_in"].unpack()[:2])
+  return Scan(params["jaxpr"], consts, carry, params["length"])
+
+
+def while_(eqn: Any) -> While:
+  """Reads a while equation."""
+  names = ("cond_jaxpr", "cond_nconsts", "body_jaxpr", "body_nconsts")
+  return While(*(eqn.params[name] for name in names))
+
+
+def branches(eqn: Any) -> tuple:
+  """The branches of a cond (or switch); operand 0 is the index."""
+  return tuple(eqn.params["branches"])
+
+
+def opened(jaxpr: Any) -> tuple[Any, tuple]:
+  """Splits a (possibly closed) jaxpr into the open one and its constants."""
+  return getattr(jaxpr, "jaxpr", jaxpr), tuple(getattr(jaxpr, "consts", ()))
+
+
+def devices(eqn: Any) -> int:
+  """How many devices run the body of a shard_map."""
+  mesh = eqn.params["mesh"]
+  names = eqn.params.get("manual_axes") or mesh.axis_names
+  size = 1
+  for name in names:
+    size *= mesh.shape[name]
+  return size
+
+
+def has_effects(eqn: Any) -> bool:
+  """Whether an equation does more than return results (prints, callbacks).
+
+  JAX counts the use of a named axis as an effect; we do not.
+  """
+  return any(type(e).__name__ != "NamedAxisEffect" for e in eqn.effects)
 
 
 def body(eqn: Any) -> Any:
@@ -73,7 +142,7 @@ def contracts(jaxpr: Any) -> bool:
 
 
 def unseen(eqn: Any, known: Container[str]) -> str:
-  """What to say of a primitive without a rule; "" if it is no work."""
+  """What to say about a primitive without a rule; "" if it is no work."""
   name = eqn.primitive.name
   if name in HEAVY:
     return f"`{name}` multiplies, but its work is not counted."
@@ -87,7 +156,10 @@ def unseen(eqn: Any, known: Container[str]) -> str:
 
 
 def scope_of(eqn: Any) -> str:
-  """Named scopes of an equation, without the marks of transformations."""
+  """Named scopes of an equation, without the marks of transformations.
+
+  Example: `"transpose(jvp(layer))/dot"` is `"layer/dot"`.
+  """
   stack = str(eqn.source_info.name_stack)
   if not stack:
     return ""
@@ -110,59 +182,7 @@ def join_scopes(outer: str, inner: str) -> str:
 
 
 def place(scope: str, names: Sequence[str]) -> str:
-  """A layer is called as the module that owns its weight, else by its scope."""
+  """A layer is named after the module that owns its weight, else its scope."""
   if names:
     return names[0].rpartition(".")[0] or scope or names[0]
   return scope
-
-
-# The same elements in another order: a tied kernel may be read transposed.
-_REORDERED = frozenset(
-  ("transpose", "reshape", "squeeze", "expand_dims", "rev", "copy", "copy_p")
-)
-_INVERTIBLE = frozenset(("add", "sub", "mul", "div", "neg", "not", "xor"))
-
-
-def numbered(
-  eqn: Any, ins: Sequence[Value], outs: Sequence[Value]
-) -> list[Value]:
-  """Gives static results the number of how they were computed."""
-  params: Any = ()
-  if not any(True for _ in inner(eqn)):
-    params = repr(sorted(eqn.params.items(), key=lambda item: item[0]))
-  key = (eqn.primitive.name, params, *(v.number for v in ins))
-  kept = ins[0].number if eqn.primitive.name in _REORDERED else 0
-  root = _root(eqn, ins)
-  return [
-    replace(v, number=_number(v, kept) or hash((key, i)), root=root)
-    if v.static and not v.number
-    else v
-    for i, v in enumerate(outs)
-  ]
-
-
-def _number(v: Value, kept: int) -> int:
-  """Numbers that do not depend on the shape; 0 where there is none."""
-  return hash(("constant", v.const)) if v.const is not None else kept
-
-
-def _root(eqn: Any, ins: Sequence[Value]) -> int:
-  """The number that the result carries too, up to a constant multiply-add."""
-  name = eqn.primitive.name
-  if name in _REORDERED:
-    return ins[0].root
-  data = [v for v in ins if v.const is None]
-  if len(data) != 1 or (
-    name in ("mul", "div") and any(v.const == 0 for v in ins)
-  ):
-    return 0
-  if name == "div" and ins[0].const is not None:
-    return 0
-  exact = name == "convert_element_type" and _keeps(eqn)
-  return (data[0].root or data[0].number) if exact or name in _INVERTIBLE else 0
-
-
-def _keeps(eqn: Any) -> bool:
-  """Whether a conversion keeps every small integer apart."""
-  kind = eqn.invars[0].aval.dtype.kind
-  return kind in "bui" or eqn.outvars[0].aval.dtype.kind not in "bui"

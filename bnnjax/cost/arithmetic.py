@@ -4,6 +4,9 @@ A product with a float that varies along fewer axes than the tensor is a scale,
 a sum with one a zero-point: the bits stay, and the axes are remembered until a
 contraction asks whether they can leave it. A float that varies along all of
 them makes a real tensor: the tag is lost, and the value remembers where.
+
+Example: `tag(sign(w), 1) * s[None, :]` is 1-bit with `factor = {1: 1}`;
+`tag(sign(w), 1) * w` is a float that lost its tag.
 """
 
 import itertools
@@ -14,19 +17,21 @@ from typing import Any
 import jax.numpy as jnp
 
 from bnnjax.core.bits import BitTag
-from bnnjax.cost.rows import Site
-from bnnjax.cost.values import (
-  Value,
+from bnnjax.cost import elementwise, equations
+from bnnjax.cost.abstract_value import (
+  AbstractValue,
   Words,
   bits_text,
   dtype_bits,
   everywhere,
   lineages,
-  merged,
   plain,
   replace,
   union,
+  with_both_tags,
+  with_tag,
 )
+from bnnjax.cost.ledger import TagSite
 
 _FOLD = {
   "mul": lambda a, b: a * b,
@@ -40,11 +45,11 @@ _FOLD = {
 _LINEAR = frozenset(("add", "add_any", "sub", "mul", "div", "neg"))
 
 
-def drop(v: Value, where: str) -> Value:
+def drop(v: AbstractValue, where: str) -> AbstractValue:
   """The value without its tag, which is remembered as lost at `where`."""
   if not v.terms:
     return v
-  return Value(
+  return AbstractValue(
     vary=v.vary,
     lost=f"{bits_text(v.terms)} tag lost: {where}",
     static=v.static,
@@ -52,13 +57,26 @@ def drop(v: Value, where: str) -> Value:
   )
 
 
-def _is_real(u: Value, shape: Sequence[int]) -> bool:
+def losing_tag(
+  base: AbstractValue, tagged: AbstractValue, where: str
+) -> AbstractValue:
+  """A result `base` of which the operand `tagged` lost its tag at `where`."""
+  return replace(
+    drop(tagged, where),
+    vary=base.vary,
+    static=base.static,
+    lineage=base.lineage,
+  )
+
+
+def _is_real(u: AbstractValue, shape: Sequence[int]) -> bool:
   """Whether a float operand is a real tensor rather than a scale."""
   full = everywhere(shape)
   return len(full) > 1 and all(u.vary.get(d) == 1 for d in full)
 
 
 def _multiply_tags(a: BitTag, b: BitTag) -> BitTag:
+  """The tag of a product: 1 bit times 4 is 4, 4 bits times 4 is 8."""
   alphabet = None
   if a.alphabet and b.alphabet:
     alphabet = tuple(
@@ -74,103 +92,67 @@ def _multiply_tags(a: BitTag, b: BitTag) -> BitTag:
   return BitTag(bits, alphabet, a.density * b.density, min(groups, default=0))
 
 
-def both_of(a: Value, b: Value, base: Value, **fields: Any) -> Value:
-  """Fields shared by the sum and the product of two low-bit values."""
-  roles = {v.role for v in (a, b) if v.role}
-  return replace(
-    base,
-    role=roles.pop() if len(roles) == 1 else None,
-    factor=union(a.factor, b.factor),
-    shift=union(a.shift, b.shift),
-    scaled=a.scaled or b.scaled,
-    shifted=a.shifted or b.shifted,
-    padded=a.padded or b.padded,
-    sites=merged(a.sites, b.sites),
-    **fields,
-  )
-
-
-def carried(t: Value, base: Value, **fields: Any) -> Value:
-  """`t` after an operation that keeps its bits, with `fields` changed."""
-  kept = dict(
-    terms=t.terms,
-    role=t.role,
-    factor=t.factor,
-    shift=t.shift,
-    scaled=t.scaled,
-    shifted=t.shifted,
-    values=t.values,
-    relative=t.relative,
-    padded=t.padded,
-    sites=t.sites,
-  )
-  return replace(base, **{**kept, **fields})
-
-
-def _scale(t: Value, u: Value, base: Value, shape, inverse: bool) -> Value:
+def _scale(
+  t: AbstractValue, u: AbstractValue, base: AbstractValue, shape, inverse: bool
+) -> AbstractValue:
   """A low-bit value times (or over) an untagged operand."""
   if _is_real(u, shape):
-    return replace(
-      drop(t, "multiplied by a real tensor of its shape"), **ancestry(base)
-    )
+    return losing_tag(base, t, "multiplied by a real tensor of its shape")
   c = u.const
   if c is not None and (c != 0 or not inverse):
     c = 1 / c if inverse else c
-    values = t.values and tuple(sorted({v * c for v in t.values}))
+    symbols = t.symbols and tuple(sorted({x * c for x in t.symbols}))
     scaled = t.scaled or abs(c) != 1
-    return carried(t, base, values=values, scaled=scaled)
-  return carried(
-    t, base, factor=union(t.factor, u.vary), scaled=True, relative=True
-  )
+    return with_tag(base, t, symbols=symbols, scaled=scaled)
+  factor = union(t.factor, u.vary)
+  return with_tag(base, t, factor=factor, scaled=True, known_up_to_factor=True)
 
 
-def ancestry(base: Value) -> dict[str, Any]:
-  return {"vary": base.vary, "static": base.static, "lineage": base.lineage}
-
-
-def _shift(t: Value, u: Value, base: Value, shape, signs) -> Value:
+def _shift(
+  t: AbstractValue, u: AbstractValue, base: AbstractValue, shape, signs
+) -> AbstractValue:
   """`signs[0] * t + signs[1] * u` for an untagged `u`."""
   if _is_real(u, shape):
-    return replace(
-      drop(t, "added to a real tensor of its shape"), **ancestry(base)
-    )
+    return losing_tag(base, t, "added to a real tensor of its shape")
   if u.const == 0 and signs[0] == 1:
-    return carried(t, base)
-  values = None
-  if t.values and u.const is not None and not t.relative:
-    values = tuple(
-      sorted({signs[0] * v + signs[1] * u.const for v in t.values})
+    return with_tag(base, t)
+  symbols = None
+  if t.symbols and u.const is not None and not t.known_up_to_factor:
+    symbols = tuple(
+      sorted({signs[0] * x + signs[1] * u.const for x in t.symbols})
     )
-  return carried(
-    t, base, shift=union(t.shift, u.vary), shifted=True, values=values
-  )
+  shift = union(t.shift, u.vary)
+  return with_tag(base, t, shift=shift, shifted=True, symbols=symbols)
 
 
-def _product(name: str, a: Value, b: Value, base: Value, shape) -> Value:
+def _product(
+  name: str, a: AbstractValue, b: AbstractValue, base: AbstractValue, shape
+) -> AbstractValue:
   if a.terms and b.terms and name == "mul":
     if a.shifted or b.shifted:
-      return replace(
-        drop(a, "product of shifted low-bit values"), **ancestry(base)
-      )
+      return losing_tag(base, a, "product of shifted low-bit values")
     pairs = itertools.product(a.terms, b.terms)
-    return both_of(a, b, base, terms=tuple(_multiply_tags(*p) for p in pairs))
+    terms = tuple(_multiply_tags(*pair) for pair in pairs)
+    return with_both_tags(base, a, b, terms=terms)
   if a.terms and not b.terms:
     return _scale(a, b, base, shape, inverse=name == "div")
   if b.terms and name == "mul":
     return _scale(b, a, base, shape, inverse=False)
-  return replace(drop(b, "used as a divisor"), **ancestry(base))
+  return losing_tag(base, b, "used as a divisor")
 
 
-def _sum(name: str, a: Value, b: Value, base: Value, shape) -> Value:
+def _sum(
+  name: str, a: AbstractValue, b: AbstractValue, base: AbstractValue, shape
+) -> AbstractValue:
   sign = -1 if name == "sub" else 1
   if a.terms and b.terms:
-    return both_of(a, b, base, terms=a.terms + b.terms)
+    return with_both_tags(base, a, b, terms=a.terms + b.terms)
   if a.terms:
     return _shift(a, b, base, shape, (1, sign))
   return _shift(b, a, base, shape, (sign, 1))
 
 
-def _still_lost(name: str, ins: Sequence[Value]) -> str:
+def _still_lost(name: str, ins: Sequence[AbstractValue]) -> str:
   """How a tag was lost, as long as that may have been a mistake.
 
   A value that lost its tag and then meets other data, or is bent by a function,
@@ -184,9 +166,19 @@ def _still_lost(name: str, ins: Sequence[Value]) -> str:
   return lost
 
 
-def elementwise(name: str, ins: Sequence[Value], shape) -> Value:
+def result(
+  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
+) -> list[AbstractValue]:
+  """The result of an elementwise primitive."""
+  del interpreter
+  name = eqn.primitive.name
+  out = combine(name, ins, eqn.outvars[0].aval.shape)
+  return [elementwise.mark_affine(name, ins, out, scope)]
+
+
+def combine(name: str, ins: Sequence[AbstractValue], shape) -> AbstractValue:
   """The result of an elementwise primitive, `shape` being its shape."""
-  base = Value(
+  base = AbstractValue(
     vary=union(*(v.vary for v in ins)) if ins else everywhere(shape),
     static=all(v.static for v in ins),
     lost=_still_lost(name, ins),
@@ -202,55 +194,64 @@ def elementwise(name: str, ins: Sequence[Value], shape) -> Value:
   if name in ("add", "add_any", "sub"):
     return _sum(name, *ins, base, shape)
   if name == "neg":
-    values = ins[0].values and tuple(sorted(-v for v in ins[0].values))
-    return carried(ins[0], base, values=values)
+    symbols = ins[0].symbols and tuple(sorted(-x for x in ins[0].symbols))
+    return with_tag(base, ins[0], symbols=symbols)
   if name in ("max", "min") and ins[0].terms == ins[1].terms:
-    return both_of(*ins, base, terms=ins[0].terms)
+    return with_both_tags(base, *ins, terms=ins[0].terms)
   if name == "square" and len(ins[0].terms) == 1 and not ins[0].shifted:
     terms = (_multiply_tags(ins[0].terms[0], ins[0].terms[0]),)
-    return carried(ins[0], base, terms=terms, values=None)
+    return with_tag(base, ins[0], terms=terms, symbols=None)
   first = next(v for v in ins if v.terms)
-  return replace(drop(first, f"`{name}`"), **ancestry(base))
+  return losing_tag(base, first, f"`{name}`")
 
 
-def tagged(eqn: Any, v: Value) -> Value:
+def tagged(
+  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
+) -> list[AbstractValue]:
   """The value behind the tag primitive."""
-  terms, role = eqn.params["terms"], eqn.params["role"]
-  if terms[0].length:
-    return packed(v, terms[0].length, dtype_bits(eqn.invars[0].aval.dtype))
-  values = terms[0].alphabet if len(terms) == 1 else None
-  if len(terms) == 1 and values is None and terms[0].bits == 1:
+  del interpreter, scope
+  v, terms = ins[0], eqn.params["terms"]
+  if length := terms[0].length:  # words whose rows hold `length` values each
+    width = dtype_bits(eqn.invars[0].aval.dtype)
+    fill = Fraction(length, -(-length // width) * width)
+    return [replace(v, words=Words(fill=fill))]
+  symbols = terms[0].alphabet if len(terms) == 1 else None
+  if len(terms) == 1 and symbols is None and terms[0].bits == 1:
     # The 1-bit grid of this field is {-1,+1}; {0,1} has to be declared.
-    values = (-1, 1)
-  site = Site(
-    number=v.root or v.number,
+    symbols = (-1, 1)
+  site = TagSite(
+    root_id=v.root_id or v.expression_id,
     bits=sum(t.bits * t.density for t in terms),
-    parameters=tuple(i for i, _ in v.lineage),
+    parameters=tuple(source.parameter for source in v.lineage),
     densities=tuple(t.density for t in terms if t.density != 1),
     mask=[(t.bits, t.alphabet) for t in terms] == [(1, (0, 1))],
-    exact=v.number,
+    expression_id=v.expression_id,
   )
-  return Value(
+  out = AbstractValue(
     vary=v.vary,
     terms=terms,
-    role=role,
-    values=values and tuple(float(x) for x in values),
+    role=eqn.params["role"],
+    symbols=symbols and tuple(float(x) for x in symbols),
     static=v.static,
     lineage=v.lineage if v.static else (),
-    sites=(site,),
+    tag_sites=(site,),
   )
+  return [out]
 
 
-def packed(v: Value, length: int, width: int) -> Value:
-  """Words of `width` bits whose rows hold `length` values each."""
-  fill = Fraction(length, -(-length // width) * width)
-  return replace(v, words=Words(fill=fill))
-
-
-def unknown(aval: Any, name: str, ins: Sequence[Value]) -> Value:
-  """A result of a primitive that has no rule."""
-  out = plain(getattr(aval, "shape", ()), static=all(v.static for v in ins))
+def unknown(
+  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
+) -> list[AbstractValue]:
+  """Results of a primitive that has no rule, with a warning if it may be work."""
+  name = eqn.primitive.name
+  if remark := equations.unseen(eqn, elementwise.KNOWN):
+    interpreter.ledger.warn(scope, remark)
+  static = all(v.static for v in ins)
   source = next((v for v in ins if v.terms), None)
-  if source is None or not jnp.issubdtype(aval.dtype, jnp.floating):
-    return out
-  return replace(out, lost=drop(source, f"`{name}`").lost)
+  lost = drop(source, f"`{name}`").lost if source else ""
+  outs = []
+  for v in eqn.outvars:
+    is_float = lost and jnp.issubdtype(v.aval.dtype, jnp.floating)
+    shape = getattr(v.aval, "shape", ())
+    outs.append(plain(shape, static=static, lost=lost if is_float else ""))
+  return outs

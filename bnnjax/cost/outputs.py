@@ -1,13 +1,15 @@
-"""What a counted function gives back: the work for anything else is dead."""
+"""What a counted function returns: work for anything else is dead code."""
 
 import enum
 import numbers
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+
+from bnnjax.cost.variables import is_module
 
 _NO_ARRAYS = (
   str
@@ -21,11 +23,6 @@ _NO_ARRAYS = (
   | np.dtype
   | jax.ShapeDtypeStruct
 )
-
-
-def _is_module(x: Any) -> bool:
-  nnx = sys.modules.get("flax.nnx")
-  return nnx is not None and isinstance(x, nnx.Module)
 
 
 def noted(fn: Callable, *first: Any) -> Callable:
@@ -61,10 +58,10 @@ def arrays(
 
 
 def _arrays(tree: Any, unseen: list[str]) -> Iterator[Any]:
-  for x in jax.tree.leaves(tree, is_leaf=_is_module):
+  for x in jax.tree.leaves(tree, is_leaf=is_module):
     if isinstance(x, jax.Array):
       yield x
-    elif _is_module(x):
+    elif is_module(x):
       nnx = sys.modules["flax.nnx"]
       state = nnx.state(x, nnx.Not(nnx.Intermediate))
       yield from (v for v in jax.tree.leaves(state) if isinstance(v, jax.Array))
@@ -83,37 +80,3 @@ def warning(kind: str) -> str:
     f"A result of type {kind} is no pytree: what is computed for it alone"
     " counts as dead code. Return its arrays."
   )
-
-
-def refuse_symbols(name: str, given: Mapping[str, Any]) -> None:
-  """Refuses arguments whose shape is not made of numbers.
-
-  Raises:
-    ValueError: a symbolic dimension, with the argument and what to give.
-  """
-  for argument, value in given.items():
-    for path, x in _shaped(value):
-      symbols = {str(d) for d in x.shape if not isinstance(d, numbers.Integral)}
-      if not symbols:
-        continue
-      one = tuple(1 if str(d) in symbols else d for d in x.shape)
-      dtype = getattr(x.dtype, "name", str(x.dtype))
-      raise ValueError(
-        f"Cannot count {name}: `{argument}{jax.tree_util.keystr(path)}` has the"
-        f" symbolic dimension {', '.join(map(repr, sorted(symbols)))} in its"
-        f" shape {tuple(x.shape)}. A cost is that of one size: give numbers, as"
-        f" in jax.ShapeDtypeStruct({one}, {dtype!r}), and count once for every"
-        " size you need."
-      )
-
-
-def _shaped(tree: Any):
-  """`(path, leaf)` of what has a shape and a dtype, modules opened."""
-  for path, x in jax.tree_util.tree_flatten_with_path(tree, is_leaf=_is_module)[
-    0
-  ]:
-    if _is_module(x):
-      state = sys.modules["flax.nnx"].state(x)
-      yield from ((path + more, leaf) for more, leaf in _shaped(state))
-    elif hasattr(x, "shape") and hasattr(x, "dtype") and not callable(x):
-      yield path, x

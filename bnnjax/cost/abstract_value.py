@@ -1,24 +1,34 @@
-"""What the walker knows of one variable of a jaxpr.
+"""What the interpreter knows of one variable of a jaxpr.
 
 `Dims` maps an axis to a run length: along axis `d` the quantity changes at most
-every `run` elements. An axis that is missing does not matter. Run lengths are
-what tells a group-wise scale (repeated `group` times) from a real tensor.
+every `run` elements. An axis that is missing does not matter. Run lengths tell
+a group-wise scale (repeated `group` times) from a real tensor.
+
+Example: `jnp.repeat(s, 16)[:, None] * ones((64, 8))` with four scales `s` has
+`vary = {0: 16}`: axis 0 changes every 16 elements, axis 1 never.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from bnnjax.core.bits import BitTag
 from bnnjax.core.bits import dtype_bits as dtype_bits
-from bnnjax.cost.rows import Site
+from bnnjax.cost.ledger import TagSite
 
 Dims = dict[int, int]
+
+
+class Source(NamedTuple):
+  """A parameter behind a value, and how many of its elements."""
+
+  parameter: int
+  elements: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ class Words:
     fill: share of them that are data, from `tag(words, 1, length=K)`; `None`
       where nobody said.
     product: every bit is a product of a bit of one array and one of another.
-    kernels: `((parameter, elements), ...)` among the factors.
+    kernels: parameters among the factors.
     row: the row of the report, once the products were counted.
     summed: how many products `row` sums into one output so far.
   """
@@ -38,14 +48,14 @@ class Words:
   bits: int = 0
   fill: Fraction | None = None
   product: bool = False
-  kernels: tuple[tuple[int, int], ...] = ()
+  kernels: tuple[Source, ...] = ()
   row: Any = dataclasses.field(default=None, compare=False)
   summed: Fraction = Fraction(0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Value:
-  """Abstract value: bits, and where float factors and shifts vary.
+class AbstractValue:
+  """Bits of a value, and where its float factors and shifts vary.
 
   Attributes:
     vary: axes along which the value itself may vary.
@@ -54,22 +64,22 @@ class Value:
     factor: axes along which a float factor on the low-bit value varies.
     shift: the same for a float summand.
     scaled, shifted: such a factor or summand exists, if only a scalar one.
-    values: the exact alphabet where it is known, for the zero-padding check.
-    relative: `values` holds up to an unknown factor.
+    symbols: the exact alphabet where it is known, for the zero-padding check.
+    known_up_to_factor: `symbols` holds up to an unknown factor.
     padded: zeros were put beside an alphabet that has none.
+    tag_sites: of the tags it carries, to tell two bases of one parameter from
+      one that is used twice, and the bits of a weight from those of its mask.
     lost: how a tag was lost on the way, empty if it was not.
     static: depends on parameters and constants only.
-    lineage: `((parameter, elements), ...)` this is an elementwise image of.
+    lineage: parameters that this is an elementwise image of.
     const: the number, when it is one known number throughout.
     affine: scope in which it is the output of a fixed multiply-add.
-    number: equal for static values that are computed in the same way from the
-      same parameters; 0 when unknown.
-    root: `number` before multiplications and additions with a constant; 0 when
-      it is `number`.
-    sites: of the tags it carries, to tell two bases of one parameter from one
-      that is used twice, and the bits of a weight from those of its mask.
+    expression_id: equal for static values that are computed in the same way
+      from the same parameters; 0 when unknown.
+    root_id: `expression_id` before multiplications and additions with a
+      constant; 0 when it is `expression_id`.
     words: what is known of its bits, if it is an integer that holds a row.
-    made: the array, or the equation and its operands, of a constant.
+    expression: of a constant: the array, or its equation and operands.
   """
 
   vary: Dims
@@ -79,21 +89,21 @@ class Value:
   shift: Dims = dataclasses.field(default_factory=dict)
   scaled: bool = False
   shifted: bool = False
-  values: tuple[float, ...] | None = None
-  relative: bool = False
+  symbols: tuple[float, ...] | None = None
+  known_up_to_factor: bool = False
   padded: bool = False
+  tag_sites: tuple[TagSite, ...] = ()
   lost: str = ""
   static: bool = False
-  lineage: tuple[tuple[int, int], ...] = ()
+  lineage: tuple[Source, ...] = ()
   const: float | None = None
   affine: str | None = None
-  number: int = 0
-  root: int = 0
-  sites: tuple[Site, ...] = ()
+  expression_id: int = 0
+  root_id: int = 0
   words: Words | None = None
-  made: Any = dataclasses.field(default=None, compare=False, repr=False)
+  expression: Any = dataclasses.field(default=None, compare=False, repr=False)
 
-  def moved(self, dims: Callable[[Dims], Dims]) -> "Value":
+  def moved(self, dims: Callable[[Dims], Dims]) -> "AbstractValue":
     """The value after a change of axes."""
     return dataclasses.replace(
       self,
@@ -102,8 +112,46 @@ class Value:
       shift=dims(self.shift) if self.shift else self.shift,
     )
 
+  def lacks(self, symbol: float) -> bool:
+    """Whether its alphabet is known and `symbol` is not in it."""
+    return self.symbols is not None and symbol not in self.symbols
+
 
 replace = dataclasses.replace
+# What a tag says of a value; the other fields describe the array itself.
+_TAG_FIELDS = (
+  "terms", "role", "factor", "shift", "scaled", "shifted", "symbols",
+  "known_up_to_factor", "padded", "tag_sites",
+)  # fmt: skip
+
+
+def with_tag(
+  base: AbstractValue, tagged: AbstractValue, **fields: Any
+) -> AbstractValue:
+  """`base` with the tag of another value, of which `fields` change."""
+  tag = {name: getattr(tagged, name) for name in _TAG_FIELDS}
+  return replace(base, **tag | fields)
+
+
+def with_both_tags(
+  base: AbstractValue, a: AbstractValue, b: AbstractValue, **fields: Any
+) -> AbstractValue:
+  """`base` with what the tags of two values have in common.
+
+  Factors and shifts of either are factors and shifts of the result; `fields`
+  say what becomes of the terms and symbols.
+  """
+  roles = {v.role for v in (a, b) if v.role}
+  common = dict(
+    role=roles.pop() if len(roles) == 1 else None,
+    factor=union(a.factor, b.factor),
+    shift=union(a.shift, b.shift),
+    scaled=a.scaled or b.scaled,
+    shifted=a.shifted or b.shifted,
+    padded=a.padded or b.padded,
+    tag_sites=merged(a.tag_sites, b.tag_sites),
+  )
+  return replace(base, **common | fields)
 
 
 def everywhere(shape: Sequence[int]) -> Dims:
@@ -111,25 +159,29 @@ def everywhere(shape: Sequence[int]) -> Dims:
   return {d: 1 for d, size in enumerate(shape) if size != 1}
 
 
-def plain(shape: Sequence[int], **fields: Any) -> Value:
+def plain(shape: Sequence[int], **fields: Any) -> AbstractValue:
   """An untagged array about whose contents nothing is known."""
-  return Value(everywhere(shape), **fields)
+  return AbstractValue(everywhere(shape), **fields)
 
 
-def constant(x: Any) -> Value:
+def constant(x: Any) -> AbstractValue:
   """A literal or captured array."""
   shape = np.shape(x)
-  size = math.prod(shape)
   number = None
-  if size == 1 and jnp.issubdtype(jnp.result_type(x), jnp.number):
+  if math.prod(shape) == 1 and jnp.issubdtype(jnp.result_type(x), jnp.number):
     number = np.asarray(x).reshape(()).item()
     number = None if isinstance(number, complex) else float(number)
   key = ("constant", shape, number if number is not None else id(x))
-  return plain(shape, static=True, const=number, number=hash(key), made=x)
+  return plain(
+    shape, static=True, const=number, expression_id=hash(key), expression=x
+  )
 
 
 def union(*dims: Dims) -> Dims:
-  """Varies where any varies; runs shrink to the greatest common divisor."""
+  """Varies where any varies; runs shrink to the greatest common divisor.
+
+  Example: `union({0: 4}, {0: 6, 1: 1})` is `{0: 2, 1: 1}`.
+  """
   out = dict(dims[0]) if dims else {}
   for other in dims[1:]:
     for d, run in other.items():
@@ -137,7 +189,7 @@ def union(*dims: Dims) -> Dims:
   return out
 
 
-def lineages(*values: Value) -> tuple[tuple[int, int], ...]:
+def lineages(*values: AbstractValue) -> tuple[Source, ...]:
   """Parameters from which any of the values descends."""
   out = values[0].lineage
   for v in values[1:]:
@@ -151,8 +203,13 @@ def bits_text(terms: tuple[BitTag, ...]) -> str:
   return "+".join(str(t.bits) for t in terms) + "-bit"
 
 
-def join(a: Value, b: Value, where: str) -> Value:
-  """What is certain of a value that is either `a` or `b`."""
+def join(a: AbstractValue, b: AbstractValue, where: str) -> AbstractValue:
+  """What is certain of a value that is either `a` or `b`.
+
+  Example: a 1-bit value or a 1-bit value with a scale along axis 0 is a 1-bit
+  value that may have one; a 1-bit value or a float is a float that lost its tag
+  at `where`.
+  """
   if a == b:
     return a
   lost = a.lost or b.lost
@@ -160,32 +217,28 @@ def join(a: Value, b: Value, where: str) -> Value:
   if not same and not lost:
     gone = "/".join(bits_text(t) for t in (a.terms, b.terms) if t)
     lost = f"{gone} tag lost: {where}"
-  out = Value(
+  out = AbstractValue(
     vary=union(a.vary, b.vary),
     lost=lost,
     static=a.static and b.static,
     lineage=lineages(a, b),
     const=a.const if a.const == b.const else None,
-    words=joined_words(a.words, b.words),
+    words=join_words(a.words, b.words),
   )
   if not same:
     return out
-  return replace(
+  return with_both_tags(
     out,
+    a,
+    b,
     terms=a.terms,
     role=a.role if a.role == b.role else None,
-    factor=union(a.factor, b.factor),
-    shift=union(a.shift, b.shift),
-    scaled=a.scaled or b.scaled,
-    shifted=a.shifted or b.shifted,
-    values=a.values if a.values == b.values else None,
-    relative=a.relative or b.relative,
-    padded=a.padded or b.padded,
-    sites=merged(a.sites, b.sites),
+    symbols=a.symbols if a.symbols == b.symbols else None,
+    known_up_to_factor=a.known_up_to_factor or b.known_up_to_factor,
   )
 
 
-def joined_words(a: Words | None, b: Words | None) -> Words | None:
+def join_words(a: Words | None, b: Words | None) -> Words | None:
   """Words that are either `a` or `b`, or lie side by side."""
   if a is None or b is None or a == b:
     # An untouched array (zeros before the first step) is words as well.

@@ -1,9 +1,12 @@
 """Dead code: which equations of a program are needed, and what they read.
 
-Nothing is rewritten: the walker and the liveness pass of the activations skip
-what is not in the plan. A result is dead where nobody reads it, through loops,
-branches and calls (an operand that the forward rule of a `custom_vjp` never
-reads is dead). Effects, as of prints and callbacks, are always kept.
+Nothing is rewritten: the interpreter and the liveness pass of the activations
+skip what is not in the plan. A result is dead where nobody reads it, through
+loops, branches and calls. Equations with effects (prints, callbacks) are always
+kept.
+
+Example: the surrogate of an estimator is an operand of a `custom_vjp` whose
+forward rule never reads it. What computes it is dead.
 """
 
 import dataclasses
@@ -13,15 +16,14 @@ from typing import Any
 from jax.extend.core import Literal
 
 from bnnjax.core.nan_guard import pass_nan_p
-from bnnjax.cost import _private_params as private
-from bnnjax.cost import program
+from bnnjax.cost import equations
 
 Mask = tuple[bool, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """What runs of one jaxpr.
+  """The part of a jaxpr that runs.
 
   Attributes:
     eqns: the equations that are needed, in program order.
@@ -48,7 +50,7 @@ class Planner:
 
   def __call__(self, jaxpr: Any, wanted: Sequence[bool]) -> Plan:
     """The plan of a (possibly closed) jaxpr of which `wanted` is read."""
-    jaxpr = private.opened(jaxpr)[0]
+    jaxpr = equations.opened(jaxpr)[0]
     key = (id(jaxpr), tuple(wanted))
     if key not in self._plans:
       self._plans[key] = (jaxpr, self._plan(jaxpr, key[1]))
@@ -60,7 +62,7 @@ class Planner:
     kept = []
     for eqn in reversed(jaxpr.eqns):
       outs = tuple(v in alive for v in eqn.outvars)
-      if not any(outs) and not private.has_effects(eqn):
+      if not any(outs) and not equations.has_effects(eqn):
         continue
       operands = tuple(
         v
@@ -71,54 +73,53 @@ class Planner:
       kept.append((eqn, outs, operands))
     reads = tuple(v in alive for v in jaxpr.invars)
     eqns, outs, operands = zip(*reversed(kept)) if kept else ((), (), ())
-    return Plan(
-      eqns,
-      outs,
-      operands,
-      reads,
-      tuple(v for v, is_read in zip(jaxpr.invars, reads) if is_read),
-      outvars,
-    )
+    invars = tuple(v for v, is_read in zip(jaxpr.invars, reads) if is_read)
+    return Plan(eqns, outs, operands, reads, invars, outvars)
 
   def reads(self, eqn: Any, outs: Mask) -> Mask:
     """Which operands an equation reads for these of its results."""
     name = eqn.primitive.name
     if name == "scan":
-      s = private.scan(eqn)
+      s = equations.scan(eqn)
       carry = self.scan_carry(eqn, outs)
       body = self(s.body, carry + outs[s.carry :]).reads
       return body[: s.consts] + carry + body[s.consts + s.carry :]
     if name == "while":
-      w = private.while_(eqn)
+      w = equations.while_(eqn)
       carry = self.while_carry(eqn, outs)
       cond = self(w.cond, (True,)).reads
       body = self(w.body, carry).reads
       return cond[: w.cond_consts] + body[: w.body_consts] + carry
     if name == "cond":
-      plans = [self(branch, outs).reads for branch in private.branches(eqn)]
+      plans = [self(branch, outs).reads for branch in equations.branches(eqn)]
       return (True, *(any(each) for each in zip(*plans)))
     if eqn.primitive is pass_nan_p:  # a packed network has no such guard
       return (True, False)
     if name == "optimization_barrier":
       return outs
-    body = program.body(eqn)
+    body = equations.body(eqn)
     if body is not None:
       return self(body, outs).reads
     return (True,) * len(eqn.invars)
 
   def scan_carry(self, eqn: Any, outs: Mask) -> Mask:
-    """The carries that a scan needs to give these of its results."""
-    s = private.scan(eqn)
+    """The carries that a scan needs for these of its results."""
+    s = equations.scan(eqn)
     return self._carried(s.body, s.consts, outs[: s.carry], outs[s.carry :])
 
   def while_carry(self, eqn: Any, outs: Mask) -> Mask:
-    """The same for a while, whose test reads carries too."""
-    w = private.while_(eqn)
+    """The carries that a while needs; its test reads some too."""
+    w = equations.while_(eqn)
     tested = self(w.cond, (True,)).reads[w.cond_consts :]
     carry = tuple(a or b for a, b in zip(outs, tested))
     return self._carried(w.body, w.body_consts, carry, ())
 
   def _carried(self, body: Any, consts: int, carry: Mask, ys: Mask) -> Mask:
+    """The carries that a loop body needs, step after step.
+
+    Example: `a, b = a + b, b` with `a` wanted reads `b` in the first round, and
+    nothing more in the second.
+    """
     while True:
       read = self(body, carry + ys).reads[consts : consts + len(carry)]
       more = tuple(a or b for a, b in zip(carry, read))

@@ -11,13 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from bnnjax.cost import constants
-from bnnjax.cost.values import Dims, Value, plain, replace
+from bnnjax.cost import expressions
+from bnnjax.cost.abstract_value import AbstractValue, Dims, plain, replace
 
 
-def conv(eqn: Any, ins: Sequence[Value]) -> Value | None:
-  """The result, if the kernel is a constant selection; else `None`."""
-  kernel = constants.evaluate(ins[1])
+def picked(eqn: Any, ins: Sequence[AbstractValue]) -> AbstractValue | None:
+  """The result, if the kernel is a constant selection; else `None`.
+
+  Example: im2col of 3 channels by 2x2 taps has a kernel of 12 outputs, each
+  with a single 1; output 7 holds tap 3 of channel 1.
+  """
+  kernel = expressions.evaluate(ins[1])
   if kernel is None or kernel.size == 0:
     return None
   numbers = eqn.params["dimension_numbers"]
@@ -31,13 +35,15 @@ def conv(eqn: Any, ins: Sequence[Value]) -> Value | None:
     tap = k.reshape(outputs, -1).argmax(1)
     first = np.arange(outputs) // (outputs // groups) * inputs
     channel = first + tap // math.prod(k.shape[2:])
-    return _picked(eqn, ins[0], channel, shape)
+    return _by_channel(eqn, ins[0], channel, shape)
   # Its transpose, col2im: every input goes to one place, and is added there.
   spread = k.reshape(groups, outputs // groups, inputs, -1).sum((1, 3))
   return plain(shape, static=ins[0].static) if (spread == 1).all() else None
 
 
-def _picked(eqn: Any, v: Value, channel: np.ndarray, shape) -> Value:
+def _by_channel(
+  eqn: Any, v: AbstractValue, channel: np.ndarray, shape
+) -> AbstractValue:
   """`v` where output channel o holds the input channel `channel[o]`."""
   numbers, old = eqn.params["dimension_numbers"], eqn.invars[0].aval.shape
   batch, features, *spatial = zip(numbers.lhs_spec, numbers.out_spec)
@@ -62,14 +68,16 @@ def _picked(eqn: Any, v: Value, channel: np.ndarray, shape) -> Value:
   out = v.moved(move)
   if shape != old:
     out = replace(out, lineage=(), affine=None)
-  missing = v.values is not None and 0.0 not in v.values
   zeros = any(lo > 0 or hi > 0 for lo, hi in eqn.params["padding"])
   zeros = zeros or any(n > 1 for n in eqn.params["lhs_dilation"])
-  padded = v.padded or (bool(v.terms) and zeros and missing)
-  return replace(out, const=None, words=None, made=None, padded=padded)
+  padded = v.padded or (bool(v.terms) and zeros and v.lacks(0.0))
+  return replace(out, const=None, words=None, expression=None, padded=padded)
 
 
 def _run(index: np.ndarray) -> int:
-  """The largest run length at whose multiples alone `index` changes."""
+  """The largest run length at whose multiples alone `index` changes.
+
+  Example: `[0, 0, 0, 0, 1, 1]` changes at 4 of 6: runs of 2.
+  """
   changes = np.flatnonzero(np.diff(index)) + 1
   return math.gcd(len(index), *changes.tolist())
