@@ -12,7 +12,6 @@ Example: `tag(sign(w), 1) * s[None, :]` is 1-bit with `factor = {1: 1}`;
 import itertools
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 import jax.numpy as jnp
 
@@ -31,6 +30,7 @@ from bnnjax.cost.abstract_value import (
   with_both_tags,
   with_tag,
 )
+from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import TagSite
 
 _FOLD = {
@@ -166,14 +166,9 @@ def _still_lost(name: str, ins: Sequence[AbstractValue]) -> str:
   return lost
 
 
-def result(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def result(op: Operation) -> AbstractValue:
   """The result of an elementwise primitive."""
-  del interpreter
-  name = eqn.primitive.name
-  out = combine(name, ins, eqn.outvars[0].aval.shape)
-  return [elementwise.mark_affine(name, ins, out, scope)]
+  return elementwise.mark_affine(op, combine(op.name, op.ins, op.shape))
 
 
 def combine(name: str, ins: Sequence[AbstractValue], shape) -> AbstractValue:
@@ -205,16 +200,13 @@ def combine(name: str, ins: Sequence[AbstractValue], shape) -> AbstractValue:
   return losing_tag(base, first, f"`{name}`")
 
 
-def tagged(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def tagged(op: Operation) -> AbstractValue:
   """The value behind the tag primitive."""
-  del interpreter, scope
-  v, terms = ins[0], eqn.params["terms"]
+  v, terms = op.ins[0], op.params["terms"]
   if length := terms[0].length:  # words whose rows hold `length` values each
-    width = dtype_bits(eqn.invars[0].aval.dtype)
+    width = dtype_bits(op.eqn.invars[0].aval.dtype)
     fill = Fraction(length, -(-length // width) * width)
-    return [replace(v, words=Words(fill=fill))]
+    return replace(v, words=Words(fill=fill))
   symbols = terms[0].alphabet if len(terms) == 1 else None
   if len(terms) == 1 and symbols is None and terms[0].bits == 1:
     # The 1-bit grid of this field is {-1,+1}; {0,1} has to be declared.
@@ -227,31 +219,26 @@ def tagged(
     mask=[(t.bits, t.alphabet) for t in terms] == [(1, (0, 1))],
     expression_id=v.expression_id,
   )
-  out = AbstractValue(
+  return AbstractValue(
     vary=v.vary,
     terms=terms,
-    role=eqn.params["role"],
+    role=op.params["role"],
     symbols=symbols and tuple(float(x) for x in symbols),
     static=v.static,
     lineage=v.lineage if v.static else (),
     tag_sites=(site,),
   )
-  return [out]
 
 
-def unknown(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def unknown(op: Operation) -> list[AbstractValue]:
   """Results of a primitive that has no rule, with a warning if it may be work."""
-  name = eqn.primitive.name
-  if remark := equations.unseen(eqn, elementwise.KNOWN):
-    interpreter.ledger.warn(scope, remark)
-  static = all(v.static for v in ins)
-  source = next((v for v in ins if v.terms), None)
-  lost = drop(source, f"`{name}`").lost if source else ""
+  if remark := equations.unseen(op.eqn, elementwise.KNOWN):
+    op.interpreter.ledger.warn(op.scope, remark)
+  source = next((v for v in op.ins if v.terms), None)
+  lost = drop(source, f"`{op.name}`").lost if source else ""
   outs = []
-  for v in eqn.outvars:
+  for v in op.eqn.outvars:
     is_float = lost and jnp.issubdtype(v.aval.dtype, jnp.floating)
     shape = getattr(v.aval, "shape", ())
-    outs.append(plain(shape, static=static, lost=lost if is_float else ""))
+    outs.append(plain(shape, static=op.static, lost=lost if is_float else ""))
   return outs

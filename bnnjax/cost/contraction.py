@@ -4,7 +4,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 from bnnjax.core.bits import BitTag
 from bnnjax.cost import equations, im2col, macs, popcount, recurrence
@@ -15,63 +14,53 @@ from bnnjax.cost.abstract_value import (
   dtype_bits,
   plain,
 )
+from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import Row
 from bnnjax.cost.macs import Contraction
 
 Terms = tuple[BitTag, ...]
 
 
-def dot(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def dot(op: Operation) -> AbstractValue:
   """The result of a `dot_general`, whose MACs are written down."""
-  if popcount.is_sum(ins):
-    return [plain(eqn.outvars[0].aval.shape)]
-  return [_contracted(interpreter, eqn, ins, scope)]
+  return plain(op.shape) if popcount.is_sum(op.ins) else _contracted(op)
 
 
-def conv(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def conv(op: Operation) -> AbstractValue:
   """The result of a convolution, whose MACs are written down."""
-  picked = im2col.picked(eqn, ins)
-  if picked is not None:
-    return [picked]
-  return [_contracted(interpreter, eqn, ins, scope)]
+  return im2col.picked(op) or _contracted(op)
 
 
-def _contracted(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> AbstractValue:
+def _contracted(op: Operation) -> AbstractValue:
   """Writes down rows, uses of parameters and remarks of a contraction."""
-  ledger, what = interpreter.ledger, macs.of(eqn)
-  weight = weight_side(ins)
-  terms, remarks = widths(eqn, ins, what, weight)
+  interpreter, ledger = op.interpreter, op.interpreter.ledger
+  what, weight = macs.of(op.eqn), weight_side(op.ins)
+  terms, remarks = widths(op, what, weight)
   names: tuple[str, ...] = ()
-  for v, var in zip(ins, eqn.invars):
-    size = math.prod(var.aval.shape)
-    names += interpreter.use(v, size, "kernel", what.row_length(v))
-  place = equations.place(scope, names)
+  for v, shape in zip(op.ins, op.shapes):
+    size, row_length = math.prod(shape), what.row_length(v)
+    names += interpreter.use(v, size, "kernel", row_length)
+  place = equations.place(op.scope, names)
   for remark in remarks:
     ledger.warn(place, f"{what.op}: {remark}")
-  for note in notes(ins, what):
+  for note in notes(op.ins, what):
     ledger.note(place, f"{what.op}: {note}")
-  pads_left = what.op == "conv" and macs.zero_padded(eqn)
-  for v, pads in zip(ins, (pads_left, False)):
+  pads_left = what.op == "conv" and macs.zero_padded(op.eqn)
+  for v, pads in zip(op.ins, (pads_left, False)):
     if v.terms and (v.padded or (pads and v.lacks(0.0))):
       ledger.warn(
         place,
         f"{what.op}: zero padding makes an operand over {alphabet(v)} ternary;"
         f" counted at {v.terms[0].bits} bit all the same.",
       )
-  shapes = tuple(tuple(v.aval.shape) for v in (*eqn.invars[:2], *eqn.outvars))
+  shapes = (*map(tuple, op.shapes), tuple(op.shape))
   # The whole parameter, also where a scan slices it.
   elements = sum(s.size for s in interpreter.stored if s.path in names)
   for w, a in itertools.product(terms[weight], terms[1 - weight]):
     ledger.rows.append(
       Row(
         path=place,
-        scope=scope,
+        scope=op.scope,
         op=what.op,
         shapes=shapes,
         macs=interpreter.times * multiplied(what.macs, w, a),
@@ -81,11 +70,11 @@ def _contracted(
         times=interpreter.times,
         parameters=names,
         elements=elements,
-        replaced=recurrence.is_replaced(scope),
+        replaced=recurrence.is_replaced(op.scope),
       )
     )
     elements = 0  # once, for the first pair of terms
-  return plain(shapes[2], static=all(v.static for v in ins))
+  return plain(op.shape, static=op.static)
 
 
 def _is_stuck(dims: Dims, contracted: Dims, terms: Terms) -> bool:
@@ -110,7 +99,7 @@ def _is_stuck(dims: Dims, contracted: Dims, terms: Terms) -> bool:
 
 
 def widths(
-  eqn: Any, ins: Sequence[AbstractValue], what: Contraction, weight: int
+  op: Operation, what: Contraction, weight: int
 ) -> tuple[list[Terms], list[str]]:
   """Terms of both operands after their factors found their place, and remarks.
 
@@ -120,23 +109,22 @@ def widths(
   makes its own operand real.
 
   Args:
-    eqn: the dot or convolution.
-    ins: its operands.
-    what: it is.
+    op: the dot or convolution.
+    what: it contracts.
     weight: index of the operand in the weight's place.
   """
   terms: list[Terms] = []
   remarks = []
   # Untagged, an operand has its dtype's width.
-  wide = [BitTag(dtype_bits(v.aval.dtype)) for v in eqn.invars[:2]]
+  wide = [BitTag(dtype_bits(v.aval.dtype)) for v in op.eqn.invars]
   stuck = [
     bool(v.terms) and _is_stuck(v.factor, dims, v.terms)
-    for v, dims in zip(ins, what.contracted)
+    for v, dims in zip(op.ins, what.contracted)
   ]
   if all(stuck):
     stuck[1 - weight] = False
-  real = _takes_factor(stuck, ins, wide) if any(stuck) else None
-  for i, (v, dims) in enumerate(zip(ins, what.contracted)):
+  real = _takes_factor(stuck, op.ins, wide) if any(stuck) else None
+  for i, (v, dims) in enumerate(zip(op.ins, what.contracted)):
     mine = v.terms or (wide[i],)
     side, other = ("weight", "activation")[:: 1 if i == weight else -1]
     as_wide = f"counted as {wide[i].bits}-bit"

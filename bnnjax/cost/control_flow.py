@@ -19,7 +19,7 @@ from bnnjax.cost.abstract_value import (
   replace,
 )
 from bnnjax.cost.activation_memory import Bits
-from bnnjax.cost.dead_code import Mask
+from bnnjax.cost.equations import Operation
 
 Values = list[AbstractValue]
 _ROUNDS = 12  # a carry can only lose knowledge; a handful of rounds is enough
@@ -58,13 +58,11 @@ def _stacked(v: AbstractValue, length: int) -> AbstractValue:
 
 
 def _fixpoint(
-  interpreter: Any,
+  op: Operation,
   body: Any,
   fixed: Values,
   carry: Values,
-  rest: Values,
-  scope: str,
-  kind: str,
+  xs: Values,
   wanted: Sequence[bool],
 ) -> tuple[Values, Values, Bits]:
   """Interprets a loop body until the carry repeats itself.
@@ -74,25 +72,25 @@ def _fixpoint(
   begins with a float, ends with one, and is the one that stays written.
 
   Args:
-    interpreter: what runs the body.
-    body: of the loop.
+    op: the loop.
+    body: of it.
     fixed: what every step reads.
     carry: before the first step.
-    rest: the slices of a scan.
-    scope: of the loop.
-    kind: of loop, for messages.
+    xs: the slices of a scan.
     wanted: which results are read; a carry that nothing reads stays as it is.
 
   Returns:
     The carry that holds at every step, all results of the last round, and its
     peak.
   """
+  interpreter, ledger = op.interpreter, op.interpreter.ledger
+  kind = "while loop" if op.name == "while" else op.name
   # The expression of a carry holds before the first step only.
   carry = [replace(v, affine=None, expression=None) for v in carry]
   for _ in range(_ROUNDS):
-    mark = interpreter.ledger.mark()
-    ins = fixed + carry + rest
-    outs, peak = interpreter.interpret(body, ins, scope, wanted)
+    mark = ledger.mark()
+    ins = fixed + carry + xs
+    outs, peak = interpreter.interpret(body, ins, op.scope, wanted)
     where = f"it changes in the carry of a {kind}"
     after = [
       # Affine work of the last step is no affine work of the next.
@@ -101,55 +99,49 @@ def _fixpoint(
     ]
     if after == carry:
       return carry, outs, peak
-    interpreter.ledger.cut(mark)
+    ledger.cut(mark)
     carry = after
   invars = equations.opened(body)[0].invars[len(fixed) :]
   carry = [plain(v.aval.shape) for v, _ in zip(invars, carry)]
-  outs, peak = interpreter.interpret(body, fixed + carry + rest, scope, wanted)
-  interpreter.ledger.warn(
-    scope, f"{kind}: the tags of its carry did not settle and were dropped."
-  )
+  ins = fixed + carry + xs
+  outs, peak = interpreter.interpret(body, ins, op.scope, wanted)
+  text = f"{kind}: the tags of its carry did not settle and were dropped."
+  ledger.warn(op.scope, text)
   return carry, outs, peak
 
 
-def scan(
-  interpreter: Any, eqn: Any, ins: Values, scope: str, wanted: Mask
-) -> tuple[Values, Bits]:
+def scan(op: Operation) -> tuple[Values, Bits]:
   """The body, `length` times."""
-  s = equations.scan(eqn)
-  read = interpreter.plan.scan_carry(eqn, wanted) + wanted[s.carry :]
+  s, ins = equations.scan(op.eqn), op.ins
+  carried = op.interpreter.plan.scan_carry(op.eqn, op.wanted)
   fixed, carry = ins[: s.consts], ins[s.consts : s.consts + s.carry]
   xs = [_unstacked(v, s.length) for v in ins[s.consts + s.carry :]]
-  if recurrence.is_undeclared(s, xs, scope):
-    interpreter.ledger.note(scope, recurrence.AS_WRITTEN)
-  with interpreter.repeated(s.length):
-    carry, outs, peak = _fixpoint(
-      interpreter, s.body, fixed, carry, xs, scope, "scan", read
-    )
+  if recurrence.is_undeclared(s, xs, op.scope):
+    op.interpreter.ledger.note(op.scope, recurrence.AS_WRITTEN)
+  with op.interpreter.repeated(s.length):
+    wanted = carried + op.wanted[s.carry :]
+    carry, outs, peak = _fixpoint(op, s.body, fixed, carry, xs, wanted)
   return carry + [_stacked(v, s.length) for v in outs[s.carry :]], peak
 
 
-def while_(
-  interpreter: Any, eqn: Any, ins: Values, scope: str, wanted: Mask
-) -> tuple[Values, Bits]:
+def while_(op: Operation) -> tuple[Values, Bits]:
   """The body as often as its counter says; once, with a warning, if unknown."""
-  w, ledger = equations.while_(eqn), interpreter.ledger
-  read = interpreter.plan.while_carry(eqn, wanted)
+  w, ins = equations.while_(op.eqn), op.ins
+  interpreter, ledger = op.interpreter, op.interpreter.ledger
   cond_fixed = ins[: w.cond_consts]
   fixed = ins[w.cond_consts : w.cond_consts + w.body_consts]
   carry = ins[w.cond_consts + w.body_consts :]
   trips = _trips(w, cond_fixed, carry)
   mark = ledger.mark()
   with interpreter.repeated(1 if trips is None else trips):
-    carry, _, peak = _fixpoint(
-      interpreter, w.body, fixed, carry, [], scope, "while loop", read
-    )
+    wanted = interpreter.plan.while_carry(op.eqn, op.wanted)
+    carry, _, peak = _fixpoint(op, w.body, fixed, carry, [], wanted)
   with interpreter.repeated(1 if trips is None else trips + 1):  # the last test
-    interpreter.interpret(w.cond, cond_fixed + carry, scope)
+    interpreter.interpret(w.cond, cond_fixed + carry, op.scope)
   if trips is None and len(ledger.rows) > mark["rows"]:
-    ledger.warn(scope, _UNKNOWN_TRIPS)
+    ledger.warn(op.scope, _UNKNOWN_TRIPS)
   elif trips is None and len(ledger.work) > mark["work"]:
-    ledger.note(scope, _UNKNOWN_TRIPS)
+    ledger.note(op.scope, _UNKNOWN_TRIPS)
   return carry, peak
 
 
@@ -207,14 +199,15 @@ def _step(body: Any, consts: int, index: int) -> float | None:
   return None
 
 
-def cond(
-  interpreter: Any, eqn: Any, ins: Values, scope: str, wanted: Mask
-) -> tuple[Values, Bits]:
+def cond(op: Operation) -> tuple[Values, Bits]:
   """The costliest branch (by ACE, then MACs); results as of any branch."""
-  ledger, trials, outs, peaks = interpreter.ledger, [], None, [(0, 0)]
-  for branch in equations.branches(eqn):
+  interpreter, ledger = op.interpreter, op.interpreter.ledger
+  trials, outs, peaks = [], None, [(0, 0)]
+  for branch in equations.branches(op.eqn):
     mark = ledger.mark()
-    results, peak = interpreter.interpret(branch, ins[1:], scope, wanted)
+    results, peak = interpreter.interpret(
+      branch, op.ins[1:], op.scope, op.wanted
+    )
     trials.append(ledger.cut(mark))
     peaks.append(peak)
     where = "branches of a cond disagree"
@@ -228,25 +221,24 @@ def cond(
   ledger.extend(max(trials, key=cost))
   if len(set(map(cost, trials))) > 1:
     text = f"cond: the costliest of {len(trials)} branches is counted."
-    ledger.note(scope, text)
+    ledger.note(op.scope, text)
   return outs, tuple(max(p[k] for p in peaks) for k in (0, 1))
 
 
-def shard_map(
-  interpreter: Any, eqn: Any, ins: Values, scope: str, wanted: Mask
-) -> tuple[Values, Bits]:
+def shard_map(op: Operation) -> tuple[Values, Bits]:
   """The body on every device: local shapes, times the number of devices."""
-  body = eqn.params["jaxpr"]
-  local = []
-  for v, outer, here in zip(ins, eqn.invars, equations.opened(body)[0].invars):
-    whole, share = (math.prod(x.aval.shape) for x in (outer, here))
+  body, local = op.params["jaxpr"], []
+  for v, shape, inner in zip(
+    op.ins, op.shapes, equations.opened(body)[0].invars
+  ):
+    whole, share = math.prod(shape), math.prod(inner.aval.shape)
     lineage = tuple(Source(i, share if n == whole else n) for i, n in v.lineage)
     local.append(replace(v, lineage=lineage, affine=None))
-  with interpreter.repeated(equations.devices(eqn)):
-    return interpreter.interpret(body, local, scope, wanted)
+  with op.interpreter.repeated(equations.devices(op.eqn)):
+    return op.interpreter.interpret(body, local, op.scope, op.wanted)
 
 
-Rule = Callable[[Any, Any, Values, str, Mask], tuple[Values, Bits]]
+Rule = Callable[[Operation], tuple[Values, Bits]]
 RULES: dict[str, Rule] = {
   "scan": scan,
   "while": while_,

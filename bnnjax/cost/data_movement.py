@@ -3,7 +3,6 @@
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from bnnjax.cost import arithmetic, axes, popcount
 from bnnjax.cost.abstract_value import (
@@ -17,46 +16,33 @@ from bnnjax.cost.abstract_value import (
   with_both_tags,
   with_tag,
 )
+from bnnjax.cost.equations import Operation
 
 
-def moved(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def moved(op: Operation) -> AbstractValue:
   """The result of a primitive of `axes.KEEP`."""
-  del scope
-  name = eqn.primitive.name
-  old, new = (v.aval.shape for v in (eqn.invars[0], eqn.outvars[0]))
-  out = ins[0].moved(axes.KEEP[name](eqn))
-  static = all(v.static for v in ins)
-  if name in ("gather", "dynamic_slice") and out.static and not static:
-    interpreter.use(ins[0], math.prod(old), "embedding", math.prod(old[-1:]))
-  if name.startswith("reduce_"):
-    return [
-      replace(out, static=static, lineage=(), affine=None, expression_id=0)
-    ]
-  out = _with_share(out, old, new)
-  if name == "convert_element_type":
-    out = replace(out, words=popcount.converted(eqn, ins[0]))
-  return [
-    replace(
-      out,
-      static=static,
-      lineage=out.lineage if static else (),
-      affine=out.affine if old == new else None,
-    )
-  ]
+  v, old, static = op.ins[0], op.shapes[0], op.static
+  out = replace(v.moved(axes.KEEP[op.name](op.eqn)), static=static)
+  if op.name in ("gather", "dynamic_slice") and v.static and not static:
+    row_length = math.prod(old[-1:])
+    op.interpreter.use(v, math.prod(old), "embedding", row_length)
+  if op.name.startswith("reduce_"):
+    return replace(out, lineage=(), affine=None, expression_id=0)
+  out = _with_share(out, old, op.shape)
+  if op.name == "convert_element_type":
+    out = replace(out, words=popcount.converted(op))
+  lineage = out.lineage if static else ()
+  affine = out.affine if old == op.shape else None
+  return replace(out, lineage=lineage, affine=affine)
 
 
-def parts(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def parts(op: Operation) -> list[AbstractValue]:
   """The results of `split` or `unstack`."""
-  del interpreter, scope
-  old = eqn.invars[0].aval.shape
-  shapes = [v.aval.shape for v in eqn.outvars]
-  return [
-    _with_share(ins[0].moved(axes.parts(eqn, new)), old, new) for new in shapes
-  ]
+  out = []
+  for new in (v.aval.shape for v in op.eqn.outvars):
+    v = op.ins[0].moved(axes.parts(op.eqn, new))
+    out.append(_with_share(v, op.shapes[0], new))
+  return out
 
 
 def _with_share(
@@ -72,54 +58,47 @@ def _with_share(
   return replace(v, lineage=kept)
 
 
-def select(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def select(op: Operation) -> AbstractValue:
   """`select_n`: keeps a tag that all cases carry."""
-  del interpreter, eqn, scope
-  which, *cases = ins
-  static = all(v.static for v in ins)
+  return _selected(*op.ins)
+
+
+def update_slice(op: Operation) -> AbstractValue:
+  """`dynamic_update_slice`: each element is of the array or of the update."""
+  return _selected(plain(()), *op.ins[:2])
+
+
+def _selected(which: AbstractValue, *cases: AbstractValue) -> AbstractValue:
+  static = all(v.static for v in (which, *cases))
   base = AbstractValue(
-    vary=union(*(v.vary for v in ins)),
+    vary=union(*(v.vary for v in (which, *cases))),
     static=static,
     lost=next((v.lost for v in cases if v.lost), ""),
-    lineage=lineages(*ins) if static else (),
+    lineage=lineages(which, *cases) if static else (),
     const=cases[0].const if len({v.const for v in cases}) == 1 else None,
     words=functools.reduce(join_words, (v.words for v in cases)),
   )
   why = "chosen beside an untagged value"
-  return [_side_by_side(cases, base, which.vary, why)]
+  return _side_by_side(cases, base, which.vary, why)
 
 
-def update_slice(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
-  """`dynamic_update_slice`: each element is of the array or of the update."""
-  return select(interpreter, eqn, [plain(()), *ins[:2]], scope)
-
-
-def concatenate(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def concatenate(op: Operation) -> AbstractValue:
   """`concatenate` and `stack`: keeps a tag that all parts carry."""
-  del interpreter, scope
-  d = eqn.params.get("dimension", eqn.params.get("axis"))
-  if eqn.primitive.name == "stack":
-    ins = [v.moved(axes.inserted(d)) for v in ins]
-    run = 1
+  d = op.params.get("dimension", op.params.get("axis"))
+  if op.name == "stack":
+    ins, run = [v.moved(axes.inserted(d)) for v in op.ins], 1
   else:
-    run = math.gcd(*(v.aval.shape[d] for v in eqn.invars))
-  long = eqn.outvars[0].aval.shape[d] != 1
-  static = all(v.static for v in ins)
+    ins, run = op.ins, math.gcd(*(shape[d] for shape in op.shapes))
+  long = op.shape[d] != 1
   base = AbstractValue(
     vary=union(*(v.vary for v in ins), {d: 1} if long else {}),
-    static=static,
+    static=op.static,
     lost=next((v.lost for v in ins if v.lost), ""),
-    lineage=lineages(*ins) if static else (),
+    lineage=lineages(*ins) if op.static else (),
     words=functools.reduce(join_words, (v.words for v in ins)),
   )
   along = {d: run} if long and len(ins) > 1 else {}
-  return [_side_by_side(ins, base, along, "concatenated with another width")]
+  return _side_by_side(ins, base, along, "concatenated with another width")
 
 
 def _side_by_side(
@@ -153,26 +132,19 @@ def _side_by_side(
   )
 
 
-def pad(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def pad(op: Operation) -> AbstractValue:
   """Padding with zero keeps the bits, and is noted where 0 is no symbol."""
-  del interpreter, scope
-  v, filler = ins
-  shape = eqn.outvars[0].aval.shape
-  grows = any(
-    lo > 0 or hi > 0 or mid for lo, hi, mid in eqn.params["padding_config"]
-  )
-  v = v.moved(axes.resized(eqn.invars[0].aval.shape, shape))
-  if not grows:
-    return [v]
-  static = v.static and filler.static
-  out = replace(v, vary=everywhere(shape), const=None, static=static)
+  v, filler = op.ins
+  config = op.params["padding_config"]
+  v = v.moved(axes.resized(op.shapes[0], op.shape))
+  if not any(lo > 0 or hi > 0 or mid for lo, hi, mid in config):
+    return v
+  out = replace(v, vary=everywhere(op.shape), const=None, static=op.static)
   if not v.terms:
-    return [out]
+    return out
   if filler.const is None:
-    return [arithmetic.drop(out, "padded with an unknown value")]
+    return arithmetic.drop(out, "padded with an unknown value")
   missing = v.lacks(filler.const)
   if filler.const != 0 and missing:
-    return [arithmetic.drop(out, f"padded with {filler.const:g}")]
-  return [replace(out, padded=v.padded or missing)]
+    return arithmetic.drop(out, f"padded with {filler.const:g}")
+  return replace(out, padded=v.padded or missing)

@@ -13,12 +13,12 @@ convolution before it. Example: `(x - mean) * gamma + beta` of 32 elements is 32
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 
 from bnnjax.cost.abstract_value import AbstractValue, replace
+from bnnjax.cost.equations import Operation
 
 AFFINE = "affine"
 _AFFINE_OPS = frozenset(("add", "sub", "mul", "div", "add_any", "neg"))
@@ -57,28 +57,23 @@ def _is_float(v: Any) -> bool:
   return hasattr(v.aval, "dtype") and jnp.issubdtype(v.aval.dtype, jnp.floating)
 
 
-def _fixed(name: str, ins: Sequence[AbstractValue]) -> int | None:
-  """Index of the data operand of a multiply or add with a fixed operand."""
-  if name not in _AFFINE_OPS:
+def _affine_operand(op: Operation) -> AbstractValue | None:
+  """The data operand of a multiplication or addition with a fixed one."""
+  data = [v for v in op.ins if not v.static]
+  if op.name not in _AFFINE_OPS or len(data) != 1:
     return None
-  data = [i for i, v in enumerate(ins) if not v.static]
-  if len(data) != 1 or (name == "div" and data[0] == 1):
-    return None
-  return data[0]
+  divides = op.name == "div" and not op.ins[1].static
+  return None if divides else data[0]
 
 
-def count(
-  eqn: Any, ins: Sequence[AbstractValue], scope: str, times: int
-) -> list[tuple[str, str, int]]:
+def count(op: Operation) -> list[tuple[str, str, int]]:
   """Element-wise work of one equation as `(scope, name, operations)`."""
-  name = eqn.primitive.name
-  if name not in KNOWN:
+  eqn, name = op.eqn, op.name
+  if name not in KNOWN or op.static or not any(map(_is_float, eqn.invars)):
     return []
-  if all(v.static for v in ins) or not any(map(_is_float, eqn.invars)):
-    return []
-  data = _fixed(name, ins)
+  data = _affine_operand(op)
   if data is not None:
-    if ins[data].affine == scope:
+    if data.affine == op.scope:
       return []
     name = AFFINE
   elements = eqn.outvars[0]
@@ -89,13 +84,9 @@ def count(
   size = math.prod(elements.aval.shape)
   if name in _WINDOW:
     size *= math.prod(eqn.params.get("window_dimensions", ()))
-  return [(scope, name, size * times)]
+  return [(op.scope, name, size * op.interpreter.times)]
 
 
-def mark_affine(
-  name: str, ins: Sequence[AbstractValue], out: AbstractValue, scope: str
-) -> AbstractValue:
-  """Remembers that `out` is a fixed multiply-add of this scope."""
-  if _fixed(name, ins) is None:
-    return out
-  return replace(out, affine=scope)
+def mark_affine(op: Operation, out: AbstractValue) -> AbstractValue:
+  """Remembers where `out` is a fixed multiply-add of this scope."""
+  return replace(out, affine=op.scope) if _affine_operand(op) else out

@@ -48,6 +48,48 @@ _MACS = CONTRACTIONS | HEAVY | HIDDEN
 
 
 @dataclasses.dataclass(frozen=True)
+class Operation:
+  """An equation at its place in a program, which rules interpret.
+
+  Attributes:
+    eqn: the equation.
+    ins: abstract values of its operands.
+    scope: path of the named scopes around it.
+    wanted: which of its results are read.
+    interpreter: interprets sub-programs and keeps the ledger.
+  """
+
+  eqn: Any
+  ins: list[Any]
+  scope: str
+  wanted: tuple[bool, ...]
+  interpreter: Any
+
+  @property
+  def name(self) -> str:
+    return self.eqn.primitive.name
+
+  @property
+  def params(self) -> dict[str, Any]:
+    return self.eqn.params
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    """Of the first result."""
+    return self.eqn.outvars[0].aval.shape
+
+  @property
+  def shapes(self) -> list[tuple[int, ...]]:
+    """Of the operands."""
+    return [v.aval.shape for v in self.eqn.invars]
+
+  @property
+  def static(self) -> bool:
+    """Whether it depends on parameters and constants only."""
+    return all(v.static for v in self.ins)
+
+
+@dataclasses.dataclass(frozen=True)
 class Scan:
   """A scan: operands are `consts`, then `carry`, then the scanned arrays."""
 

@@ -9,13 +9,14 @@ is.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from bnnjax.cost import equations
 from bnnjax.cost.abstract_value import AbstractValue, replace
+from bnnjax.cost.equations import Operation
 
 _LIMIT = 2**22  # elements; im2col of 512 channels by a 3x3 kernel has 41,472
 # The same elements in another order: a tied kernel may be read transposed.
@@ -75,12 +76,11 @@ _EVALUATED: dict[str, Callable] = {
 }
 
 
-def recorded(eqn: Any, ins: Sequence[AbstractValue]) -> Any:
+def recorded(op: Operation) -> Any:
   """`AbstractValue.expression` of a result; `None`: it is no constant."""
-  known = eqn.primitive.name in _EVALUATED
-  if not known or any(v.expression is None for v in ins):
+  if op.name not in _EVALUATED or any(v.expression is None for v in op.ins):
     return None
-  return (eqn, tuple(ins))
+  return (op.eqn, tuple(op.ins))
 
 
 def evaluate(v: AbstractValue) -> np.ndarray | None:
@@ -101,20 +101,20 @@ def evaluate(v: AbstractValue) -> np.ndarray | None:
   return _EVALUATED[eqn.primitive.name](eqn.params, *arrays)
 
 
-def identified(
-  eqn: Any, ins: Sequence[AbstractValue], outs: Sequence[AbstractValue]
-) -> list[AbstractValue]:
+def identified(op: Operation, outs: list[AbstractValue]) -> list[AbstractValue]:
   """Gives static results the id of how they were computed.
 
   Example: `sign(w)` and `sign(w)` have one id; `w.T` has that of `w`; `1 - mask`
   has an id of its own and the root of `mask`.
   """
+  if not any(v.static and not v.expression_id for v in outs):
+    return outs
   params: Any = ()
-  if not any(True for _ in equations.inner(eqn)):
-    params = repr(sorted(eqn.params.items(), key=lambda item: item[0]))
-  key = (eqn.primitive.name, params, *(v.expression_id for v in ins))
-  kept = ins[0].expression_id if eqn.primitive.name in _REORDERED else 0
-  root = _root(eqn, ins)
+  if not any(True for _ in equations.inner(op.eqn)):
+    params = repr(sorted(op.params.items(), key=lambda item: item[0]))
+  key = (op.name, params, *(v.expression_id for v in op.ins))
+  kept = op.ins[0].expression_id if op.name in _REORDERED else 0
+  root = _root(op)
   return [
     replace(
       v,
@@ -132,12 +132,12 @@ def _of_constant(v: AbstractValue) -> int:
   return 0 if v.const is None else hash(("constant", v.const))
 
 
-def _root(eqn: Any, ins: Sequence[AbstractValue]) -> int:
+def _root(op: Operation) -> int:
   """The id that the result carries too, up to a constant multiply-add.
 
   0 where the operand cannot be computed back from the result.
   """
-  name = eqn.primitive.name
+  name, ins = op.name, op.ins
   if name in _REORDERED:
     return ins[0].root_id
   data = [v for v in ins if v.const is None]
@@ -145,7 +145,7 @@ def _root(eqn: Any, ins: Sequence[AbstractValue]) -> int:
   inverted = name == "div" and ins[0].const is not None
   if len(data) != 1 or vanishes or inverted:
     return 0
-  exact = name == "convert_element_type" and _keeps_integers_apart(eqn)
+  exact = name == "convert_element_type" and _keeps_integers_apart(op.eqn)
   if not exact and name not in _INVERTIBLE:
     return 0
   return data[0].root_id or data[0].expression_id

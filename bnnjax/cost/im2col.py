@@ -6,48 +6,46 @@ elements of its input: they keep their tag.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from bnnjax.cost import expressions
 from bnnjax.cost.abstract_value import AbstractValue, Dims, plain, replace
+from bnnjax.cost.equations import Operation
 
 
-def picked(eqn: Any, ins: Sequence[AbstractValue]) -> AbstractValue | None:
+def picked(op: Operation) -> AbstractValue | None:
   """The result, if the kernel is a constant selection; else `None`.
 
   Example: im2col of 3 channels by 2x2 taps has a kernel of 12 outputs, each
   with a single 1; output 7 holds tap 3 of channel 1.
   """
-  kernel = expressions.evaluate(ins[1])
+  kernel = expressions.evaluate(op.ins[1])
   if kernel is None or kernel.size == 0:
     return None
-  numbers = eqn.params["dimension_numbers"]
-  groups = eqn.params["feature_group_count"]
+  numbers = op.params["dimension_numbers"]
+  groups = op.params["feature_group_count"]
   k = kernel.transpose(numbers.rhs_spec)  # [O, I / groups, *taps]
   if not np.isin(k, (0, 1)).all():
     return None
-  shape = eqn.outvars[0].aval.shape
   outputs, inputs = k.shape[:2]
   if (k.reshape(outputs, -1).sum(1) == 1).all():
     tap = k.reshape(outputs, -1).argmax(1)
     first = np.arange(outputs) // (outputs // groups) * inputs
     channel = first + tap // math.prod(k.shape[2:])
-    return _by_channel(eqn, ins[0], channel, shape)
+    return _by_channel(op, channel)
   # Its transpose, col2im: every input goes to one place, and is added there.
   spread = k.reshape(groups, outputs // groups, inputs, -1).sum((1, 3))
-  return plain(shape, static=ins[0].static) if (spread == 1).all() else None
+  if not (spread == 1).all():
+    return None
+  return plain(op.shape, static=op.ins[0].static)
 
 
-def _by_channel(
-  eqn: Any, v: AbstractValue, channel: np.ndarray, shape
-) -> AbstractValue:
-  """`v` where output channel o holds the input channel `channel[o]`."""
-  numbers, old = eqn.params["dimension_numbers"], eqn.invars[0].aval.shape
+def _by_channel(op: Operation, channel: np.ndarray) -> AbstractValue:
+  """The input, of which output channel o holds the channel `channel[o]`."""
+  v, shape, numbers = op.ins[0], op.shape, op.params["dimension_numbers"]
+  old, kernel = op.shapes
   batch, features, *spatial = zip(numbers.lhs_spec, numbers.out_spec)
-  kernel = eqn.invars[1].aval.shape
   taps = [kernel[d] for d in numbers.rhs_spec[2:]]
 
   def move(dims: Dims) -> Dims:
@@ -68,8 +66,8 @@ def _by_channel(
   out = v.moved(move)
   if shape != old:
     out = replace(out, lineage=(), affine=None)
-  zeros = any(lo > 0 or hi > 0 for lo, hi in eqn.params["padding"])
-  zeros = zeros or any(n > 1 for n in eqn.params["lhs_dilation"])
+  zeros = any(lo > 0 or hi > 0 for lo, hi in op.params["padding"])
+  zeros = zeros or any(n > 1 for n in op.params["lhs_dilation"])
   padded = v.padded or (bool(v.terms) and zeros and v.lacks(0.0))
   return replace(out, const=None, words=None, expression=None, padded=padded)
 

@@ -30,6 +30,7 @@ from bnnjax.cost import (
 from bnnjax.cost.abstract_value import AbstractValue, constant, plain, replace
 from bnnjax.cost.activation_memory import Bits, Liveness
 from bnnjax.cost.dead_code import Planner
+from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import Ledger
 from bnnjax.cost.variables import Stored
 
@@ -99,39 +100,29 @@ class Interpreter:
 
     for eqn, needed in zip(plan.eqns, plan.wanted):
       here = equations.join_scopes(scope, equations.scope_of(eqn))
-      ins = [read(v) for v in eqn.invars]
-      outs, inside = self._equation(eqn, ins, here, needed, live)
-      if any(v.static and not v.expression_id for v in outs):
-        outs = expressions.identified(eqn, ins, outs)
-      env.update(zip(eqn.outvars, outs))
+      op = Operation(eqn, [read(v) for v in eqn.invars], here, needed, self)
+      outs, inside = self._results(op, live)
+      env.update(zip(eqn.outvars, expressions.identified(op, outs)))
       live.step(eqn, env, inside)
     return [read(v) for v in jaxpr.outvars], live.peak
 
-  def _equation(
-    self,
-    eqn: Any,
-    ins: Values,
-    scope: str,
-    wanted: Sequence[bool],
-    live: Liveness,
-  ) -> tuple[Values, Bits]:
+  def _results(self, op: Operation, live: Liveness) -> tuple[Values, Bits]:
     """Results of one equation, and the peak of live bits inside it."""
-    name = eqn.primitive.name
-    if name in control_flow.RULES:
-      return control_flow.RULES[name](self, eqn, ins, scope, wanted)
-    body = equations.body(eqn)
+    if op.name in control_flow.RULES:
+      return control_flow.RULES[op.name](op)
+    body = equations.body(op.eqn)
     if body is not None:  # a call, which is given the operands that die with it
-      reads = self.plan(body, wanted).reads
-      owned, freed = live.handed_over(eqn.invars, reads)
-      outs, peak = self.interpret(body, ins, scope, wanted, owned)
+      reads = self.plan(body, op.wanted).reads
+      owned, freed = live.handed_over(op.eqn.invars, reads)
+      outs, peak = self.interpret(body, op.ins, op.scope, op.wanted, owned)
       return outs, (peak[0] - freed[0], peak[1] - freed[1])
-    work = elementwise.count(eqn, ins, scope, self.times)
-    self.ledger.work.extend(work)
-    rule = MARKS.get(eqn.primitive) or RULES.get(name, arithmetic.unknown)
-    outs = rule(self, eqn, ins, scope)
+    self.ledger.work.extend(elementwise.count(op))
+    primitive = op.eqn.primitive
+    rule = MARKS.get(primitive) or RULES.get(op.name, arithmetic.unknown)
+    out = rule(op)
+    outs = [out] if isinstance(out, AbstractValue) else out
     if len(outs) == 1:
-      recorded = expressions.recorded(eqn, ins)
-      outs = [replace(outs[0], expression=recorded)]
+      outs = [replace(outs[0], expression=expressions.recorded(op))]
     return outs, (0, 0)
 
   def use(
@@ -147,39 +138,21 @@ class Interpreter:
     return tuple(self.stored[use.parameter].path for use in uses)
 
 
-def _first(
-  interpreter: Interpreter, eqn: Any, ins: Values, scope: str
-) -> Values:
-  """The first operand, as it is."""
-  del interpreter, eqn, scope
-  return [ins[0]]
-
-
-def _all(interpreter: Interpreter, eqn: Any, ins: Values, scope: str) -> Values:
-  """All operands, as they are."""
-  del interpreter, eqn, scope
-  return ins
-
-
-def _stored(
-  interpreter: Interpreter, eqn: Any, ins: Values, scope: str
-) -> Values:
+def _stored(op: Operation) -> AbstractValue:
   """A scale, which the network stores beside its weight."""
-  del scope
-  interpreter.ledger.scales.extend(storage.computed(eqn, *ins))
-  return [ins[0]]
+  op.interpreter.ledger.scales.extend(storage.computed(op))
+  return op.ins[0]
 
 
-Rule = Callable[[Interpreter, Any, Values, str], Values]
+Rule = Callable[[Operation], AbstractValue | Values]
 # Primitives of `bnnjax.core`, by which code says what it means.
 MARKS: dict[Any, Rule] = {
   tag_p: arithmetic.tagged,
-  pass_nan_p: _first,
+  pass_nan_p: lambda op: op.ins[0],
   stored_p: _stored,
   counted_p: recurrence.declared,
 }
-# Results of `(interpreter, equation, operands, scope)`, by primitive. Others
-# are unknown.
+# Results by primitive; of others nothing is known.
 RULES: dict[str, Rule] = {
   **dict.fromkeys(elementwise.ELEMENTWISE, arithmetic.result),
   **dict.fromkeys(popcount.BITWISE, popcount.bitwise),
@@ -196,6 +169,6 @@ RULES: dict[str, Rule] = {
   "stack": data_movement.concatenate,
   "pad": data_movement.pad,
   "dynamic_update_slice": data_movement.update_slice,
-  "optimization_barrier": _all,
-  "device_put": _all,
+  "optimization_barrier": lambda op: op.ins,
+  "device_put": lambda op: op.ins,
 }

@@ -25,6 +25,7 @@ from bnnjax.cost.abstract_value import (
   merged,
   replace,
 )
+from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import ParameterUse, Row
 
 BITWISE = frozenset(
@@ -47,9 +48,9 @@ def _row(v: AbstractValue) -> Row | None:
   return v.words.row if v.words else None
 
 
-def converted(eqn: Any, v: AbstractValue) -> Words | None:
+def converted(op: Operation) -> Words | None:
   """Words behind a change of dtype: a widened word keeps its bits."""
-  old, new = eqn.invars[0], eqn.outvars[0]
+  v, old, new = op.ins[0], op.eqn.invars[0], op.eqn.outvars[0]
   if _row(v):
     return v.words
   if not is_words(old) or not is_words(new):
@@ -60,34 +61,26 @@ def converted(eqn: Any, v: AbstractValue) -> Words | None:
   return replace(words, bits=narrow if narrow < wide else 0)
 
 
-def bitcast(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
-  """`bitcast_convert_type`: a row of bits stays one."""
-  (out,) = arithmetic.unknown(interpreter, eqn, ins, scope)
-  return [replace(out, words=_recast(eqn, ins[0]))]
+def bitcast(op: Operation) -> AbstractValue:
+  """`bitcast_convert_type`: words of another length have the same bits."""
+  (out,) = arithmetic.unknown(op)
+  words = op.ins[0].words
+  whole = words and not words.bits  # not widened before
+  kept = whole and is_words(op.eqn.invars[0]) and is_words(op.eqn.outvars[0])
+  return replace(out, words=words if kept else None)
 
 
-def _recast(eqn: Any, v: AbstractValue) -> Words | None:
-  """Words read at another length: the same bits in total."""
-  if not v.words or not is_words(eqn.invars[0]) or not is_words(eqn.outvars[0]):
-    return None
-  return None if v.words.bits else v.words
-
-
-def bitwise(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def bitwise(op: Operation) -> AbstractValue:
   """`and`, `or`, `xor`, `not` and shifts: of integers they are of words."""
-  if not is_words(eqn.outvars[0]):
-    return arithmetic.result(interpreter, eqn, ins, scope)
-  name = eqn.primitive.name
-  bare = [replace(arithmetic.drop(v, name), lost="") for v in ins]
-  out = arithmetic.combine(name, bare, eqn.outvars[0].aval.shape)
-  data = [v for v in ins if v.const is None]
+  if not is_words(op.eqn.outvars[0]):
+    return arithmetic.result(op)
+  name = op.name
+  bare = [replace(arithmetic.drop(v, name), lost="") for v in op.ins]
+  out = arithmetic.combine(name, bare, op.shape)
+  data = [v for v in op.ins if v.const is None]
   known = [v.words or Words() for v in data]
   if not known or (name.startswith("shift") and len(known) == 2):
-    return [out]
+    return out
   words = known[0]
   if len(known) == 2:
     words = Words(
@@ -96,11 +89,11 @@ def bitwise(
       product=any(w.product for w in known) or name != "or",
       kernels=merged(*map(_kernels, data)),
     )
-  mask = next((v.const for v in ins if v.const is not None), None)
+  mask = next((v.const for v in op.ins if v.const is not None), None)
   if name == "and" and mask is not None and 0 <= mask < 2**53:
-    width = words.bits or dtype_bits(eqn.outvars[0].aval.dtype)
+    width = words.bits or dtype_bits(op.eqn.outvars[0].aval.dtype)
     words = replace(words, bits=min(width, int(mask).bit_count()))
-  return [replace(out, words=words)]
+  return replace(out, words=words)
 
 
 def _kernels(v: AbstractValue) -> tuple[Source, ...]:
@@ -109,16 +102,14 @@ def _kernels(v: AbstractValue) -> tuple[Source, ...]:
   return merged(mine, v.lineage if v.static else ())
 
 
-def population_count(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def population_count(op: Operation) -> AbstractValue:
   """Writes down the MACs of a word's products, where its bits are products."""
-  words, shape = ins[0].words, tuple(eqn.outvars[0].aval.shape)
-  bare = replace(ins[0], lost="")
-  out = arithmetic.combine("population_count", [bare], shape)
+  interpreter, ledger = op.interpreter, op.interpreter.ledger
+  words, shape = op.ins[0].words, tuple(op.shape)
+  out = arithmetic.combine(op.name, [replace(op.ins[0], lost="")], shape)
   if words is None or not words.product:
-    return [replace(out, words=None)]
-  width = words.bits or dtype_bits(eqn.invars[0].aval.dtype)
+    return replace(out, words=None)
+  width = words.bits or dtype_bits(op.eqn.invars[0].aval.dtype)
   each = Fraction(width) * (1 if words.fill is None else words.fill)
   held = [math.ceil(s.elements * each) for s in words.kernels]
   names = []
@@ -129,11 +120,11 @@ def population_count(
     own = stored.dtype_bits if stored.words else width
     sites = storage.packed(source.parameter, own)
     use = ParameterUse(source.parameter, "kernel", sites, 0, held=n)
-    interpreter.ledger.uses.append(use)
-  place = equations.place(scope, names)
+    ledger.uses.append(use)
+  place = equations.place(op.scope, names)
   row = Row(
     path=place,
-    scope=scope,
+    scope=op.scope,
     op="dot",
     shapes=(shape, shape, shape),
     macs=interpreter.times * math.ceil(math.prod(shape) * each),
@@ -144,26 +135,24 @@ def population_count(
     parameters=tuple(names),
     elements=sum(held),
   )
-  interpreter.ledger.rows.append(row)
+  ledger.rows.append(row)
   if words.fill is None:
-    interpreter.ledger.note(place, NOTE)
-  return [replace(out, words=Words(row=row, summed=each))]
+    ledger.note(place, NOTE)
+  return replace(out, words=Words(row=row, summed=each))
 
 
-def reduce_sum(
-  interpreter: Any, eqn: Any, ins: Sequence[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def reduce_sum(op: Operation) -> AbstractValue:
   """A sum of population counts lengthens the row that they wrote."""
-  (out,) = arithmetic.unknown(interpreter, eqn, ins, scope)
-  rows, row = interpreter.ledger.rows, _row(ins[0])
-  count = math.prod(eqn.invars[0].aval.shape[d] for d in eqn.params["axes"])
+  (out,) = arithmetic.unknown(op)
+  rows, row = op.interpreter.ledger.rows, _row(op.ins[0])
+  count = math.prod(op.shapes[0][d] for d in op.params["axes"])
   at = [i for i, r in enumerate(rows) if r is row]
   if not at or count == 0:
-    return [out]
-  total = ins[0].words.summed * count
+    return out
+  total = op.ins[0].words.summed * count
   longer = replace(row, length=math.ceil(total))
   rows[at[-1]] = longer
-  return [replace(out, words=Words(row=longer, summed=total))]
+  return replace(out, words=Words(row=longer, summed=total))
 
 
 def is_sum(ins: Sequence[AbstractValue]) -> bool:

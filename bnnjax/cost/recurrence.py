@@ -8,6 +8,7 @@ from jax.extend.core import Literal
 from bnnjax.core.counted import SCOPE
 from bnnjax.cost import equations
 from bnnjax.cost.abstract_value import AbstractValue
+from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import Row
 
 AS_WRITTEN = (
@@ -24,30 +25,28 @@ def is_replaced(scope: str) -> bool:
   return SCOPE in scope.split("/")
 
 
-def declared(
-  interpreter: Any, eqn: Any, ins: list[AbstractValue], scope: str
-) -> list[AbstractValue]:
+def declared(op: Operation) -> list[AbstractValue]:
   """Writes down the row of a declaration; its operands pass unchanged."""
-  w_bits, a_bits = eqn.params["bits"]
-  what = eqn.params["what"]
-  interpreter.ledger.rows.append(
+  w_bits, a_bits = op.params["bits"]
+  what, times = op.params["what"], op.interpreter.times
+  op.interpreter.ledger.rows.append(
     Row(
-      path=equations.place(scope, ()),
-      scope=scope,
+      path=equations.place(op.scope, ()),
+      scope=op.scope,
       op="dot",
       shapes=(),
-      macs=interpreter.times * eqn.params["macs"],
+      macs=times * op.params["macs"],
       w_bits=w_bits,
       a_bits=a_bits,
-      length=eqn.params["length"],
-      times=interpreter.times,
+      length=op.params["length"],
+      times=times,
       declared=what,
-      replaced=is_replaced(scope),
+      replaced=is_replaced(op.scope),
     )
   )
   text = f"counted as {what}; products that run beyond it are 'extra MACs'."
-  interpreter.ledger.note(scope, text)
-  return list(ins)
+  op.interpreter.ledger.note(op.scope, text)
+  return op.ins
 
 
 def extra_macs(rows: Sequence[Row], replaced: Sequence[Row]) -> int:

@@ -5,10 +5,10 @@ import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 from bnnjax.core.bits import BitTag
 from bnnjax.cost.abstract_value import AbstractValue, dtype_bits
+from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import (
   ComputedScale,
   Parameter,
@@ -85,19 +85,18 @@ def packed(parameter: int, width: int) -> tuple[TagSite, ...]:
   return (TagSite(hash(("words", parameter)), Fraction(width), (parameter,)),)
 
 
-def computed(
-  eqn: Any, scale: AbstractValue, weight: AbstractValue
-) -> list[ComputedScale]:
+def computed(op: Operation) -> list[ComputedScale]:
   """What the primitive `stored` says: a scale to be stored beside a weight.
 
   Nothing, if it is a parameter itself, or comes from no parameter.
   """
+  scale, weight = op.ins
   behind = {source.parameter for source in weight.lineage}
   if not scale.static or any(s.parameter not in behind for s in scale.lineage):
     return []
-  size, whole = (math.prod(v.aval.shape) for v in eqn.invars)
-  width = dtype_bits(eqn.invars[0].aval.dtype)
-  expression_id = scale.expression_id or id(eqn)
+  size, whole = map(math.prod, op.shapes)
+  width = dtype_bits(op.eqn.invars[0].aval.dtype)
+  expression_id = scale.expression_id or id(op.eqn)
   return [
     ComputedScale(i, Fraction(size, n), width, expression_id)
     for i, n in weight.lineage[:1]

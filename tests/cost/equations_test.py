@@ -104,7 +104,7 @@ def test_every_primitive_of_jax_has_one_place():
     | equations.HEAVY
     | equations.HIDDEN
   )
-  assert names - places - set(control_flow.HANDLERS) - calls == warned
+  assert names - places - set(control_flow.RULES) - calls == warned
   assert not equations.QUIET & (equations.HEAVY | equations.HIDDEN)
 
 
