@@ -346,7 +346,7 @@ def _cost(args) -> int:
     compared = report.compare(reports[1])
     print(json.dumps(compared.to_json(), indent=2) if args.json else compared)
   elif args.json:
-    print(json.dumps(report.to_json(), indent=2))
+    print(json.dumps(report.to_json(definitions=True), indent=2))
   else:
     print(report.table("csv" if args.csv else "rich", by=args.by))
   return 0

@@ -186,11 +186,12 @@ def _tile(eqn: Any) -> Mover:
   return lambda dims: {d + new - old: run for d, run in dims.items()}
 
 
-def _same(eqn: Any) -> Mover:
-  del eqn
-  return lambda dims: dims
-
-
+_UNCHANGED = (
+  "convert_element_type copy copy_p stop_gradient reduce_precision"
+  " sharding_constraint layout_constraint reshard mesh_cast name pvary pcast"
+  " ppermute pbroadcast reduced_vary_cast vary_unreduced_cast"
+  " with_memory_space_constraint relayout"
+)
 # Primitives that only move, copy or pick elements of their first operand.
 KEEP: dict[str, Callable[[Any], Mover]] = {
   "transpose": _transpose,
@@ -208,27 +209,5 @@ KEEP: dict[str, Callable[[Any], Mover]] = {
   "all_gather": _all_gather,
   "all_gather_invariant": _all_gather,
   "tile": _tile,
-  **{
-    name: _same
-    for name in (
-      "convert_element_type",
-      "copy",
-      "copy_p",
-      "stop_gradient",
-      "reduce_precision",
-      "sharding_constraint",
-      "layout_constraint",
-      "reshard",
-      "mesh_cast",
-      "name",
-      "pvary",
-      "pcast",
-      "ppermute",
-      "pbroadcast",
-      "reduced_vary_cast",
-      "vary_unreduced_cast",
-      "with_memory_space_constraint",
-      "relayout",
-    )
-  },
+  **dict.fromkeys(_UNCHANGED.split(), lambda eqn: lambda dims: dims),
 }

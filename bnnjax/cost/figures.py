@@ -46,11 +46,6 @@ class Figure:
     return {self.label: value}
 
 
-def ace(rows: Iterable[Row]) -> int:
-  """Arithmetic computation effort; float counts 16x16."""
-  return sum(row.ace for row in rows)
-
-
 # Cost of a MAC on 64-bit words, in 64ths, by the widths of its operands.
 CPU64: dict[str, Callable[[int, int], int]] = {
   "max": lambda w, a: min(max(w, a), 64) if max(w, a) <= 8 else 64,
@@ -73,6 +68,14 @@ def cpu64_x64(
   return sum(r.macs * rule(r.w_bits, r.a_bits) for r in rows)
 
 
+def tally(pairs: Iterable[tuple[Any, int]]) -> dict[Any, int]:
+  """Sums by key, sorted: `[("b", 1), ("a", 2), ("b", 3)]` is `{a: 2, b: 4}`."""
+  out: dict[Any, int] = {}
+  for key, n in pairs:
+    out[key] = out.get(key, 0) + n
+  return dict(sorted(out.items()))
+
+
 def _linear_width(row: Row) -> int:
   """Width on an accelerator with 4, 8 and 16 bits (google/aqt)."""
   widest = max(row.w_bits, row.a_bits)
@@ -85,17 +88,10 @@ def _bits_per_weight(report: Any) -> float | None:
   return report.weight_bits("deployed") / weights if weights else None
 
 
-def _elementwise(report: Any) -> dict[str, int]:
-  out: dict[str, int] = {}
-  for _, name, n in report.work:
-    out[name] = out.get(name, 0) + n
-  return dict(sorted(out.items()))
-
-
-# In the order of the JSON and of tables.
+# In the order of the JSON and of tables; `r` is the report, `x` a row of it.
 FIGURES: dict[str, Figure] = {
   "macs": Figure(
-    lambda report: report.macs_by_name,
+    lambda r: r.macs_by_name,
     "MACs",
     "MACs",
     "multiply-accumulates of dots and convolutions, padding positions"
@@ -106,11 +102,9 @@ FIGURES: dict[str, Figure] = {
       **{f"MACs {bits}": n for bits, n in macs.items()},
     },
   ),
-  "total_macs": Figure(
-    lambda report: sum(row.macs for row in report.rows), unit="MACs"
-  ),
+  "total_macs": Figure(lambda r: sum(x.macs for x in r.rows), unit="MACs"),
   "extra_macs": Figure(
-    lambda report: recurrence.extra_macs(report.rows, report.replaced),
+    lambda r: recurrence.extra_macs(r.rows, r.replaced),
     "extra MACs",
     "MACs",
     "products that run beyond the work that a recurrence or other function"
@@ -118,46 +112,36 @@ FIGURES: dict[str, Figure] = {
     " other figure",
   ),
   "ace": Figure(
-    lambda report: ace(report.rows),
+    lambda r: sum(x.ace for x in r.rows),
     "ACE",
     "1-bit MACs",
     "sum of MACs x min(w_bits, 16) x min(a_bits, 16), so float counts 256"
     " (PokeBNN, arXiv 2112.00133)",
   ),
-  "conv_ace": Figure(
-    lambda report: ace(row for row in report.rows if row.op == "conv"),
-    unit="1-bit MACs",
-  ),
-  "dense_ace": Figure(
-    lambda report: ace(row for row in report.rows if row.op == "dot"),
-    unit="1-bit MACs",
-  ),
+  "conv_ace": Figure(lambda r: sum(x.ace for x in r.rows if x.op == "conv")),
+  "dense_ace": Figure(lambda r: sum(x.ace for x in r.rows if x.op == "dot")),
   "bops": Figure(
-    lambda report: sum(row.macs for row in report.rows if row.is_binary),
+    lambda r: sum(x.macs for x in r.rows if x.is_binary),
     "BOPs",
     "1-bit MACs",
     "binary operations: the 1x1 MACs (Bi-Real, ReActNet); not MACs x w x a",
   ),
   "flops": Figure(
-    lambda report: sum(row.macs for row in report.rows if not row.is_binary),
+    lambda r: sum(x.macs for x in r.rows if not x.is_binary),
     "FLOPs",
     "MACs",
     "every MAC that is not 1x1, counted once (not twice)",
   ),
-  "ops": Figure(
-    lambda report: report.ops_x64 / 64, "OPs", "MACs", "BOPs / 64 + FLOPs"
-  ),
-  "ops_x64": Figure(
-    lambda report: report.bops + 64 * report.flops, unit="64ths of a MAC"
-  ),
+  "ops": Figure(lambda r: r.ops_x64 / 64, "OPs", "MACs", "BOPs / 64 + FLOPs"),
+  "ops_x64": Figure(lambda r: r.bops + 64 * r.flops, unit="64ths of a MAC"),
   "degree_of_binarization": Figure(
-    lambda report: report.bops / report.ops_x64 if report.ops_x64 else None,
+    lambda r: r.bops / r.ops_x64 if r.ops_x64 else None,
     "degree of binarization",
     "share",
     "BOPs / (64 OPs) (BNext)",
   ),
   "cpu64": Figure(
-    lambda report: {rule: report.cpu64(rule) for rule in CPU64},
+    lambda r: {rule: r.cpu64(rule) for rule in CPU64},
     "CPU64",
     "64-bit words",
     "64-bit words: sum of MACs x max(w_bits, a_bits) / 64, and 1 for a MAC"
@@ -165,14 +149,14 @@ FIGURES: dict[str, Figure] = {
     shown=lambda by_rule: {"CPU64": by_rule["max"]},
   ),
   "bit_operations": Figure(
-    lambda report: sum(r.macs * r.w_bits * r.a_bits for r in report.rows),
+    lambda r: sum(x.macs * x.w_bits * x.a_bits for x in r.rows),
     "bit operations",
     "operations",
     "sum of MACs x w_bits x a_bits, float32 as 32x32 (HAWQ's 'BOPs')",
   ),
   "bit_operations_uniq": Figure(
-    lambda report: sum(
-      r.macs * (r.w_bits * r.a_bits + r.accumulator_bits) for r in report.rows
+    lambda r: sum(
+      x.macs * (x.w_bits * x.a_bits + x.accumulator_bits) for x in r.rows
     ),
     "bit operations (UNIQ)",
     "operations",
@@ -180,13 +164,13 @@ FIGURES: dict[str, Figure] = {
     " accumulator (arXiv 1804.10969)",
   ),
   "compute_cost_linear": Figure(
-    lambda report: sum(row.macs * _linear_width(row) for row in report.rows),
+    lambda r: sum(x.macs * _linear_width(x) for x in r.rows),
     "linear cost",
     "MACs x bits",
     "sum of MACs x max(w_bits, a_bits) rounded up to 4, 8 or 16 (google/aqt)",
   ),
   "energy_pj": Figure(
-    lambda report: {table: report.energy(table) for table in energy.TABLES},
+    lambda r: {table: r.energy(table) for table in energy.TABLES},
     "energy",
     "pJ",
     "pJ, one multiplication and one addition per MAC, no multiplication by a"
@@ -197,24 +181,21 @@ FIGURES: dict[str, Figure] = {
     " 64 bits",
   ),
   "energy_with_dram_pj": Figure(
-    lambda report: {
-      table: report.energy(table, dram=True) for table in energy.TABLES
-    },
+    lambda r: {table: r.energy(table, dram=True) for table in energy.TABLES},
     "energy with DRAM",
     "pJ",
   ),
   "parameters": Figure(
-    lambda report: report.parameter_count,
+    lambda r: r.parameter_count,
     "parameters",
     "elements",
     "elements of trained arrays (no running statistics)",
   ),
   "weights_by_bits": Figure(
-    lambda report: {str(k): n for k, n in report.weights_by_bits.items()},
-    unit="elements",
+    lambda r: {str(bits): n for bits, n in r.weights_by_bits.items()}
   ),
   "weight_bytes": Figure(
-    lambda report: report.weight_bytes(),
+    lambda r: r.weight_bytes(),
     "weight bytes",
     "bytes",
     "kernels only, bits / 8 at their tag's width (convention 'packed');"
@@ -222,8 +203,8 @@ FIGURES: dict[str, Figure] = {
     " words; others: Report.weight_bytes",
   ),
   "weight_bytes_by_convention": Figure(
-    lambda report: {c: report.weight_bytes(c) for c in sizes.CONVENTIONS},
-    "weight bytes",
+    lambda r: {name: r.weight_bytes(name) for name in sizes.CONVENTIONS},
+    "weight bytes deployed",
     "bytes",
     shown=lambda found: {"weight bytes deployed": found["deployed"]},
   ),
@@ -235,19 +216,19 @@ FIGURES: dict[str, Figure] = {
     " scales, masks, norms too) over the elements of kernels and embeddings",
   ),
   "activation_bytes": Figure(
-    lambda report: report.activation_bytes(),
+    lambda r: r.activation_bytes(),
     "activation bytes",
     "bytes",
     "peak of live arrays if nothing but broadcasts is fused, weights left out;"
     " 'deployed' stores tagged arrays at their width",
   ),
   "activation_bytes_deployed": Figure(
-    lambda report: report.activation_bytes(deployed=True),
+    lambda r: r.activation_bytes(deployed=True),
     "activation bytes deployed",
     "bytes",
   ),
   "elementwise": Figure(
-    _elementwise,
+    lambda r: tally((name, n) for _, name, n in r.work),
     "element-wise",
     "operations",
     "one per element of the result (reductions: of the input); fixed"

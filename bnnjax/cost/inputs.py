@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from bnnjax import deprecated
 from bnnjax.cost import variables
 from bnnjax.cost.variables import (
   DATA,
@@ -173,3 +174,15 @@ def _shaped(tree: Any) -> Iterator[tuple[tuple, Any]]:
       yield from ((path + more, leaf) for more, leaf in _shaped(state))
     elif is_array(x):
       yield path, x
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "BATCH_STAT": "bnnjax.cost.variables.BATCH_STAT",
+    "STAT": "bnnjax.cost.variables.STAT",
+    "STATE": "bnnjax.cost.variables.STATE",
+    "is_foreign": "bnnjax.cost.variables.is_callable_pytree",
+    "kind_of": "bnnjax.cost.variables.kind_of",
+  },
+)

@@ -6,14 +6,32 @@ Tables are rich for terminals, markdown or CSV, with definitions below.
 import csv
 import dataclasses
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bnnjax.core.registry import unknown
 from bnnjax.cost import figures
+from bnnjax.cost.ledger import Row
 
-GROUPINGS = ("layer", "scope", "bits")
 FORMATS = ("rich", "markdown", "csv")
+
+
+def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
+  if not shapes:
+    return "as declared"
+  left, right, out = ("x".join(map(str, s)) or "()" for s in shapes)
+  return f"{left} . {right} -> {out}"
+
+
+# First columns of a grouping, and the cells of a row there.
+GROUPINGS: dict[str, tuple[tuple[str, ...], Callable[[Row], tuple]]] = {
+  "layer": (
+    ("layer", "op", "shapes"),
+    lambda r: (r.path or "(top)", r.op, _shapes(r.shapes)),
+  ),
+  "scope": (("scope",), lambda r: (r.scope or "(top)",)),
+  "bits": (("bits",), lambda r: (r.bits,)),
+}
 
 
 def table(report: Any, format: str, by: str) -> str:
@@ -28,44 +46,22 @@ def table(report: Any, format: str, by: str) -> str:
 
 def _grouped(report: Any, by: str) -> tuple[list[str], list[list[Any]]]:
   """Columns and lines of the grouping."""
-  keys = {
-    "layer": lambda r: (r.path, r.op, r.shapes, r.w_bits, r.a_bits),
-    "scope": lambda r: (r.scope, r.w_bits, r.a_bits),
-    "bits": lambda r: (r.w_bits, r.a_bits),
-  }
-  if by not in keys:
+  if by not in GROUPINGS:
     raise unknown("grouping", by, GROUPINGS)
-  groups: dict[Any, list[Any]] = {}
+  names, cells_of = GROUPINGS[by]
+  groups: dict[Any, list[Row]] = {}
   for row in report.rows:
-    groups.setdefault(keys[by](row), []).append(row)
+    key = (*cells_of(row), row.w_bits, row.a_bits)
+    groups.setdefault(key, []).append(row)
   if by == "bits":
-    groups = dict(sorted(groups.items()))
-  total = report.ace or 1
+    groups = dict(sorted(groups.items(), key=lambda group: group[0][1:]))
   lines = []
   for key, rows in groups.items():
-    macs, ace = sum(r.macs for r in rows), figures.ace(rows)
-    cells = [rows[0].w_bits, rows[0].a_bits, macs, ace]
-    cells += [round(100 * ace / total, 2), sum(r.elements for r in rows)]
-    head = {
-      "layer": lambda key=key: [key[0] or "(top)", key[1], _shapes(key[2])],
-      "scope": lambda key=key: [key[0] or "(top)"],
-      "bits": lambda key=key: ["w{}a{}".format(*key)],
-    }[by]()
-    lines.append(head + cells)
-  columns = {
-    "layer": ["layer", "op", "shapes"],
-    "scope": ["scope"],
-    "bits": ["bits"],
-  }[by]
-  columns += ["W", "A", "MACs", "ACE", "ACE %", "parameters"]
-  return columns, lines
-
-
-def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
-  if not shapes:
-    return "as declared"
-  left, right, out = ("x".join(map(str, s)) or "()" for s in shapes)
-  return f"{left} . {right} -> {out}"
+    ace = sum(r.ace for r in rows)
+    share = round(100 * ace / (report.ace or 1), 2)
+    macs, elements = sum(r.macs for r in rows), sum(r.elements for r in rows)
+    lines.append([*key, macs, ace, share, elements])
+  return [*names, "W", "A", "MACs", "ACE", "ACE %", "parameters"], lines
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,10 +52,7 @@ class Report:
   @property
   def macs(self) -> dict[tuple[int, int], int]:
     """MACs by `(w_bits, a_bits)`, sorted."""
-    out: dict[tuple[int, int], int] = {}
-    for r in self.rows:
-      out[r.w_bits, r.a_bits] = out.get((r.w_bits, r.a_bits), 0) + r.macs
-    return dict(sorted(out.items()))
+    return figures.tally(((r.w_bits, r.a_bits), r.macs) for r in self.rows)
 
   @property
   def macs_by_name(self) -> dict[str, int]:
@@ -109,11 +106,8 @@ class Report:
   @property
   def weights_by_bits(self) -> dict[int, int]:
     """Kernel elements by stored width."""
-    out: dict[int, int] = {}
-    for p in self.parameters:
-      if p.role == "kernel":
-        out[p.bits] = out.get(p.bits, 0) + p.size
-    return dict(sorted(out.items()))
+    kernels = [p for p in self.parameters if p.role == "kernel"]
+    return figures.tally((p.bits, p.size) for p in kernels)
 
   def weight_bits(self, convention: str = "packed") -> int:
     """Bits of the stored arrays; see `weight_bytes`."""

@@ -1,7 +1,7 @@
 """Model size under every convention in use, in bits.
 
-A convention is a function of the stored arrays. `kernel` below includes every
-array that is read by a dot or convolution; widths come from the tags.
+A convention is a function of the stored arrays. Kernels are all arrays that a
+dot or convolution reads; widths come from the tags.
 """
 
 import math
@@ -20,15 +20,12 @@ def _kernels(ps: Parameters) -> list[Parameter]:
   return [p for p in ps if p.role in ("kernel", "mask")]
 
 
-def _rest(ps: Parameters) -> list[Parameter]:
-  """Trained arrays other than kernels and batch norms."""
-  own = ("kernel", "mask", "bn")
-  return [p for p in ps if p.trained and p.role not in own]
+def _trained(ps: Parameters) -> list[Parameter]:
+  return [p for p in ps if p.trained]
 
 
-def _width(p: Parameter, otherwise: int) -> int:
-  """The tag's width, or `otherwise`."""
-  return p.bits if p.tagged else otherwise
+def _size(ps: Parameters) -> int:
+  return sum(p.size for p in ps)
 
 
 def fused_batch_norm(ps: Parameters) -> int:
@@ -89,10 +86,6 @@ def mask_bits(ps: Parameters) -> int:
   )
 
 
-def _packed(ps: Parameters) -> int:
-  return math.ceil(sum(p.size * p.bits for p in _kernels(ps)))
-
-
 def row_bits(p: Parameter) -> int:
   """Bits of an array whose rows are packed into 32-bit words."""
   if not p.tagged or not p.row_length or p.role == "mask":
@@ -104,10 +97,6 @@ def row_bits(p: Parameter) -> int:
   return 32 * words * (p.size // p.row_length)
 
 
-def _packed_rows(ps: Parameters) -> int:
-  return sum(row_bits(p) for p in _kernels(ps))
-
-
 def _deployed(ps: Parameters) -> int:
   matrices = [p for p in ps if p.role in ("kernel", "mask", "embedding")]
   rest = [p for p in ps if p.role not in ("kernel", "mask", "embedding")]
@@ -115,60 +104,38 @@ def _deployed(ps: Parameters) -> int:
   return sum(map(row_bits, matrices)) + mask_bits(ps) + wide
 
 
-def _larq(ps: Parameters, wide: int = 32) -> int:
-  kernels = sum(p.size * _width(p, wide) for p in _kernels(ps))
-  rest = sum(p.size for p in _rest(ps))
-  return kernels + wide * (rest + fused_batch_norm(ps))
+def _at_width(ps: Parameters, wide: int) -> int:
+  """Arrays at their tag's width, untagged ones `wide`."""
+  return sum(p.size * (p.bits if p.tagged else wide) for p in ps)
 
 
-def _larq_int8(ps: Parameters) -> int:
-  return _larq(ps, 8)
-
-
-def _aqt(ps: Parameters) -> int:
-  return sum(p.size * _width(p, 16) for p in _kernels(ps))
+def _larq(ps: Parameters, wide: int) -> int:
+  own = ("kernel", "mask", "bn")
+  rest = sum(p.size for p in _trained(ps) if p.role not in own)
+  return _at_width(_kernels(ps), wide) + wide * (rest + fused_batch_norm(ps))
 
 
 def _hawq(ps: Parameters) -> int:
-  if any(p.tagged for p in _kernels(ps)):
-    return sum(p.size * _width(p, 32) for p in _kernels(ps))
-  return 32 * sum(p.size for p in ps if p.trained)
+  kernels = _kernels(ps)
+  if any(p.tagged for p in kernels):
+    return _at_width(kernels, 32)
+  return _size(_trained(ps)) * 32
 
 
 def _no_batch_norm(ps: Parameters, wide: int) -> int:
-  kernels = sum(p.size * _width(p, wide) for p in _kernels(ps))
-  return kernels + wide * sum(p.size for p in ps if p.role == "bias")
-
-
-def _fracbnn(ps: Parameters) -> int:
-  return _no_batch_norm(ps, 8)
-
-
-def _fracbnn_float32(ps: Parameters) -> int:
-  return _no_batch_norm(ps, 32)
-
-
-def _bibert(ps: Parameters, wide: int = 32) -> int:
-  return sum(p.size * _width(p, wide) for p in ps if p.trained)
-
-
-def _half(ps: Parameters) -> int:
-  return _bibert(ps, 16)
-
-
-def _float32(ps: Parameters) -> int:
-  return 32 * sum(p.size for p in ps if p.trained)
+  biases = [p for p in ps if p.role == "bias"]
+  return _at_width(_kernels(ps), wide) + wide * _size(biases)
 
 
 CONVENTIONS: dict[str, tuple[Callable[[Parameters], int], str]] = {
   "packed": (
-    _packed,
+    lambda ps: sum(p.size * p.bits for p in _kernels(ps)),
     "kernels only, at their tag's (else dtype's) width: the bits of all terms"
     " times their density, and masks that the program reads; no padding, no"
     " scales",
   ),
   "packed_rows": (
-    _packed_rows,
+    lambda ps: sum(map(row_bits, _kernels(ps))),
     "as packed, each row of a tagged kernel padded to 32-bit words",
   ),
   "deployed": (
@@ -179,13 +146,13 @@ CONVENTIONS: dict[str, tuple[Callable[[Parameters], int], str]] = {
     " its dtype",
   ),
   "larq": (
-    _larq,
+    lambda ps: _larq(ps, 32),
     "tagged kernels at their width, other kernels, biases and the rest 32 bit,"
     " batch norm 2 floats a channel (fused)",
   ),
-  "larq_int8": (_larq_int8, "as larq, with 8 bits in place of 32"),
+  "larq_int8": (lambda ps: _larq(ps, 8), "as larq, with 8 bits in place of 32"),
   "aqt": (
-    _aqt,
+    lambda ps: _at_width(_kernels(ps), 16),
     "kernels only, at w_bits, untagged ones at 16 bits (google/aqt memory_cost)",
   ),
   "hawq": (
@@ -193,24 +160,27 @@ CONVENTIONS: dict[str, tuple[Callable[[Parameters], int], str]] = {
     "kernels only, at w_bits; a model without tags: every parameter at 32 bits",
   ),
   "fracbnn": (
-    _fracbnn,
+    lambda ps: _no_batch_norm(ps, 8),
     "tagged kernels at their width, other kernels and biases 8 bit, no batch"
     " norm",
   ),
   "fracbnn_float32": (
-    _fracbnn_float32,
+    lambda ps: _no_batch_norm(ps, 32),
     "as fracbnn, with 32 bits in place of 8",
   ),
   "bibert": (
-    _bibert,
+    lambda ps: _at_width(_trained(ps), 32),
     "tagged kernels and embeddings at their width, every other parameter 32"
     " bit",
   ),
   "half": (
-    _half,
+    lambda ps: _at_width(_trained(ps), 16),
     "as bibert, with 16 bits in place of 32 (FBI-LLM, Bi-Mamba)",
   ),
-  "float32": (_float32, "every parameter at 32 bits"),
+  "float32": (
+    lambda ps: 32 * _size(_trained(ps)),
+    "every parameter at 32 bits",
+  ),
 }
 
 

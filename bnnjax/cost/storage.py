@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
+from bnnjax import deprecated
 from bnnjax.core.bits import BitTag
 from bnnjax.cost.abstract_value import AbstractValue, dtype_bits
 from bnnjax.cost.equations import Operation
@@ -207,3 +208,12 @@ def _role(
   if _BIAS.match(name) and kernels.intersection(s.modules):
     return "bias"
   return "other"
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "mask_bits": "bnnjax.cost.sizes.mask_bits",
+    "weights": "bnnjax.cost.sizes.weights",
+  },
+)
