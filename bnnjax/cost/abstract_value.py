@@ -177,6 +177,17 @@ def constant(x: Any) -> AbstractValue:
   )
 
 
+def depending_on(*values: AbstractValue, **fields: Any) -> AbstractValue:
+  """An untagged value that is computed from others, element by element."""
+  static = all(v.static for v in values)
+  base = AbstractValue(
+    vary=union(*(v.vary for v in values)),
+    static=static,
+    lineage=lineages(*values) if static else (),
+  )
+  return replace(base, **fields)
+
+
 def union(*dims: Dims) -> Dims:
   """Varies where any varies; runs shrink to the greatest common divisor.
 

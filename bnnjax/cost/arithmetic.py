@@ -21,9 +21,9 @@ from bnnjax.cost.abstract_value import (
   AbstractValue,
   Words,
   bits_text,
+  depending_on,
   dtype_bits,
   everywhere,
-  lineages,
   plain,
   replace,
   union,
@@ -173,13 +173,7 @@ def result(op: Operation) -> AbstractValue:
 
 def combine(name: str, ins: Sequence[AbstractValue], shape) -> AbstractValue:
   """The result of an elementwise primitive, `shape` being its shape."""
-  base = AbstractValue(
-    vary=union(*(v.vary for v in ins)) if ins else everywhere(shape),
-    static=all(v.static for v in ins),
-    lost=_still_lost(name, ins),
-  )
-  if base.static and ins:
-    base = replace(base, lineage=lineages(*ins))
+  base = depending_on(*ins, lost=_still_lost(name, ins))
   if name in _FOLD and all(v.const is not None for v in ins):
     base = replace(base, const=_FOLD[name](*(v.const for v in ins)))
   if not any(v.terms for v in ins):

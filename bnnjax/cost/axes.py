@@ -5,7 +5,7 @@ operand to those of the result: the mover of `x.T` maps `{0: 4}` to `{1: 4}`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bnnjax.cost.abstract_value import Dims, everywhere, union
@@ -30,9 +30,15 @@ def resized(old: Sequence[int], new: Sequence[int]) -> Mover:
   return move
 
 
-def _transpose(eqn: Any) -> Mover:
-  order = eqn.params["permutation"]
+def _picking(axes: Iterable[int]) -> Mover:
+  """Result axis `i` is operand axis `axes[i]`."""
+  order = list(axes)
   return lambda dims: {i: dims[d] for i, d in enumerate(order) if d in dims}
+
+
+def without(axes: Sequence[int], ndim: int) -> Mover:
+  """Drops reduced axes."""
+  return _picking(d for d in range(ndim) if d not in axes)
 
 
 def _broadcast(eqn: Any) -> Mover:
@@ -42,18 +48,6 @@ def _broadcast(eqn: Any) -> Mover:
   return lambda dims: {
     to[d]: run for d, run in dims.items() if old[d] == new[to[d]]
   }
-
-
-def _squeeze(eqn: Any) -> Mover:
-  gone = eqn.params["dimensions"]
-  kept = [d for d in range(eqn.invars[0].aval.ndim) if d not in gone]
-  return lambda dims: {i: dims[d] for i, d in enumerate(kept) if d in dims}
-
-
-def without(axes: Sequence[int], ndim: int) -> Mover:
-  """Drops reduced axes."""
-  kept = [d for d in range(ndim) if d not in axes]
-  return lambda dims: {i: dims[d] for i, d in enumerate(kept) if d in dims}
 
 
 def _groups(old: Sequence[int], new: Sequence[int]):
@@ -136,6 +130,10 @@ def _reduce(eqn: Any) -> Mover:
   return without(eqn.params["axes"], eqn.invars[0].aval.ndim)
 
 
+def _squeeze(eqn: Any) -> Mover:
+  return without(eqn.params["dimensions"], eqn.invars[0].aval.ndim)
+
+
 def _gather(eqn: Any) -> Mover:
   """Whole slices keep their axis; indexed axes vary along the indices.
 
@@ -194,7 +192,7 @@ _UNCHANGED = (
 )
 # Primitives that only move, copy or pick elements of their first operand.
 KEEP: dict[str, Callable[[Any], Mover]] = {
-  "transpose": _transpose,
+  "transpose": lambda eqn: _picking(eqn.params["permutation"]),
   "broadcast_in_dim": _broadcast,
   "squeeze": _squeeze,
   "reshape": _reshape,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from bnnjax.cost import arithmetic, axes, popcount
 from bnnjax.cost.abstract_value import (
   AbstractValue,
+  depending_on,
   everywhere,
   join_words,
-  lineages,
   plain,
   replace,
   union,
@@ -69,15 +69,8 @@ def update_slice(op: Operation) -> AbstractValue:
 
 
 def _selected(which: AbstractValue, *cases: AbstractValue) -> AbstractValue:
-  static = all(v.static for v in (which, *cases))
-  base = AbstractValue(
-    vary=union(*(v.vary for v in (which, *cases))),
-    static=static,
-    lost=next((v.lost for v in cases if v.lost), ""),
-    lineage=lineages(which, *cases) if static else (),
-    const=cases[0].const if len({v.const for v in cases}) == 1 else None,
-    words=functools.reduce(join_words, (v.words for v in cases)),
-  )
+  const = cases[0].const if len({v.const for v in cases}) == 1 else None
+  base = depending_on(which, *cases, const=const)
   why = "chosen beside an untagged value"
   return _side_by_side(cases, base, which.vary, why)
 
@@ -90,13 +83,8 @@ def concatenate(op: Operation) -> AbstractValue:
   else:
     ins, run = op.ins, math.gcd(*(shape[d] for shape in op.shapes))
   long = op.shape[d] != 1
-  base = AbstractValue(
-    vary=union(*(v.vary for v in ins), {d: 1} if long else {}),
-    static=op.static,
-    lost=next((v.lost for v in ins if v.lost), ""),
-    lineage=lineages(*ins) if op.static else (),
-    words=functools.reduce(join_words, (v.words for v in ins)),
-  )
+  base = depending_on(*ins)
+  base = replace(base, vary=union(base.vary, {d: 1} if long else {}))
   along = {d: run} if long and len(ins) > 1 else {}
   return _side_by_side(ins, base, along, "concatenated with another width")
 
@@ -110,6 +98,11 @@ def _side_by_side(
   which tell the cases from each other. Example: two 1-bit arrays of 4 rows with
   a scalar scale each, concatenated, have one scale with `factor = {0: 4}`.
   """
+  base = replace(
+    base,
+    lost=next((v.lost for v in cases if v.lost), ""),
+    words=functools.reduce(join_words, (v.words for v in cases)),
+  )
   tagged = [v for v in cases if v.terms]
   if not tagged:
     return base

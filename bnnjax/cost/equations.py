@@ -33,15 +33,14 @@ _HIDDEN = (
 HIDDEN = frozenset(_HIDDEN.split())
 # Neither float arithmetic nor hidden code: indices, random bits, communication.
 _QUIET = (
-  "iota scatter top_k approx_top_k bitcast_convert_type reduce_xor"
-  " dynamic_update_slice random_seed random_wrap random_unwrap random_bits"
-  " random_split random_fold_in random_clone threefry2x32 rng_bit_generator"
-  " rng_uniform axis_index psum psum2 psum_invariant psum_scatter pmax pmin"
-  " all_to_all ragged_all_to_all reduce_scatter create_token after_all"
-  " debug_callback debug_print empty empty2 eq_to lt_to le_to full zeros_like"
-  " platform_index dce_sink clz split unstack concatenate stack pad select_n"
-  " optimization_barrier device_put expand_dims mulhi"
-  " broadcast_to dimension_size inspect_sharding iota_2x32_shape"
+  "iota scatter top_k approx_top_k bitcast_convert_type reduce_xor random_seed"
+  " random_wrap random_unwrap random_bits random_split random_fold_in"
+  " random_clone threefry2x32 rng_bit_generator rng_uniform axis_index psum"
+  " psum2 psum_invariant psum_scatter pmax pmin all_to_all ragged_all_to_all"
+  " reduce_scatter create_token after_all debug_callback debug_print empty"
+  " empty2 eq_to lt_to le_to full zeros_like platform_index dce_sink"
+  " expand_dims mulhi broadcast_to dimension_size inspect_sharding"
+  " iota_2x32_shape"
 )
 QUIET = frozenset(_QUIET.split())
 _MACS = CONTRACTIONS | HEAVY | HIDDEN

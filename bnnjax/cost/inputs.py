@@ -10,16 +10,6 @@ import jax
 
 from bnnjax import deprecated
 from bnnjax.cost import variables
-from bnnjax.cost.variables import (
-  DATA,
-  PARAMETER,
-  Stored,
-  is_array,
-  is_callable_pytree,
-  is_container,
-  is_module,
-  is_variable,
-)
 
 Rebuild = Callable[[Sequence[Any]], Any]  # an argument from the traced arrays
 
@@ -35,7 +25,7 @@ class Inputs:
 
   def __init__(self, fn: Callable, args: tuple, kwargs: dict, params: Any):
     self.traced: list[Any] = []
-    self.kinds: list[Stored | str] = []
+    self.kinds: list[variables.Stored | str] = []
     self.notes: list[tuple[str, str]] = []
     names = argument_names(fn, len(args))
     several = isinstance(params, (tuple, list, set, frozenset, range))
@@ -62,11 +52,13 @@ class Inputs:
   def owner(self, fn: Any) -> Rebuild:
     """A module, or a pytree with methods: its arrays are parameters."""
     return (
-      self._module(fn, "") if is_module(fn) else self._tree(fn, "", PARAMETER)
+      self._module(fn, "")
+      if variables.is_module(fn)
+      else self._tree(fn, "", variables.PARAMETER)
     )
 
   def _argument(self, arg: Any, name: str, param: bool) -> Rebuild:
-    if is_module(arg):
+    if variables.is_module(arg):
       return self._module(arg, "")
     if not param and variables.is_linen(arg):
       text = (
@@ -75,28 +67,30 @@ class Inputs:
       )
       self.notes.append((name, text))
       return self._linen(arg)
-    return self._tree(arg, name, PARAMETER if param else DATA)
+    return self._tree(
+      arg, name, variables.PARAMETER if param else variables.DATA
+    )
 
   def _tree(self, arg: Any, name: str, kind: str) -> Rebuild:
     """A pytree whose own arrays are of one kind."""
     leaves, tree = jax.tree_util.tree_flatten_with_path(
-      arg, is_leaf=lambda x: x is not arg and is_container(x)
+      arg, is_leaf=lambda x: x is not arg and variables.is_container(x)
     )
-    if is_variable(arg):
+    if variables.is_variable(arg):
       found = variables.variable_leaves(arg, [name])
       return self._unflattened(tree, [self._leaf(*leaf) for leaf in found])
-    if is_callable_pytree(arg):
-      kind = PARAMETER
+    if variables.is_callable_pytree(arg):
+      kind = variables.PARAMETER
     parts = []
     for path, leaf in leaves:
       # A box around an array (`nn.Partitioned`) is no part of its name.
       boxed = len(path) > 1 and path[-1] == jax.tree_util.GetAttrKey("value")
       names = [variables.key(k) for k in (path[:-1] if boxed else path)]
-      if is_module(leaf):
+      if variables.is_module(leaf):
         parts.append(self._module(leaf, ".".join(names)))
-      elif is_container(leaf):
+      elif variables.is_container(leaf):
         parts.append(self._tree(leaf, ".".join(names) or name, kind))
-      elif is_array(leaf):
+      elif variables.is_array(leaf):
         stored = variables.stored(names or [name], leaf, kind)
         parts.append(self._leaf(leaf, stored))
       else:
@@ -115,7 +109,7 @@ class Inputs:
     like = type(collections)
     return lambda xs: like({name: part(xs) for name, part in parts.items()})
 
-  def _leaf(self, leaf: Any, kind: Stored | str) -> Rebuild:
+  def _leaf(self, leaf: Any, kind: variables.Stored | str) -> Rebuild:
     at = len(self.traced)
     self.traced.append(leaf)
     self.kinds.append(kind)
@@ -167,12 +161,14 @@ def check_shapes(name: str, given: Mapping[str, Any]) -> None:
 
 def _shaped(tree: Any) -> Iterator[tuple[tuple, Any]]:
   """`(path, array)` of everything in a pytree, modules included."""
-  leaves, _ = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_module)
+  leaves, _ = jax.tree_util.tree_flatten_with_path(
+    tree, is_leaf=variables.is_module
+  )
   for path, x in leaves:
-    if is_module(x):
+    if variables.is_module(x):
       state = sys.modules["flax.nnx"].state(x)
       yield from ((path + more, leaf) for more, leaf in _shaped(state))
-    elif is_array(x):
+    elif variables.is_array(x):
       yield path, x
 
 

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,3 +236,11 @@ class Parameter:
   @property
   def name(self) -> str:
     return self.path.rpartition(".")[2]
+
+
+def tally(pairs: Iterable[tuple[Any, int]]) -> dict[Any, int]:
+  """Sums by key, sorted: `[("b", 1), ("a", 2), ("b", 3)]` is `{a: 2, b: 4}`."""
+  out: dict[Any, int] = {}
+  for key, n in pairs:
+    out[key] = out.get(key, 0) + n
+  return dict(sorted(out.items()))

@@ -4,8 +4,10 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from bnnjax.core.registry import unknown
+from bnnjax.cost import definitions as definitions_lib
 from bnnjax.cost import energy, figures, render, sizes
-from bnnjax.cost.ledger import Parameter, Row
+from bnnjax.cost.ledger import Parameter, Row, tally
 
 Rule = str | Callable[[int, int], int]
 
@@ -52,7 +54,7 @@ class Report:
   @property
   def macs(self) -> dict[tuple[int, int], int]:
     """MACs by `(w_bits, a_bits)`, sorted."""
-    return figures.tally(((r.w_bits, r.a_bits), r.macs) for r in self.rows)
+    return tally(((r.w_bits, r.a_bits), r.macs) for r in self.rows)
 
   @property
   def macs_by_name(self) -> dict[str, int]:
@@ -61,7 +63,11 @@ class Report:
 
   def cpu64_x64(self, rule: Rule = "max") -> int:
     """64 times CPU64, exact; see `cpu64`."""
-    return figures.cpu64_x64(self.rows, rule)
+    if not callable(rule):
+      if not isinstance(rule, str) or rule not in figures.CPU64:
+        raise unknown("CPU64 rule", rule, figures.CPU64)
+      rule = figures.CPU64[rule]
+    return sum(r.macs * rule(r.w_bits, r.a_bits) for r in self.rows)
 
   def cpu64(self, rule: Rule = "max") -> float:
     """Cost on 64-bit words.
@@ -107,7 +113,7 @@ class Report:
   def weights_by_bits(self) -> dict[int, int]:
     """Kernel elements by stored width."""
     kernels = [p for p in self.parameters if p.role == "kernel"]
-    return figures.tally((p.bits, p.size) for p in kernels)
+    return tally((p.bits, p.size) for p in kernels)
 
   def weight_bits(self, convention: str = "packed") -> int:
     """Bits of the stored arrays; see `weight_bytes`."""
@@ -157,7 +163,7 @@ class Report:
   @property
   def definitions(self) -> dict[str, str]:
     """What every figure means."""
-    return figures.definitions()
+    return definitions_lib.text()
 
   def table(self, format: str = "rich", by: str = "layer") -> str:
     """The rows as text, with totals and definitions below.
@@ -180,14 +186,16 @@ class Report:
     Args:
       rows: also list the contractions.
       definitions: say what the figures mean, instead of the version of
-        `bnnjax.cost.figures.definitions`, which records store.
+        `bnnjax.cost.definitions`, which records store.
     """
     out = {
       "name": self.name,
       **{key: f.of(self) for key, f in figures.FIGURES.items()},
       "warnings": list(self.warnings),
       "notes": list(self.notes),
-      "definitions": self.definitions if definitions else figures.VERSION,
+      "definitions": self.definitions
+      if definitions
+      else definitions_lib.VERSION,
     }
     if rows:
       out["rows"] = [

@@ -97,91 +97,110 @@ def row_bits(p: Parameter) -> int:
   return 32 * words * (p.size // p.row_length)
 
 
-def _deployed(ps: Parameters) -> int:
+def _at_width(ps: Parameters, wide: int) -> int:
+  """Arrays at their tag's width, untagged ones `wide`."""
+  return sum(p.size * (p.bits if p.tagged else wide) for p in ps)
+
+
+Bits = Callable[[Parameters], int]
+CONVENTIONS: dict[str, tuple[Bits, str]] = {}
+
+
+def convention(bits: Bits) -> Bits:
+  """Registers a convention by its name, with its docstring as the definition."""
+  CONVENTIONS[bits.__name__] = (bits, " ".join((bits.__doc__ or "").split()))
+  return bits
+
+
+@convention
+def packed(ps: Parameters) -> int:
+  """kernels only, at their tag's (else dtype's) width: the bits of all terms
+  times their density, and masks that the program reads; no padding, no scales
+  """
+  return sum(p.size * p.bits for p in _kernels(ps))
+
+
+@convention
+def packed_rows(ps: Parameters) -> int:
+  """as packed, each row of a tagged kernel padded to 32-bit words"""
+  return sum(map(row_bits, _kernels(ps)))
+
+
+@convention
+def deployed(ps: Parameters) -> int:
+  """packed rows of kernels and embeddings, a bit per element for the mask of a
+  sparse term (stored once, as its own array or beside it), everything else
+  (scales that are computed from the weights, norms, statistics too) at its
+  dtype
+  """
   matrices = [p for p in ps if p.role in ("kernel", "mask", "embedding")]
   rest = [p for p in ps if p.role not in ("kernel", "mask", "embedding")]
   wide = sum(p.size * p.dtype_bits for p in rest)
   return sum(map(row_bits, matrices)) + mask_bits(ps) + wide
 
 
-def _at_width(ps: Parameters, wide: int) -> int:
-  """Arrays at their tag's width, untagged ones `wide`."""
-  return sum(p.size * (p.bits if p.tagged else wide) for p in ps)
-
-
-def _larq(ps: Parameters, wide: int) -> int:
+@convention
+def larq(ps: Parameters, wide: int = 32) -> int:
+  """tagged kernels at their width, other kernels, biases and the rest 32 bit,
+  batch norm 2 floats a channel (fused)
+  """
   own = ("kernel", "mask", "bn")
-  rest = sum(p.size for p in _trained(ps) if p.role not in own)
+  rest = _size([p for p in _trained(ps) if p.role not in own])
   return _at_width(_kernels(ps), wide) + wide * (rest + fused_batch_norm(ps))
 
 
-def _hawq(ps: Parameters) -> int:
+@convention
+def larq_int8(ps: Parameters) -> int:
+  """as larq, with 8 bits in place of 32"""
+  return larq(ps, 8)
+
+
+@convention
+def aqt(ps: Parameters) -> int:
+  """kernels only, at w_bits, untagged ones at 16 bits (google/aqt memory_cost)"""
+  return _at_width(_kernels(ps), 16)
+
+
+@convention
+def hawq(ps: Parameters) -> int:
+  """kernels only, at w_bits; a model without tags: every parameter at 32 bits"""
   kernels = _kernels(ps)
   if any(p.tagged for p in kernels):
     return _at_width(kernels, 32)
-  return _size(_trained(ps)) * 32
+  return float32(ps)
 
 
-def _no_batch_norm(ps: Parameters, wide: int) -> int:
+@convention
+def fracbnn(ps: Parameters, wide: int = 8) -> int:
+  """tagged kernels at their width, other kernels and biases 8 bit, no batch
+  norm
+  """
   biases = [p for p in ps if p.role == "bias"]
   return _at_width(_kernels(ps), wide) + wide * _size(biases)
 
 
-CONVENTIONS: dict[str, tuple[Callable[[Parameters], int], str]] = {
-  "packed": (
-    lambda ps: sum(p.size * p.bits for p in _kernels(ps)),
-    "kernels only, at their tag's (else dtype's) width: the bits of all terms"
-    " times their density, and masks that the program reads; no padding, no"
-    " scales",
-  ),
-  "packed_rows": (
-    lambda ps: sum(map(row_bits, _kernels(ps))),
-    "as packed, each row of a tagged kernel padded to 32-bit words",
-  ),
-  "deployed": (
-    _deployed,
-    "packed rows of kernels and embeddings, a bit per element for the mask of"
-    " a sparse term (stored once, as its own array or beside it), everything"
-    " else (scales that are computed from the weights, norms, statistics too) at"
-    " its dtype",
-  ),
-  "larq": (
-    lambda ps: _larq(ps, 32),
-    "tagged kernels at their width, other kernels, biases and the rest 32 bit,"
-    " batch norm 2 floats a channel (fused)",
-  ),
-  "larq_int8": (lambda ps: _larq(ps, 8), "as larq, with 8 bits in place of 32"),
-  "aqt": (
-    lambda ps: _at_width(_kernels(ps), 16),
-    "kernels only, at w_bits, untagged ones at 16 bits (google/aqt memory_cost)",
-  ),
-  "hawq": (
-    _hawq,
-    "kernels only, at w_bits; a model without tags: every parameter at 32 bits",
-  ),
-  "fracbnn": (
-    lambda ps: _no_batch_norm(ps, 8),
-    "tagged kernels at their width, other kernels and biases 8 bit, no batch"
-    " norm",
-  ),
-  "fracbnn_float32": (
-    lambda ps: _no_batch_norm(ps, 32),
-    "as fracbnn, with 32 bits in place of 8",
-  ),
-  "bibert": (
-    lambda ps: _at_width(_trained(ps), 32),
-    "tagged kernels and embeddings at their width, every other parameter 32"
-    " bit",
-  ),
-  "half": (
-    lambda ps: _at_width(_trained(ps), 16),
-    "as bibert, with 16 bits in place of 32 (FBI-LLM, Bi-Mamba)",
-  ),
-  "float32": (
-    lambda ps: 32 * _size(_trained(ps)),
-    "every parameter at 32 bits",
-  ),
-}
+@convention
+def fracbnn_float32(ps: Parameters) -> int:
+  """as fracbnn, with 32 bits in place of 8"""
+  return fracbnn(ps, 32)
+
+
+@convention
+def bibert(ps: Parameters) -> int:
+  """tagged kernels and embeddings at their width, every other parameter 32 bit"""
+  return _at_width(_trained(ps), 32)
+
+
+@convention
+def half(ps: Parameters) -> int:
+  """as bibert, with 16 bits in place of 32 (FBI-LLM, Bi-Mamba)"""
+  return _at_width(_trained(ps), 16)
+
+
+@convention
+def float32(ps: Parameters) -> int:
+  """every parameter at 32 bits"""
+  return 32 * _size(_trained(ps))
 
 
 def weight_bits(ps: Parameters, convention: str) -> int:

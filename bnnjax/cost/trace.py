@@ -7,15 +7,9 @@ from typing import Any
 
 import jax
 
-from bnnjax.cost import outputs
+from bnnjax.cost import outputs, variables
 from bnnjax.cost.abstract_value import dtype_bits
 from bnnjax.cost.inputs import Inputs, argument_names, check_shapes
-from bnnjax.cost.variables import (
-  Stored,
-  is_array,
-  is_callable_pytree,
-  is_module,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,20 +27,20 @@ class Traced:
 
   name: str
   jaxpr: Any
-  inputs: tuple[Stored | str, ...]
+  inputs: tuple[variables.Stored | str, ...]
   captured: int
   notes: tuple[tuple[str, str], ...] = ()
   warnings: tuple[str, ...] = ()
 
   @property
-  def stored(self) -> tuple[Stored, ...]:
+  def stored(self) -> tuple[variables.Stored, ...]:
     """Parameters and statistics."""
-    return tuple(x for x in self.inputs if isinstance(x, Stored))
+    return tuple(x for x in self.inputs if isinstance(x, variables.Stored))
 
 
 def name_of(fn: Any) -> str:
   """A name for messages."""
-  if is_module(fn):
+  if variables.is_module(fn):
     return type(fn).__name__
   return getattr(fn, "__qualname__", None) or type(fn).__name__
 
@@ -65,7 +59,9 @@ def trace(fn: Callable, args: tuple, kwargs: dict, params: Any) -> Traced:
   name = name_of(fn)
   owner = getattr(fn, "__self__", fn)
   mine = (
-    is_module(owner) or is_callable_pytree(owner) or _is_method_of_a_pytree(fn)
+    variables.is_module(owner)
+    or variables.is_callable_pytree(owner)
+    or _is_method_of_a_pytree(fn)
   )
   named = dict(zip(argument_names(fn, len(args)), args)) | kwargs
   check_shapes(name, {"self": owner} | named if mine else named)
@@ -105,15 +101,18 @@ def _is_method_of_a_pytree(fn: Any) -> bool:
 
 
 def _shape_text(x: Any) -> str:
-  if is_array(x):
+  if variables.is_array(x):
     return f"{getattr(x.dtype, 'name', x.dtype)}{list(x.shape)}"
-  return type(x).__name__ if is_module(x) else repr(x)[:40]
+  return type(x).__name__ if variables.is_module(x) else repr(x)[:40]
 
 
 def _untraceable(name, args, kwargs, error: Exception) -> ValueError:
   """The error of tracing, with the arguments and what to change."""
   given = ", ".join(
-    [_shape_text(x) for x in jax.tree.leaves(args, is_leaf=is_module)[:6]]
+    [
+      _shape_text(x)
+      for x in jax.tree.leaves(args, is_leaf=variables.is_module)[:6]
+    ]
     + [f"{k}={_shape_text(v)}" for k, v in list(kwargs.items())[:4]]
   )
   errors = jax.errors
