@@ -80,12 +80,6 @@ def test_ordinary_programs_have_no_warnings(name):
   assert report.macs == {}
 
 
-def test_work_of_scatters_is_their_updates():
-  report = count(lambda x, y: x.at[jnp.array([0, 2])].add(y), X, shape(2, 4))
-  (work_of_adding,) = [v for k, v in report.elementwise.items() if "add" in k]
-  assert work_of_adding == 8
-
-
 def test_every_primitive_of_jax_has_one_place():
   """What a new jax brings is named here, before a user meets its warning."""
   names = {

@@ -193,13 +193,6 @@ def test_primitives_that_cannot_be_counted_are_named():
   assert "cannot be counted" in host.warnings[0]
 
 
-def test_captured_arrays_are_mentioned():
-  w = jnp.ones((8, 4))
-  report = count(lambda x: x @ w, shape(2, 8))
-  assert report.total_macs == 64
-  assert "128 bytes of arrays are closed over" in report.notes[0]
-
-
 # ---------------------------------------------------------------- properties
 
 widths = st.lists(st.integers(1, 6), min_size=3, max_size=5)

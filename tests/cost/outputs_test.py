@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import pytest
 from flax import nnx
-from jax import export
 
 from bnnjax.cost import count
 
@@ -76,33 +75,3 @@ def test_a_result_that_cannot_be_seen_is_named():
   assert "type Box is no pytree" in report.warnings[0]
   fine = {"a": 1, "b": "text", "c": None, "d": 1.5}
   assert not count(lambda x: (x, fine), X).warnings
-
-
-@pytest.mark.parametrize(
-  ("function", "args", "words"),
-  [
-    (lambda x, w: x @ w, ("b, 8", (8, 2)), ("`x`", "'b'", "(b, 8)", "(1, 8)")),
-    (lambda w, x: x @ w, ((8, 2), "b, 8"), ("`x`", "'b'")),
-    (lambda x: x + 1, ("b, 2*t",), ("'2*t', 'b'", "(1, 1)")),
-  ],
-)
-def test_a_symbolic_dimension_is_named(function, args, words):
-  dims = [
-    export.symbolic_shape(a, scope=None) if isinstance(a, str) else a
-    for a in args
-  ]
-  with pytest.raises(ValueError, match="one size") as error:
-    count(function, *(shape(*d) for d in dims))
-  for word in (*words, "float32"):
-    assert word in str(error.value)
-
-
-def test_a_symbolic_dimension_inside_a_tree_or_a_keyword(net):
-  (b,) = export.symbolic_shape("batch")
-  with pytest.raises(ValueError, match=r"`tree\['x'\]\[1\]`.*'batch'"):
-    count(lambda tree: tree, {"x": [X, shape(b, 8)]})
-  with pytest.raises(ValueError, match="`y`.*'batch'"):
-    count(lambda x, y: x + y, X, y=shape(b, 8))
-  with pytest.raises(ValueError, match="`x`.*'batch'"):
-    count(net, shape(b, 8))
-  assert count(net, shape(4, 8)).total_macs == FIRST + HEAD
