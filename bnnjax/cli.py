@@ -348,7 +348,7 @@ def _cost(args) -> int:
     compared = report.compare(reports[1])
     print(json.dumps(compared.to_json(), indent=2) if args.json else compared)
   elif args.json:
-    print(json.dumps(report.to_json(), indent=2))
+    print(json.dumps(report.to_json(definitions=True), indent=2))
   else:
     print(report.table("csv" if args.csv else "rich", by=args.by))
   return 0
@@ -356,12 +356,12 @@ def _cost(args) -> int:
 
 def _counted(args) -> list[Any]:
   """The reports that a `cost` command asks for."""
-  from bnnjax.cost import target
+  from bnnjax.cost import named_function
   from bnnjax.train import config_file
   from bnnjax.train.plan import Plan
 
   if args.function:
-    return [target.count(args.function, args.shape, args.params)]
+    return [named_function.count(args.function, args.shape, args.params)]
   reports = []
   for spec in args.compare or [args.config]:
     config = config_file.read(spec, args.overrides, args.load)

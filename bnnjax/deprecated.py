@@ -19,6 +19,26 @@ MOVED: dict[str, tuple[str, ...]] = {
   # layers
   # models, tasks, data
   # cost
+  "bnnjax.cost.constants": ("bnnjax.cost.expressions",),
+  "bnnjax.cost.contract": ("bnnjax.cost.contraction", "bnnjax.cost.macs"),
+  "bnnjax.cost.control": ("bnnjax.cost.control_flow",),
+  "bnnjax.cost.joining": ("bnnjax.cost.data_movement",),
+  "bnnjax.cost.live": ("bnnjax.cost.dead_code",),
+  "bnnjax.cost.memory": ("bnnjax.cost.activation_memory",),
+  "bnnjax.cost.metrics": ("bnnjax.cost.figures",),
+  "bnnjax.cost.moves": ("bnnjax.cost.data_movement",),
+  "bnnjax.cost.program": ("bnnjax.cost.equations", "bnnjax.cost.expressions"),
+  "bnnjax.cost.results": ("bnnjax.cost.outputs", "bnnjax.cost.inputs"),
+  "bnnjax.cost.rows": ("bnnjax.cost.ledger",),
+  "bnnjax.cost.rules": ("bnnjax.cost.arithmetic",),
+  "bnnjax.cost.selection": ("bnnjax.cost.im2col",),
+  "bnnjax.cost.tables": ("bnnjax.cost.render",),
+  "bnnjax.cost.target": ("bnnjax.cost.named_function",),
+  "bnnjax.cost.values": ("bnnjax.cost.abstract_value",),
+  "bnnjax.cost.views": ("bnnjax.cost.render", "bnnjax.cost.figures"),
+  "bnnjax.cost.walk": ("bnnjax.cost.interpret",),
+  "bnnjax.cost.words": ("bnnjax.cost.popcount",),
+  "bnnjax.cost.work": ("bnnjax.cost.elementwise",),
   # train: config fields, files of a run
   "bnnjax.train.config_arg": ("bnnjax.config",),
   "bnnjax.train.config_types": ("bnnjax.train.config_check",),
@@ -46,6 +66,15 @@ RENAMED: dict[str, str] = {
   # layers
   # models, tasks, data
   # cost
+  "bnnjax.cost.control.HANDLERS": "RULES",
+  "bnnjax.cost.results.refuse_symbols": "check_shapes",
+  "bnnjax.cost.rows.Computed": "ComputedScale",
+  "bnnjax.cost.rows.Site": "TagSite",
+  "bnnjax.cost.rows.Use": "ParameterUse",
+  "bnnjax.cost.tables.render": "text_of",
+  "bnnjax.cost.values.Value": "AbstractValue",
+  "bnnjax.cost.values.joined_words": "join_words",
+  "bnnjax.cost.walk.Walker": "Interpreter",
   # train: config fields, files of a run
   # train: the loop
   "bnnjax.train.summary.going_on": "resumed",

@@ -15,6 +15,7 @@ import statistics
 import zlib
 from collections.abc import Mapping
 
+from bnnjax.cost import definitions
 from bnnjax.data import plays
 from bnnjax.report import record as record_lib
 from bnnjax.report import tables
@@ -115,8 +116,8 @@ def page() -> str:
     "- Bits per character: of the test text by the deployed network after the"
     " last step; mean ± standard deviation over n seeds.\n"
     "- Above the float one: of the same seed, which is also the teacher.\n"
-    f"- ACE: {first['cost']['definitions']['ACE']}; a window's, divided by its"
-    " tokens.\n"
+    f"- ACE: {definitions.of_cost(first['cost'])['ACE']}; a window's, divided"
+    " by its tokens.\n"
     "- Weight bytes, deployed: everything that is stored, embeddings, norms and"
     " scales too; bpw: its bits per weight of kernels and embeddings.\n"
     f"- Minutes: median, training and evaluation, on {tables.devices([first])}."

@@ -13,7 +13,7 @@ of the logic does not change it.
 from collections.abc import Iterable, Mapping
 
 from bnnjax.core.registry import unknown
-from bnnjax.cost.rows import Row
+from bnnjax.cost.ledger import Row
 
 DRAM_BYTE = 1300 / 8  # pJ; Horowitz 2014, 64 bits, lower end
 # pJ of one (multiplication, addition).
