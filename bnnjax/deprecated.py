@@ -18,6 +18,21 @@ MOVED: dict[str, tuple[str, ...]] = {
   # core, methods
   # layers
   # models, tasks, data
+  "bnnjax.data.by_name": ("bnnjax.data.loading",),
+  "bnnjax.data.check": ("bnnjax.data.checks",),
+  "bnnjax.data.lm_tokenizer": (
+    "bnnjax.data.lm_tokenizers",
+    "bnnjax.data.embedded",
+  ),
+  "bnnjax.data.pictures": ("bnnjax.data.encoded_images",),
+  "bnnjax.data.streams": ("bnnjax.data.incremental_decoders",),
+  "bnnjax.data.tables": ("bnnjax.data.feature_tables",),
+  "bnnjax.data.tokenizer": ("bnnjax.data.wordpiece",),
+  "bnnjax.models.image": ("bnnjax.models.checks",),
+  "bnnjax.models.pretrained_names": ("bnnjax.models.pretrained_families",),
+  "bnnjax.models.tokens": ("bnnjax.models.checks",),
+  "bnnjax.models.unused": ("bnnjax.models.unused_options",),
+  "bnnjax.tasks.check": ("bnnjax.tasks.checks",),
   # cost
   "bnnjax.cost.constants": ("bnnjax.cost.expressions",),
   "bnnjax.cost.contract": ("bnnjax.cost.contraction", "bnnjax.cost.macs"),
@@ -65,6 +80,12 @@ RENAMED: dict[str, str] = {
   # core, methods
   # layers
   # models, tasks, data
+  "bnnjax.data.lm_tokenizer.BPE_FILE": "PLAYS_BPE",
+  "bnnjax.data.lm_tokenizer.of": "make_tokenizer",
+  "bnnjax.tasks.check.check": "check_task",
+  "bnnjax.tasks.check.per_example": "checked_outputs",
+  "bnnjax.tasks.check.reduced": "checked_reduced",
+  "bnnjax.tasks.check.returned": "checked_loss",
   # cost
   "bnnjax.cost.control.HANDLERS": "RULES",
   "bnnjax.cost.results.refuse_symbols": "check_shapes",

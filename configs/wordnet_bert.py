@@ -16,7 +16,7 @@ Measured: experiments/wordnet_bert.md.
 """
 
 from bnnjax import config as config_lib
-from bnnjax.tasks.distances import MATCHED
+from bnnjax.layers.intermediates import MATCHED
 
 # What is learned from a teacher; soft labels alone where nothing stands here.
 # The authors' mean over the 2 or 3 classes of their tasks would weaken the soft

@@ -46,6 +46,17 @@ def unknown(what: str, name: str, options: Iterable[str]) -> errors.UserError:
   return errors.UserError(" ".join([str(error), *(f"{w}." for w in _MISSING)]))
 
 
+def pick(what: str, name: Any, table: Mapping[str, Any]) -> Any:
+  """`table[str(name)]`.
+
+  Raises:
+    ValueError: unknown name; the message holds the nearest one.
+  """
+  if str(name) not in table:
+    raise unknown(what, name, table)
+  return table[str(name)]
+
+
 def check_names(
   what: str, given: Iterable[str], known: Mapping[str, Any] | Iterable[str]
 ) -> None:

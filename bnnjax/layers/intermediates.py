@@ -9,6 +9,7 @@ from bnnjax.core.progress import Mode
 from bnnjax.layers import mode as mode_lib
 
 Intermediates = dict[str, list[Any]]
+MATCHED = ("hidden_states", "queries", "keys", "values")
 
 
 def sow(module: nnx.Module, mode: Mode | None, **values: Any) -> None:

@@ -27,7 +27,7 @@ from bnnjax.models import (  # noqa: F401 (registers them)
   quicknet,
   reactnet,
   resnet,
-  unused,
+  unused_options,
   vgg,
   vit,
 )
@@ -58,7 +58,9 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
     TypeError: `rngs` of another type.
   """
   model = make(config, rngs=rngs, **fixed)
-  unused.warn(config["name"], unused.specs(config, model), config)
+  unused_options.warn(
+    config["name"], unused_options.specs(config, model), config
+  )
   return model
 
 

@@ -12,8 +12,8 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.layers.blocks import Body, Unit
 from bnnjax.layers.linear import Spec
-from bnnjax.models.classifier import ImageClassifier, pick
-from bnnjax.models.image import check_image_shape
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier
 
 # (features, kernel, followed by a pool) of the five convolutions.
 BINARY = (
@@ -63,7 +63,7 @@ class BinaryAlexNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("BinaryAlexNet variant", variant, VARIANTS)
+    plan = registry.pick("BinaryAlexNet variant", variant, VARIANTS)
     body = Body(weight, act, dtype)
     xnor = variant == "xnor"
     edge = body.with_operands(None if xnor else weight, None)

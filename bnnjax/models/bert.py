@@ -19,8 +19,7 @@ from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.place import Place
 from bnnjax.layers.transformer import Encoder, EncoderBlock
-from bnnjax.models.classifier import pick
-from bnnjax.models.tokens import check_tokens
+from bnnjax.models.checks import check_tokens
 
 HEAD_FEATURES = 64  # of one attention head, in every published size
 
@@ -130,7 +129,7 @@ class BERT(nnx.Module):
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
-    plan = pick("BERT variant", variant, VARIANTS)
+    plan = registry.pick("BERT variant", variant, VARIANTS)
     size = features or plan.features
     encoder = Encoder(
       size,

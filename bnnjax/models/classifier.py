@@ -1,12 +1,12 @@
 """What convolutional classifiers share: layers in sequence, a head."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
 from bnnjax.layers.blocks import Body
@@ -91,12 +91,6 @@ def is_small(stem: str | None, image_shape: Sequence[int]) -> bool:
   return image_shape[0] < SMALL_IMAGE if stem is None else stem == "small"
 
 
-def pick(what: str, name: Any, table: dict[str, Any]) -> Any:
-  """`table[str(name)]`.
-
-  Raises:
-    ValueError: unknown name; the message holds the nearest one.
-  """
-  if str(name) not in table:
-    raise registry.unknown(what, name, table)
-  return table[str(name)]
+__getattr__ = deprecated.old_names(
+  __name__, {"pick": "bnnjax.core.registry.pick"}
+)

@@ -22,8 +22,7 @@ from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.sizes import check_sizes
-from bnnjax.models.classifier import pick
-from bnnjax.models.tokens import check_tokens
+from bnnjax.models.checks import check_tokens
 
 INIT = nnx.initializers.normal(0.02)
 ROTARY = 10_000.0
@@ -152,7 +151,7 @@ class Decoder(nnx.Module):
     rngs: nnx.Rngs,
   ):
     given = (features, blocks, heads, hidden)
-    plan = pick("decoder variant", variant, VARIANTS)
+    plan = registry.pick("decoder variant", variant, VARIANTS)
     plan = Plan(*(p if g is None else g for g, p in zip(given, plan)))
     check_sizes(**plan._asdict())
     table = INIT(rngs.params(), (vocab, plan.features))

@@ -13,8 +13,8 @@ from bnnjax.core import registry
 from bnnjax.layers.blocks import Body, Unit
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.residual import Concat
-from bnnjax.models.classifier import ImageClassifier, is_small, pick
-from bnnjax.models.image import check_image_shape
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small
 
 
 class Plan(NamedTuple):
@@ -75,7 +75,7 @@ class BinaryDenseNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("BinaryDenseNet variant", variant, VARIANTS)
+    plan = registry.pick("BinaryDenseNet variant", variant, VARIANTS)
     body = Body(weight, act, dtype)
     edge = body.with_operands(edge_weight, edge_act)
     small = is_small(stem, image_shape)

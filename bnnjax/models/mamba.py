@@ -21,8 +21,7 @@ from bnnjax.layers.mamba1 import Mamba1
 from bnnjax.layers.place import Place
 from bnnjax.layers.ssm import Mamba2, SSMCache
 from bnnjax.layers.stack import Stack
-from bnnjax.models.classifier import pick
-from bnnjax.models.tokens import check_tokens
+from bnnjax.models.checks import check_tokens
 
 INIT = nnx.initializers.normal(0.02)
 EPSILON = 1e-5
@@ -128,10 +127,10 @@ class Mamba(nnx.Module):
     remat: str = "none",
     rngs: nnx.Rngs,
   ):
-    plan = pick("Mamba variant", variant, VARIANTS)
+    plan = registry.pick("Mamba variant", variant, VARIANTS)
     features = plan.features if features is None else features
     blocks = plan.blocks if blocks is None else blocks
-    mixer = pick("Mamba kind", kind, KINDS)
+    mixer = registry.pick("Mamba kind", kind, KINDS)
     options = {"expand": expand, "conv": conv, "chunk": chunk}
     options |= {"weight": weight, "act": act, "dtype": dtype}
     if state is not None:

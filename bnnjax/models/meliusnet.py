@@ -17,8 +17,8 @@ from bnnjax.layers.blocks import Body, Unit
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.pool import Pool
 from bnnjax.layers.residual import Concat
-from bnnjax.models.classifier import ImageClassifier, is_small, pick
-from bnnjax.models.image import check_image_shape
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small
 
 GROWTH = 64
 
@@ -90,7 +90,7 @@ class MeliusNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("MeliusNet variant", variant, VARIANTS)
+    plan = registry.pick("MeliusNet variant", variant, VARIANTS)
     body = Body(weight, act, dtype)
     edge = body.with_operands(edge_weight, edge_act)
     small = is_small(stem, image_shape)

@@ -13,8 +13,8 @@ from bnnjax.core import registry
 from bnnjax.layers.blocks import Body, Unit, activation
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.residual import Residual, shortcut
-from bnnjax.models.classifier import ImageClassifier, is_small, pick
-from bnnjax.models.image import check_image_shape
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small
 
 # V1: (features, stride) of each depthwise-separable pair after the stem of 32.
 V1 = (
@@ -78,7 +78,7 @@ class MobileNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    make, relu = pick(
+    make, relu = registry.pick(
       "MobileNet variant", variant, {"v1": (_v1, "relu"), "v2": (_v2, "relu6")}
     )
     body = Body(weight, act, dtype)

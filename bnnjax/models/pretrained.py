@@ -22,7 +22,7 @@ from bnnjax.core.estimator import sign
 from bnnjax.layers import binarize
 from bnnjax.models import pretrained_config as config_lib
 from bnnjax.models import pretrained_files as files
-from bnnjax.models.pretrained_names import (
+from bnnjax.models.pretrained_families import (
   BERT,
   FAMILIES,
   MAMBA2,

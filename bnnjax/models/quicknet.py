@@ -13,8 +13,8 @@ from bnnjax.core import registry
 from bnnjax.layers.blocks import Body, Unit, activation
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.residual import Residual, shortcut
-from bnnjax.models.classifier import ImageClassifier, is_small, pick, scaled
-from bnnjax.models.image import check_image_shape
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 
 
 class Plan(NamedTuple):
@@ -71,7 +71,7 @@ class QuickNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("QuickNet variant", variant, VARIANTS)
+    plan = registry.pick("QuickNet variant", variant, VARIANTS)
     plan = plan._replace(features=[scaled(f, width) for f in plan.features])
     body = Body(weight, act, dtype)
     edge = body.with_operands(edge_weight, edge_act)

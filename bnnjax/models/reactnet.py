@@ -18,8 +18,8 @@ from bnnjax.layers.blocks import Body, Unit, activation
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.react import LearnedShift
 from bnnjax.layers.residual import Residual, shortcut
-from bnnjax.models.classifier import ImageClassifier, is_small, pick, scaled
-from bnnjax.models.image import check_image_shape
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 from bnnjax.models.mobilenet import STEM_FEATURES, V1
 
 # Groups of the widening 1x1 convolutions where these are float. The paper says
@@ -111,7 +111,7 @@ class ReActNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    groups = pick("ReActNet variant", variant, VARIANTS)
+    groups = registry.pick("ReActNet variant", variant, VARIANTS)
     small = is_small(stem, image_shape)
     body = Body(weight, act, dtype)
     edge = body.with_operands(edge_weight, edge_act)

@@ -14,8 +14,8 @@ from bnnjax.core import registry
 from bnnjax.layers.blocks import Body, Unit, activation
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.residual import Residual, shortcut
-from bnnjax.models.classifier import ImageClassifier, is_small, pick, scaled
-from bnnjax.models.image import check_image_shape
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 
 
 class Plan(NamedTuple):
@@ -141,14 +141,14 @@ class ResNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("ResNet variant", variant, VARIANTS)
+    plan = registry.pick("ResNet variant", variant, VARIANTS)
     given = {
       "shortcut": shortcut,
       "projection": projection,
       "activation": activation,
     }
     chosen = dataclasses.replace(
-      pick("ResNet layout", layout, LAYOUTS),
+      registry.pick("ResNet layout", layout, LAYOUTS),
       **{k: v for k, v in given.items() if v is not None},
     )
     body = Body(weight, act, dtype)

@@ -12,8 +12,8 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.layers.blocks import Body, Unit
 from bnnjax.layers.linear import Spec
+from bnnjax.models.checks import check_image_shape
 from bnnjax.models.classifier import ImageClassifier, scaled
-from bnnjax.models.image import check_image_shape
 
 # (features, followed by a pool).
 PLAN = (

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core.progress import Mode
-from bnnjax.tasks import check as task_check
+from bnnjax.tasks import checks as task_checks
 from bnnjax.tasks.base import Task
 from bnnjax.train.networks import Network
 
@@ -62,7 +62,7 @@ def make_gradient(
   Raises:
     ValueError: see `check`. When traced: an output of the loss has neither a
       row per example nor is a mean, the output `weight` is missing, or the loss
-      returns something else (see `tasks.check.returned`).
+      returns something else (see `tasks.checks.checked_loss`).
   """
   check(task, parts)
 
@@ -72,7 +72,7 @@ def make_gradient(
     def loss_fn(params):
       model = network.merge({"params": params, "rest": rest})
       found = task.loss(model, batch, mode, guide)
-      loss, outputs = task_check.returned(task, found)
+      loss, outputs = task_checks.checked_loss(task, found)
       _, _, new = nnx.split(model, nnx.Param, ...)
       return loss, (nnx.to_pure_dict(new), outputs)
 

@@ -15,7 +15,7 @@ from bnnjax.core import numbers, registry
 from bnnjax.core.progress import to_step
 from bnnjax.data.sources import DatasetInfo
 from bnnjax.errors import UserError
-from bnnjax.tasks import check as task_check
+from bnnjax.tasks import checks as task_checks
 from bnnjax.tasks.base import Task
 from bnnjax.train import config_fields, optim_options
 from bnnjax.train.config_fields import OPEN
@@ -148,7 +148,7 @@ def check_names(config: ConfigDict) -> Task:
       raise ValueError(f"Config field {field!r} is not set.")
   made, takes = registry.get("model", model), registry.accepts("model", model)
   task = tasks.build(config.task)
-  task_check.check(name, task)
+  task_checks.check_task(name, task)
   lacking = [f"argument `{need}`" for need in task.needs if need not in takes]
   if not hasattr(made, task.method):
     lacking.append(f"method `{task.method}`")

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from bnnjax import tasks
 from bnnjax.errors import UserError
-from bnnjax.tasks import check as task_check
+from bnnjax.tasks import checks as task_checks
 from bnnjax.tasks.base import Task
 from bnnjax.train import datasets, differences, identity, runs, sharding, step
 from bnnjax.train import workdir as workdir_lib
@@ -79,7 +79,7 @@ def measure(
   got = metrics.compute()
   if parts:
     gathered = {name: np.concatenate(part) for name, part in parts.items()}
-    reduced = task_check.reduced(task, task.reduce(gathered))
+    reduced = task_checks.checked_reduced(task, task.reduce(gathered))
     if both := got.keys() & reduced.keys():
       raise UserError(
         f"`reduce` of {type(task).__name__} returns {', '.join(sorted(both))},"

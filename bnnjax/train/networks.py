@@ -16,7 +16,7 @@ from bnnjax.layers.binarize import (
   BinaryWeight,
   LatentWeight,
 )
-from bnnjax.models import unused
+from bnnjax.models import unused_options
 from bnnjax.tasks.base import Task
 from bnnjax.train import optim
 from bnnjax.train.config import StageSettings
@@ -153,9 +153,13 @@ def check_used(
 
   specs, idle, kinds, given, chosen = {}, [], set(), {}, {}
   for stage, network in zip(stages, networks, strict=True):
-    for name, used in unused.specs(stage.model, network.abstract).items():
+    for name, used in unused_options.specs(
+      stage.model, network.abstract
+    ).items():
       specs[name] = specs.get(name, False) or used
-    idle.append(set(unused.options(stage.model, network.abstract, build)))
+    idle.append(
+      set(unused_options.options(stage.model, network.abstract, build))
+    )
     kinds |= set(jax.tree.leaves(network.kinds))
     given |= stage.model
     chosen |= stage.optim
@@ -165,5 +169,5 @@ def check_used(
       f"The model {model!r} does not read `model.{name}` as it is set up, got"
       f" {given[name]!r}: leave it out."
     )
-  unused.warn(model, specs, given)
+  unused_options.warn(model, specs, given)
   optim.warn_unused(chosen, kinds)

@@ -14,7 +14,7 @@ from bnnjax.core import registry
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers import collect
 from bnnjax.tasks.base import Task
-from bnnjax.tasks.check import per_example
+from bnnjax.tasks.checks import checked_outputs
 from bnnjax.train import accumulate as accumulate_lib
 from bnnjax.train import ema
 from bnnjax.train.networks import Network
@@ -118,7 +118,7 @@ def make_eval_step(
   )
   def step(state, metrics, batch):
     outputs = task.evaluate(network.merge(state), batch)
-    outputs = per_example(task, outputs, batch)
+    outputs = checked_outputs(task, outputs, batch)
     new = metrics.merge(task.eval_metrics.single_from_model_output(**outputs))
     rows = {name: outputs[name] for name in task.gathered}
     return new, rows, batch["mask"]

@@ -12,10 +12,10 @@ import pytest
 import tokenizers
 
 from bnnjax import data
-from bnnjax.data import tokenizer
-from bnnjax.data.tokenizer import Tokenizer
+from bnnjax.data import wordpiece
+from bnnjax.data.wordpiece import Tokenizer
 
-ENTRIES = [*tokenizer.SPECIAL, "un", "##aff", "##able", "cafe", "a", "b", "!"]
+ENTRIES = [*wordpiece.SPECIAL, "un", "##aff", "##able", "cafe", "a", "b", "!"]
 PAD, UNK, CLS, SEP = range(4)
 
 
@@ -97,16 +97,16 @@ def published(path, text, **config):
 def test_any_line_keeps_its_number(tmp_path, end, mark):
   """Line separators of Unicode, blank lines, spaces at the end of an entry."""
   odd = ["\u2028", "", "\x85", "\u2029x", "", " ", "\x0b", "\x1c", "\xa0"]
-  entries = [*tokenizer.SPECIAL, *odd, "a  ", "b\t", "c\u2028", "d"]
+  entries = [*wordpiece.SPECIAL, *odd, "a  ", "b\t", "c\u2028", "d"]
   text = mark + end.join(entries) + end
   encoder = Tokenizer.from_file(published(tmp_path / "vocab.txt", text), 8)
   assert encoder.entries == tuple(entries)
-  at = len(tokenizer.SPECIAL) + len(odd)
+  at = len(wordpiece.SPECIAL) + len(odd)
   (tokens,) = encoder.encode(["a b c d"])
   np.testing.assert_array_equal(tokens[1:5], range(at, at + 4))
 
 
-CASED = [*tokenizer.SPECIAL, "The", "Cat", "sat", "the", "cat", "Caf\xe9"]
+CASED = [*wordpiece.SPECIAL, "The", "Cat", "sat", "the", "cat", "Caf\xe9"]
 WORDS = "The cat Caf\xe9"
 
 
@@ -151,7 +151,7 @@ def test_capitals_of_special_entries_are_none():
 
 def test_accents_of_an_uncased_vocabulary(tmp_path):
   """German's `f\xfcr` is no `fur`; Hangul is not taken apart."""
-  entries = [*tokenizer.SPECIAL, "f\xfcr", "fur", "\uac01"]
+  entries = [*wordpiece.SPECIAL, "f\xfcr", "fur", "\uac01"]
   with pytest.warns(UserWarning, match="taken as with accents"):
     encoder = Tokenizer(entries, 5)
   np.testing.assert_array_equal(
@@ -211,7 +211,7 @@ def test_random_texts_have_the_librarys_tokens(tmp_path, lowercase):
     *"abc",
     *(f"##{c}" for c in "abcde"),
   ]
-  entries = list(dict.fromkeys([*tokenizer.SPECIAL, *pieces]))
+  entries = list(dict.fromkeys([*wordpiece.SPECIAL, *pieces]))
   path = published(
     tmp_path / "vocab.txt", "\n".join(entries), do_lower_case=lowercase
   )
@@ -224,7 +224,7 @@ def test_random_texts_have_the_librarys_tokens(tmp_path, lowercase):
   rng = random.Random(0)
   bits = [
     *words,
-    *tokenizer.SPECIAL,
+    *wordpiece.SPECIAL,
     *"abc.!\t\r\n\x00\u2028\x85\u200d ",
     "a" * 200,
   ]
@@ -259,11 +259,11 @@ def test_a_published_vocabulary():
 def test_trained_on_a_corpus():
   """Special entries first, then the letters; the same at every call."""
   texts = ["The cat sat.", "the cats", "a cat", "The hat"] * 5
-  entries = tokenizer.train(texts, 40)
-  assert entries[:5] == list(tokenizer.SPECIAL)
+  entries = wordpiece.train(texts, 40)
+  assert entries[:5] == list(wordpiece.SPECIAL)
   assert {"cat", "the"} <= set(entries)
   assert len(entries) <= 40
-  assert entries == tokenizer.train(texts, 40)
+  assert entries == wordpiece.train(texts, 40)
   tokens = Tokenizer(entries, 12).encode(texts)
   assert not (tokens == UNK).any()
 

@@ -1,7 +1,17 @@
-"""What models of text ask of their input."""
+"""Checks of what a model is given: the shape of images, the range of tokens."""
+
+from collections.abc import Sequence
 
 import jax
 import numpy as np
+
+
+def check_image_shape(shape: Sequence[int]) -> None:
+  """Raises `ValueError` unless `shape` is `[H, W, C]` with positive sizes."""
+  if len(shape) != 3 or min(shape) < 1:
+    raise ValueError(
+      f"An image is `[height, width, channels]`, got shape {tuple(shape)}."
+    )
 
 
 def check_tokens(tokens: jax.Array, vocab: int) -> None:

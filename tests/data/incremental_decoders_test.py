@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnnjax.data import streams
+from bnnjax.data import incremental_decoders
 
 few = settings(max_examples=200, deadline=None, derandomize=True)
 
@@ -18,7 +18,7 @@ def streamed(stream, tokens):
 @given(st.lists(st.binary(max_size=3)))
 @few
 def test_any_bytes_are_decoded_as_the_whole(pieces):
-  stream = streams.ByteStream(pieces)
+  stream = incremental_decoders.ByteStream(pieces)
   text = "".join(streamed(stream, range(len(pieces))))
   assert text == b"".join(pieces).decode(errors="replace")
 
@@ -26,14 +26,14 @@ def test_any_bytes_are_decoded_as_the_whole(pieces):
 def test_a_character_waits_for_its_last_byte():
   """Four tokens may share characters: none is damaged."""
   pieces = [b"a\xf0", b"\x9f\x98", b"\x80\xff\xe2", b"\x82\xac."]
-  found = streamed(streams.ByteStream(pieces), range(4))
+  found = streamed(incremental_decoders.ByteStream(pieces), range(4))
   assert found == ["a", "", "\U0001f600\ufffd", "\u20ac.", ""]
-  cut = streamed(streams.ByteStream(pieces), [0, 1])
+  cut = streamed(incremental_decoders.ByteStream(pieces), [0, 1])
   assert cut == ["a", "", "\ufffd"]
 
 
 def test_a_prompt_is_not_repeated():
-  stream = streams.ByteStream([b"a", b"\xc3", b"\xa9"], [0, 0, 1])
+  stream = incremental_decoders.ByteStream([b"a", b"\xc3", b"\xa9"], [0, 0, 1])
   assert streamed(stream, [2, 0]) == ["\xe9", "a", ""]
 
 
@@ -57,8 +57,10 @@ def test_of_a_decoder(seed):
   rng = random.Random(seed)
   tokens = rng.choices([0, 1, 2, 3, 4, 9], k=30)
   prompt = rng.choices([0, 1, 2, 3, 4], k=rng.randrange(3))
-  stream = streams.TextStream(decode, {9}, prompt)
+  stream = incremental_decoders.TextStream(decode, {9}, prompt)
   found = streamed(stream, tokens)
   assert decode(prompt) + "".join(found) == decode(prompt + tokens)
-  waits = streamed(streams.TextStream(decode, range(10), prompt), tokens)
+  waits = streamed(
+    incremental_decoders.TextStream(decode, range(10), prompt), tokens
+  )
   assert "".join(waits) == "".join(found) == waits[-1]

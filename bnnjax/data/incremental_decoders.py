@@ -1,10 +1,10 @@
-"""Text of tokens as they come: its parts, joined, are the text of all.
+"""Incremental decoders: text of tokens, as they are generated.
 
   stream = tokenizer.stream(prompt)
   text = "".join(stream.push(token) for token in tokens) + stream.end()
 
-What a later token could still change waits for it: the first bytes of a
-character, or a run of tokens that are decoded at once.
+Text that a later token could still change is held back: the first bytes of a
+character, or a run of tokens that are decoded together.
 """
 
 import codecs
@@ -12,11 +12,11 @@ from collections.abc import Callable, Container, Sequence
 
 
 class ByteStream:
-  """Of tokens that stand for bytes of UTF-8.
+  """Decoder of tokens that stand for bytes of UTF-8.
 
   Args:
     pieces: the bytes of every token.
-    prompt: tokens that the text goes on from; theirs is not given.
+    prompt: tokens before the text; their own text is not returned.
   """
 
   def __init__(self, pieces: Sequence[bytes], prompt: Sequence[int] = ()):
@@ -26,21 +26,22 @@ class ByteStream:
       self.push(token)
 
   def push(self, token: int) -> str:
-    """The characters that end with a token; none while one is unfinished."""
+    """The characters that a token completes."""
     return self._decoder.decode(self._pieces[token])
 
   def end(self) -> str:
-    """What has waited: U+FFFD for bytes that no other completed."""
+    """The text held back: U+FFFD for an incomplete character."""
     return self._decoder.decode(b"", final=True)
 
 
 class TextStream:
-  """Of tokens whose text is a decoder's, which knows the one before.
+  """Decoder of tokens whose text depends on the token before.
 
   Args:
-    decode: text of tokens. That of more tokens begins with it, and what they
-      add depends on no token but the last that has text, unless in `late`.
-    late: tokens whose text the next may change.
+    decode: text of tokens. More tokens only append to it, and what they append
+      depends on no earlier token but the last one that has text, unless that is
+      in `late`.
+    late: tokens whose text the next token may change.
     prompt: as for `ByteStream`.
   """
 
@@ -55,18 +56,18 @@ class TextStream:
     self._given = len(decode(self._tokens))
 
   def push(self, token: int) -> str:
-    """The text that is certain with a token, and was not before."""
+    """The text that has become final with a token."""
     self._tokens.append(token)
     return "" if token in self._late else self._take()
 
   def end(self) -> str:
-    """What has waited."""
+    """The text held back."""
     return self._take()
 
   def _take(self) -> str:
     text = self._decode(self._tokens)
     new, self._given = text[self._given :], len(text)
     last = self._decode(self._tokens[-1:])
-    if last:  # else the next would be taken for the first
+    if last:  # without one, the next token would be decoded as the first
       self._tokens, self._given = self._tokens[-1:], len(last)
     return new

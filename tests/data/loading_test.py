@@ -7,7 +7,7 @@ from bnnjax import data
 from bnnjax.data import (
   fake,
   fashion_mnist,
-  lm_tokenizer,
+  lm_tokenizers,
   plays,
   windows,
   wordnet,
@@ -75,9 +75,9 @@ def test_characters_are_read_once_whoever_asks(tmp_path, monkeypatch):
   path = tmp_path / "text.txt"
   path.write_text("abcab " * 20)
   asked = []
-  chars = lm_tokenizer.Chars
+  chars = lm_tokenizers.Chars
   monkeypatch.setattr(
-    lm_tokenizer, "Chars", lambda text: asked.append(text) or chars(text)
+    lm_tokenizers, "Chars", lambda text: asked.append(text) or chars(text)
   )
   name, options = f"text_file:{path}", {"max_len": 4}
   assert data.info(name, **options).vocab == 5
@@ -99,3 +99,10 @@ def test_characters_are_read_once_whoever_asks(tmp_path, monkeypatch):
 def test_info_refuses_what_load_refuses(name, split, options, message):
   with pytest.raises(ValueError, match=message):
     data.info(name, split, **options)
+
+
+def test_only_sources_of_one_text_have_a_tokenizer():
+  with pytest.raises(ValueError, match="'fake_text' has no tokenizer"):
+    data.tokenizer_of("fake_text")
+  chosen = data.tokenizer_of("plays_mini", "test[:50%]", tokenizer="bytes")
+  assert len(chosen) == 256

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bnnjax.data import pictures
+from bnnjax.data import encoded_images
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (5, 7), np.uint8)
@@ -23,8 +23,8 @@ def encoded(image, kind="png", **options):
 
 def both(data):
   """Header and pixels, as many channels as the header says."""
-  header = pictures.header(io.BytesIO(data), "x")
-  return header, pictures.pixels(data, "x", header.channels)
+  header = encoded_images.header(io.BytesIO(data), "x")
+  return header, encoded_images.pixels(data, "x", header.channels)
 
 
 @pytest.mark.parametrize("kind", ["png", "bmp", "ppm", "tiff"])
@@ -55,9 +55,9 @@ def test_jpeg_is_close():
 
 
 def test_channels_are_made_alike():
-  grey = pictures.pixels(encoded(GREY), "x", 3)
+  grey = encoded_images.pixels(encoded(GREY), "x", 3)
   np.testing.assert_array_equal(grey, np.stack([GREY] * 3, -1))
-  luma = pictures.pixels(encoded(COLOURED), "x", 1)
+  luma = encoded_images.pixels(encoded(COLOURED), "x", 1)
   weights = COLOURED @ np.array([0.299, 0.587, 0.114])
   np.testing.assert_allclose(luma[..., 0], weights, atol=1)
 
@@ -84,8 +84,8 @@ FRAMES = [Image.fromarray(GREY), Image.fromarray(GREY[::-1])]
 )  # fmt: skip
 def test_what_is_refused(data, message):
   for read in (
-    lambda: pictures.header(io.BytesIO(data), "a/1.png"),
-    lambda: pictures.pixels(data, "a/1.png", 3),
+    lambda: encoded_images.header(io.BytesIO(data), "a/1.png"),
+    lambda: encoded_images.pixels(data, "a/1.png", 3),
   ):
     with pytest.raises(ValueError, match=message):
       read()
@@ -97,13 +97,13 @@ def test_damage_behind_the_header(tmp_path):
   for data in (whole[:-30], whole[:-20] + b"????" + whole[-16:]):
     file = pathlib.Path(tmp_path / "1.png")
     file.write_bytes(data)
-    assert pictures.header(file, "x") == (5, 7, 3)
+    assert encoded_images.header(file, "x") == (5, 7, 3)
     with pytest.raises(ValueError, match=r"The image 1.png cannot be read: "):
-      pictures.pixels(data, "1.png", 3)
+      encoded_images.pixels(data, "1.png", 3)
 
 
 def test_shape_of_many():
-  header = pictures.Header
-  assert pictures.shape_of([header(4, 5, 1)] * 2) == (4, 5, 1)
+  header = encoded_images.Header
+  assert encoded_images.shape_of([header(4, 5, 1)] * 2) == (4, 5, 1)
   found = [header(4, 5, 1), header(4, 6, 3)]
-  assert pictures.shape_of(found) == (4, None, 3)
+  assert encoded_images.shape_of(found) == (4, None, 3)

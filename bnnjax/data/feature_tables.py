@@ -1,9 +1,9 @@
-"""Data sets whose records have named features, read for one of three uses.
+"""Data sets whose records have named features, such as those of tfds.
 
-Images with a label, texts or pairs of texts with a label, or all texts of a
-split as one, for language modelling. What a set has and how it is read, its
-`Table` says (`tfds_source`, `hf`); which features a use takes, and what becomes
-of them, is the same for all.
+A `Table` says which features a set has and reads them; `tfds_source` and `hf`
+implement it. `load` makes one of three sources of any table: images with a
+label, texts or pairs of texts with a label, or all texts of a split as one, for
+language modelling.
 """
 
 import functools
@@ -13,22 +13,29 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core.settings import Settings
-from bnnjax.data import check, digest, sources, utf8, windows, wordnet
-from bnnjax.data import tokenizer as wordpiece
+from bnnjax.data import (
+  checks,
+  digest,
+  embedded,
+  sources,
+  utf8,
+  windows,
+  wordpiece,
+)
 
-END = "\0"  # of a text among packed ones; a token of every `lm_tokenizer`
+END = "\0"  # after each packed text; every tokenizer of `lm_tokenizers` has it
 Record = dict[str, Any]
 Inputs = np.ndarray | list[np.ndarray]
 
 
 class Table:
-  """A data set on this machine.
+  """A data set with named features.
 
   Attributes:
     name: as given to `load`.
-    features: by their names.
+    features: descriptions by name.
     splits: number of records of every split.
-    mean_std: per channel of its images, where it is known.
+    mean_std: per channel of the images, if known.
   """
 
   name: str
@@ -37,19 +44,19 @@ class Table:
   mean_std: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
   def image_shape(self, key: str) -> tuple[int | None, int | None, int]:
-    """Shape of an image, H and W None where they vary; refuses others."""
+    """Shape of an image, H or W None if it varies; raises if it is none."""
     raise NotImplementedError
 
   def num_classes(self, key: str) -> int:
-    """Classes of a label; refuses other features."""
+    """Number of classes of a label; raises if the feature is no label."""
     raise NotImplementedError
 
   def check_text(self, key: str) -> None:
-    """Refuses a feature that is no text."""
+    """Raises unless a feature is a text."""
     raise NotImplementedError
 
   def records(self, split: str, keys: Sequence[str]) -> Any:
-    """Some features of a split: has a length, `[i]` and `__getitems__`."""
+    """Some features of a split, with a length, `[i]` and `__getitems__`."""
     raise NotImplementedError
 
   def labels(self, split: str, key: str) -> np.ndarray | None:
@@ -61,7 +68,7 @@ class Table:
     raise NotImplementedError
 
   def feature(self, key: str, option: str) -> Any:
-    """A feature, which `option` of the source chooses."""
+    """A feature; `option` of the source chooses it."""
     if key not in self.features:
       raise ValueError(
         f"{self.name!r} has no feature {key!r}; it has"
@@ -78,7 +85,7 @@ class TableSource(sources.Source):
     info: description of the data set.
     label_key: feature that holds the class.
     inputs: makes images or tokens `[B, ...]` of records.
-    labels: all of them `[N]`; None: unknown.
+    labels: all labels `[N]`, or None if they are unknown.
     content: digest of the records.
     vocabulary: of tokens, see `Source.vocabulary`.
   """
@@ -112,7 +119,7 @@ class TableSource(sources.Source):
   def read(self, indices):
     records = self._data.__getitems__([int(i) for i in indices])
     labels = [record[self._label_key] for record in records]
-    labels = check.integers(labels, self.info.name, indices)
+    labels = checks.integers(labels, self.info.name, indices)
     return {self.info.kind.key: self._inputs(records), "label": labels}
 
   def all_labels(self):
@@ -138,17 +145,17 @@ def load(table: Table, split: str, options: Settings) -> sources.Source:
       `max_len`, `tokenizer` and `context`, see `tfds_source.tfds`.
 
   Raises:
-    ValueError: a split or feature that is not there, a feature of another kind,
-      an option that this use of the set does not read.
+    ValueError: an unknown split or feature, a feature of another kind, or an
+      option that this use of the set does not read.
   """
   sources.check_split(table.name, split, table.splits)
   return _use(table, options).load(split)
 
 
 def info(table: Table, split: str, options: Settings) -> sources.DatasetInfo:
-  """What `load` would say, from the description of the set.
+  """Description of what `load` would open, without reading records.
 
-  One that is not here has no splits yet.
+  The splits of a set that is not on this machine are unknown.
   """
   if table.splits:
     sources.check_split(table.name, split, table.splits)
@@ -205,7 +212,7 @@ class _Texts:
     self._keys = _keys(table, options)
     self._classes = table.num_classes(self._label)
     self._encoder = wordpiece.Tokenizer.from_file(
-      options["vocab_file"] or wordnet.VOCAB_FILE,
+      options["vocab_file"] or embedded.WORDNET_VOCAB,
       options["max_len"],
       lowercase=options["lowercase"],
     )
@@ -273,7 +280,7 @@ def _tokens(
 
 
 def _joined(table: Table, keys: Sequence[str], split: str) -> str:
-  """All texts of a split, each with an end."""
+  """All texts of a split, each followed by `END`."""
   if len(keys) != 1:
     raise ValueError(
       '`tokenizer` packs the texts of one feature, such as `text="text"`: got'

@@ -15,7 +15,7 @@ LOGGED = ("loss", "grad_norm", "flip_ratio")  # of every `train_metrics`
 _LOSS = "a scalar, and a dict of outputs with `loss` among them"
 
 
-def check(name: str, task: Any) -> None:
+def check_task(name: str, task: Any) -> None:
   """Refuses what is no task, or one that the loop cannot log or rank.
 
   Args:
@@ -50,7 +50,9 @@ def check(name: str, task: Any) -> None:
     )
 
 
-def returned(task: Task, found: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+def checked_loss(
+  task: Task, found: Any
+) -> tuple[jax.Array, dict[str, jax.Array]]:
   """What `task.loss` gave, as it has to be.
 
   Raises:
@@ -71,7 +73,7 @@ def returned(task: Task, found: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
   )
 
 
-def reduced(task: Task, found: Any) -> dict[str, float]:
+def checked_reduced(task: Task, found: Any) -> dict[str, float]:
   """What `task.reduce` gave, as numbers.
 
   Raises:
@@ -109,7 +111,7 @@ def _shown(value: Any) -> str:
   return f"{type(value).__name__}{length}"
 
 
-def per_example(
+def checked_outputs(
   task: Task, outputs: Mapping[str, jax.Array], batch: Batch
 ) -> dict[str, jax.Array]:
   """What `task.evaluate` gave, with a mask; refuses what has not a row each.

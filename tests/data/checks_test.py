@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bnnjax import data
-from bnnjax.data import check, sources
+from bnnjax.data import checks, sources
 
 INFO = sources.DatasetInfo("mine", (4, 6, 1), 3, (0.5,), (0.25,))
 TEXT = sources.DatasetInfo("words", (5,), 3, vocab=7)
@@ -37,7 +37,7 @@ def changed(values, place, value, dtype=None):
   "dtype", ["int8", "uint8", "int64", "uint64", "float64"]
 )
 def test_any_type_that_holds_whole_numbers(dtype):
-  got = check.labels(LABELS.astype(dtype), INFO)
+  got = checks.labels(LABELS.astype(dtype), INFO)
   assert got.dtype == np.int32
   np.testing.assert_array_equal(got, LABELS)
 
@@ -57,8 +57,8 @@ def test_any_type_that_holds_whole_numbers(dtype):
     (changed(LABELS, 4, 2**32, np.int64), "4294967296 in record 4"),
     (np.eye(3, dtype=int)[LABELS], r"got int64 \[40, 3\].*`.argmax\(-1\)`"),
     (LABELS[:, None], "drop an axis of length 1"),
-    (3, r"whole numbers, one an example: got int64 \[\], 3 in record 0"),
-    (LABELS.astype(str), "whole numbers, one an example: got <U"),
+    (3, r"whole numbers, one per example: got int64 \[\], 3 in record 0"),
+    (LABELS.astype(str), "whole numbers, one per example: got <U"),
     (np.arange(40) * 7, r"39 of 40 are not, 7 in 1 record, .*28 in 1 record, \.\.\."),
   ],
 )  # fmt: skip
@@ -100,14 +100,14 @@ def test_a_source_of_unknown_labels_names_the_record(wrong, threads):
 def test_only_the_part_that_is_used_counts():
   labels = changed(LABELS, slice(30, 40), -1)
   source = data.ArraySource(IMAGES, labels, INFO)
-  check.source(sources.Subset(source, 0, 30))
+  checks.source(sources.Subset(source, 0, 30))
   with pytest.raises(ValueError, match=r"1 of 21 .*first is record 20\."):
-    check.source(sources.Subset(source, 10, 31))
+    checks.source(sources.Subset(source, 10, 31))
 
 
 def test_without_classes_a_label_may_be_anything():
   info = sources.DatasetInfo("mine", (4, 6, 1), 0, (0.5,), (0.25,))
-  np.testing.assert_array_equal(check.labels(LABELS - 9, info), LABELS - 9)
+  np.testing.assert_array_equal(checks.labels(LABELS - 9, info), LABELS - 9)
 
 
 @pytest.mark.parametrize(("token", "place"), [(7, 13), (-1, 39), (255, 0)])
@@ -155,7 +155,7 @@ def test_embedded_sources_know_their_labels():
 
 def test_the_message_is_one_sentence_a_line():
   with pytest.raises(ValueError) as error:
-    check.labels(LABELS - 1, TEXT, split="test")
+    checks.labels(LABELS - 1, TEXT, split="test")
   assert re.fullmatch(
     r"Labels of 'words' \(split 'test'\)[^\n]+", str(error.value)
   )

@@ -1,12 +1,11 @@
-"""Text to tokens and back for language models.
+"""Tokenizers for language models: characters, bytes, `tokenizer.json`.
 
-  tokenizer = lm_tokenizer.of("bpe")
+  tokenizer = lm_tokenizers.make_tokenizer("bpe")
   ids = tokenizer.encode("To be, or not to be")  # int32 [N]
   ids, chars = tokenizer.align("To be, or not to be")
-  chars.sum()  # 19: bits per character need it
+  chars.sum()  # 19: bits per character divide by it
 
-A text of any length is encoded whole, unlike by `tokenizer`, which cuts texts
-to one length. `lossless` says whether decoding gives any text back.
+Texts of any length are encoded whole; `wordpiece` cuts them to one length.
 """
 
 import itertools
@@ -19,22 +18,21 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import digest, streams, tokenizer_json
+from bnnjax.data import digest, embedded, incremental_decoders, tokenizer_json
 
 NAMES = ("bpe", "bytes", "chars")
-BPE_FILE = pathlib.Path(__file__).parent / "embedded" / "plays_mini.bpe.json"
-UNKNOWN = 0  # of `chars`
+UNKNOWN = 0  # the unknown token of "chars"
 _CUT = re.compile(r"(?<=\S\n)(?=\S)")
-AT_ONCE = 16  # parts of a text, on the library's threads
+AT_ONCE = 16  # parts of a text that the library encodes in parallel
 
 
 class LmTokenizer:
   """A vocabulary whose every token stands for bytes of UTF-8.
 
   Attributes:
-    lossless: whether decoding gives any text back as it was.
-    unknown: the token of whatever the vocabulary lacks, if it has one.
-    ends: tokens that stand for the end of a text.
+    lossless: whether decoding restores every text exactly.
+    unknown: the token for everything outside the vocabulary, if there is one.
+    ends: tokens that mark the end of a text.
 
   Args:
     pieces: the bytes of every token.
@@ -52,7 +50,7 @@ class LmTokenizer:
     return len(self.pieces)
 
   def digest(self) -> str:
-    """Digest of what each token means, wherever its file lies."""
+    """Digest of the meaning of every token, wherever its file is."""
     entries = [piece.hex() for piece in self.pieces]
     return digest.of(entries, self.lossless, self.unknown)
 
@@ -61,36 +59,37 @@ class LmTokenizer:
     raise NotImplementedError
 
   def align(self, text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens of a text and the characters of it that each completes, `[N]`.
+    """Tokens of a text, and how many of its characters each completes, `[N]`.
 
-    The characters sum to the length of the text as it is given, whatever the
-    tokenizer makes of it: bits per character divide by them.
+    The numbers sum to the length of the original text, whatever the normalizer
+    does to it: bits per character divide by them.
     """
     ids = self.encode(text)
     return ids, self.chars(ids)
 
   def decode(self, ids: Sequence[int]) -> str:
-    """Text of tokens; U+FFFD for bytes that are no character."""
+    """Text of tokens, with U+FFFD for invalid bytes."""
     return self._bytes(ids).decode(errors="replace")
 
   def stream(
     self, prompt: Sequence[int] = ()
-  ) -> streams.ByteStream | streams.TextStream:
-    """Decodes tokens as they come, after those of a prompt; see `streams`."""
-    return streams.ByteStream(self.pieces, np.asarray(prompt, int).tolist())
+  ) -> incremental_decoders.ByteStream | incremental_decoders.TextStream:
+    """Decodes tokens one by one, after those of a prompt."""
+    return incremental_decoders.ByteStream(
+      self.pieces, np.asarray(prompt, int).tolist()
+    )
 
   def chars(self, ids: Sequence[int]) -> np.ndarray:
-    """Characters of the decoded text that each token completes, int32 `[N]`.
+    """Number of characters of `decode(ids)` that each token completes, `[N]`.
 
-    A character of several tokens counts at the last of them, so that the sum
-    is the length of `decode(ids)`: of the text, if the tokenizer is lossless.
+    A character of several tokens counts for the last of them.
 
     Example:
       >>> Bytes().chars([0x41, 0xC3, 0xA9]).tolist()  # A, two bytes of é
       [1, 0, 1]
     """
     data = np.frombuffer(self._bytes(ids), np.uint8)
-    # 10xxxxxx goes on with a character; a byte before any other ends one.
+    # 10xxxxxx continues a character; a byte ends one if the next does not.
     begins = (data & 0xC0) != 0x80
     ends = np.append(begins[1:], True)[: len(data)]
     before = np.concatenate(([0], np.cumsum(ends)))
@@ -112,10 +111,10 @@ class Bytes(LmTokenizer):
 
 
 class Chars(LmTokenizer):
-  """The characters of a text, from 1 in the order of Unicode; 0 is any other.
+  """The characters of a text, numbered from 1 by code point; 0 is any other.
 
   Args:
-    text: what the vocabulary is taken from, the training split.
+    text: source of the vocabulary, the training split.
   """
 
   lossless, unknown = False, UNKNOWN
@@ -123,7 +122,7 @@ class Chars(LmTokenizer):
   def __init__(self, text: str):
     letters = sorted(set(text))
     super().__init__([letter.encode() for letter in ("\ufffd", *letters)])
-    # The last is no character's: then every search ends inside.
+    # A sentinel above all characters keeps every search inside the array.
     self._codes = np.append(_codes("".join(letters)), np.uint32(2**32 - 1))
 
   def encode(self, text):
@@ -136,23 +135,18 @@ class Chars(LmTokenizer):
 class Bpe(LmTokenizer):
   """Any tokenizer of the `tokenizers` library, from its `tokenizer.json`.
 
-  Byte-level byte-pair encoding above all (Sennrich et al. 2016; GPT-2's
-  alphabet), whose tokens stand for bytes; also those whose decoder makes the
-  text, such as SentencePiece's (Metaspace) and WordPiece.
+  Byte-level BPE (Sennrich et al. 2016, with GPT-2's alphabet), and tokenizers
+  with a decoder of their own, such as SentencePiece's (Metaspace) and
+  WordPiece.
 
-  Tokens are the library's for the whole text, with the file's normalizer and
-  added tokens, without what its post-processor would put around a text. A long
-  text is encoded in parts where that makes no difference, in little memory.
+  Tokens are those of the library for the whole text, without the file's
+  post-processor. A long text is encoded in parts if that gives the same tokens.
 
   Args:
     path: the file.
 
   Raises:
-    DataNotFoundError: no such file.
-    ValueError: another kind of file, or one that the library cannot use.
-
-  Warns:
-    UserWarning: of padding, truncation or dropout, which are switched off.
+    DataNotFoundError, ValueError: as `tokenizer_json.read`, and it warns.
   """
 
   def __init__(self, path: str | pathlib.Path):
@@ -177,7 +171,11 @@ class Bpe(LmTokenizer):
   def align(self, text):
     if self.lossless:
       return super().align(text)
-    ids, starts, before = [], [], 0  # arrays: a list takes tenfold
+    ids, starts, before = (
+      [],
+      [],
+      0,
+    )  # of arrays: lists of ints take ten times the memory
     for part in self._parts(text):
       encodings = self._batch(self._encoder.encode_batch, part)
       for line, encoding in zip(part, encodings):
@@ -185,8 +183,8 @@ class Bpe(LmTokenizer):
         first = (start for start, _ in encoding.offsets)
         starts.append(before + np.fromiter(first, np.int64, len(encoding)))
         before += len(line)
-    # A character of several tokens begins with each of them; what none stands
-    # for, such as a space, counts with the one before.
+    # A character of several tokens begins at each of them. Characters without a
+    # token, such as spaces, count for the token before.
     ids, starts = np.concatenate(ids), np.concatenate(starts)
     stops = np.append(starts[1:], len(text))[: len(ids)]
     stops = np.minimum.accumulate(stops[::-1])[::-1]
@@ -205,7 +203,7 @@ class Bpe(LmTokenizer):
   def stream(self, prompt=()):
     if self._bytewise:
       return super().stream(prompt)
-    return streams.TextStream(
+    return incremental_decoders.TextStream(
       self.decode, self._late, np.asarray(prompt, int).tolist()
     )
 
@@ -219,7 +217,7 @@ class Bpe(LmTokenizer):
     return np.array(found, np.int32)
 
   def _batch(self, encode, part: list[str]) -> Any:
-    # A file's regular expressions give up after 10 million steps: a panic.
+    # The regular expressions of a file panic after 10 million steps.
     with tokenizer_json.errors(str(self._file)):
       return encode(part, add_special_tokens=False)
 
@@ -229,20 +227,20 @@ class Bpe(LmTokenizer):
       yield some
 
 
-def of(
+def make_tokenizer(
   name: str, train_text: Callable[[], str] = str, vocab_file: str = ""
 ) -> LmTokenizer:
-  """A tokenizer by name.
+  """Makes a tokenizer by name.
 
   Args:
     name: "chars", "bytes" or "bpe".
-    train_text: makes the text that `chars` takes its vocabulary from.
-    vocab_file: of `bpe`, any `tokenizer.json`; by default the embedded one,
+    train_text: returns the text that gives "chars" its vocabulary.
+    vocab_file: of "bpe", any `tokenizer.json`; by default the embedded one,
       1,024 entries for the training split of `plays_mini`.
 
   Raises:
-    ValueError: unknown name (the nearest is suggested), or a file for one that
-      has none.
+    ValueError: unknown name (the message suggests the nearest), or a file for a
+      tokenizer that has none.
   """
   if name not in NAMES:
     raise registry.unknown("tokenizer", name, NAMES)
@@ -255,34 +253,34 @@ def of(
     return Bytes()
   if name == "chars":
     return Chars(_letters(train_text()))
-  return Bpe(vocab_file or BPE_FILE)
+  return Bpe(vocab_file or embedded.PLAYS_BPE)
 
 
-_LETTERS: dict[str, str] = {}  # of texts by their digests
+_LETTERS: dict[str, str] = {}  # characters of texts, by their digests
 
 
 def _letters(text: str) -> str:
-  """Each character of a text once; found once, for every split and `info`."""
+  """Each character of a text once; cached for all splits."""
   key = digest.of(text.encode())
   _LETTERS[key] = _LETTERS.get(key) or "".join(sorted(set(text)))
   return _LETTERS[key]
 
 
 def train_bpe(text: str, size: int) -> str:
-  """The byte-level BPE of `size` entries that suits a text.
+  """Trains a byte-level BPE of `size` entries on a text.
 
   Returns:
-    JSON, the same for the same text; written to a file it is a `vocab_file`.
+    JSON, reproducible; written to a file it is a `vocab_file`.
 
   Raises:
-    ValueError: fewer entries than bytes.
+    ValueError: `size` below 256.
   """
   import tokenizers
 
   if size < 256:
     raise ValueError(f"`size` must be at least 256, the bytes: got {size}.")
   level = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-  # No token goes over a line's end: spaces before it belong to it.
+  # No token crosses a line end; spaces before it belong to it.
   lines = tokenizers.pre_tokenizers.Split("\n", "merged_with_previous")
   encoder = tokenizers.Tokenizer(tokenizers.models.BPE())
   encoder.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([lines, level])

@@ -1,9 +1,9 @@
-"""Checks of what a source gives: labels, tokens, images against its info.
+"""Checks of examples against the description of their data set.
 
-A label outside the classes has a one-hot row of zeros: it trains nothing, and
-nothing says so. A token outside the vocabulary reads the nearest entry. So both
-are refused: whole splits at the start, where labels can be had without the
-inputs (`Source.all_labels`), and every batch, which names the record.
+Without them, a label outside the classes would train nothing (its one-hot row
+is zero) and a token outside the vocabulary would read another entry, both
+silently. The labels of a whole split are checked at the start if they are known
+without the inputs (`Source.all_labels`), and every batch when it is read.
 """
 
 import typing
@@ -15,7 +15,7 @@ import numpy as np
 if typing.TYPE_CHECKING:
   from bnnjax.data.sources import DatasetInfo, Source
 
-_SHOWN = 4  # different values in a message
+_SHOWN = 4  # distinct values in a message
 _INT32 = np.iinfo(np.int32)
 
 
@@ -25,12 +25,12 @@ def integers(
   """Labels as int32 `[N]`.
 
   Args:
-    labels: one number an example, of any type that holds whole ones.
+    labels: one whole number per example, of any numeric type.
     name: of the data set.
     records: number of every record, by default 0 .. N - 1.
 
   Raises:
-    ValueError: fractions, one-hot rows, words, numbers beyond int32.
+    ValueError: fractions, one-hot rows, words, or numbers beyond int32.
   """
   try:
     got = np.asarray(labels)
@@ -40,15 +40,15 @@ def integers(
     got.dtype.kind == "f" and bool((got == np.rint(got)).all())
   )
   if got.ndim != 1 or not whole:
-    # Of a list as it was: numpy turns all of it into words if one is.
+    # From the list itself: numpy turns all of it into words if one entry is.
     values = labels if isinstance(labels, list) else np.atleast_1d(got)
     odd = (i for i, value in enumerate(values) if not _whole(value))
     first = next(odd, 0)
-    rows = " Of one-hot rows take `.argmax(-1)`; drop an axis of length 1."
+    rows = " For one-hot rows use `.argmax(-1)`; drop an axis of length 1."
     one = np.asarray(values[first]) if len(values) else np.zeros(())
     shown = f", {one.tolist()!r} in {_named(first, records)}"
     raise ValueError(
-      f"Labels of {name!r} must be whole numbers, one an example: got"
+      f"Labels of {name!r} must be whole numbers, one per example: got"
       f" {got.dtype} {list(got.shape)}{shown if len(values) else ''}."
       f"{rows if one.ndim else ''}"
     )
@@ -70,7 +70,7 @@ def _whole(value: Any) -> bool:
 
 
 def _named(place: int, records: Sequence[int] | None) -> str:
-  """`record 17`, by its number in the source."""
+  """Names a record by its number in the source: `record 17`."""
   return f"record {place if records is None else int(records[place])}"
 
 
@@ -85,13 +85,13 @@ def labels(
 
   Args:
     values: labels `[N]`.
-    info: of the data set; without classes the range is free.
+    info: of the data set; if it has no classes, any number is allowed.
     records: number of every record, by default 0 .. N - 1.
-    split: in the message.
+    split: for the message.
 
   Raises:
-    ValueError: as `integers`, or labels outside the classes: how many records
-      have which, and the first of them.
+    ValueError: as `integers`, or some labels are outside the classes; the
+      message counts them and names the first record.
   """
   got, classes = integers(values, info.name, records), info.num_classes
   wrong = (got < 0) | (got >= classes)
@@ -113,7 +113,7 @@ def labels(
 
 
 def _hint(got: np.ndarray, found: list[int], info: "DatasetInfo") -> str:
-  """What labels outside the classes probably are."""
+  """A guess what labels outside the classes are."""
   if -1 in found:
     others = f", of {', '.join(info.splits)}" if info.splits else ""
     return f" Such records have no labels (-1): take another split{others}."
@@ -132,17 +132,17 @@ def _unsigned(bits: int) -> str:
 def counted(
   labels: Mapping[str, np.ndarray], name: str, dtypes: Collection[str], way: str
 ) -> int:
-  """Number of classes by the labels, where nothing says it: the largest and one.
+  """Number of classes of a set that does not state it: the largest label + 1.
 
   Args:
-    labels: int32 `[N]` of every split, as of `integers`.
+    labels: int32 `[N]` of every split, from `integers`.
     name: of the data set.
-    dtypes: that they are stored in.
-    way: how to say the number of classes.
+    dtypes: types that the labels are stored in.
+    way: how to state the number of classes, for the message.
 
   Raises:
-    ValueError: the largest is -1 in an unsigned type, or labels of the training
-      split (of all, without one) begin at 1.
+    ValueError: the largest label looks like -1 in an unsigned type, or the
+      labels of the training split (without one: all labels) begin at 1.
   """
   values = {split: np.unique(found) for split, found in labels.items()}
   every = np.unique(np.concatenate(list(values.values())))
@@ -172,10 +172,10 @@ def tokens(
   info: "DatasetInfo",
   records: Sequence[int] | None = None,
 ) -> None:
-  """Refuses tokens `[N, T]` outside 0 .. `info.vocab` - 1.
+  """Raises unless tokens `[N, T]` are int32 in 0 .. `info.vocab` - 1.
 
   Raises:
-    ValueError: names the first record, or says that they are no int32.
+    ValueError: names the first record.
   """
   if values.dtype != np.int32:
     raise ValueError(
@@ -199,17 +199,17 @@ def images(
   info: "DatasetInfo",
   records: Sequence[int] | None = None,
 ) -> None:
-  """Refuses images that are not uint8 of the shape that the info says.
+  """Raises unless images are uint8 of the shape in the info.
 
   Args:
-    values: `[N, H, W, C]`, or a list of `[H, W, C]` where sizes differ.
+    values: `[N, H, W, C]`, or a list of `[H, W, C]` if sizes differ.
     info: of the data set.
     records: number of every record, by default 0 .. N - 1.
 
   Raises:
     ValueError: names the first record.
   """
-  # Of an array the first stands for all.
+  # In an array all images have the shape of the first.
   for place, image in enumerate(values if isinstance(values, list) else [0]):
     image = values[place]
     fits = len(image.shape) == len(info.shape) and all(
@@ -228,7 +228,7 @@ def images(
 
 
 def source(source: "Source", split: str = "") -> None:
-  """Refuses a source whose labels can be had at once and are not its classes.
+  """Checks all labels of a source, if they are known without the inputs.
 
   Raises:
     ValueError: see `labels`.
@@ -241,10 +241,10 @@ def source(source: "Source", split: str = "") -> None:
 def batch(
   batch: dict[str, Any], info: "DatasetInfo", records: Sequence[int]
 ) -> dict[str, Any]:
-  """A batch with its labels as int32, everything in it checked.
+  """Checks a batch and converts its labels to int32.
 
   Args:
-    batch: what `Source.read` gave.
+    batch: from `Source.read`.
     info: of the source.
     records: number of every record, `[B]`.
 

@@ -1,8 +1,8 @@
-"""Encoded images (PNG, JPEG ...): what a header says, and the pixels.
+"""Encoded images (PNG, JPEG ...): their headers and their pixels.
 
-Grey images have 1 channel, coloured ones 3, a palette is looked up. Transparent
-images, CMYK, more than 8 bits and animations are refused: which colours they
-would have is not ours to say.
+Grey images have 1 channel, coloured images and palettes 3. Transparent images,
+CMYK, more than 8 bits and animations raise an error, since their colours in RGB
+would be a guess.
 """
 
 import io
@@ -18,7 +18,7 @@ _MODES = {1: "L", 3: "RGB"}
 
 
 class Header(NamedTuple):
-  """Size of an image; 3 channels unless it is grey."""
+  """Size of an image, and its channels: 1 if it is grey, else 3."""
 
   height: int
   width: int
@@ -26,14 +26,14 @@ class Header(NamedTuple):
 
 
 def header(file: BinaryIO | pathlib.Path, name: str) -> Header:
-  """What an image is, without decoding it.
+  """Size and channels of an image, without decoding it.
 
   Args:
-    file: of which the first bytes are read.
-    name: of the image, in messages.
+    file: only its first bytes are read.
+    name: of the image, for messages.
 
   Raises:
-    ValueError: it is no image, or one that is refused; names it.
+    ValueError: not an image, or one of an unsupported kind; names it.
   """
   return _opened(file, name, _header)
 
@@ -42,12 +42,12 @@ def pixels(data: bytes, name: str, channels: int) -> np.ndarray:
   """The image as uint8 `[H, W, channels]`.
 
   Args:
-    data: the file.
-    name: of the image, in messages.
-    channels: 1, then colours become their luma (ITU-R 601), or 3.
+    data: the content of the file.
+    name: of the image, for messages.
+    channels: 3, or 1 to convert colours to their luma (ITU-R 601).
 
   Raises:
-    ValueError: as `header`, or it is damaged.
+    ValueError: as `header`, or the image is damaged.
   """
 
   def decode(image: Image.Image) -> np.ndarray:
@@ -55,14 +55,14 @@ def pixels(data: bytes, name: str, channels: int) -> np.ndarray:
     got = np.asarray(image.convert(_MODES[channels]))
     return got.reshape(*got.shape[:2], channels)
 
-  # Pillow decodes a PNG without looking at its checksums.
+  # Pillow ignores the checksums of a PNG when it decodes one.
   check = lambda i: i.verify() if i.format == "PNG" else None  # noqa: E731
   _opened(io.BytesIO(data), name, check)
   return _opened(io.BytesIO(data), name, decode)
 
 
 def shape_of(headers: Iterable[Header]) -> tuple[int | None, int | None, int]:
-  """Shape of images, H and W None where they vary; 3 channels if any has.
+  """Common shape of images: H or W is None if it varies, C the largest.
 
   Raises:
     ValueError: there is no image.
@@ -80,13 +80,13 @@ def _opened(
   name: str,
   use: Callable[[Image.Image], "Header | np.ndarray | None"],
 ):
-  """What `use` makes of an image; errors name it."""
+  """Applies `use` to an opened image; errors name the image."""
   try:
     with Image.open(file) as image:
       return use(image)
   except _RefusedError as error:
     raise ValueError(f"The image {name} {error}") from None
-  except Exception as error:  # of whatever format's decoder
+  except Exception as error:  # the decoders of formats raise any
     reason = " ".join(str(error).split())[:200].rstrip(".")
     raise ValueError(
       f"The image {name} cannot be read: {type(error).__name__}: {reason}."
@@ -94,7 +94,7 @@ def _opened(
 
 
 class _RefusedError(Exception):
-  """An image that can be read, but not meant."""
+  """An image of an unsupported kind."""
 
 
 def _header(image: Image.Image) -> Header:
@@ -109,7 +109,7 @@ def _header(image: Image.Image) -> Header:
       f"is of mode {image.mode!r}, not of 8-bit grey, RGB or a palette: convert"
       " it."
     )
-  # An MPO is a photograph, whose further frames are previews of it.
+  # The further frames of an MPO, a photograph, are previews of it.
   if getattr(image, "is_animated", False) and image.format != "MPO":
     raise _RefusedError("holds several frames: save one of them.")
   return Header(image.height, image.width, _CHANNELS[image.mode])

@@ -4,7 +4,7 @@ import pytest
 
 from bnnjax import models
 from bnnjax.core.parse import parse
-from bnnjax.models import unused
+from bnnjax.models import unused_options
 
 IMAGES = {"num_classes": 3, "image_shape": (8, 8, 1)}
 TEXT = {"vocab": 20, "max_len": 8}
@@ -57,7 +57,7 @@ def mlp(**options):
   ],
 )  # fmt: skip
 def test_binarizers_that_a_layer_has(settings, used):
-  assert unused.specs(settings, abstract(settings)) == used
+  assert unused_options.specs(settings, abstract(settings)) == used
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_default_of_a_model_is_no_choice():
   ],
 )  # fmt: skip
 def test_options_that_change_nothing(settings, idle):
-  assert unused.options(settings, abstract(settings), build) == idle
+  assert unused_options.options(settings, abstract(settings), build) == idle
 
 
 def test_an_option_of_the_initial_values_alone_counts_as_used():
@@ -105,9 +105,8 @@ def test_an_option_of_the_initial_values_alone_counts_as_used():
     def __init__(self, *, gain: float = 1.0, lost: float = 1.0, rngs):
       self.kernel = nnx.Param(gain * rngs.params.normal((2,)))
 
-  registry.register("model", "scaled_mlp")(Scaled)
-  try:
-    settings = {"name": "scaled_mlp", "gain": 2.0, "lost": 2.0}
-    assert unused.options(settings, abstract(settings), build) == ["lost"]
-  finally:
-    registry._TABLES["model"].pop("scaled_mlp")
+  settings = {"name": "scaled_mlp", "gain": 2.0, "lost": 2.0}
+  with registry.restored():
+    registry.register("model", "scaled_mlp")(Scaled)
+    idle = unused_options.options(settings, abstract(settings), build)
+  assert idle == ["lost"]

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnnjax import data
-from bnnjax.data import lm_tokenizer
+from bnnjax.data import embedded, lm_tokenizers
 
-LOSSLESS = {name: lm_tokenizer.of(name) for name in ("bytes", "bpe")}
+LOSSLESS = {
+  name: lm_tokenizers.make_tokenizer(name) for name in ("bytes", "bpe")
+}
 few = settings(max_examples=50, deadline=None, derandomize=True)
 
 
@@ -34,7 +36,7 @@ def test_any_text_comes_back_and_every_character_counts_once(name, text):
 @given(text=st.text())
 @few
 def test_characters_of_its_own_text_come_back(text):
-  tokenizer = lm_tokenizer.of("chars", lambda: text)
+  tokenizer = lm_tokenizers.make_tokenizer("chars", lambda: text)
   ids = tokenizer.encode(text)
   assert len(tokenizer) == 1 + len(set(text))
   assert tokenizer.decode(ids) == text
@@ -56,11 +58,11 @@ def test_a_character_counts_at_its_last_token(name, text, data):
 
 
 def test_by_hand():
-  chars = lm_tokenizer.of("chars", lambda: "aé€a")
+  chars = lm_tokenizers.make_tokenizer("chars", lambda: "aé€a")
   np.testing.assert_array_equal(chars.encode("€xa"), [3, 0, 1])
   assert chars.decode([3, 0, 1]) == "€\ufffda"
   np.testing.assert_array_equal(chars.chars([3, 0, 1]), [1, 1, 1])
-  bytewise = lm_tokenizer.of("bytes")
+  bytewise = lm_tokenizers.make_tokenizer("bytes")
   np.testing.assert_array_equal(bytewise.encode("aé"), [0x61, 0xC3, 0xA9])
   np.testing.assert_array_equal(
     bytewise.chars(bytewise.encode("a€é")), [1, 0, 0, 1, 0, 1]
@@ -77,11 +79,11 @@ def test_embedded_bpe_knows_plays():
 
 def test_bpe_is_a_function_of_the_text(tmp_path):
   text = "the cat sat on the mat\n" * 5
-  made = lm_tokenizer.train_bpe(text, 270)
-  assert lm_tokenizer.train_bpe(text, 270) == made
+  made = lm_tokenizers.train_bpe(text, 270)
+  assert lm_tokenizers.train_bpe(text, 270) == made
   path = tmp_path / "vocab.json"
   path.write_text(made, encoding="utf-8")
-  tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+  tokenizer = lm_tokenizers.make_tokenizer("bpe", vocab_file=str(path))
   assert 256 < len(tokenizer) <= 270
   assert b" the" in tokenizer.pieces
   assert len(tokenizer.encode(text)) < len(text) // 2
@@ -103,7 +105,7 @@ def test_pieces_have_the_tokens_of_the_whole(tmp_path):
   made.normalizer = tokenizers.normalizers.NFC()
   path = tmp_path / "vocab.json"
   made.save(str(path))
-  tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+  tokenizer = lm_tokenizers.make_tokenizer("bpe", vocab_file=str(path))
   assert any(b"\n " in piece for piece in tokenizer.pieces)
   np.testing.assert_array_equal(tokenizer.encode(text), made.encode(text).ids)
   assert tokenizer.decode(tokenizer.encode("e\u0301")) == "\xe9"
@@ -111,7 +113,7 @@ def test_pieces_have_the_tokens_of_the_whole(tmp_path):
 
 
 def test_published_vocabularies_with_special_entries_and_holes(tmp_path):
-  made = json.loads(lm_tokenizer.train_bpe("a b", 256))
+  made = json.loads(lm_tokenizers.train_bpe("a b", 256))
   model = made["model"]["vocab"]
   model["Ġa"], made["model"]["merges"] = 300, [["Ġ", "a"]]
   made["added_tokens"] = [
@@ -122,7 +124,7 @@ def test_published_vocabularies_with_special_entries_and_holes(tmp_path):
   ]
   path = tmp_path / "vocab.json"
   path.write_text(json.dumps(made), encoding="utf-8")
-  tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+  tokenizer = lm_tokenizers.make_tokenizer("bpe", vocab_file=str(path))
   assert len(tokenizer) == 301
   ids = tokenizer.encode("b a<|é|>")
   np.testing.assert_array_equal(ids[1:], [300, 257])
@@ -130,9 +132,9 @@ def test_published_vocabularies_with_special_entries_and_holes(tmp_path):
   np.testing.assert_array_equal(tokenizer.chars(ids), [1, 2, 5])
 
 
-@pytest.mark.parametrize("name", lm_tokenizer.NAMES)
+@pytest.mark.parametrize("name", lm_tokenizers.NAMES)
 def test_pickles(name):
-  tokenizer = lm_tokenizer.of(name, lambda: "abc")
+  tokenizer = lm_tokenizers.make_tokenizer(name, lambda: "abc")
   other = pickle.loads(pickle.dumps(tokenizer))
   np.testing.assert_array_equal(other.encode("cab"), tokenizer.encode("cab"))
 
@@ -144,28 +146,28 @@ def lossy(path: pathlib.Path) -> str:
 
 
 def lower_cased(path: pathlib.Path) -> str:
-  made = json.loads(lm_tokenizer.train_bpe("a b", 256))
+  made = json.loads(lm_tokenizers.train_bpe("a b", 256))
   made["normalizer"] = {"type": "Lowercase"}
   path.write_text(json.dumps(made), encoding="utf-8")
   return str(path)
 
 
 def prefixed(path: pathlib.Path) -> str:
-  made = json.loads(lm_tokenizer.train_bpe("a b", 256))
+  made = json.loads(lm_tokenizers.train_bpe("a b", 256))
   made["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = True
   path.write_text(json.dumps(made), encoding="utf-8")
   return str(path)
 
 
 def without_a_byte(path: pathlib.Path) -> str:
-  made = json.loads(lm_tokenizer.train_bpe("a b", 256))
+  made = json.loads(lm_tokenizers.train_bpe("a b", 256))
   del made["model"]["vocab"]["z"]
   path.write_text(json.dumps(made), encoding="utf-8")
   return str(path)
 
 
 def spaces_around(path: pathlib.Path) -> str:
-  made = tokenizers.Tokenizer.from_file(str(lm_tokenizer.BPE_FILE))
+  made = tokenizers.Tokenizer.from_file(str(embedded.PLAYS_BPE))
   made.add_tokens([tokenizers.AddedToken("<m>", lstrip=True)])
   made.save(str(path))
   return str(path)
@@ -182,7 +184,9 @@ def spaces_around(path: pathlib.Path) -> str:
   ],
 )
 def test_says_that_a_text_does_not_come_back(tmp_path, make, text, becomes):
-  tokenizer = lm_tokenizer.of("bpe", vocab_file=make(tmp_path / "vocab.json"))
+  tokenizer = lm_tokenizers.make_tokenizer(
+    "bpe", vocab_file=make(tmp_path / "vocab.json")
+  )
   ids, chars = tokenizer.align(text)
   assert tokenizer.decode(ids) == becomes
   assert not tokenizer.lossless
@@ -192,8 +196,8 @@ def test_says_that_a_text_does_not_come_back(tmp_path, make, text, becomes):
 
 def test_lossless_by_name():
   lossless = {
-    name: lm_tokenizer.of(name, lambda: "abc").lossless
-    for name in lm_tokenizer.NAMES
+    name: lm_tokenizers.make_tokenizer(name, lambda: "abc").lossless
+    for name in lm_tokenizers.NAMES
   }
   assert lossless == {"bytes": True, "bpe": True, "chars": False}
 
@@ -203,7 +207,7 @@ TEXT = "a b c\nd\n" + "x1 y2 " * 600 + "\nend"
 
 @pytest.mark.parametrize("setting", ["padding", "truncation", "dropout"])
 def test_what_would_change_a_long_text_is_off_and_said(tmp_path, setting):
-  made = tokenizers.Tokenizer.from_file(str(lm_tokenizer.BPE_FILE))
+  made = tokenizers.Tokenizer.from_file(str(embedded.PLAYS_BPE))
   if setting == "padding":
     made.enable_padding(pad_id=0, pad_token=made.id_to_token(0))
   elif setting == "truncation":
@@ -213,7 +217,7 @@ def test_what_would_change_a_long_text_is_off_and_said(tmp_path, setting):
   path = tmp_path / "vocab.json"
   made.save(str(path))
   with pytest.warns(UserWarning, match=f"vocab.json: {setting}.* switched off"):
-    tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+    tokenizer = lm_tokenizers.make_tokenizer("bpe", vocab_file=str(path))
   expected = LOSSLESS["bpe"].encode(TEXT)
   np.testing.assert_array_equal(tokenizer.encode(TEXT), expected)
   assert tokenizer.decode(expected) == TEXT
@@ -222,8 +226,8 @@ def test_what_would_change_a_long_text_is_off_and_said(tmp_path, setting):
 
 def test_files_with_a_byte_order_mark(tmp_path):
   path = tmp_path / "vocab.json"
-  path.write_bytes(b"\xef\xbb\xbf" + lm_tokenizer.BPE_FILE.read_bytes())
-  tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+  path.write_bytes(b"\xef\xbb\xbf" + embedded.PLAYS_BPE.read_bytes())
+  tokenizer = lm_tokenizers.make_tokenizer("bpe", vocab_file=str(path))
   assert tokenizer.pieces == LOSSLESS["bpe"].pieces
 
 
@@ -251,13 +255,13 @@ def damaged(rng, spec):
 def test_damaged_files_are_named_or_right(tmp_path):
   """What is read streams as it decodes and keeps its promise (seed 0)."""
   rng = random.Random(0)
-  spec = json.loads(lm_tokenizer.train_bpe("the cat sat\n" * 3, 262))
+  spec = json.loads(lm_tokenizers.train_bpe("the cat sat\n" * 3, 262))
   path, text = tmp_path / "vocab.json", "The café\n 12\n\nsat"
   refused = []
   for _ in range(250):
     path.write_bytes(damaged(rng, spec))
     try:
-      tokenizer = lm_tokenizer.of("bpe", vocab_file=str(path))
+      tokenizer = lm_tokenizers.make_tokenizer("bpe", vocab_file=str(path))
     except ValueError as error:
       refused.append(str(error))
       continue
@@ -271,38 +275,38 @@ def test_damaged_files_are_named_or_right(tmp_path):
 
 
 def test_numbers_far_beyond_the_entries(tmp_path):
-  spec = json.loads(lm_tokenizer.train_bpe("a b", 256))
+  spec = json.loads(lm_tokenizers.train_bpe("a b", 256))
   spec["model"]["vocab"]["a"] = 2**31
   path = tmp_path / "vocab.json"
   path.write_text(json.dumps(spec), encoding="utf-8")
   with pytest.raises(
     ValueError, match=r"256 entries, but 'a' has .* 2147483648"
   ):
-    lm_tokenizer.of("bpe", vocab_file=str(path))
+    lm_tokenizers.make_tokenizer("bpe", vocab_file=str(path))
 
 
 def test_bad_arguments(tmp_path):
   with pytest.raises(ValueError, match=r"'char'. Did you mean 'chars'\?"):
-    lm_tokenizer.of("char")
+    lm_tokenizers.make_tokenizer("char")
   with pytest.raises(
     ValueError, match="'chars' has no file: got vocab_file='x'"
   ):
-    lm_tokenizer.of("chars", vocab_file="x")
-  with pytest.raises(data.DataNotFoundError, match="`lm_tokenizer.train_bpe`"):
-    lm_tokenizer.of("bpe", vocab_file=str(tmp_path / "none.json"))
+    lm_tokenizers.make_tokenizer("chars", vocab_file="x")
+  with pytest.raises(data.DataNotFoundError, match="`lm_tokenizers.train_bpe`"):
+    lm_tokenizers.make_tokenizer("bpe", vocab_file=str(tmp_path / "none.json"))
   path = tmp_path / "text"
   path.write_text("no JSON")
   with pytest.raises(ValueError, match="is no tokenizer: "):
-    lm_tokenizer.of("bpe", vocab_file=str(path))
+    lm_tokenizers.make_tokenizer("bpe", vocab_file=str(path))
   with pytest.raises(ValueError, match="at least 256, the bytes: got 9"):
-    lm_tokenizer.train_bpe("a", 9)
+    lm_tokenizers.train_bpe("a", 9)
 
 
 def test_an_expression_that_gives_up_is_an_error(tmp_path):
   """In the library it is a panic, which is no `Exception`."""
-  spec = json.loads(lm_tokenizer.BPE_FILE.read_text())
+  spec = json.loads(embedded.PLAYS_BPE.read_text())
   spec["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {"Regex": "(a|a)*$"}
   path = tmp_path / "t.json"
   path.write_text(json.dumps(spec))
   with pytest.raises(ValueError, match="t.json failed in .*retry-limit"):
-    lm_tokenizer.Bpe(path).encode("a" * 40 + "!")
+    lm_tokenizers.Bpe(path).encode("a" * 40 + "!")

@@ -3,8 +3,8 @@
   tokenizer = Tokenizer.from_file("vocab.txt", max_len=32)
   tokens = tokenizer.encode(["one text", ("a pair", "of texts")])  # [2, 32]
 
-A vocabulary is a list of entries, one a line in its file; an entry's line is
-its token. The published `vocab.txt` of BERT are such files.
+A vocabulary is a list of entries, one per line of its file; the number of the
+line is the token. The published `vocab.txt` of BERT are such files.
 """
 
 import json
@@ -18,10 +18,10 @@ import numpy as np
 
 from bnnjax.data import digest, sources, utf8
 
-PAD = 0  # models take it for the end of a text
+PAD = 0  # models read it as the end of a text
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SHORTEST = 5  # [CLS] a [SEP] b [SEP]
-# Beside a published vocabulary, and what of it `Tokenizer` takes.
+# File beside a published vocabulary, and the options of `Tokenizer` in it.
 CONFIG = "tokenizer_config.json"
 _OPTIONS = {
   "do_lower_case": "lowercase",
@@ -36,28 +36,30 @@ Text = str | tuple[str, str]
 class Tokenizer:
   """Encodes texts and pairs of texts to one length.
 
-  `[CLS] text [SEP]`, or `[CLS] first [SEP] second [SEP]`, cut (of a pair, the
-  longer first) or filled up with `[PAD]` to `max_len`. Tokens are those of the
-  `tokenizers` library's `BertWordPieceTokenizer`: a special entry that stands
-  in a text is one token, and spaces at the end of an entry do not count.
+  `[CLS] text [SEP]`, or `[CLS] first [SEP] second [SEP]`, is truncated (a pair
+  at its longer text first) or padded with `[PAD]` to `max_len`. Tokens are
+  those of `BertWordPieceTokenizer` of the `tokenizers` library: a special entry
+    in a text
+  is one token, and trailing spaces of an entry are ignored.
 
-  What is not given follows from the entries: each must be reachable. One with
-  a capital makes the vocabulary cased, one with an accent keeps the accents.
+  Options that are not given follow from the entries, each of which must be
+  reachable: an entry with a capital makes the vocabulary cased, and one with an
+  accent keeps accents.
 
   Args:
     entries: the vocabulary.
     max_len: tokens of every encoded text.
-    lowercase: whether texts are lower-cased, for an uncased vocabulary.
-    strip_accents: whether accents are taken off, by default as `lowercase`.
+    lowercase: whether to lower-case texts, for an uncased vocabulary.
+    strip_accents: whether to remove accents, by default as `lowercase`.
     chinese_chars: whether each Chinese character is a word.
 
   Raises:
-    ValueError: a vocabulary that does not begin with [PAD], lacks another
-      special entry or has one twice; a `max_len` without room for a pair.
+    ValueError: the vocabulary does not begin with [PAD], lacks another special
+      entry or has one twice, or `max_len` has no room for a pair.
 
   Warns:
-    UserWarning: the vocabulary was found to be cased or to have accents and
-      nothing said so, or the opposite was said.
+    UserWarning: entries show capitals or accents, and the options do not say so
+      or say the opposite.
   """
 
   def __init__(
@@ -105,16 +107,16 @@ class Tokenizer:
   ) -> "Tokenizer":
     """Reads a vocabulary file, and a `tokenizer_config.json` beside it.
 
-    Lines end with LF or CRLF, whatever else they hold.
+    Lines end with LF or CRLF and nothing else.
 
     Args:
       path: the file.
       max_len: tokens of every encoded text.
-      **options: as the constructor's, before those of the config.
+      **options: of the constructor; they override the config.
 
     Raises:
       DataNotFoundError: no such file.
-      ValueError: as the constructor, of that file; no UTF-8; a config that
+      ValueError: as the constructor; the file is not UTF-8, or the config
         cannot be read.
     """
     path = pathlib.Path(path).expanduser()
@@ -147,7 +149,7 @@ class Tokenizer:
     return len(self.entries)
 
   def digest(self) -> str:
-    """Digest of what each token means, wherever its file lies."""
+    """Digest of the meaning of every token, wherever its file is."""
     return digest.of(self.entries, self.lowercase, self.strip_accents)
 
   def encode(self, texts: Sequence[Text]) -> np.ndarray:
@@ -158,24 +160,25 @@ class Tokenizer:
 
 
 def lines(text: str) -> list[str]:
-  """The lines of a text, which end with LF or CRLF and with nothing else.
+  """The lines of a text, which end with LF or CRLF and nothing else.
 
-  `str.splitlines` ends one at U+2028 and U+0085 too: entries of vocabularies.
+  `str.splitlines` also splits at U+2028 and U+0085, which are entries of
+  vocabularies.
   """
   found = text.removesuffix("\n").split("\n") if text else []
   return [line.removesuffix("\r") for line in found]
 
 
 def train(texts: Sequence[str], size: int) -> list[str]:
-  """The vocabulary of at most `size` entries that suits a corpus."""
+  """Trains an uncased vocabulary of at most `size` entries on a corpus."""
   import tokenizers
 
   encoder = tokenizers.Tokenizer(tokenizers.models.WordPiece())
   _split_as_bert(encoder, lowercase=True)
   normal = map(encoder.normalizer.normalize_str, texts)
   letters = sorted(set().union(*normal) - {" "})
-  # All named in advance: the trainer would number them in the order of a hash
-  # table that differs from run to run, and break ties by these numbers.
+  # All in a fixed order: the trainer would number letters in the random order
+  # of a hash table, and break ties by these numbers.
   first = [*SPECIAL, *letters, *(f"##{letter}" for letter in letters)]
   trainer = tokenizers.trainers.WordPieceTrainer(
     vocab_size=size, special_tokens=first, show_progress=False
@@ -189,7 +192,7 @@ def _split_as_bert(
   encoder: "tokenizers.Tokenizer",  # noqa: F821
   **options: bool | None,
 ) -> None:
-  """Clean characters, lower case where it is asked; words and punctuation apart."""
+  """Sets up BERT's normalizer and its split into words and punctuation."""
   import tokenizers
 
   encoder.normalizer = tokenizers.normalizers.BertNormalizer(**options)
@@ -198,12 +201,12 @@ def _split_as_bert(
 
 
 def _word(entry: str) -> str:
-  """What can stand in a text: no word ends with a space."""
+  """The part of an entry that a text can contain: no word ends with a space."""
   return entry.rstrip() or entry
 
 
 def _decide(entries: Sequence[str], option: str, given: bool | None) -> bool:
-  """Whether to apply a change, which must leave every entry as it is."""
+  """Whether to apply a normalization, which must not change any entry."""
   import tokenizers
 
   off = dict.fromkeys(("clean_text", "handle_chinese_chars"), False)
@@ -217,7 +220,7 @@ def _decide(entries: Sequence[str], option: str, given: bool | None) -> bool:
     kind = "cased" if option == "lowercase" else "with accents"
     warnings.warn(
       f"The vocabulary is taken as {kind}: {option}=True would never reach such"
-      f" entries as {lost!r}. To say so, set `{option}` to False, or put a"
+      f" entries as {lost!r}. To confirm, set `{option}` to False, or put a"
       f" {CONFIG} beside the file.",
       stacklevel=3,
     )
@@ -231,7 +234,7 @@ def _decide(entries: Sequence[str], option: str, given: bool | None) -> bool:
 
 
 def _configured(path: pathlib.Path) -> dict[str, bool | None]:
-  """What a published vocabulary's config says, nothing without one."""
+  """Options from the config of a published vocabulary; empty without one."""
   if not path.is_file():
     return {}
   try:
@@ -265,7 +268,7 @@ def _check(entries: Sequence[str], max_len: int) -> None:
     raise ValueError(f"The vocabulary lacks {', '.join(missing)}.")
   first: dict[str, int] = {}
   for line, word in enumerate(words, 1):
-    # Lines without a word keep their number, and no text has them.
+    # Blank lines are entries that no text contains.
     if word.strip() and first.setdefault(word, line) != line:
       raise ValueError(
         f"The vocabulary has {word!r} twice, on lines {first[word]} and {line}."

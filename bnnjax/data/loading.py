@@ -1,4 +1,4 @@
-"""Data sets by name, and parts of their splits: `load`, `info`."""
+"""Opens data sets by name: `load`, `info`, `tokenizer_of`."""
 
 import os
 import re
@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bnnjax.core import registry
-from bnnjax.data import check, sources
+from bnnjax.data import checks, lm_tokenizers, sources
 
 _SPLIT = re.compile(r"(\w+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")
-# What may stand for a default of a type.
+# Types that an option may have, by the type of its default.
 _TYPES = {
   bool: bool,
   int: int,
@@ -28,13 +28,11 @@ def load(name: str, split: str = "train", **options: Any) -> sources.Source:
     split: its name, or a part of it: `train[:90%]`, `test[100:200]`.
     **options: of that source, such as `data_dir`.
 
-  Returns:
-    The source.
-
   Raises:
-    ValueError: unknown name, split or option (the nearest one is suggested), or
-      labels of the split that are not its classes.
-    DataNotFoundError: the data set is not here; says how to get it.
+    ValueError: unknown name, split or option (the message suggests the
+      nearest), or labels outside the classes.
+    DataNotFoundError: the data set is not on this machine; the message says how
+      to get it.
     ImportError: the data set needs a package that is not installed.
 
   Example:
@@ -46,18 +44,18 @@ def load(name: str, split: str = "train", **options: Any) -> sources.Source:
   source = make(base, **options)
   if first is not None or last is not None:
     source = _part(source, name, split, first, last)
-  check.source(source, split)
+  checks.source(source, split)
   return source
 
 
 def info(
   name: str, split: str = "train", **options: Any
 ) -> sources.DatasetInfo:
-  """What `load` would say of a data set, without reading its examples.
+  """Description of a data set, without reading its examples.
 
-  Its shape, classes and vocabulary; `splits` where they are known. Vocabularies
-  of characters are read off the text; a source that does not say more than its
-  examples (see `sources.with_info`) is opened.
+  It has the shape, the classes and the vocabulary, and the `splits` if they are
+  known. The text is read for a vocabulary of characters, and a source that does
+  not use `sources.with_info` is opened.
 
   Args:
     name: as in `load`.
@@ -66,8 +64,8 @@ def info(
 
   Raises:
     ValueError: as `load`.
-    DataNotFoundError: as `load`, of sources that know nothing without a file.
-    ImportError: as `load`, likewise.
+    DataNotFoundError, ImportError: as `load`, for sources that are described by
+      their files.
 
   Example:
     >>> info("fashion_mnist").shape
@@ -81,12 +79,34 @@ def info(
   return told(base, **{**defaults_of(name), **options})
 
 
+def tokenizer_of(
+  name: str, split: str = "test", **options: Any
+) -> lm_tokenizers.LmTokenizer:
+  """The tokenizer of a source for language modelling, to decode samples.
+
+  Args:
+    name: as in `load`.
+    split: any split; the smallest is the fastest.
+    **options: as in `load`.
+
+  Raises:
+    ValueError: as `load`, or the source is not for language modelling.
+  """
+  source = load(name, split.partition("[")[0], **options)
+  if not hasattr(source, "tokenizer"):
+    raise ValueError(
+      f"{name!r} has no tokenizer to write text with: it is no source for"
+      " language modelling (such as 'plays_mini')."
+    )
+  return source.tokenizer
+
+
 def _make(
   name: str, options: Mapping[str, Any]
 ) -> tuple[Callable[..., sources.Source], dict[str, Any]]:
-  """What opens a data set, and its options, checked.
+  """The function that opens a data set, and its checked options.
 
-  What follows a colon is the option `path` or `dataset`.
+  The part after a colon is the option `path` or `dataset`.
   """
   family, _, rest = name.partition(":")
   known, options = registry.accepts("source", family), dict(options)
@@ -106,7 +126,7 @@ def _make(
 
 
 def _parts(split: str) -> tuple[str, str | None, str | None]:
-  """`train[:90%]` as `("train", None, "90%")`."""
+  """Splits `train[:90%]` into `("train", None, "90%")`."""
   match = _SPLIT.fullmatch(split.replace(" ", ""))
   if not match:
     raise ValueError(
@@ -123,7 +143,7 @@ def _part(
   first: str | None,
   last: str | None,
 ) -> sources.Subset:
-  """The examples `first:last` of a split."""
+  """The examples `first:last` of a source."""
   start = _position(first, len(source), 0)
   stop = _position(last, len(source), len(source))
   if start >= stop:
@@ -135,7 +155,7 @@ def _part(
 
 
 def options_of(name: str) -> list[str]:
-  """The options that the source of a data set takes.
+  """Names of the options of a data set.
 
   Raises:
     ValueError: unknown name.
@@ -144,7 +164,7 @@ def options_of(name: str) -> list[str]:
 
 
 def defaults_of(name: str) -> dict[str, Any]:
-  """The options that the source of a data set takes, with their defaults.
+  """Options of a data set, with their defaults.
 
   Raises:
     ValueError: unknown name.
@@ -163,7 +183,7 @@ def _position(text: str | None, length: int, default: int) -> int:
 
 
 def _check_type(what: str, value: Any, default: Any) -> None:
-  """Refuses a value of another type than the default's, unless that is None."""
+  """Raises if a value has another type than a default that is not None."""
   kind = type(default)
   wrong = not isinstance(value, _TYPES.get(kind, object))
   if wrong or (isinstance(value, bool) and kind in (int, float)):
