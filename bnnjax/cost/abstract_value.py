@@ -37,8 +37,8 @@ class Words:
 
   Attributes:
     bits: bits of a word, where a narrower word was widened; 0: its dtype's.
-    fill: share of them that are data, from `tag(words, 1, length=K)`; `None`
-      where nobody said.
+    fill: share of the bits that are data, from `tag(words, 1, length=K)`;
+      `None` if it is not declared.
     product: every bit is a product of a bit of one array and one of another.
     kernels: parameters among the factors.
     row: the row of the report, once the products were counted.
@@ -67,12 +67,12 @@ class AbstractValue:
     symbols: the exact alphabet where it is known, for the zero-padding check.
     known_up_to_factor: `symbols` holds up to an unknown factor.
     padded: zeros were put beside an alphabet that has none.
-    tag_sites: of the tags it carries, to tell two bases of one parameter from
-      one that is used twice, and the bits of a weight from those of its mask.
-    lost: how a tag was lost on the way, empty if it was not.
+    tag_sites: of its tags, to tell two bases of one parameter from one that is
+      used twice, and the bits of a weight from those of its mask.
+    lost: where a tag was lost on the way; empty if none was.
     static: depends on parameters and constants only.
     lineage: parameters that this is an elementwise image of.
-    const: the number, when it is one known number throughout.
+    const: the number, if all elements are one known number.
     affine: scope in which it is the output of a fixed multiply-add.
     expression_id: equal for static values that are computed in the same way
       from the same parameters; 0 when unknown.
@@ -128,7 +128,7 @@ _TAG_FIELDS = (
 def with_tag(
   base: AbstractValue, tagged: AbstractValue, **fields: Any
 ) -> AbstractValue:
-  """`base` with the tag of another value, of which `fields` change."""
+  """`base` with the tag of another value, some `fields` of it replaced."""
   tag = {name: getattr(tagged, name) for name in _TAG_FIELDS}
   return replace(base, **tag | fields)
 
@@ -138,8 +138,8 @@ def with_both_tags(
 ) -> AbstractValue:
   """`base` with what the tags of two values have in common.
 
-  Factors and shifts of either are factors and shifts of the result; `fields`
-  say what becomes of the terms and symbols.
+  Factors and shifts of either value are factors and shifts of the result;
+  `fields` set the terms and symbols.
   """
   roles = {v.role for v in (a, b) if v.role}
   common = dict(
@@ -252,7 +252,7 @@ def join(a: AbstractValue, b: AbstractValue, where: str) -> AbstractValue:
 def join_words(a: Words | None, b: Words | None) -> Words | None:
   """Words that are either `a` or `b`, or lie side by side."""
   if a is None or b is None or a == b:
-    # An untouched array (zeros before the first step) is words as well.
+    # An untouched array (zeros before the first step) may be words as well.
     return a or b
   return Words(
     bits=max(a.bits, b.bits) if a.bits and b.bits else 0,

@@ -33,10 +33,10 @@ class Liveness:
   """Live bits while the equations of a plan run in order.
 
   A result takes the place of an operand that dies with the equation, as far as
-  it fits, as in XLA. Nothing is fused, except broadcasts.
+  it fits, as in XLA. Only broadcasts are fused.
 
-  Example: `tanh(x)` of 16 floats, `x` not read again, needs no bits beyond
-  those of `x`; `x @ w` needs both ends.
+  Example: `tanh(x)` of 16 floats needs no bits beyond those of `x` if `x` is not
+  read again; `x @ w` needs operand and result.
 
   Args:
     plan: what runs.
@@ -75,7 +75,7 @@ class Liveness:
   def handed_over(
     self, operands: Sequence[Any], reads: Sequence[bool]
   ) -> tuple[list[bool], Bits]:
-    """Which operands the next equation, a call, may free, and their bits.
+    """Which operands the next equation, a call, may free, and how many bits.
 
     Args:
       operands: of the call.

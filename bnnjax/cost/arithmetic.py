@@ -153,11 +153,11 @@ def _sum(
 
 
 def _still_lost(name: str, ins: Sequence[AbstractValue]) -> str:
-  """How a tag was lost, as long as that may have been a mistake.
+  """Where a tag was lost, as long as that may have been a mistake.
 
-  A value that lost its tag and then meets other data, or is bent by a function,
+  A value that lost its tag and then meets other data, or a nonlinear function,
   is the real tensor of a layer that is float by design (a residual stream that
-  begins with binary embeddings): nothing is missing there.
+  starts with binary embeddings): nothing is missing there.
   """
   lost = next((v.lost for v in ins if v.lost), "")
   data = [v for v in ins if not v.static]
@@ -225,7 +225,7 @@ def tagged(op: Operation) -> AbstractValue:
 
 
 def unknown(op: Operation) -> list[AbstractValue]:
-  """Results of a primitive that has no rule, with a warning if it may be work."""
+  """Results of a primitive without a rule, with a warning if it may be work."""
   if remark := equations.unseen(op.eqn, elementwise.KNOWN):
     op.interpreter.ledger.warn(op.scope, remark)
   source = next((v for v in op.ins if v.terms), None)

@@ -162,7 +162,7 @@ def _gather(eqn: Any) -> Mover:
 
 
 def inserted(axis: int) -> Mover:
-  """Makes room for a new axis."""
+  """Inserts a new axis, along which nothing varies."""
   return lambda dims: {d + (d >= axis): run for d, run in dims.items()}
 
 

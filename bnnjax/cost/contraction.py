@@ -101,21 +101,21 @@ def _is_stuck(dims: Dims, contracted: Dims, terms: Terms) -> bool:
 def widths(
   op: Operation, what: Contraction, weight: int
 ) -> tuple[list[Terms], list[str]]:
-  """Terms of both operands after their factors found their place, and remarks.
+  """Terms of both operands once their factors are placed, and remarks.
 
-  A factor along the contracted axis moves to the other operand, which then is
-  a real tensor, or makes its own operand real where that costs less; when both
-  have one, the product of the two belongs to the activation. A shift along it
-  makes its own operand real.
+  A factor along the contracted axis moves to the other operand, which becomes
+  a real tensor, or makes its own operand real where that costs less. When both
+  operands have one, the product of the two belongs to the activation. A shift
+  along that axis makes its own operand real.
 
   Args:
     op: the dot or convolution.
-    what: it contracts.
+    what: its MACs and contracted axes.
     weight: index of the operand in the weight's place.
   """
   terms: list[Terms] = []
   remarks = []
-  # Untagged, an operand has its dtype's width.
+  # An untagged operand has the width of its dtype.
   wide = [BitTag(dtype_bits(v.aval.dtype)) for v in op.eqn.invars]
   stuck = [
     bool(v.terms) and _is_stuck(v.factor, dims, v.terms)
@@ -138,9 +138,8 @@ def widths(
       )
     if i == real and v.terms:
       mine = (wide[i],)
-      whose, goes = (
-        ("itself", "stays") if stuck[i] else (f"the {other}", "moves")
-      )
+      whose = "itself" if stuck[i] else f"the {other}"
+      goes = "stays" if stuck[i] else "moves"
       remarks.append(
         f"{side}: a float factor of {whose} varies along the contracted axis,"
         f" cannot leave the sum and {goes} here; {as_wide}, not"
@@ -153,10 +152,10 @@ def widths(
 def _takes_factor(
   stuck: Sequence[bool], ins: Sequence[AbstractValue], wide: Sequence[BitTag]
 ) -> int:
-  """The operand that becomes real by the factor that is stuck.
+  """The operand that the stuck factor makes real.
 
   Example: a factor of w8 (or of a8) beside an operand of 1 bit: w1a16 costs
-  less than w16a8, so that the 8-bit operand takes it.
+  less than w16a8, so the 8-bit operand takes it.
   """
   owner = 0 if stuck[0] else 1
   cost = []

@@ -1,6 +1,6 @@
 """Control flow: scan, while, cond, shard_map.
 
-A rule returns the results of an equation, and the peak of live bits inside it.
+A rule returns the results of an equation and the peak of live bits inside it.
 """
 
 import math
@@ -67,16 +67,16 @@ def _fixpoint(
 ) -> tuple[Values, Values, Bits]:
   """Interprets a loop body until the carry repeats itself.
 
-  Example: a carry begins as zeros, which are a constant, and a step adds a
-  float. The first round finds "zeros or a float", which is a float; the second
-  begins with a float, ends with one, and is the one that stays written.
+  Example: a carry starts as zeros, a constant, and each step adds a float. The
+  first round finds "zeros or a float", which is a float. The second starts and
+  ends with a float, and what it writes to the ledger stays.
 
   Args:
     op: the loop.
-    body: of it.
-    fixed: what every step reads.
-    carry: before the first step.
-    xs: the slices of a scan.
+    body: its body.
+    fixed: operands that every step reads.
+    carry: the carry before the first step.
+    xs: one slice of each array that a scan steps over.
     wanted: which results are read; a carry that nothing reads stays as it is.
 
   Returns:
@@ -85,7 +85,7 @@ def _fixpoint(
   """
   interpreter, ledger = op.interpreter, op.interpreter.ledger
   kind = "while loop" if op.name == "while" else op.name
-  # The expression of a carry holds before the first step only.
+  # The expression of a carry is only true before the first step.
   carry = [replace(v, affine=None, expression=None) for v in carry]
   for _ in range(_ROUNDS):
     mark = ledger.mark()
@@ -93,7 +93,7 @@ def _fixpoint(
     outs, peak = interpreter.interpret(body, ins, op.scope, wanted)
     where = f"it changes in the carry of a {kind}"
     after = [
-      # Affine work of the last step is no affine work of the next.
+      # The affine work of one step does not continue that of the step before.
       join(a, replace(b, affine=None), where) if read else a
       for a, b, read in zip(carry, outs, wanted)
     ]
@@ -125,7 +125,7 @@ def scan(op: Operation) -> tuple[Values, Bits]:
 
 
 def while_(op: Operation) -> tuple[Values, Bits]:
-  """The body as often as its counter says; once, with a warning, if unknown."""
+  """The body, as many times as its counter says; once if that is unknown."""
   w, ins = equations.while_(op.eqn), op.ins
   interpreter, ledger = op.interpreter, op.interpreter.ledger
   cond_fixed = ins[: w.cond_consts]
@@ -148,8 +148,8 @@ def while_(op: Operation) -> tuple[Values, Bits]:
 def _trips(w: equations.While, cond_fixed: Values, carry: Values) -> int | None:
   """Trip count of `i < n` with `i` stepping by a constant, if it is that.
 
-  Example: `i = 0; while i <= 9: i += 3` tests a gap of 10 that shrinks by 3 a
-  trip, which makes 4 trips.
+  Example: in `i = 0; while i <= 9: i += 3` a gap of 10 shrinks by 3 each trip,
+  which makes 4 trips.
   """
   cond = equations.opened(w.cond)[0]
   body = equations.opened(w.body)[0]
@@ -159,7 +159,7 @@ def _trips(w: equations.While, cond_fixed: Values, carry: Values) -> int | None:
   invars, known = list(cond.invars), [*cond_fixed, *carry]
 
   def progress(v: Any) -> tuple[float | None, float | None]:
-    """What a side of the test is at first, and what a trip adds to it."""
+    """The first value of one side of the test, and what a trip adds to it."""
     if isinstance(v, Literal):
       return float(v.val), 0
     if v not in invars:
@@ -200,7 +200,7 @@ def _step(body: Any, consts: int, index: int) -> float | None:
 
 
 def cond(op: Operation) -> tuple[Values, Bits]:
-  """The costliest branch (by ACE, then MACs); results as of any branch."""
+  """The costliest branch (by ACE, then MACs); results of all branches joined."""
   interpreter, ledger = op.interpreter, op.interpreter.ledger
   trials, outs, peaks = [], None, [(0, 0)]
   for branch in equations.branches(op.eqn):

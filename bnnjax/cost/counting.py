@@ -23,24 +23,23 @@ def count(
   """Counts what a function or an `nnx.Module` costs, without running it.
 
   Arrays, `jax.ShapeDtypeStruct`s and pytrees of them are traced; Python
-  numbers, strings and `None` are passed on as they are. A module may be
-  abstract (`nnx.eval_shape`); methods (`model.encode`) and modules among the
-  arguments (`count(loss, model, batch)`) are fine too. Put a module into the
-  mode that is deployed before counting it.
+  numbers, strings and `None` pass through unchanged. A module may be abstract
+  (`nnx.eval_shape`); methods (`model.encode`) and modules among the arguments
+  (`count(loss, model, batch)`) work too. Switch a module to its deployed mode
+  before counting it.
 
   Args:
     fn: the function, module or bound method.
     *args: its arguments.
-    params: positions of the arguments that hold parameters. Without it they
-      are found in modules: every `nnx.Variable` of one, or of a state, that is
-      no random state, cache or intermediate; the variables of Linen
-      (`{"params": ..., "batch_stats": ...}`); pytrees that can be called
-      (Equinox).
+    params: positions of the arguments that hold parameters. By default,
+      parameters are found in modules and states (every `nnx.Variable` except
+      random state, caches and intermediates), in variables of Linen
+      (`{"params": ..., "batch_stats": ...}`) and in callable pytrees (Equinox).
     **kwargs: its keyword arguments.
 
   Raises:
     TypeError: `fn` cannot be called.
-    ValueError: it does not trace, or `params` is no position.
+    ValueError: it does not trace, or `params` is not a position.
 
   Example:
     >>> x = jax.ShapeDtypeStruct((2, 3), jnp.float32)

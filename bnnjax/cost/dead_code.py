@@ -45,7 +45,7 @@ class Planner:
   """Plans of jaxprs, each made once for every set of wanted results."""
 
   def __init__(self):
-    # The jaxpr is kept beside its plan: an `id` is good while it lives.
+    # The jaxpr is kept beside its plan: its `id` is unique while it lives.
     self._plans: dict[tuple[int, Mask], tuple[Any, Plan]] = {}
 
   def __call__(self, jaxpr: Any, wanted: Sequence[bool]) -> Plan:

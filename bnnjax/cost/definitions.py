@@ -1,7 +1,7 @@
 """What the figures of a report mean, and meant in older records.
 
-A record stores the version of the definitions of its cost instead of their
-text, which is in the docstrings of `figures` and, where it was another, here.
+A record stores the version of its definitions. Their current text is in the
+docstrings of `figures`, the text of older versions here.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from typing import Any
 
 from bnnjax.cost.figures import FIGURES
 
-# Columns of tables that are no figures.
+# Columns of tables that are not figures.
 _COLUMNS = {
   "W, A": (
     "bits of weight and activation; an untagged operand has its dtype's width"
   )
 }
-# Records store this number. Whoever changes a definition counts it up and keeps
-# the old text in `_BEFORE[old version]`, by label.
+# Records store this number. To change a definition, increase it and keep the old
+# text in `_BEFORE[old version]`, by label.
 VERSION = 1
 _BEFORE: dict[int, dict[str, str]] = {}
 

@@ -1,9 +1,8 @@
 """The figures of a report: one table of functions, definitions and units.
 
-A figure is a function here and nothing elsewhere: `Report` has it as an
-attribute (`report.ace`), its JSON as a key, its tables as a line with the
-docstring as the definition below, and `docs/figures.md` as a row. Whoever
-changes a docstring counts up `definitions.VERSION`.
+A figure is one function here: `Report` has it as an attribute (`report.ace`),
+its JSON as a key, its tables as a line with the docstring as its definition, and
+`docs/figures.md` as a row. If a docstring changes, `definitions.VERSION` does.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """Convolutions that only pick elements, as im2col does.
 
 `lax.conv_general_dilated_patches` is a convolution with a one-hot kernel. It
-multiplies nothing, whatever the compiler makes of it, and its results are
-elements of its input: they keep their tag.
+multiplies nothing, however it is compiled. Its results are elements of its
+input, which keep their tag.
 """
 
 import math

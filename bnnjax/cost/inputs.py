@@ -15,7 +15,7 @@ Rebuild = Callable[[Sequence[Any]], Any]  # an argument from the traced arrays
 
 
 class Inputs:
-  """Flattens arguments: modules are split, arrays traced, the rest kept.
+  """Flattens arguments: splits modules, traces arrays, keeps the rest.
 
   Attributes:
     traced: the arrays.
@@ -43,7 +43,7 @@ class Inputs:
     }
 
   def call(self, fn: Callable, xs: Sequence[Any]) -> Any:
-    """`fn` of the arguments, their arrays replaced by `xs`."""
+    """Calls `fn` with the arguments, their arrays replaced by `xs`."""
     return fn(
       *(rebuild(xs) for rebuild in self._rebuild),
       **{name: rebuild(xs) for name, rebuild in self._keywords.items()},
@@ -51,11 +51,9 @@ class Inputs:
 
   def owner(self, fn: Any) -> Rebuild:
     """A module, or a pytree with methods: its arrays are parameters."""
-    return (
-      self._module(fn, "")
-      if variables.is_module(fn)
-      else self._tree(fn, "", variables.PARAMETER)
-    )
+    if variables.is_module(fn):
+      return self._module(fn, "")
+    return self._tree(fn, "", variables.PARAMETER)
 
   def _argument(self, arg: Any, name: str, param: bool) -> Rebuild:
     if variables.is_module(arg):
@@ -67,9 +65,8 @@ class Inputs:
       )
       self.notes.append((name, text))
       return self._linen(arg)
-    return self._tree(
-      arg, name, variables.PARAMETER if param else variables.DATA
-    )
+    kind = variables.PARAMETER if param else variables.DATA
+    return self._tree(arg, name, kind)
 
   def _tree(self, arg: Any, name: str, kind: str) -> Rebuild:
     """A pytree whose own arrays are of one kind."""
@@ -83,7 +80,7 @@ class Inputs:
       kind = variables.PARAMETER
     parts = []
     for path, leaf in leaves:
-      # A box around an array (`nn.Partitioned`) is no part of its name.
+      # A box around an array (`nn.Partitioned`) is not part of its name.
       boxed = len(path) > 1 and path[-1] == jax.tree_util.GetAttrKey("value")
       names = [variables.key(k) for k in (path[:-1] if boxed else path)]
       if variables.is_module(leaf):
@@ -101,7 +98,7 @@ class Inputs:
     return lambda xs: jax.tree.unflatten(tree, [part(xs) for part in parts])
 
   def _linen(self, collections: Mapping) -> Rebuild:
-    """Collections of variables; their names are no part of the paths."""
+    """Collections of variables; paths leave out the collection's name."""
     parts = {
       name: self._tree(tree, name, variables.linen_kind(name))
       for name, tree in collections.items()

@@ -44,7 +44,7 @@ class Interpreter:
     stored: parameters and statistics, which lineages name by their index.
     ledger: what was written down.
     times: executions of what is interpreted now (scan length, devices).
-    plan: tells what of a jaxpr is no dead code.
+    plan: finds the dead code of a jaxpr.
   """
 
   def __init__(self, stored: Sequence[Stored] = ()):
@@ -55,7 +55,7 @@ class Interpreter:
 
   @contextlib.contextmanager
   def repeated(self, times: int) -> Iterator[None]:
-    """Everything inside runs so many times."""
+    """Counts everything inside `times` times."""
     outer, self.times = self.times, self.times * times
     try:
       yield
@@ -70,7 +70,7 @@ class Interpreter:
     wanted: Sequence[bool] | None = None,
     owned: Sequence[bool] = (),
   ) -> tuple[Values, Bits]:
-    """Interprets one (possibly closed) jaxpr, dead code left out.
+    """Interprets one (possibly closed) jaxpr without its dead code.
 
     Args:
       jaxpr: what runs.
@@ -95,7 +95,7 @@ class Interpreter:
     def read(v: Any) -> AbstractValue:
       if isinstance(v, Literal):
         return constant(v.val)
-      # Dead code made no value, and a call may still name it as an operand.
+      # Dead code has no value, but a call may still name it as an operand.
       return env[v] if v in env else plain(getattr(v.aval, "shape", ()))
 
     for eqn, needed in zip(plan.eqns, plan.wanted):
@@ -111,7 +111,7 @@ class Interpreter:
     if op.name in control_flow.RULES:
       return control_flow.RULES[op.name](op)
     body = equations.body(op.eqn)
-    if body is not None:  # a call, which is given the operands that die with it
+    if body is not None:  # a call, which may free operands that die with it
       reads = self.plan(body, op.wanted).reads
       owned, freed = live.handed_over(op.eqn.invars, reads)
       outs, peak = self.interpret(body, op.ins, op.scope, op.wanted, owned)
@@ -128,31 +128,27 @@ class Interpreter:
   def use(
     self, v: AbstractValue, size: int, kind: str, row_length: int
   ) -> tuple[str, ...]:
-    """Writes down how the parameters behind an operand are read.
-
-    Returns:
-      Their paths.
-    """
+    """Records how the parameters behind an operand are read; their paths."""
     uses = storage.uses(self.stored, v, size, kind, row_length or 1)
     self.ledger.uses.extend(uses)
     return tuple(self.stored[use.parameter].path for use in uses)
 
 
 def _stored(op: Operation) -> AbstractValue:
-  """A scale, which the network stores beside its weight."""
+  """A scale that the network stores beside its weight."""
   op.interpreter.ledger.scales.extend(storage.computed(op))
   return op.ins[0]
 
 
 Rule = Callable[[Operation], AbstractValue | Values]
-# Primitives of `bnnjax.core`, by which code says what it means.
+# Primitives of `bnnjax.core` that annotate a program.
 MARKS: dict[Any, Rule] = {
   tag_p: arithmetic.tagged,
   pass_nan_p: lambda op: op.ins[0],
   stored_p: _stored,
   counted_p: recurrence.declared,
 }
-# Results by primitive; of others nothing is known.
+# Rules of other primitives; what is not listed is `arithmetic.unknown`.
 RULES: dict[str, Rule] = {
   **dict.fromkeys(elementwise.ELEMENTWISE, arithmetic.result),
   **dict.fromkeys(popcount.BITWISE, popcount.bitwise),

@@ -24,8 +24,8 @@ class Row:
     elements: their elements.
     declared: the work in words where `counted_as` declared it; such a row has
       no shapes.
-    replaced: runs in the place of declared work; in no figure but
-      `Report.extra_macs`.
+    replaced: runs in place of declared work; only `Report.extra_macs` counts
+      it.
   """
 
   path: str
@@ -75,11 +75,11 @@ class TagSite:
   Attributes:
     root_id: equal for tags on the same values, up to a fixed multiply-add: a
       mask and `1 - mask` are one bit.
-    bits: stored bits an element, of all terms times their density.
-    parameters: which the tagged value comes from.
+    bits: stored bits per element, of all terms times their density.
+    parameters: the tagged value comes from them.
     densities: of the terms that are not dense.
-    mask: over {0, 1}, 1 bit: may say where another value is not zero.
-    expression_id: as `root_id`, but of the values themselves.
+    mask: over {0, 1}, 1 bit: may mark where another value is not zero.
+    expression_id: like `root_id`, but of the values themselves.
   """
 
   root_id: int
@@ -100,7 +100,7 @@ class ParameterUse:
       parameter).
     tag_sites: of its tags; empty when it has none.
     row_length: elements of one packed row (the contracted length).
-    masked: the program reads a mask beside it, which is stored by itself.
+    masked: the program reads a mask beside it, which is stored separately.
     held: weights that it holds, if its elements are words of packed bits.
     masks: which elements are read (`TagSite.expression_id`): of one sign array,
       two terms with a mask each store parts of their own.
@@ -123,8 +123,7 @@ class ComputedScale:
     parameter: index of the weight.
     share: its elements per element of the weight, which a scan may slice.
     dtype_bits: width of its dtype.
-    expression_id: equal for what is computed in the same way, which is stored
-      once.
+    expression_id: equal for scales that are computed alike and stored once.
   """
 
   parameter: int
@@ -174,11 +173,11 @@ class Ledger:
       getattr(self, name).extend(items)
 
   def warn(self, place: str, text: str) -> None:
-    """Notes what may make the count wrong."""
+    """Records what may make the count wrong."""
     self.warnings.append((place, text))
 
   def note(self, place: str, text: str) -> None:
-    """Notes what the reader should know."""
+    """Records what the reader should know."""
     self.notes.append((place, text))
 
 

@@ -1,4 +1,4 @@
-"""Counts code that is named on a command line: `package.module:function`."""
+"""Counts a function that a command line names: `package.module:function`."""
 
 import importlib
 import sys

@@ -26,7 +26,7 @@ _NO_ARRAYS = (
 
 
 def noted(fn: Callable, *first: Any) -> Callable:
-  """`fn` with first arguments, returning `(result, all its arguments)`."""
+  """Binds the first arguments of `fn`, and returns `(result, arguments)`."""
 
   def call(*args, **kwargs):
     return fn(*first, *args, **kwargs), (first, args, kwargs)
@@ -40,14 +40,14 @@ def arrays(
   """The arrays of a result, and what the function changed in its arguments.
 
   A train step often returns a loss and leaves the rest in the modules it was
-  given. Intermediates that a module notes down for others are no results.
+  given. Intermediates that a module records are not results.
 
   Args:
     out: what the function returned.
     given: its arguments, after the call.
     before: the arrays that the arguments were made of.
-    unseen: names of types that may hold arrays are added to it; `""` if there
-      is no array at all.
+    unseen: receives the names of types that may hold arrays, and `""` if no
+      array is found.
   """
   found = list(_arrays(out, unseen))
   old = {id(x) for x in before}
@@ -70,7 +70,7 @@ def _arrays(tree: Any, unseen: list[str]) -> Iterator[Any]:
 
 
 def warning(kind: str) -> str:
-  """What to say of a result whose arrays cannot be seen."""
+  """What to say about a result whose arrays cannot be seen."""
   if not kind:
     return (
       "The function returns no array and changes none of its modules: but for"

@@ -2,7 +2,7 @@
 
 A word of 32 bits holds 32 signs, its exclusive or with another word holds 32
 products, and the population count sums them: 32 MACs of 1x1 bit a word, however
-the words are summed afterwards. Whatever else is done to bits is no arithmetic.
+the words are summed afterwards. Other operations on bits are not counted.
 
 Example: `population_count(x[:, None] ^ w)` of `x` (2, 3) and `w` (5, 3) in
 32-bit words, summed over the last axis, is one row of `2 * 5 * 96` MACs with 96
@@ -44,7 +44,7 @@ def is_words(v: Any) -> bool:
 
 
 def _row(v: AbstractValue) -> Row | None:
-  """The row of the report that a count of products was written to."""
+  """The row of the report that holds these counts of products."""
   return v.words.row if v.words else None
 
 

@@ -1,4 +1,4 @@
-"""Recurrences: declared ones, and those that are counted as they are written."""
+"""Recurrences: declared ones, and those that are counted as written."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ _PRODUCTS = equations.CONTRACTIONS | {"mul", "div"}
 
 
 def is_replaced(scope: str) -> bool:
-  """Whether work of this scope runs in the place of a declaration."""
+  """Whether work of this scope runs in place of a declaration."""
   return SCOPE in scope.split("/")
 
 
@@ -76,7 +76,7 @@ def is_undeclared(
     return False
   body = equations.opened(scan.body)[0]
   carry = body.invars[scan.consts : scan.consts + scan.carry]
-  # A counter is multiplied to find a place, not to remember.
+  # A counter is multiplied to compute an index, not to remember.
   floats = {v for v in carry if v.aval.shape and "float" in v.aval.dtype.name}
   return _multiplies(body, floats)
 

@@ -46,8 +46,8 @@ def weights(ps: Parameters) -> int:
   """Weights of the network: elements of its kernels and embeddings.
 
   Sparse kernels of one shape in one module are terms of one weight as long as
-  their densities do not exceed 1: 90 % at 1 bit and 10 % at 8 are one. Terms
-  that say so are of one weight whatever their densities.
+  their densities do not exceed 1: 90 % at 1 bit and 10 % at 8 are one. Declared
+  terms of a weight are one weight, whatever their densities.
   """
   total, groups, terms = 0, {}, {}
   for p in ps:
@@ -73,8 +73,8 @@ def weights(ps: Parameters) -> int:
 def mask_bits(ps: Parameters) -> int:
   """Bits of the masks of sparse terms that the program has no array for.
 
-  One an element and term; the last term of a partition (densities that sum to
-  1, in one parameter or in several of one module and shape) needs none.
+  One bit per element and term; the last term of a partition (densities that sum
+  to 1, in one parameter or in several of one module and shape) needs none.
   """
   groups: dict[tuple[str, tuple[int, ...]], list[Fraction]] = {}
   for p in ps:

@@ -1,4 +1,4 @@
-"""How a parameter is stored, told from where and how it is read."""
+"""How a parameter is stored, derived from where and how it is read."""
 
 import dataclasses
 import math
@@ -32,8 +32,8 @@ def uses(
 ) -> list[ParameterUse]:
   """How the parameters behind an operand of `size` elements are read.
 
-  A parameter stands behind it if it has as many elements, or says or shows that
-  its words hold them: 2 words of 32 bits hold 64 signs.
+  A parameter is behind it if it has as many elements, or if its words hold
+  them, as declared or as the tag shows: 2 words of 32 bits hold 64 signs.
   """
   masks = tuple(sorted(s.expression_id for s in v.tag_sites if s.mask))
   found = []
@@ -63,7 +63,7 @@ def uses(
 def _split_sites(
   v: AbstractValue, parameter: int
 ) -> tuple[tuple[TagSite, ...], tuple[TagSite, ...]]:
-  """Tags of an operand that a parameter stands behind, and the others."""
+  """Tags of an operand that come from a parameter, and the others."""
   sites = v.tag_sites if v.terms else ()
   mine = tuple(s for s in sites if parameter in s.parameters)
   return mine, tuple(s for s in sites if parameter not in s.parameters)
@@ -76,7 +76,7 @@ def _is_mask(mine: Sequence[TagSite], others: Sequence[TagSite]) -> bool:
 
 
 def _hold(bits: int, size: int, terms: Sequence[BitTag]) -> bool:
-  """Whether words of so many bits hold `size` low-bit values, rows padded."""
+  """Whether words of `bits` bits hold `size` low-bit values, rows padded."""
   needed = size * sum(t.bits for t in terms)
   return bool(needed) and len(terms) == 1 and 1 <= bits / needed < 2
 
@@ -87,9 +87,9 @@ def packed(parameter: int, width: int) -> tuple[TagSite, ...]:
 
 
 def computed(op: Operation) -> list[ComputedScale]:
-  """What the primitive `stored` says: a scale to be stored beside a weight.
+  """What the primitive `stored` declares: a scale to store beside a weight.
 
-  Nothing, if it is a parameter itself, or comes from no parameter.
+  Empty if the scale is a parameter itself, or no parameter is behind it.
   """
   scale, weight = op.ins
   behind = {source.parameter for source in weight.lineage}
@@ -112,9 +112,8 @@ def parameters(
 ) -> tuple[Parameter, ...]:
   """Roles and widths, from where the parameters were read.
 
-  Example: an array that a dot reads is a `"kernel"`, a `b` or `*_bias` of the
-  same module its `"bias"`, whatever is in a module with batch statistics is
-  `"bn"`.
+  Example: an array that a dot reads is a `"kernel"`; a `b` or `*_bias` of the
+  same module is its `"bias"`; a parameter beside batch statistics is `"bn"`.
   """
   found: dict[int, list[ParameterUse]] = {}
   for use in uses:

@@ -1,7 +1,7 @@
 """What an array among the arguments is: parameter, statistic, state or data.
 
-`nnx.Variable`s say it by their type and metadata, the variables of Linen by
-their collection, pytrees that can be called (Equinox) by being one.
+The type and metadata of an `nnx.Variable` decide, and the collection of a Linen
+variable. The arrays of a callable pytree (Equinox) are parameters.
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ from bnnjax.cost.abstract_value import dtype_bits
 
 # Kinds of what is stored.
 PARAMETER, BATCH_STAT, STAT = "parameter", "batch_stat", "stat"
-# Of what is not: fixed state that the deployed network does not have, and data.
+# Kinds of what is not: fixed state that the deployed network lacks, and data.
 STATE, DATA = "state", "data"
-# Collections of Linen; what is in another one is a statistic.
+# Collections of Linen; any other one holds statistics.
 _LINEN = {
   "params": PARAMETER,
   "batch_stats": BATCH_STAT,
@@ -36,10 +36,10 @@ class Stored:
     kind: `"parameter"`, `"batch_stat"` (of a batch norm) or `"stat"`.
     modules: paths of all modules that hold it; more than one if it is tied.
     words: an integer array, which may hold packed bits.
-    role: what the variable says that it is: `"mask"`, `"scale"`, `"shift"` of a
-      low-bit weight; empty: what it is read as.
-    weight: path of the weight that it is a term of; empty: it is one itself.
-    holds: weights in an element, if it says that it is words of packed bits.
+    role: declared by the variable: `"mask"`, `"scale"` or `"shift"` of a
+      low-bit weight; if empty, its use decides.
+    weight: path of the weight that it is a term of; empty if it is a weight.
+    holds: weights per element, if it is declared to be words of packed bits.
   """
 
   path: str
@@ -84,16 +84,16 @@ def is_callable_pytree(x: Any) -> bool:
 
 
 def is_container(x: Any) -> bool:
-  """Whether `x` says itself what its arrays are."""
+  """Whether `x` determines what its own arrays are."""
   return is_module(x) or is_variable(x) or is_callable_pytree(x)
 
 
 def kind_of(variable: Any) -> str:
   """What an `nnx.Variable` is; random state, caches and the like are data.
 
-  Metadata or class attributes of the variable say what its type does not:
-  `deployed=False` for what the deployed network does not have, and
-  `statistic=True` for what is measured and not trained.
+  Metadata or class attributes add what the type does not say:
+  `deployed=False` for what the deployed network lacks, and `statistic=True` for
+  what is measured and not trained.
   """
   nnx = sys.modules["flax.nnx"]
   passing = nnx.RngState, nnx.Cache, nnx.Intermediate, nnx.OptState
