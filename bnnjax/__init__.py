@@ -43,7 +43,7 @@ _NAMES = {
   "method": "bnnjax.core.method",
   "model": "bnnjax.core.decorators",
   "pack_signs": "bnnjax.core.packing",
-  "parse": "bnnjax.core.parse",
+  "parse": "bnnjax.core.spec",
   "registered": "bnnjax.core.registry",
   "scale": "bnnjax.core.scale",
   "set_progress": "bnnjax.layers.mode",

@@ -16,6 +16,13 @@ from typing import Any
 # Old module: the modules where its public names are now.
 MOVED: dict[str, tuple[str, ...]] = {
   # core, methods
+  "bnnjax.core.floats": ("bnnjax.core.numerics",),
+  "bnnjax.core.group_scale": ("bnnjax.core.scale",),
+  "bnnjax.core.hashing": ("bnnjax.methods.hashing",),
+  "bnnjax.core.invariants": ("bnnjax.core.quantized_check",),
+  "bnnjax.core.nan_guard": ("bnnjax.core.numerics",),
+  "bnnjax.core.parse": ("bnnjax.core.spec",),
+  "bnnjax.core.uniform": ("bnnjax.methods.aqt",),
   # layers
   # models, tasks, data
   # cost

@@ -1,4 +1,4 @@
-"""A binarizer: transform, estimator and scale; `bnnjax.core.parse` reads one."""
+"""A binarizer: transform, estimator and scale; `bnnjax.core.spec` reads one."""
 
 import dataclasses
 import functools
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from bnnjax.core import binarizer_check
 from bnnjax.core import bits as bits_lib
 from bnnjax.core.estimator import FLOAT, Estimator
-from bnnjax.core.floats import as_float
+from bnnjax.core.numerics import as_float
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.quantized import Quantized, Term, as_quantized
 from bnnjax.core.scale import Measured, Scale, Variables, of_masked

@@ -25,9 +25,8 @@ import numpy as np
 
 from bnnjax.core import registry, signature
 from bnnjax.core.decorators import decorate
-from bnnjax.core.floats import as_float, divisor
 from bnnjax.core.hyper import Choice
-from bnnjax.core.nan_guard import pass_nan
+from bnnjax.core.numerics import as_float, divisor, pass_nan
 
 SIGN = (-1, 1)
 

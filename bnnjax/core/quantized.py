@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import bits as bits_lib
-from bnnjax.core import invariants
+from bnnjax.core import quantized_check
 
 
 @nnx.register_data_type
@@ -211,11 +211,11 @@ class Quantized:
         f"A Quantized has a tuple of at least one term, got {self.terms!r}."
       )
     for number, term in enumerate(self.terms):
-      invariants.check_term(
+      quantized_check.check_term(
         f"Term {number} of a Quantized", term, self.terms[0].value
       )
     if self.shift is not None:
-      invariants.check_fits(
+      quantized_check.check_fits(
         "The shift of a Quantized", self.shift.shape, self.shape
       )
     if self.surrogate is not None and self.surrogate.shape != self.shape:

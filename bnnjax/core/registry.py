@@ -10,6 +10,7 @@ entry point in the group `bnnjax.plugins`, which names a module of it.
 """
 
 import contextlib
+import importlib
 import importlib.metadata
 import sys
 import warnings
@@ -44,6 +45,17 @@ def unknown(what: str, name: str, options: Iterable[str]) -> errors.UserError:
   """The error for a name that is not in `options`."""
   error = errors.unknown(what, name, options)
   return errors.UserError(" ".join([str(error), *(f"{w}." for w in _MISSING)]))
+
+
+def pick(what: str, name: Any, table: Mapping[str, T]) -> T:
+  """`table[str(name)]`.
+
+  Raises:
+    ValueError: unknown name; the message holds the nearest one.
+  """
+  if str(name) not in table:
+    raise unknown(what, name, table)
+  return table[str(name)]
 
 
 def check_names(
@@ -158,6 +170,7 @@ def load_plugins() -> None:
   plugin that cannot be imported is warned of, and an unknown name mentions it.
   """
   _NOT_LOADED.clear()
+  importlib.import_module("bnnjax.methods")  # our own
   for group in GROUPS:
     for entry in importlib.metadata.entry_points(group=group):
       try:

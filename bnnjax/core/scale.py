@@ -15,11 +15,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core import collector, registry
+from bnnjax import deprecated
+from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
 from bnnjax.core.decorators import decorate
-from bnnjax.core.hyper import FACTOR, Choice, Either
-from bnnjax.core.progress import Mode
+from bnnjax.core.hyper import FACTOR, Choice, Either, Whole
 
 GRADIENTS = ("none", "multiply", "full", "estimator")
 Variables = dict[str, jax.Array]
@@ -213,6 +213,56 @@ def example_l1(x, *, pow2=False):
   return magnitude(x, "l1", _all(x)[1:], pow2)
 
 
+def _check_groups(x, size):
+  if len(x.shape) != 2 or x.shape[0] % size:
+    raise ValueError(
+      "Group scales need a kernel [in, out] whose `in` is a multiple of the"
+      f" group size: got shape {x.shape} and size {size}."
+    )
+
+
+def _group_magnitude(x, how, size, pow2):
+  _check_groups(x, size)
+  grouped = x.reshape(-1, size, x.shape[-1])
+  return magnitude(grouped, how, (1,), pow2)[:, 0]
+
+
+def _group_size(size=128, **_):
+  return size
+
+
+def _group_init(x, *, size=128, **_):
+  # No variables: the shape is looked at when a layer is built.
+  _check_groups(x, size)
+  return {}, {}
+
+
+@scale(init=_group_init, group=_group_size, roles=("weight",))
+def group_l1(x, params, stats, mode, *, size: Whole(1) = 128, pow2=False):
+  """Mean magnitude per output and group of `size` inputs.
+
+  Args:
+    x: kernel `[in, out]`, `in` a multiple of `size`.
+    size: consecutive inputs that share a scale.
+    pow2: round to the nearest power of two.
+
+  Returns:
+    `[in / size, out]`.
+
+  Raises:
+    ValueError: a kernel of another rank, or a size that does not divide `in`.
+  """
+  del params, mode
+  return Measured(_group_magnitude(x, "l1", size, pow2), stats)
+
+
+@scale(init=_group_init, group=_group_size, roles=("weight",))
+def group_max(x, params, stats, mode, *, size: Whole(1) = 128, pow2=False):
+  """Largest magnitude per output and group of `size` inputs; see `group_l1`."""
+  del params, mode
+  return Measured(_group_magnitude(x, "max", size, pow2), stats)
+
+
 _KEPT = {"tensor": (), "channel": (-1,), "input": (-2,)}
 
 
@@ -263,42 +313,6 @@ def fixed(x, *, value: FACTOR = 1.0):
   return jnp.asarray(value, jnp.float32)
 
 
-def _ema_init(x, **_):
-  shape = (1,) * (len(x.shape) - 1) + (x.shape[-1],)
-  extremes = collector.running_extremes.init(shape)
-  stats = {**extremes, "bound": jnp.full(shape[-1:], -1, jnp.float32)}
-  return {}, {name: stat.reshape(shape) for name, stat in stats.items()}
-
-
-def _ema_bound(stats: Variables) -> jax.Array:
-  return jnp.maximum(jnp.abs(stats["max"]), jnp.abs(stats["min"]))
-
-
-def _freeze(stats: Variables) -> Variables:
-  return {**stats, "bound": _ema_bound(stats)}
-
-
-@scale(init=_ema_init, group=lambda **_: 1, events={"freeze_bounds": _freeze})
-def ema_bound(x, params, stats, mode: Mode, *, rate: collector.RATE = 0.1):
-  """Per-channel bound from running extremes, frozen once (PokeBNN, AQT).
-
-  Training keeps what `collector.running_extremes` collects: averages of each
-  batch's maximum and minimum, zeros left out, `e <- e + rate (extreme - e)`.
-  The event `freeze_bounds` sets `bound = max(|max|, |min|)`; until then
-  training does not quantize this tensor, and the deployed network uses the
-  bound that freezing would give now.
-
-  The bound varies along the contracted axis (group of 1): products are
-  low-bit, each is rescaled.
-
-  Args:
-    x: activations `[..., C]`.
-    rate: share of a new batch in the averages.
-  """
-  del params
-  if mode.train:
-    new = collector.running_extremes.update(stats, x, rate=rate)
-    stats = {**stats, **new}
-  frozen = stats["bound"] >= 0
-  bound = jnp.where(frozen, stats["bound"], _ema_bound(stats))
-  return Measured(bound, stats, True if mode.deployed else frozen)
+__getattr__ = deprecated.old_names(
+  __name__, {"ema_bound": "bnnjax.methods.aqt.ema_bound"}
+)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core import parse as parse_lib
+from bnnjax.core import spec as spec_lib
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.collector import Collector
 from bnnjax.core.progress import DEPLOYED, Mode, Overheard, Progress
@@ -38,7 +38,7 @@ class Binarize(mode_lib.Moded, Place):
     like: the latent weight, or a `jax.ShapeDtypeStruct` for an activation.
     rngs: for parameters that start at random; `params` is used, only then.
     parallel: of the weight; its parameters are shared like it.
-    **options: fields of the binarizer, see `bnnjax.core.parse.parse`.
+    **options: fields of the binarizer, see `bnnjax.core.spec.parse`.
   """
 
   def __init__(
@@ -51,7 +51,7 @@ class Binarize(mode_lib.Moded, Place):
     parallel: str = "column",
     **options: Any,
   ):
-    made = self.binarizer = parse_lib.parse(spec, role, **options)
+    made = self.binarizer = spec_lib.parse(spec, role, **options)
     self.role = role
     params, stats, passing = {}, {}, frozenset()
     if made is not None:

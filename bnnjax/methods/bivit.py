@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from bnnjax.core.estimator import estimator
 from bnnjax.core.hyper import Real
 from bnnjax.core.method import Preset, method
-from bnnjax.core.nan_guard import pass_nan
+from bnnjax.core.numerics import pass_nan
 
 
 def _above(x, *, beta):

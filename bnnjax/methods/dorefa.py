@@ -15,9 +15,12 @@ from bnnjax.core.gradient import gradient
 from bnnjax.core.hyper import Whole
 from bnnjax.core.method import method
 from bnnjax.core.transform import transform
-from bnnjax.core.uniform import width
 
 BITS = Whole(1, 8)
+
+
+def _width(*, bits):
+  return bits
 
 
 def _top(bits):
@@ -56,7 +59,7 @@ def _grid(*, bits):
   return range(2**bits)
 
 
-@estimator(alphabet=None, bits=width, forward=_odd, step=_step, grid=_odd_grid)
+@estimator(alphabet=None, bits=_width, forward=_odd, step=_step, grid=_odd_grid)
 def dorefa_weight(x, *, bits: BITS = 2):
   """Odd integers `-n .. n`, `n = 2^bits - 1`, after `tanh_unit` (eq. 9).
 
@@ -77,7 +80,7 @@ def _steps(x, *, scale, bits):
   return jnp.round(jnp.clip(x / (scale * n), 0, 1) * n)
 
 
-@estimator(alphabet=None, bits=width, forward=_steps, step=_step, grid=_grid)
+@estimator(alphabet=None, bits=_width, forward=_steps, step=_step, grid=_grid)
 def dorefa_act(x, *, bits: BITS = 2, scale=1.0):
   """Integers `0 .. n`, `n = 2^bits - 1` (eq. 11); one bit gives {0, 1}.
 

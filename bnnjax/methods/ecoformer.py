@@ -11,10 +11,10 @@ the attention over codes. The authors' code hashes a 0 to 0, ours to +1.
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core import hashing
 from bnnjax.core.hyper import POSITIVE, Real, Whole
 from bnnjax.core.method import method
 from bnnjax.core.transform import transform
+from bnnjax.methods import hashing
 
 
 def learn_hash(x, params, stats, mode, **hp):

@@ -4,12 +4,12 @@ PokeBNN: A Binary Pursuit of Lightweight Accuracy, Zhang, Zhang, Lew, CVPR 2022,
 arXiv:2112.00133, sec. 3.1. Where paper and released code (google/aqt) differ,
 the code is followed: the gradient window is a factor 1 - 2^-7 inside the bound,
 and weights are scaled by their largest magnitude. Its 4/8-bit layers use the
-uniform grids of `core/uniform.py`.
+uniform grids of `aqt.py`.
 """
 
 from bnnjax.core.estimator import estimator
 from bnnjax.core.method import Preset, method
-from bnnjax.core.uniform import EPS, clip_slope
+from bnnjax.methods.aqt import EPS, clip_slope
 
 EDGE = 1 - 2.0**-7  # where a half-shifted grid clips, in units of the bound
 

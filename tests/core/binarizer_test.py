@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
+from bnnjax.core.spec import parse
 from bnnjax.methods.ste import ste
 
 X = jnp.array([[0.5, -2.0], [1.5, 1.0]])

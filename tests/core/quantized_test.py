@@ -11,8 +11,8 @@ from flax import nnx
 
 from bnnjax.core import contract
 from bnnjax.core.bits import BitTag
-from bnnjax.core.parse import parse
 from bnnjax.core.quantized import Quantized, Term
+from bnnjax.core.spec import parse
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 K, O = 8, 6

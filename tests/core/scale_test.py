@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 
 W = np.random.default_rng(0).normal(size=(3, 3, 4, 6)).astype(np.float32)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bnnjax.core import spec as spec_lib
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.data import augment
 
 

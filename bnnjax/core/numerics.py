@@ -1,16 +1,44 @@
-"""NaN for NaN: what binarizers hand on although their formula would lose it.
+"""Numbers that break a formula: integers, a divisor of 0, NaN.
 
 A comparison makes a number of a NaN, and nothing after a sign could see that
-its input was broken. `pass_nan` puts the NaN back. It watches over programs
-that run unpacked; a packed network holds no NaN and does nothing of the kind.
-Hence the guard is a primitive, which `bnnjax.cost` does not count, instead of a
-`where` that would be counted as work of the network.
+its input was broken. `pass_nan` puts the NaN back. It guards the unpacked
+network; a packed network holds no NaN and does no such work. Hence the guard is
+a primitive, which `bnnjax.cost` does not count, instead of a `where`, which
+would be counted as work of the network.
 """
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+
+
+def as_float(x: jax.Array) -> jax.Array:
+  """An array of floats as it is, of integers as float32.
+
+  Raises:
+    TypeError: complex numbers, or no numbers at all.
+  """
+  x = jnp.asarray(x)
+  if jnp.issubdtype(x.dtype, jnp.floating):
+    return x
+  if x.dtype == bool or jnp.issubdtype(x.dtype, jnp.integer):
+    return x.astype(jnp.float32)
+  raise TypeError(f"Real numbers are binarized, got an array of {x.dtype}.")
+
+
+def divisor(scale: jax.Array | float) -> jax.Array | float:
+  """The scale, the least normal number where it is 0.
+
+  The scale of a dead channel is 0: formulas divide by it, and 0 / 0 has no
+  value. Subnormal numbers count as 0, as they do in the arithmetic of XLA.
+  """
+  if isinstance(scale, (int, float)):
+    return scale or float(jnp.finfo(jnp.float32).tiny)
+  scale = as_float(scale)
+  tiny = jnp.finfo(scale.dtype).tiny
+  return jnp.where(jnp.abs(scale) < tiny, tiny, scale)
+
 
 pass_nan_p = Primitive("pass_nan")
 
