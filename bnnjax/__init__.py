@@ -47,7 +47,7 @@ _NAMES = {
   "registered": "bnnjax.core.registry",
   "scale": "bnnjax.core.scale",
   "set_progress": "bnnjax.layers.mode",
-  "sign": "bnnjax.core.estimator",
+  "sign": "bnnjax.core.numerics",
   "source": "bnnjax.core.decorators",
   "tag": "bnnjax.core.bits",
   "task": "bnnjax.core.decorators",

@@ -6,7 +6,7 @@ from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
 from bnnjax.core.estimator import Estimator
 from bnnjax.core.progress import to_step
-from bnnjax.core.scale import GRADIENTS, Scale
+from bnnjax.core.scale import GRADIENTS, Scale, Variables
 from bnnjax.core.transform import Transform
 
 _PARTS = {"estimator": Estimator, "scale": Scale, "transform": Transform}
@@ -70,6 +70,21 @@ def _check_part(made: Any, kind: str, part: Any) -> None:
       f"{kind.capitalize()} {part.name!r} is made for the role {roles[0]!r},"
       f" got {made.role!r}, which has: {', '.join(fit)}."
     )
+
+
+def joined(old: Variables, new: Variables) -> Variables:
+  """Variables of two parts of a binarizer.
+
+  Raises:
+    ValueError: both have one of the same name.
+  """
+  if both := sorted(old.keys() & new.keys()):
+    raise ValueError(
+      f"Two parts of a binarizer have a variable {both[0]!r}: leave one out, e.g."
+      " the transform 'shift' before a scale that has a shift of its own"
+      " ('affine')."
+    )
+  return {**old, **new}
 
 
 def _are_pairs(given: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core.estimator import sign
+from bnnjax.core.numerics import sign
 
 
 def flip_ratio(before: jax.Array, after: jax.Array) -> jax.Array:

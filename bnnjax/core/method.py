@@ -1,6 +1,7 @@
 """A method: one paper, its presets and its citation."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,6 @@ class Method:
     output: scale of a layer's output, see `bnnjax.layers.output`.
     grad: quantizer of a layer's gradients, see `bnnjax.core.gradient`.
     projection: what happens to latent weights after each update, by name.
-    blocks: names of layers that the paper defines, e.g. `"PokeConv"`.
     family: networks that the paper binarizes: `"cnn"`, `"transformer"` or
       `"llm"`; configs and sweeps of one family take its methods.
     attention: arguments of `bnnjax.layers.attention.Attention` that make the
@@ -45,7 +45,6 @@ class Method:
   output: str | None = None
   grad: str | None = None
   projection: str | None = None
-  blocks: tuple[str, ...] = ()
   family: str = "cnn"
   attention: Mapping[str, Any] = dataclasses.field(
     default_factory=dict, hash=False
@@ -63,6 +62,12 @@ class Method:
 def method(name: str, **fields: Any) -> Method:
   """Makes a method and registers it."""
   origin = registry.calling_module()
+  if fields.pop("blocks", None) is not None:
+    warnings.warn(
+      "Nothing reads `blocks=` of a method: the next version raises an error.",
+      DeprecationWarning,
+      stacklevel=2,
+    )
   return registry.register("method", name, origin=origin)(
     Method(name, **fields)
   )

@@ -1,14 +1,16 @@
-"""Numbers that break a formula: integers, a divisor of 0, NaN.
+"""Numbers that break a formula: integers, 0 and NaN.
 
-A comparison makes a number of a NaN, and nothing after a sign could see that
-its input was broken. `pass_nan` puts the NaN back. It guards the unpacked
-network; a packed network holds no NaN and does no such work. Hence the guard is
-a primitive, which `bnnjax.cost` does not count, instead of a `where`, which
-would be counted as work of the network.
+`sign` gives one of two values at 0, `divisor` is never 0, and `pass_nan` keeps
+NaN: a comparison makes a number of it, and nothing after a sign could see that
+the input was broken. `pass_nan` guards the unpacked network; a packed network
+holds no NaN and does no such work. Hence the guard is a primitive, which
+`bnnjax.cost` does not count, instead of a `where`, which would count as work of
+the network.
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -88,3 +90,34 @@ def pass_nan(value: jax.Array, x: jax.Array) -> jax.Array:
       f"{list(value.shape)} for {x.dtype}{list(x.shape)}."
     )
   return pass_nan_p.bind(value, x)
+
+
+def sign(x: jax.Array, at_zero: int = 1) -> jax.Array:
+  """Sign with a chosen value at zero, +1 unless told otherwise.
+
+  Args:
+    x: `[...]`.
+    at_zero: +1, -1 or 0. The last two reproduce the vectors of other code; 0
+      does not fit into one bit.
+
+  Returns:
+    `[...]` in {-1, +1}, dtype of `x`; NaN for NaN.
+
+  Example:
+    >>> sign(jnp.array([-2.0, -0.0, 3.0]))
+    [-1.  1.  1.]
+  """
+  if not isinstance(x, jax.Array):
+    x = np.asarray(x)
+    if x.dtype.kind not in "iuf" and not jnp.issubdtype(x.dtype, jnp.floating):
+      raise TypeError(f"`sign` takes numbers, got {x!r}.")
+  x = jnp.asarray(x)
+  if not jnp.issubdtype(x.dtype, jnp.number):
+    raise TypeError(f"`sign` takes numbers, got an array of {x.dtype}.")
+  if at_zero not in (-1, 0, 1):
+    raise ValueError(f"`at_zero` must be +1, -1 or 0, got {at_zero!r}.")
+  if at_zero == 0:
+    return jnp.sign(x)
+  one = jnp.ones((), x.dtype)
+  value = jnp.where(x >= 0 if at_zero == 1 else x > 0, one, -one)
+  return pass_nan(value, x)

@@ -128,6 +128,19 @@ class Mode:
     """The mode of a training step."""
     return cls(progress, train=True, deployed=False)
 
+  def position(self, why: str) -> Progress:
+    """The progress; `why` it is needed starts the error.
+
+    Raises:
+      ValueError: there is none.
+    """
+    if self.progress is None:
+      raise ValueError(
+        f"{why}: training needs `Mode.training(progress)`, or"
+        " `set_progress(model, progress)` after `model.train()`."
+      )
+    return self.progress
+
   def fold_in(self, key: jax.Array) -> jax.Array:
     """Another key each step and each microbatch; outside a run as at step 0."""
     step = 0 if self.progress is None else self.progress.step

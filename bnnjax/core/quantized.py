@@ -8,6 +8,7 @@ all read this one type.
 
 import dataclasses
 import functools
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -231,6 +232,25 @@ def as_quantized(x: "jax.Array | Quantized") -> Quantized:
   if isinstance(x, Quantized):
     return x
   return Quantized((Term(x),), surrogate=x)
+
+
+def float_term(
+  x: jax.Array, mask: jax.Array | None, density: Fraction, role: str
+) -> Quantized:
+  """A float tensor, or the elements of it that a mask keeps (outliers).
+
+  Args:
+    x: `[...]`.
+    mask: {0, 1}, broadcasts against `x`; `None` keeps all.
+    density: share of the elements that the mask keeps.
+    role: of the tag, see `core.bits.tag`.
+  """
+  if mask is None:
+    return as_quantized(x)
+  kind = bits_lib.BitTag(bits_lib.dtype_bits(x.dtype), density=density)
+  value = bits_lib.tag(x, kind, role=role)
+  masked = x * mask.astype(x.dtype)
+  return Quantized((Term(value, None, mask, kind),), surrogate=masked)
 
 
 def graft(value: jax.Array, surrogate: jax.Array) -> jax.Array:

@@ -1,11 +1,11 @@
 """Scales: the float factors of low-bit values.
 
 A scale measures a tensor (mean magnitude, maximum) over some of its axes, or is
-learned, fixed, or calibrated from batches. `channel` means the last axis: the
-output channels of a kernel `[..., in, out]`, the features of an activation.
+learned or fixed. `channel` means the last axis: the output channels of a kernel
+`[..., in, out]`, the features of an activation.
 
-For a grid of more than one bit the measure is a *bound*; the estimator turns it
-into the step of its grid (`Estimator.step`).
+For a grid of more than one bit the scale measures a *bound*, which the estimator
+turns into the step of its grid (`Estimator.step`).
 """
 
 import dataclasses
@@ -19,21 +19,24 @@ from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
 from bnnjax.core.decorators import decorate
-from bnnjax.core.hyper import FACTOR, Choice, Either, Whole
+from bnnjax.core.hyper import FACTOR, Choice, Either
+from bnnjax.core.progress import Mode
 
 GRADIENTS = ("none", "multiply", "full", "estimator")
 Variables = dict[str, jax.Array]
-Learn = Callable[..., tuple[Variables, Variables]]
+Init = Callable[..., tuple[Variables, Variables]]
+Event = Callable[[Variables], Variables]
+DataEvent = Callable[..., tuple[Variables, Variables]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-  """What a scale says of one tensor.
+  """What a scale measures of one tensor.
 
   Attributes:
     scale: broadcasts against the tensor (group scales: see `Term`).
     stats: new statistics.
-    ready: whether the tensor may be quantized yet; `True` or a traced bool.
+    ready: whether the tensor may be quantized yet: `True` or a traced bool.
     shift: added to `scale * value`, broadcasts against the tensor; or `None`.
   """
 
@@ -41,6 +44,10 @@ class Measured:
   stats: Variables = dataclasses.field(default_factory=dict)
   ready: jax.Array | bool = True
   shift: jax.Array | None = None
+
+
+def _table() -> Any:
+  return dataclasses.field(default_factory=dict, hash=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,47 +60,59 @@ class Scale:
     init: `(x, **hp) -> (params, stats)`; `x` may be abstract.
     gradient: default of the option of that name (`Binarizer.gradient`).
     group: `(**hp) -> int`, elements of a group along the contracted axis.
-    events: loop events that change its statistics: `stats -> stats` by name.
-    learns: loop events at which it sets its variables from the tensor:
-      `(x, params, stats, mode, **hp) -> (params, stats)` by name.
+    events: by name, loop events that change its statistics: `stats -> stats`.
+    data_events: by name, loop events that set its variables from a tensor:
+      `(x, params, stats, mode, **hp) -> (params, stats)`.
     roles: `"weight"`, `"act"` or both: the tensors that it is made for.
     defaults: hyper-parameters and their defaults.
   """
 
   name: str
   measure: Callable[..., Measured]
-  init: Callable[..., tuple[Variables, Variables]] | None = None
+  init: Init | None = None
   gradient: str = "none"
   group: Callable[..., int] | None = None
-  events: Mapping[str, Callable[[Variables], Variables]] = dataclasses.field(
-    default_factory=dict, hash=False
-  )
-  learns: Mapping[str, Learn] = dataclasses.field(
-    default_factory=dict, hash=False
-  )
+  events: Mapping[str, Event] = _table()
+  data_events: Mapping[str, DataEvent] = _table()
   roles: tuple[str, ...] = ROLES
-  defaults: Mapping[str, Any] = dataclasses.field(
-    default_factory=dict, hash=False
-  )
+  defaults: Mapping[str, Any] = _table()
   __doc__: str | None = dataclasses.field(default=None, hash=False)
 
+  def measured(self, x, params, stats, mode: Mode, mask, hp) -> Measured:
+    """The measurement of `x`, or of the elements that a mask keeps.
 
+    Raises:
+      ValueError: a mask with a scale that rounds what it measures.
+    """
+    trained = self.init is not None and self.group is None
+    if mask is None or trained:
+      return self.measure(x, params, stats, mode, **hp)
+    if hp.get("pow2"):
+      raise ValueError(
+        f"The scale {self.name!r} with `pow2` rounds what it measures, which is"
+        " not defined under a mask: leave out `pow2`."
+      )
+    measure = lambda x: self.measure(x, {}, stats, mode, **hp).scale  # noqa: E731
+    return Measured(of_masked(measure, x, mask), stats)
+
+
+@deprecated.renamed_keyword("learns", "data_events")
 def scale(
   named: Callable[..., Any] | str | None = None,
   /,
   *,
-  init: Callable[..., tuple[Variables, Variables]] | None = None,
+  init: Init | None = None,
   gradient: str = "none",
   group: Callable[..., int] | None = None,
-  events: Mapping[str, Callable[[Variables], Variables]] | None = None,
-  learns: Mapping[str, Learn] | None = None,
+  events: Mapping[str, Event] | None = None,
+  data_events: Mapping[str, DataEvent] | None = None,
   roles: tuple[str, ...] = ROLES,
 ) -> Any:
   """Registers a scale.
 
-  The decorated function is `f(x, *, hp=default)` returning the factor, or, with
-  `init`, `f(x, params, stats, mode, *, hp=default)` returning `Measured`; the
-  options are the fields of `Scale`, and a name may stand first, see
+  The decorated function is `f(x, *, hp=default)` and returns the factor, or,
+  with `init`, `f(x, params, stats, mode, *, hp=default)` and returns `Measured`.
+  The options are the fields of `Scale`; the name may come first, see
   `core.decorators`.
   """
 
@@ -109,7 +128,7 @@ def scale(
       gradient,
       group,
       events or {},
-      learns or {},
+      data_events or {},
       roles,
       registry.defaults_of(function),
       function.__doc__,
@@ -122,11 +141,11 @@ def scale(
 def of_masked(
   measure: Callable[[jax.Array], jax.Array], x: jax.Array, mask: jax.Array
 ) -> jax.Array:
-  """A measure of the elements under a mask alone.
+  """A measure of the elements that a mask keeps.
 
-  A mean (or maximum) of magnitudes over them is that of `x * mask` over that of
-  the mask itself: with mask (1, 0), |x| = (3, 5): (3 / 2) / (1 / 2) = 3. That of
-  ones, 1, leaves a constant as it is.
+  A mean (or maximum) of magnitudes under a mask is that of `x * mask` divided by
+  that of the mask itself: with mask (1, 0) and |x| = (3, 5), (3 / 2) / (1 / 2)
+  is 3. The factor of ones, here 1, keeps a constant scale as it is.
 
   Args:
     measure: of a tensor like `x`.
@@ -211,56 +230,6 @@ def example_l1(x, *, pow2=False):
   BiBench has it: it leaves the convolution as a factor.
   """
   return magnitude(x, "l1", _all(x)[1:], pow2)
-
-
-def _check_groups(x, size):
-  if len(x.shape) != 2 or x.shape[0] % size:
-    raise ValueError(
-      "Group scales need a kernel [in, out] whose `in` is a multiple of the"
-      f" group size: got shape {x.shape} and size {size}."
-    )
-
-
-def _group_magnitude(x, how, size, pow2):
-  _check_groups(x, size)
-  grouped = x.reshape(-1, size, x.shape[-1])
-  return magnitude(grouped, how, (1,), pow2)[:, 0]
-
-
-def _group_size(size=128, **_):
-  return size
-
-
-def _group_init(x, *, size=128, **_):
-  # No variables: the shape is looked at when a layer is built.
-  _check_groups(x, size)
-  return {}, {}
-
-
-@scale(init=_group_init, group=_group_size, roles=("weight",))
-def group_l1(x, params, stats, mode, *, size: Whole(1) = 128, pow2=False):
-  """Mean magnitude per output and group of `size` inputs.
-
-  Args:
-    x: kernel `[in, out]`, `in` a multiple of `size`.
-    size: consecutive inputs that share a scale.
-    pow2: round to the nearest power of two.
-
-  Returns:
-    `[in / size, out]`.
-
-  Raises:
-    ValueError: a kernel of another rank, or a size that does not divide `in`.
-  """
-  del params, mode
-  return Measured(_group_magnitude(x, "l1", size, pow2), stats)
-
-
-@scale(init=_group_init, group=_group_size, roles=("weight",))
-def group_max(x, params, stats, mode, *, size: Whole(1) = 128, pow2=False):
-  """Largest magnitude per output and group of `size` inputs; see `group_l1`."""
-  del params, mode
-  return Measured(_group_magnitude(x, "max", size, pow2), stats)
 
 
 _KEPT = {"tensor": (), "channel": (-1,), "input": (-2,)}

@@ -82,13 +82,8 @@ class Annealed:
     """
     if mode.deployed:
       return _value_at(self, 1)
-    if mode.progress is None:
-      raise ValueError(
-        f"A hyper-parameter follows the schedule {self.schedule.name!r}:"
-        " training needs `Mode.training(progress)`, or"
-        " `set_progress(model, progress)` after `model.train()`."
-      )
-    value = self.schedule(mode.progress, **dict(self.hp))
+    why = f"A hyper-parameter follows the schedule {self.schedule.name!r}"
+    value = self.schedule(mode.position(why), **dict(self.hp))
     return jnp.asarray(value, jnp.float32)
 
 

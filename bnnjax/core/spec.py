@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnnjax.core import registry, signature
+from bnnjax.core import group_scale, registry, signature  # noqa: F401 (registers)
 from bnnjax.core.binarizer import ROLES, Binarizer
 from bnnjax.core.estimator import FLOAT
 from bnnjax.core.schedule import Annealed

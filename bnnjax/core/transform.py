@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
 from bnnjax.core.decorators import decorate
@@ -31,7 +32,7 @@ class Transform:
     name: as registered.
     function: `(x, params, stats, mode, **hp) -> (x, stats)`.
     init: `(x, **hp) -> (params, stats)`; `x` may be abstract.
-    learns: loop events at which it sets its variables from the tensor:
+    data_events: loop events that set its variables from a tensor:
       `(x, params, stats, mode, **hp) -> (params, stats)` by name.
     roles: `"weight"`, `"act"` or both: the tensors that it is made for.
     defaults: hyper-parameters and their defaults.
@@ -40,7 +41,7 @@ class Transform:
   name: str
   function: Callable[..., tuple[jax.Array, Variables]]
   init: Callable[..., tuple[Variables, Variables]] | None = None
-  learns: Mapping[str, Learn] = dataclasses.field(
+  data_events: Mapping[str, Learn] = dataclasses.field(
     default_factory=dict, hash=False
   )
   roles: tuple[str, ...] = ROLES
@@ -66,19 +67,20 @@ class Transform:
     return self.apply(x, **hp)[0]
 
 
+@deprecated.renamed_keyword("learns", "data_events")
 def transform(
   named: Callable[..., Any] | str | None = None,
   /,
   *,
   init: Callable[..., tuple[Variables, Variables]] | None = None,
-  learns: Mapping[str, Learn] | None = None,
+  data_events: Mapping[str, Learn] | None = None,
   roles: tuple[str, ...] = ROLES,
 ) -> Any:
   """Registers a transform.
 
   The decorated function is `f(x, *, hp=default)` returning the tensor, or, with
   `init`, `f(x, params, stats, mode, *, hp=default)` returning the tensor and the
-  new statistics; `learns` as in `Transform`. A name may stand first, see
+  new statistics; `data_events` as in `Transform`. A name may stand first, see
   `core.decorators`.
   """
 
@@ -91,7 +93,7 @@ def transform(
       name,
       plain if init is None else function,
       init,
-      learns or {},
+      data_events or {},
       roles,
       registry.defaults_of(function),
       function.__doc__,
@@ -199,6 +201,17 @@ def _variance(u, axes):
   return jnp.sum(jnp.square(u), axes, keepdims=True) / max(count - 1, 1)
 
 
+def shifted(x: jax.Array, shift: jax.Array) -> jax.Array:
+  """`x + shift`, dtype of `x`; before a sign it is RSign (ReActNet, eq. 4).
+
+  Args:
+    x: `[..., C]`.
+    shift: one number a channel, `[C]` or `[1, ..., C]`; the threshold of RSign
+      is `-shift`.
+  """
+  return (x + shift).astype(x.dtype)
+
+
 def _shift_init(x, **_):
   shape = (1,) * (len(x.shape) - 1) + (x.shape[-1],)
   return {"shift": jnp.zeros(shape, jnp.float32)}, {}
@@ -208,8 +221,7 @@ def _shift_init(x, **_):
 def shift(x, params, stats, mode):
   """Adds a trained number to each channel, 0 at the start.
 
-  In front of a sign this is RSign (ReActNet, 2003.03488, eq. 4), whose threshold
-  is `-shift`.
+  Before a sign this is RSign (ReActNet, 2003.03488, eq. 4).
   """
   del mode
-  return x + params["shift"], stats
+  return shifted(x, params["shift"]), stats

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax import deprecated
 from bnnjax.core import spec as spec_lib
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.collector import Collector
@@ -55,7 +56,7 @@ class Binarize(mode_lib.Moded, Place):
     self.role = role
     params, stats, passing = {}, {}, frozenset()
     if made is not None:
-      passing = made.passing(like)
+      passing = made.training_only_names(like)
       random = made.estimator.init is not None and rngs is not None
       params, stats = made.init(like, rngs.params() if random else None)
     kinds = {k: TrainingParam for k in passing}
@@ -140,24 +141,26 @@ class Binarize(mode_lib.Moded, Place):
     if self.binarizer is None:
       return ()
     scale = self.binarizer.scale
-    return (*(scale.events if scale else ()), *self.binarizer.learns)
+    return (*(scale.events if scale else ()), *self.binarizer.data_events)
 
-  def on_event(self, name: str) -> None:
+  def apply_event(self, name: str) -> None:
     """Lets the statistics take part in a loop event that needs no data."""
     scale = self.binarizer and self.binarizer.scale
     if scale and name in scale.events:
       self._store(scale.events[name](_arrays(self.stats)), self.stats)
 
+  on_event = deprecated.renamed("apply_event")
+
   def learner(self, event: str, progress: Progress | None) -> Learned | None:
     """A collector of what is learned at a loop event; `None` if nothing is."""
     made = self.binarizer
-    if made is None or event not in made.learns:
+    if made is None or event not in made.data_events:
       return None
 
     def update(state, x):
       params, stats, progress = state
       mode = Mode.training(progress)
-      return *made.learn(event, x, params, stats, mode), progress
+      return *made.apply_event(event, x, params, stats, mode), progress
 
     state = _arrays(self.params), _arrays(self.stats), progress
     return Learned(state, collector=Collector(event, lambda _: state, update))

@@ -10,9 +10,10 @@ epochs). Output scale and activations are ReCU's. A latent weight beyond
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core.estimator import estimator, sign
+from bnnjax.core.estimator import estimator
 from bnnjax.core.hyper import Real
 from bnnjax.core.method import method
+from bnnjax.core.numerics import sign
 
 
 def _wave(x, freq):

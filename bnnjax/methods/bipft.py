@@ -79,7 +79,9 @@ def _first_step(x, params, stats, mode, *, gain=2.0):
   return {**params, "step": jnp.full_like(params["step"], step)}, stats
 
 
-@scale(init=_ones, gradient="estimator", learns={"init_steps": _first_step})
+@scale(
+  init=_ones, gradient="estimator", data_events={"init_steps": _first_step}
+)
 def learned_step(x, params, stats, mode, *, gain: FACTOR = 2.0):
   """A trained step whose gradient is the estimator's business.
 

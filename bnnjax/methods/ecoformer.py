@@ -72,7 +72,7 @@ def _init(x, **hp):
   }
 
 
-@transform(init=_init, learns={"learn_hash": learn_hash}, roles=("act",))
+@transform(init=_init, data_events={"learn_hash": learn_hash}, roles=("act",))
 def ksh(
   x,
   params,

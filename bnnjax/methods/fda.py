@@ -12,9 +12,10 @@ import math
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core.estimator import estimator, sign
+from bnnjax.core.estimator import estimator
 from bnnjax.core.hyper import Choice, Real, Whole
 from bnnjax.core.method import Preset, method
+from bnnjax.core.numerics import sign
 
 ALONG = ("feature", "filter")
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from bnnjax.core.estimator import sign
+from bnnjax.core.numerics import sign
 
 
 def unit(x: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@ PokeBNN: A Binary Pursuit of Lightweight Accuracy, Zhang, Zhang, Lew, CVPR 2022,
 arXiv:2112.00133, sec. 3.1. Where paper and released code (google/aqt) differ,
 the code is followed: the gradient window is a factor 1 - 2^-7 inside the bound,
 and weights are scaled by their largest magnitude. Its 4/8-bit layers use the
-uniform grids of `aqt.py`.
+uniform grids of `aqt.py`; its layers are in `bnnjax.layers.poke`.
 """
 
 from bnnjax.core.estimator import estimator
@@ -35,5 +35,4 @@ method(
   arxiv="2112.00133",
   weight=Preset("half_shift|channel_max", (("start", 0.0625),)),
   act="half_shift|fixed(value=3.0)",
-  blocks=("PokeInit", "PokeConv"),
 )

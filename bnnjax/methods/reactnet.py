@@ -15,5 +15,4 @@ method(
   arxiv="2003.03488",
   weight="ste|channel_l1",
   act="shift > approx_sign",
-  blocks=("LearnedShift", "RPReLU"),
 )

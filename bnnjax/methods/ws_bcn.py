@@ -15,5 +15,4 @@ method(
   arxiv="1903.10520",
   weight="standardize > ste",
   act="ste",
-  blocks=("BatchChannelNorm",),
 )

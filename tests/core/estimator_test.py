@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bnnjax.core import registry
-from bnnjax.core.estimator import estimator, sign
+from bnnjax.core.estimator import estimator
 
 
 @pytest.fixture
@@ -80,36 +80,6 @@ def test_full_rule():
     np.testing.assert_allclose(grad, [9, 9])
   finally:
     registry._TABLES["estimator"].pop("squared")
-
-
-@pytest.mark.parametrize(("at_zero", "want"), [(1, 1), (0, 0), (-1, -1)])
-def test_value_at_zero(at_zero, want):
-  got = sign(jnp.array([0.0, -0.0, -1.0, 1.0]), at_zero)
-  np.testing.assert_array_equal(got, [want, want, -1, 1])
-
-
-def test_value_at_zero_is_one_of_three():
-  with pytest.raises(ValueError, match=r"must be \+1, -1 or 0, got 2"):
-    sign(jnp.zeros(1), 2)
-
-
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
-@pytest.mark.parametrize("at_zero", [1, 0, -1])
-def test_sign_of_what_is_not_a_number(dtype, at_zero):
-  x = jnp.array([jnp.nan, jnp.inf, -jnp.inf, 1e-40, -1e-40, 3.0], dtype)
-  got = sign(x, at_zero)
-  assert got.dtype == dtype
-  assert np.isnan(got[0])
-  np.testing.assert_array_equal(got[1:3], [1, -1])
-  if at_zero == 1:  # what is packed: subnormal numbers count as 0 here
-    np.testing.assert_array_equal(got[1:] > 0, x[1:] >= 0)
-
-
-def test_sign_of_integers():
-  for at_zero in (1, 0, -1):
-    got = sign(jnp.array([-7, 0, 5]), at_zero)
-    assert got.dtype == jnp.int32
-    np.testing.assert_array_equal(got, [-1, at_zero, 1])
 
 
 def test_a_formula_cannot_hide_what_is_not_a_number():
