@@ -205,7 +205,7 @@ class Binarizer:
     stats: Variables,
     mode: Mode,
   ) -> tuple[Variables, Variables]:
-    """Variables that a loop event sets from `x`: first steps, learned hashes."""
+    """Variables that a loop event sets from `x`, such as first steps."""
     if self.transform is not None and event in self.transform.data_events:
       learn, hp = self.transform.data_events[event], self.transform_hp
       params, stats = learn(x, params, stats, mode, **resolve(hp, mode))

@@ -1,4 +1,4 @@
-"""What a `Binarizer` refuses: parts, roles and hyper-parameters that clash."""
+"""Checks of a `Binarizer`: its parts, role and hyper-parameters fit."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ def check(made: Any) -> None:
 
   Raises:
     TypeError: a part of another type.
-    ValueError: a choice that does not exist, or parts that do not go together.
+    ValueError: an unknown choice, or parts that do not fit together.
   """
   for kind in ("estimator", "scale", "transform"):
     _check_part(made, kind, getattr(made, kind))
-  made.kind  # noqa: B018 (the width is one that a tag takes)
+  made.kind  # noqa: B018 (raises if the width is not one of a tag)
   if to_step(made.start, 1) > 2**31 - 1:
     raise ValueError(f"`start` is more than an int32 counts: {made.start}.")
   if made.gradient is not None and made.gradient not in GRADIENTS:
@@ -47,7 +47,7 @@ def check(made: Any) -> None:
 
 
 def _check_part(made: Any, kind: str, part: Any) -> None:
-  """Reads a part's hyper-parameters; it has to be made for the role."""
+  """Reads the hyper-parameters of a part, and checks its type and role."""
   if part is None and kind != "estimator":
     return
   if not isinstance(part, _PARTS[kind]):

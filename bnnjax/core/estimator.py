@@ -112,7 +112,7 @@ class Estimator:
   ):
     """Forward values of `x` for a grid with this scale, without gradient.
 
-    NaN stays NaN, whatever the formula does, so that it is never read as a sign.
+    NaN stays NaN, whatever the formula does, and is never read as a sign.
     """
     x, params = jax.lax.stop_gradient((as_float(x), params or {}))
     hp = self.hyper(**hp)

@@ -16,7 +16,7 @@ from jax.interpreters import ad, batching, mlir
 
 
 def as_float(x: jax.Array) -> jax.Array:
-  """An array of floats as it is, of integers as float32.
+  """Converts integers and bools to float32; floats stay as they are.
 
   Raises:
     TypeError: complex numbers, or no numbers at all.
@@ -30,10 +30,10 @@ def as_float(x: jax.Array) -> jax.Array:
 
 
 def divisor(scale: jax.Array | float) -> jax.Array | float:
-  """The scale, the least normal number where it is 0.
+  """The scale, with the smallest normal number in the place of 0.
 
-  The scale of a dead channel is 0: formulas divide by it, and 0 / 0 has no
-  value. Subnormal numbers count as 0, as they do in the arithmetic of XLA.
+  The scale of a dead channel is 0, and formulas divide by it: 0 / 0 is NaN.
+  Subnormal numbers count as 0, as in the arithmetic of XLA.
   """
   if isinstance(scale, (int, float)):
     return scale or float(jnp.finfo(jnp.float32).tiny)
@@ -70,10 +70,10 @@ mlir.register_lowering(
 
 
 def pass_nan(value: jax.Array, x: jax.Array) -> jax.Array:
-  """`value`, but NaN where `x` is; the gradient is that of `value`.
+  """`value`, but NaN where `x` is NaN; the gradient is that of `value`.
 
   Args:
-    value: what a formula makes of `x`, `[...]`.
+    value: result of a formula of `x`, `[...]`.
     x: `[...]` of the same shape and dtype.
 
   Example:

@@ -4,8 +4,8 @@ A scale measures a tensor (mean magnitude, maximum) over some of its axes, or is
 learned or fixed. `channel` means the last axis: the output channels of a kernel
 `[..., in, out]`, the features of an activation.
 
-For a grid of more than one bit the scale measures a *bound*, which the estimator
-turns into the step of its grid (`Estimator.step`).
+For a grid of more than one bit the scale measures a *bound*, which the
+estimator turns into the step of its grid (`Estimator.step`).
 """
 
 import dataclasses
@@ -111,8 +111,8 @@ def scale(
   """Registers a scale.
 
   The decorated function is `f(x, *, hp=default)` and returns the factor, or,
-  with `init`, `f(x, params, stats, mode, *, hp=default)` and returns `Measured`.
-  The options are the fields of `Scale`; the name may come first, see
+  with `init`, `f(x, params, stats, mode, *, hp=default)` and returns
+  `Measured`. The options are fields of `Scale`; the name may come first, see
   `core.decorators`.
   """
 
@@ -143,9 +143,9 @@ def of_masked(
 ) -> jax.Array:
   """A measure of the elements that a mask keeps.
 
-  A mean (or maximum) of magnitudes under a mask is that of `x * mask` divided by
-  that of the mask itself: with mask (1, 0) and |x| = (3, 5), (3 / 2) / (1 / 2)
-  is 3. The factor of ones, here 1, keeps a constant scale as it is.
+  A mean (or maximum) of magnitudes under a mask is that of `x * mask` divided
+  by that of the mask itself: with mask (1, 0) and |x| = (3, 5), (3 / 2) / (1 /
+  2) is 3. The factor of ones, here 1, keeps a constant scale as it is.
 
   Args:
     measure: of a tensor like `x`.
@@ -160,13 +160,13 @@ def of_masked(
 def magnitude(x: jax.Array, how: str, axes: tuple[int, ...], pow2: bool):
   """Mean or maximum of |x| over `axes`, optionally rounded to 2^k."""
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-  # The derivative of |x| at 0 is then 0, the middle of its subgradients, where
-  # that of `jnp.abs` is 1.
+  # So the derivative of |x| at 0 is 0, the middle of its subgradients; that of
+  # `jnp.abs` is 1.
   x = x * jax.lax.stop_gradient(jnp.sign(x))
   reduce = {"l1": jnp.mean, "max": jnp.max}[how]
   s = reduce(x, axis=axes, keepdims=True)
   if pow2:
-    # A bound is rounded up so that nothing is clipped, a mean to the nearest.
+    # A bound is rounded up, so that nothing is clipped; a mean to the nearest.
     turn = jnp.ceil if how == "max" else jnp.round
     s = jnp.where(s == 0, 0, jnp.exp2(turn(jnp.log2(jnp.where(s == 0, 1, s)))))
   return s
@@ -212,22 +212,22 @@ def channel_max(x, *, pow2=False):
 
 @scale()
 def token_l1(x, *, pow2=False):
-  """Mean magnitude over the features, one scale a token (XNOR-Net, linear)."""
+  """Mean magnitude of each token over its features (XNOR-Net, linear)."""
   return magnitude(x, "l1", (x.ndim - 1,), pow2)
 
 
 @scale()
 def token_max(x, *, pow2=False):
-  """Largest magnitude over the features, one bound a token (BitNet b1.58)."""
+  """Largest magnitude of each token over its features (BitNet b1.58)."""
   return magnitude(x, "max", (x.ndim - 1,), pow2)
 
 
 @scale()
 def example_l1(x, *, pow2=False):
-  """Mean magnitude of each example, all axes but the first.
+  """Mean magnitude of each example, over all axes but the first.
 
   The activation scale of XNOR-Net (1603.05279, eq. 10) averaged over pixels, as
-  BiBench has it: it leaves the convolution as a factor.
+  in BiBench: it is a factor of the convolution's output.
   """
   return magnitude(x, "l1", _all(x)[1:], pow2)
 
@@ -265,7 +265,7 @@ def learned(
   axes: Choice(tuple(_KEPT)) = "channel",
   init: Either(FACTOR, Choice(("l1", "max"))) = "l1",
 ):
-  """A trained scale: `y = s sign(x)`, gradients to `s` and, times `s`, to `x`.
+  """A trained scale: `y = s sign(x)`; the gradient of `x` is multiplied by `s`.
 
   Args:
     axes: `"tensor"`, `"channel"` (last axis) or `"input"` (last but one).
