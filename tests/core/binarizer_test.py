@@ -57,15 +57,6 @@ def test_bad_specs(spec, message):
     parse(spec, "weight")
 
 
-def test_bad_options():
-  with pytest.raises(ValueError, match="Unknown scale gradient 'non'"):
-    parse("ste", "weight", gradient="non")
-  with pytest.raises(ValueError, match="Unknown measure 'latnt'. Did you mean"):
-    parse("ste", "weight", measure="latnt")
-  with pytest.raises(TypeError, match="got 3"):
-    parse(3, "weight")
-
-
 def test_scale_sees_the_latent_or_the_transformed_tensor():
   spec = "center > ste | tensor_l1"
   transformed = parse(spec, "weight").apply(X)[0].terms[0].scale
@@ -136,12 +127,6 @@ def test_a_learned_scale_of_a_grid_that_depends_on_it(name, values, slope):
   dparams, dx = jax.grad(total, (0, 1))(params, x)
   np.testing.assert_allclose(dparams["scale"], [[3.0]])
   np.testing.assert_allclose(dx[0], 0.2 * np.array(slope), rtol=1e-6)
-
-
-def test_two_variables_of_one_name_are_refused():
-  made = parse("shift > ste|affine", "weight")
-  with pytest.raises(ValueError, match="a variable 'shift': leave one out"):
-    made.init(X)
 
 
 def test_integers_are_binarized_as_floats():

@@ -40,17 +40,6 @@ def test_power_of_two(how, want):
   np.testing.assert_array_equal(measure(w, {}, {}, None, pow2=True).scale, want)
 
 
-def test_groups():
-  w = W.reshape(-1, 6)
-  measure = registry.get("scale", "group_l1").measure
-  got = measure(jnp.asarray(w), {}, {}, None, size=9).scale
-  np.testing.assert_allclose(got, np.abs(w).reshape(4, 9, 6).mean(1), rtol=1e-5)
-  with pytest.raises(ValueError, match="multiple of the group size: got shape"):
-    measure(jnp.asarray(w), {}, {}, None, size=7)
-  with pytest.raises(ValueError, match=r"got shape \(3, 3, 4, 6\)"):
-    measure(jnp.asarray(W), {}, {}, None, size=4)
-
-
 def test_learned_starts_from_the_weights_or_a_number():
   for axes, shape in (("channel", (1, 1, 1, 6)), ("input", (1, 1, 4, 1))):
     params, _ = parse(f"ste|learned(axes='{axes}')", "weight").init(

@@ -58,17 +58,6 @@ def test_refused_when_read(spec, message):
     parse(spec, "weight")
 
 
-@pytest.mark.parametrize(
-  "spec", ["ste|affine", "ste|group_l1(size=2)", "fan_in_gain > ste"]
-)
-def test_parts_that_are_made_for_weights(spec):
-  assert parse(spec, "weight").role == "weight"
-  with pytest.raises(
-    ValueError, match="is made for the role 'weight', got 'act'"
-  ):
-    parse(spec, "act")
-
-
 def test_unknown_options():
   with pytest.raises(
     ValueError, match="option of a binarizer 'gradiant'.*gradient"
