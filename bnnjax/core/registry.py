@@ -277,6 +277,7 @@ def kinds() -> list[str]:
 def restored() -> Iterator[None]:
   """Context manager for tests: forgets at its end what it registered."""
   tables, origins = {k: dict(t) for k, t in _TABLES.items()}, dict(_ORIGINS)
+  missing = list(_MISSING)
   try:
     yield
   finally:
@@ -286,3 +287,4 @@ def restored() -> Iterator[None]:
       table.update(kept)
     _ORIGINS.clear()
     _ORIGINS.update(origins)
+    _MISSING[:] = missing

@@ -1,10 +1,10 @@
 """PokeBNN: half-shifted 1-bit quantizers with a bound.
 
 PokeBNN: A Binary Pursuit of Lightweight Accuracy, Zhang, Zhang, Lew, CVPR 2022,
-arXiv:2112.00133, sec. 3.1. Where paper and released code (google/aqt) differ,
-the code is followed: the gradient window is a factor 1 - 2^-7 inside the bound,
-and weights are scaled by their largest magnitude. Its 4/8-bit layers use the
-uniform grids of `aqt.py`; its layers are in `bnnjax.layers.poke`.
+arXiv:2112.00133, sec. 3.1. We follow the released code (google/aqt) where it
+differs from the paper: the gradient window is the bound times 1 - 2^-7, and
+weights are scaled by their largest magnitude. The 4- and 8-bit layers use the
+grids of `aqt.py`; the layers are in `bnnjax.layers.poke`.
 """
 
 from bnnjax.core.estimator import estimator

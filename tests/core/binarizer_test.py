@@ -155,3 +155,13 @@ def test_the_declared_grid_holds_what_comes_out(spec, want):
   hp = dict(made.estimator_hp)
   values = made.estimator.value(x, scale, **hp)
   assert set(np.unique(values)) <= set(want)
+
+
+def test_old_names_warn():
+  made = parse("ste", "act")
+  for old, want in (
+    ("learns", frozenset()),
+    ("passing", made.training_only_names),
+  ):
+    with pytest.warns(DeprecationWarning, match=f"Binarizer.{old} is now"):
+      assert getattr(made, old) == want

@@ -7,6 +7,12 @@ from bnnjax.core import registry
 from bnnjax.core.estimator import estimator
 
 
+@pytest.fixture(autouse=True)
+def forget():
+  with registry.restored():
+    yield
+
+
 @pytest.fixture
 def triangle():
   @estimator()
@@ -14,8 +20,7 @@ def triangle():
     """A triangular surrogate."""
     return jnp.maximum(0, 1 - jnp.abs(x) / width)
 
-  yield triangle
-  registry._TABLES["estimator"].pop("triangle")
+  return triangle
 
 
 def test_slope_form(triangle):
@@ -55,10 +60,7 @@ def test_decorator_without_parentheses():
   def bare(x):
     return jnp.ones_like(x)
 
-  try:
-    assert registry.get("estimator", "bare") is bare
-  finally:
-    registry._TABLES["estimator"].pop("bare")
+  assert registry.get("estimator", "bare") is bare
 
 
 def test_signature_that_cannot_be_meant():
@@ -75,11 +77,8 @@ def test_full_rule():
     """dx = factor * scale * dy^2."""
     return factor * scale * dy**2
 
-  try:
-    grad = jax.grad(lambda x: (3 * squared(x, scale=0.5)).sum())(jnp.ones(2))
-    np.testing.assert_allclose(grad, [9, 9])
-  finally:
-    registry._TABLES["estimator"].pop("squared")
+  grad = jax.grad(lambda x: (3 * squared(x, scale=0.5)).sum())(jnp.ones(2))
+  np.testing.assert_allclose(grad, [9, 9])
 
 
 def test_a_formula_cannot_hide_what_is_not_a_number():
@@ -88,11 +87,8 @@ def test_a_formula_cannot_hide_what_is_not_a_number():
     """Compares."""
     return jnp.ones_like(x)
 
-  try:
-    x = jnp.array([jnp.nan, jnp.inf, -jnp.inf])
-    np.testing.assert_array_equal(hiding(x), [np.nan, 1, 0])
-  finally:
-    registry._TABLES["estimator"].pop("hiding")
+  x = jnp.array([jnp.nan, jnp.inf, -jnp.inf])
+  np.testing.assert_array_equal(hiding(x), [np.nan, 1, 0])
 
 
 def test_unscaled_value_with_the_slope_of_the_scale():
@@ -101,3 +97,12 @@ def test_unscaled_value_with_the_slope_of_the_scale():
   y, vjp = jax.vjp(lambda x: elastic(x, scale=0.3, scaled=False), x)
   np.testing.assert_array_equal(y, [1, 1])
   np.testing.assert_array_equal(vjp(jnp.ones(2))[0], [1, 0])
+
+
+def test_what_formulas_take_is_declared():
+  takes = registry.get("estimator", "elastic_cut")
+  assert takes.forward_takes == takes.scale_slope_takes == {"x", "scale"}
+  assert registry.get("estimator", "fda").forward_takes == {
+    "x", "params", "alpha", "along", "at_zero"
+  }  # fmt: skip
+  assert "scale" not in registry.get("estimator", "ste").slope_takes
