@@ -4,6 +4,7 @@
 version.
 """
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -16,6 +17,12 @@ from typing import Any
 # Old module: the modules where its public names are now.
 MOVED: dict[str, tuple[str, ...]] = {
   # core, methods
+  "bnnjax.core.floats": ("bnnjax.core.numerics",),
+  "bnnjax.core.hashing": ("bnnjax.methods.hashing",),
+  "bnnjax.core.invariants": ("bnnjax.core.quantized_check",),
+  "bnnjax.core.nan_guard": ("bnnjax.core.numerics",),
+  "bnnjax.core.parse": ("bnnjax.core.spec",),
+  "bnnjax.core.uniform": ("bnnjax.methods.aqt",),
   # layers
   # models, tasks, data
   "bnnjax.data.by_name": ("bnnjax.data.loading",),
@@ -164,6 +171,49 @@ def old_names(module: str, moved: Mapping[str, str]) -> Callable[[str], Any]:
     return getattr(importlib.import_module(place), name)
 
   return get
+
+
+def renamed(new: str) -> Any:
+  """A method or attribute of a class under its old name.
+
+  Example:
+    >>> class Binarizer:
+    ...   passing = renamed("training_only_names")
+  """
+
+  class Renamed:
+    def __set_name__(self, owner, name):
+      self.old = f"{owner.__name__}.{name}"
+
+    def __get__(self, instance, owner=None):
+      _warn(self.old, new)
+      return getattr(owner if instance is None else instance, new)
+
+  return Renamed()
+
+
+def renamed_keyword(old: str, new: str) -> Callable[[Callable], Callable]:
+  """Decorator of a function whose keyword `old` is now `new`."""
+
+  def decorate(function):
+    @functools.wraps(function)
+    def call(*args, **options):
+      if old in options:
+        _warn(f"`{old}=` of {function.__name__}", f"`{new}=`")
+        options[new] = options.pop(old)
+      return function(*args, **options)
+
+    return call
+
+  return decorate
+
+
+def _warn(old: str, new: str) -> None:
+  warnings.warn(
+    f"{old} is now {new}; the old name goes with the next version.",
+    DeprecationWarning,
+    stacklevel=3,
+  )
 
 
 def install() -> None:

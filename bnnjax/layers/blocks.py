@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode
+from bnnjax.core.spec import parse
 from bnnjax.layers.linear import Conv, Linear, Spec
 from bnnjax.layers.norm import BatchNorm
 from bnnjax.layers.pool import BlurPool, Pool

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from bnnjax.core.invariants import fits
+from bnnjax.core.quantized_check import fits
 from bnnjax.layers.binarize import Binarize
 
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bnnjax.core.estimator import sign
+from bnnjax.core.numerics import sign
 from bnnjax.layers import binarize
 from bnnjax.models import pretrained_config as config_lib
 from bnnjax.models import pretrained_files as files

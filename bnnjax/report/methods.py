@@ -8,8 +8,8 @@ import numpy as np
 
 import bnnjax.methods  # noqa: F401 (registers them)
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
+from bnnjax.core.spec import parse
 from bnnjax.report import markers
 
 OPERANDS = ("query", "key", "value", "probs")

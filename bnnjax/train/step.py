@@ -135,14 +135,14 @@ def make_event(
   from data do so in one training pass over the batch. An event registered under
   the name (`(model, batch) -> None`, in place) follows.
   """
-  extra, learns = None, models.learns(network.abstract, name)
+  extra, learns = None, models.needs_data(network.abstract, name)
   if name in registry.registered("event"):
     extra = registry.get("event", name)
 
   @jax.jit
   def event(state, batch):
     model = network.merge(state)
-    models.fire(model, name)
+    models.apply_event(model, name)
     if learns:
       progress = Progress.at(state["step"], steps, epochs)
       with collect.learning(model, name, progress) as mode:

@@ -15,9 +15,9 @@ import bnnjax as bx
 from bnnjax import models
 from bnnjax.core import registry
 from bnnjax.core.estimator import SIGN
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.core.scale import Measured, scale
+from bnnjax.core.spec import parse
 from bnnjax.layers import intermediates
 from bnnjax.layers.binarize import deployed_weight
 from bnnjax.layers.blocks import Body, Unit

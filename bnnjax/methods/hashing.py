@@ -1,21 +1,21 @@
 """Supervised hashing with kernels (KSH): hyperplanes whose signs are codes.
 
-Supervised Hashing with Kernels, Liu et al., CVPR 2012, as the code of EcoFormer
-(arXiv:2209.09004) has it: one hash a head, similarity from the tokens
-themselves. Pure functions, float32.
+Supervised Hashing with Kernels, Liu et al., CVPR 2012, as in the code of
+EcoFormer (arXiv:2209.09004): one hash per head, with the similarity of the
+tokens themselves. Pure functions in float32.
 """
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from bnnjax.core.estimator import sign
+from bnnjax.core.numerics import sign
 
 
 def unit(x: jax.Array) -> jax.Array:
   """`x / ||x||_2` over the last axis, float32; zeros stay zeros."""
   x = x.astype(jnp.float32)
-  # The derivative of a norm has its third power, which float32 does not hold.
+  # float32 does not hold the third power of a norm, which its derivative has.
   largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=-1, keepdims=True))
   x = x / jnp.where(largest > 0, largest, 1)
   square = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
@@ -27,13 +27,13 @@ def kernel(
 ) -> jax.Array:
   """`exp(-d2 / (2 sigma)) - mean` with `d2 = ||u - anchor||^2`.
 
-  `sigma` is the mean of `d2` over tokens and anchors, one a sample and head. It
-  belongs to the tensor at hand, at test time too, and is differentiated.
+  `sigma` is the mean of `d2` over tokens and anchors, per sample and head. It
+  is computed from this tensor, at test time too, and is differentiated.
 
   Args:
     u: `[B, T, H, D]`, unit vectors in EcoFormer.
     anchors: `[H, m, D]`.
-    mean: of the kernel over a batch, `[H, m]`.
+    mean: mean of the kernel over a batch, `[H, m]`.
 
   Returns:
     `[B, T, H, m]`.
@@ -41,7 +41,7 @@ def kernel(
   squares = jnp.sum(jnp.square(u), -1)[..., None] + jnp.sum(anchors**2, -1)
   d2 = squares - 2 * jnp.einsum("bthd,hmd->bthm", u, anchors)
   sigma = jnp.mean(d2, axis=(1, 3), keepdims=True)
-  # Where all tokens are alike, d2 is nothing but rounding, and may be negative.
+  # If all tokens are equal, d2 is a rounding error and may be negative.
   sigma = jnp.maximum(sigma, jnp.finfo(jnp.float32).eps)
   return jnp.exp(-d2 / (2 * sigma)) - mean
 
@@ -53,7 +53,7 @@ def project(
 
   Args:
     u: `[B, T, H, D]`, unit vectors in EcoFormer.
-    planes: `A`, `[H, bits, m]`; like anchors and mean it gets no gradient.
+    planes: `A`, `[H, bits, m]`; like anchors and mean, without gradient.
     anchors: `[H, m, D]`.
     mean: `[H, m]`.
 
@@ -69,10 +69,10 @@ def similarity(u: jax.Array, top_k: int) -> jax.Array:
 
   Args:
     u: unit vectors `[B, T, H, D]`.
-    top_k: tokens of each kind in a row; where both meet, -1 wins.
+    top_k: number of tokens of each kind in a row; -1 wins where both meet.
 
   Returns:
-    `[B, H, T, T]`; rows need not be symmetric.
+    `[B, H, T, T]`, not always symmetric.
   """
   gram = jnp.einsum("bthd,buhd->bhtu", u, u)
   s = jnp.zeros_like(gram)
@@ -98,17 +98,17 @@ def learn(
 ) -> jax.Array:
   """Hyperplanes `A` whose codes agree with a similarity.
 
-  Descends `||Y Y^T - bits S||^2` over `Y = sign(K A^T)` one bit after the other.
-  A bit descends `loss` of `y = 2 / (1 + exp(-K a)) - 1` by SGD with Nesterov
-  momentum; it is kept if its signs (sign(0) = -1) lower the loss over all
-  samples and heads together, and then leaves the rest to the next ones:
-  `S <- S - y y^T`, from `bits S` on.
+  Minimizes `||Y Y^T - bits S||^2` over `Y = sign(K A^T)`, bit after bit. For
+  each bit, SGD with Nesterov momentum minimizes `loss` of
+  `y = 2 / (1 + exp(-K a)) - 1`. The new plane is kept if its signs (sign(0) =
+  -1) lower the loss over all samples and heads together. The next bits fit the
+  rest: `S <- S - y y^T`, starting from `bits S`.
 
   Args:
     k: `kernel` of the tokens `[B, T, H, m]`.
     s: `similarity` of the tokens `[B, H, T, T]`.
     start: `[H, bits, m]`.
-    lr, momentum, iterations: of the descent of a bit.
+    lr, momentum, iterations: descent of a bit.
 
   Returns:
     `[H, bits, m]`.

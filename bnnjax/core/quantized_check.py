@@ -1,4 +1,4 @@
-"""Invariants of the terms of a low-bit tensor, see `bnnjax.core.quantized`."""
+"""Checks of the terms of a low-bit tensor, see `core.quantized.Quantized`."""
 
 from fractions import Fraction
 from typing import Any
@@ -17,7 +17,7 @@ def density_of(mask: Any, shape: tuple[int, ...]) -> Fraction:
 
 
 def is_known(x: Any) -> bool:
-  """Whether the numbers of an array are at hand: no tracer, no mere shape."""
+  """Whether the numbers of an array are known: not traced, not a mere shape."""
   if isinstance(x, (np.ndarray, np.generic, bool, int, float, list)):
     return True
   is_array = isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
@@ -25,10 +25,15 @@ def is_known(x: Any) -> bool:
 
 
 def check_term(what: str, term: Any, first: jax.Array) -> None:
-  """Refuses a `Term` that breaks an invariant; `first` are the values of one.
+  """Raises if a `Term` breaks an invariant.
+
+  Args:
+    what: name of the term, for messages.
+    term: the term.
+    first: values of the first term of the sum.
 
   Raises:
-    ValueError: names it.
+    ValueError: names the invariant.
   """
   value = term.value
   if value.shape != first.shape or value.dtype != first.dtype:
@@ -62,7 +67,7 @@ def check_term(what: str, term: Any, first: jax.Array) -> None:
 
 
 def check_mask(what: str, mask: Any) -> None:
-  """Refuses a mask at hand that holds other numbers than 0 and 1."""
+  """Raises if a known mask holds other numbers than 0 and 1."""
   if not np.isin(np.asarray(mask, np.float32), (0, 1)).all():
     raise ValueError(f"The mask of {what} has to hold 0 and 1 only.")
 
@@ -72,7 +77,7 @@ def _check_density(what: str, term: Any) -> None:
     return
   kept = density_of(term.mask, term.value.shape)
   told = term.kind.density
-  # A density that is declared for many layers is met by each to a hair.
+  # One density may be declared for many layers, each of which rounds.
   if abs(kept - told) > Fraction(1, 100):
     raise ValueError(
       f"The mask of {what} keeps {float(kept):.4g} of the elements, its `kind`"
@@ -97,7 +102,7 @@ def _check_values(what: str, value: np.ndarray, kind: BitTag) -> None:
 
 
 def check_fits(what: str, shape: tuple[int, ...], to: tuple[int, ...]) -> None:
-  """Refuses a shape that does not broadcast to that of the values."""
+  """Raises if a shape does not broadcast to that of the values."""
   if not fits(shape, to):
     raise ValueError(
       f"{what} has to broadcast against the values {tuple(to)}, got shape"
