@@ -24,7 +24,7 @@ class Method:
     paper: title, authors, year.
     arxiv: identifier.
     weight, act: presets of the two operands; a spec string is enough.
-    output: scale of a layer's output, see `bnnjax.layers.output`.
+    output: scale of a layer's output, see `bnnjax.layers.output_scale`.
     grad: quantizer of a layer's gradients, see `bnnjax.core.gradient`.
     projection: what happens to latent weights after each update, by name.
     blocks: names of layers that the paper defines, e.g. `"PokeConv"`.

@@ -11,16 +11,15 @@ from bnnjax.core import registry, signature
 from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
-from bnnjax.layers import attention_check
-from bnnjax.layers import mask as mask_lib
+from bnnjax.layers import attention_mask, checks
 from bnnjax.layers import rotary as rotary_lib
 from bnnjax.layers.binarize import Binarize
-from bnnjax.layers.cache import Cache
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
+from bnnjax.layers.kv_cache import KVCache
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.linear_attention import linear_attention
-from bnnjax.layers.residual_estimator import ResidualEstimator
+from bnnjax.layers.low_rank import LowRankEstimator
 
 MIXERS = ("softmax", "none", "linear")
 
@@ -85,7 +84,7 @@ class Attention(nnx.Module):
     rngs: nnx.Rngs,
   ):
     kv_heads = heads if kv_heads is None else kv_heads
-    attention_check.heads_fit(features, heads, kv_heads)
+    checks.check_heads(features, heads, kv_heads)
     size = features // heads
     if mixer not in MIXERS:
       raise registry.unknown("mixer", mixer, MIXERS)
@@ -112,14 +111,14 @@ class Attention(nnx.Module):
     self.low_value = _binarize(value, kv_heads, size)
     self.low_probs = _binarize(probs, 1, 1)
     self.residual = (
-      ResidualEstimator(features, residual, dtype=dtype, rngs=rngs)
+      LowRankEstimator(features, residual, dtype=dtype, rngs=rngs)
       if residual
       else None
     )
     self.dropout = Dropout(dropout, rngs=rngs)
     self.heads, self.kv_heads = heads, kv_heads
     self.mixer, self.causal, self.rotary = mixer, causal, rotary
-    attention_check.parts_fit(self, key, residual)
+    checks.check_attention(self, key, residual)
 
   def __call__(
     self,
@@ -127,7 +126,7 @@ class Attention(nnx.Module):
     mode: Mode | None = None,
     *,
     mask: jax.Array | None = None,
-    cache: Cache | None = None,
+    cache: KVCache | None = None,
   ) -> Any:
     """Attends within every sequence.
 
@@ -203,12 +202,12 @@ class Attention(nnx.Module):
     """The given mask, and what causality and the cache leave of it."""
     batch, length = x.shape[:2]
     if self.mixer == "linear":
-      return mask_lib.checked(mask, (batch, 1, 1, keys))
-    mask = mask_lib.checked(mask, (batch, self.heads, length, keys))
+      return attention_mask.checked(mask, (batch, 1, 1, keys))
+    mask = attention_mask.checked(mask, (batch, self.heads, length, keys))
     end = None if cache is None else cache.length
-    return mask_lib.visible(mask, length, keys, self.causal, end)
+    return attention_mask.visible(mask, length, keys, self.causal, end)
 
-  def cache(self, batch: int, tokens: int, dtype: Any = jnp.float32) -> Cache:
+  def cache(self, batch: int, tokens: int, dtype: Any = jnp.float32) -> KVCache:
     """An empty cache with room for `tokens` tokens.
 
     Raises:
@@ -221,7 +220,7 @@ class Attention(nnx.Module):
         f" residual={self.residual is not None}."
       )
     size = self.query.out_features // self.heads
-    return Cache.empty((batch, tokens, self.kv_heads, size), dtype)
+    return KVCache.empty((batch, tokens, self.kv_heads, size), dtype)
 
 
 FIXED = ("features", "heads", "kv_heads", "rngs", "dtype")

@@ -25,7 +25,7 @@ from bnnjax.core import collector as collector_lib
 from bnnjax.core.collector import Collector
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers.binarize import Binarize
-from bnnjax.layers.place import Collected, Place
+from bnnjax.layers.collection_point import Collected, CollectionPoint
 from bnnjax.layers.stack import Stack
 
 Rules = Mapping[str, "str | Collector | None"]
@@ -152,7 +152,7 @@ def learning(
           learners.append(module)
     yield Mode.training(progress)
     for module in learners:
-      module.adopt_learned()
+      module.store_learned()
   finally:
     for module in learners:
       del module.collected
@@ -192,12 +192,13 @@ def _stacked(state: Any, axes: tuple[int, ...]) -> Any:
   return jax.tree.map(lambda s: jnp.broadcast_to(s, (*axes, *s.shape)), state)
 
 
-def _places(model: nnx.Module) -> dict[str, Place]:
+def _places(model: nnx.Module) -> dict[str, CollectionPoint]:
   """What shows its input; that of a layer's binarizer is the layer's."""
   found = {
     path: module
     for path, module in nnx.iter_modules(model)
-    if isinstance(module, Place) and getattr(module, "role", "act") == "act"
+    if isinstance(module, CollectionPoint)
+    and getattr(module, "role", "act") == "act"
   }
   return {
     _dotted(path): module
@@ -208,7 +209,7 @@ def _places(model: nnx.Module) -> dict[str, Place]:
 
 def _chosen(
   model: nnx.Module, rules: Rules
-) -> dict[str, tuple[Place, Collector]]:
+) -> dict[str, tuple[CollectionPoint, Collector]]:
   """The places that rules choose, each with its collector, by path."""
   if not isinstance(rules, Mapping):
     raise TypeError(

@@ -12,18 +12,14 @@ from bnnjax.core import gradient
 from bnnjax.core import method as method_lib
 from bnnjax.core.arguments import checked
 from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.invariants import fits
 from bnnjax.core.quantized import Quantized
-from bnnjax.layers import contraction_check, partition
+from bnnjax.layers import checks, output_scale, partition
 from bnnjax.layers import geometry as geometry_lib
-from bnnjax.layers import output as output_lib
-from bnnjax.layers.binarize import (
-  Binarize,
-  TrainingRng,
-  weight_variable,
-)
-from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
-from bnnjax.layers.place import Place
-from bnnjax.layers.sizes import check_array
+from bnnjax.layers.binarize import Binarize
+from bnnjax.layers.collection_point import CollectionPoint
+from bnnjax.layers.mode import ModeAware, key_of_step, mode_of, watched
+from bnnjax.layers.variables import TrainingRng, weight_variable
 from bnnjax.layers.weight_module import as_weight_module, check_yields
 
 Spec = str | Binarizer | None
@@ -43,7 +39,7 @@ class Options(TypedDict, total=False):
       makes of its input before `act`, and a factor of its output that follows
       from it (`None` for none): token-adaptive scales (BinaryMoS). A subclass
       may define it as a method.
-    output: scale of the output, see `bnnjax.layers.output`.
+    output: scale of the output, see `bnnjax.layers.output_scale`.
     grad: quantizer of the gradient of the output, in training only; see
       `bnnjax.core.gradient`.
     use_bias: whether a bias is added (default).
@@ -87,7 +83,7 @@ class WindowOptions(Options, total=False):
   groups: int
 
 
-class Contraction(Moded, Place):
+class Contraction(ModeAware, CollectionPoint):
   """A kernel, two binarizers, a bias; what `Linear` and `Conv` derive from."""
 
   prepare = None
@@ -113,8 +109,8 @@ class Contraction(Moded, Place):
     parallel: str = "column",
     rngs: nnx.Rngs,
   ):
-    contraction_check.check_precision(precision)
-    check_array(f"The kernel of {type(self).__name__}", shape)
+    checks.check_precision(precision)
+    checks.check_array(f"The kernel of {type(self).__name__}", shape)
     made = None
     home = as_weight_module(weight)
     if home is None:
@@ -140,13 +136,13 @@ class Contraction(Moded, Place):
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
     self.act = Binarize(act, "act", like, rngs, parallel=parallel)
-    contraction_check.check_keeps_shape(self.act, like)
+    checks.check_keeps_shape(self.act, like)
     self.bias = (
       nnx.Param(bias_init(rngs.params(), (features[1],), param_dtype))
       if use_bias
       else None
     )
-    self.output = output_lib.parse(output, features[1], geometry)
+    self.output = output_scale.parse(output, features[1], geometry)
     self.grad = gradient.parse(grad)
     if self.grad is not None:
       self.grad_key = TrainingRng(jax.random.key_data(rngs.params()))
@@ -187,7 +183,7 @@ class Contraction(Moded, Place):
   def _finish(self, y, x, given, otherwise, factor=None):
     mode = mode_of(self, given)
     if factor is not None:
-      y = contraction_check.scaled(y, factor)
+      y = _scaled(y, factor)
     if self.output is not None:
       y = (y * self.output(x, y, mode)).astype(y.dtype)
     if self.bias is not None:
@@ -217,6 +213,16 @@ class Contraction(Moded, Place):
         f"{name} was built for {self.in_features} input features, got"
         f" {x.shape[-1] if x.ndim else 'a scalar'} (shape {x.shape})."
       )
+
+
+def _scaled(y, factor):
+  """The output times the factor that `prepare` returned."""
+  if not fits(jnp.shape(factor), y.shape):
+    raise ValueError(
+      f"The factor of `prepare` has to broadcast to the output {y.shape}, got"
+      f" shape {jnp.shape(factor)}."
+    )
+  return (y * factor).astype(y.dtype)
 
 
 class Windowed(Contraction):

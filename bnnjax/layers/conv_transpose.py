@@ -8,9 +8,9 @@ from flax import nnx
 
 from bnnjax.core import conv_transpose
 from bnnjax.core.progress import Mode
+from bnnjax.layers.checks import check_array
 from bnnjax.layers.contraction import Windowed, WindowOptions
-from bnnjax.layers.output import SpatialL1
-from bnnjax.layers.sizes import check_array
+from bnnjax.layers.output_scale import SpatialL1
 
 
 class ConvTranspose(Windowed):

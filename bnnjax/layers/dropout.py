@@ -6,11 +6,11 @@ from flax import nnx
 
 from bnnjax.core.numbers import is_number
 from bnnjax.core.progress import Mode
-from bnnjax.layers.binarize import TrainingRng
-from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
+from bnnjax.layers.mode import ModeAware, key_of_step, mode_of, watched
+from bnnjax.layers.variables import TrainingRng
 
 
-class Dropout(Moded):
+class Dropout(ModeAware):
   """`x m / (1 - rate)` with `m ~ Bernoulli(1 - rate)` an element, in training.
 
   Dropout, Srivastava et al., JMLR 2014, with the rescaling in training; deployed

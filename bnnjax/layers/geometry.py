@@ -12,7 +12,7 @@ from bnnjax.core import registry
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.numbers import INT32
 from bnnjax.core.quantized import Quantized, Term
-from bnnjax.layers.sizes import whole
+from bnnjax.layers.checks import whole
 
 PAD_VALUES = (0, -1, 1)
 

@@ -9,6 +9,8 @@ from bnnjax.core.progress import Mode
 from bnnjax.layers import mode as mode_lib
 
 Intermediates = dict[str, list[Any]]
+# What blocks and attention leave, which a student and its teacher match.
+MATCHED = ("hidden_states", "queries", "keys", "values")
 
 
 def sow(module: nnx.Module, mode: Mode | None, **values: Any) -> None:

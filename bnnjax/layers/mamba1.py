@@ -1,4 +1,4 @@
-"""The block of Mamba, the selective scan of which `ssm.Mamba2` is the heir.
+"""The block of Mamba, the selective scan of which `mamba2.Mamba2` is the heir.
 
 Mamba: Linear-Time Sequence Modeling with Selective State Spaces, Gu and Dao
 2023, arXiv:2312.00752. Every channel has a state and decays of its own:
@@ -18,8 +18,8 @@ from flax import nnx
 from bnnjax.core.arguments import checked
 from bnnjax.core.counted import counted_as
 from bnnjax.core.progress import Mode
+from bnnjax.layers.checks import check_sizes
 from bnnjax.layers.linear import Linear, Spec
-from bnnjax.layers.sizes import check_sizes
 from bnnjax.layers.ssm import CausalConv, SSMCache, step_bias, undecayed
 
 WIDE = jnp.float32
@@ -131,7 +131,7 @@ class Mamba1(nnx.Module):
   Args:
     features: of input and output.
     state: size `N` of a channel's state.
-    expand, conv, weight, act, dtype, rngs: as of `ssm.Mamba2`.
+    expand, conv, weight, act, dtype, rngs: as of `mamba2.Mamba2`.
     chunk: tokens between two stored states, see `selective_scan`.
 
   Raises:
@@ -175,7 +175,7 @@ class Mamba1(nnx.Module):
     *,
     cache: SSMCache | None = None,
   ) -> Any:
-    """`[B, T, features] -> [B, T, features]`; cache as of `ssm.Mamba2`."""
+    """`[B, T, features] -> [B, T, features]`; cache as of `mamba2.Mamba2`."""
     before = self.cache(u.shape[0]) if cache is None else cache
     x, z = jnp.split(self.in_proj(u, mode), 2, axis=-1)
     x, last = self.conv(x, before.conv)

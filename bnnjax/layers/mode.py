@@ -27,7 +27,7 @@ class RunProgress(nnx.Cache):
   """
 
 
-class Moded(nnx.Module):
+class ModeAware(nnx.Module):
   """A part whose computation depends on the mode.
 
   Attributes:
@@ -50,7 +50,7 @@ class Moded(nnx.Module):
       self.deterministic = deterministic
 
 
-def mode_of(part: Moded, given: Mode | None) -> Mode:
+def mode_of(part: ModeAware, given: Mode | None) -> Mode:
   """The given mode, else what the part was told.
 
   Raises:
@@ -69,9 +69,9 @@ def mode_of(part: Moded, given: Mode | None) -> Mode:
   return given
 
 
-def parts(model: nnx.Module) -> list[Moded]:
+def parts(model: nnx.Module) -> list[ModeAware]:
   """All parts of a model that depend on the mode."""
-  return [m for _, m in nnx.iter_modules(model) if isinstance(m, Moded)]
+  return [m for _, m in nnx.iter_modules(model) if isinstance(m, ModeAware)]
 
 
 def told(model: nnx.Module) -> Mode:

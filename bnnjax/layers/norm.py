@@ -10,12 +10,12 @@ from jax import lax
 from bnnjax.core import registry
 from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
-from bnnjax.layers.mode import Moded, mode_of, watched
+from bnnjax.layers.mode import ModeAware, mode_of, watched
 
 STATISTICS = ("batch", "estimate")
 
 
-class BatchModed(Moded):
+class BatchModeAware(ModeAware):
   """A part with batch statistics, which flax has a switch of its own for.
 
   Attributes:
@@ -35,7 +35,7 @@ class BatchModed(Moded):
       self.use_running_average = use_running_average
 
 
-class BatchNorm(BatchModed, nnx.BatchNorm):
+class BatchNorm(BatchModeAware, nnx.BatchNorm):
   """Batch normalization; the statistics that it uses follow the mode.
 
   Args:
@@ -59,7 +59,7 @@ class BatchNorm(BatchModed, nnx.BatchNorm):
       return watched("the batch norm", y) if mode is None and not train else y
 
 
-class BatchChannelNorm(BatchModed):
+class BatchChannelNorm(BatchModeAware):
   """Batch normalization, then a normalization of groups of channels.
 
   Rethinking Normalization and Elimination Singularity in Neural Networks, Qiao
@@ -149,3 +149,33 @@ class BatchChannelNorm(BatchModed):
     z = (grouped - mean) * lax.rsqrt(var + self.epsilon)
     scale, bias = self.group_scale[...][:, None], self.group_bias[...][:, None]
     return (scale * z + bias).reshape(y.shape)
+
+
+class GatedRMSNorm(nnx.Module):
+  """`scale * v / rms(v)` with `v = x silu(z)`, the norm after the gate.
+
+  Args:
+    features: the last axis.
+    groups: of consecutive features, each with its own mean square.
+    epsilon: added to the mean square.
+
+  Raises:
+    ValueError: groups that do not divide the features.
+  """
+
+  @checked
+  def __init__(self, features: int, *, groups: int = 1, epsilon: float = 1e-5):
+    if groups < 1 or features % groups:
+      raise ValueError(
+        f"`groups` must divide the features: got {groups} for {features}."
+      )
+    self.scale = nnx.Param(jnp.ones((features,)))
+    self.groups, self.epsilon = groups, epsilon
+
+  def __call__(self, x: jax.Array, z: jax.Array) -> jax.Array:
+    """`[..., features] -> [..., features]`, float32."""
+    v = x.astype(jnp.float32) * jax.nn.silu(z.astype(jnp.float32))
+    grouped = v.reshape(*v.shape[:-1], self.groups, -1)
+    square = jnp.mean(jnp.square(grouped), axis=-1, keepdims=True)
+    normed = grouped * jax.lax.rsqrt(square + self.epsilon)
+    return normed.reshape(v.shape) * self.scale[...]

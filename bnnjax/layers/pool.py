@@ -9,7 +9,7 @@ from jax import lax
 from bnnjax.core import registry
 from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
-from bnnjax.layers.sizes import whole
+from bnnjax.layers.checks import whole
 
 
 class Pool(nnx.Module):

@@ -24,14 +24,14 @@ from bnnjax.core.method import layer_options
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers import weight_terms
-from bnnjax.layers.binarize import (
-  Binarize,
+from bnnjax.layers.binarize import Binarize
+from bnnjax.layers.mode import ModeAware
+from bnnjax.layers.variables import (
   BinarizerParam,
   BinaryWeight,
   LatentWeight,
   weight_variable,
 )
-from bnnjax.layers.mode import Moded
 from bnnjax.layers.weight_terms import WeightTerm
 
 
@@ -65,7 +65,7 @@ class _Plan:
   words: int = 0  # signs along the packed axis; 0: not packed
 
 
-class QuantizedWeight(Moded):
+class QuantizedWeight(ModeAware):
   """A sum of terms that a layer takes for its weight.
 
       salient = jnp.abs(w) > jnp.quantile(jnp.abs(w), 0.9)

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core.counted import counted_as
-from bnnjax.layers.sizes import check_sizes
+from bnnjax.layers.checks import check_sizes
 
 WIDE = jnp.float32
 

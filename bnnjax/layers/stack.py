@@ -11,10 +11,10 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.binarize import STACKED
+from bnnjax.layers.collection_point import Collected
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.mode import RunProgress, parts
-from bnnjax.layers.place import Collected
+from bnnjax.layers.variables import STACKED
 
 # What the backward pass finds stored; the rest it computes again.
 POLICIES = (

@@ -63,3 +63,10 @@ def weight_variable(
   if made.latent:
     return LatentWeight(weight, **names)
   return BinaryWeight(sign(weight), **names)
+
+
+def arrays_of(variables: nnx.Dict) -> dict[str, jax.Array]:
+  """The arrays of the variables of a `nnx.Dict`, by name."""
+  # `nnx.capture` leaves an item of its own in every module.
+  items = variables.items()
+  return {k: v[...] for k, v in items if isinstance(v, nnx.Variable)}

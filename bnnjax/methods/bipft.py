@@ -5,7 +5,7 @@ Binarization Residual Polynomials, Xing et al., AAAI 2024, arXiv:2312.08937. The
 binarizers are those of BiT: one learned step a tensor with the gradient of LSQ,
 set from the first batch (the event `init_steps`). Weights have one scale a
 tensor and a plain identity gradient. The residual of the attention products is
-`bnnjax.layers.residual_estimator`.
+`bnnjax.layers.low_rank`.
 """
 
 import jax

@@ -13,7 +13,7 @@ from flax import nnx
 from bnnjax import methods  # noqa: F401 (registers every preset)
 from bnnjax.core import arguments, registry
 from bnnjax.layers.binarize import Binarize
-from bnnjax.layers.sizes import check_array
+from bnnjax.layers.checks import check_array
 from bnnjax.models import (  # noqa: F401 (registers them)
   alexnet,
   bert,

@@ -13,11 +13,11 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
+from bnnjax.layers.collection_point import CollectionPoint
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.embedding import Embedding
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
-from bnnjax.layers.place import Place
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from bnnjax.models.classifier import pick
 from bnnjax.models.tokens import check_tokens
@@ -171,7 +171,7 @@ class BERT(nnx.Module):
       if transform
       else None
     )
-    self.words = Place()
+    self.words = CollectionPoint()
     self.vocab = vocab
     self.max_len = max_len
 

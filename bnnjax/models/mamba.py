@@ -14,13 +14,14 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.binarize import weight_variable
+from bnnjax.layers.collection_point import CollectionPoint
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.mamba1 import Mamba1
-from bnnjax.layers.place import Place
-from bnnjax.layers.ssm import Mamba2, SSMCache
+from bnnjax.layers.mamba2 import Mamba2
+from bnnjax.layers.ssm import SSMCache
 from bnnjax.layers.stack import Stack
+from bnnjax.layers.variables import weight_variable
 from bnnjax.models.classifier import pick
 from bnnjax.models.tokens import check_tokens
 
@@ -96,7 +97,7 @@ class Mamba(nnx.Module):
     features, blocks: sizes; by default the variant's.
     kind: "mamba2" or "mamba1".
     state: size of a state; 128, or 16 a channel of "mamba1", by default.
-    head_size, groups: of "mamba2" alone, see `layers.ssm.Mamba2`.
+    head_size, groups: of "mamba2" alone, see `layers.mamba2.Mamba2`.
     expand, conv, chunk: see there.
     weight, act: binarizers of the projections of the blocks.
     dtype: of the computation.
@@ -147,7 +148,7 @@ class Mamba(nnx.Module):
       rngs=rngs,
     )
     self.norm = nnx.RMSNorm(features, epsilon=EPSILON, dtype=dtype, rngs=rngs)
-    self.words = Place()
+    self.words = CollectionPoint()
     self.vocab = vocab
 
   def __call__(

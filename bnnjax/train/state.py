@@ -19,12 +19,12 @@ import optax
 from flax import nnx
 
 from bnnjax import models
-from bnnjax.layers.binarize import (
+from bnnjax.layers.binarizer_state import reinitialize_from_weights
+from bnnjax.layers.variables import (
   STACKED,
   BinarizerParam,
   BinaryWeight,
   LatentWeight,
-  remeasure,
 )
 
 State = dict[str, Any]
@@ -150,7 +150,7 @@ def _remeasured(network: Network, state: State, old: State) -> State:
   found = nnx.to_flat_state(nnx.state(model, BinarizerParam))
   paths = [path for path, _ in found if path not in known]
   layers = {".".join(map(str, p[:-3])) for p in paths if p[-3:-1] == WEIGHT}
-  remeasure(model, layers)
+  reinitialize_from_weights(model, layers)
   _, params, rest = nnx.split(model, nnx.Param, ...)
   return {
     "params": nnx.to_pure_dict(params),

@@ -13,7 +13,7 @@ from flax import nnx
 from bnnjax.core import packing
 from bnnjax.core.bits import BitTag, tag
 from bnnjax.cost import count
-from bnnjax.layers.binarize import BinarizerStat, TrainingParam, TrainingRng
+from bnnjax.layers.variables import BinarizerStat, TrainingParam, TrainingRng
 
 K, N = 320, 64
 

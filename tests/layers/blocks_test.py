@@ -8,33 +8,34 @@ from flax import nnx
 
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.cost import count
-from bnnjax.layers import blocks, residual
-from bnnjax.layers.blocks import Body, Unit
+from bnnjax.layers import activations
+from bnnjax.layers import shortcut as shortcut_lib
+from bnnjax.layers.activations import PReLU, RPReLU
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.pool import BlurPool, Pool
-from bnnjax.layers.react import PReLU, RPReLU
 
-FLOAT = Body(None, None)
+FLOAT = LayerDefaults(None, None)
 X = jax.random.normal(jax.random.key(0), (2, 6, 6, 4))
 
 
 def test_unit_runs_its_words_in_order(rngs):
-  unit = Unit("relu conv", 4, 8, 1, body=FLOAT, rngs=rngs)
+  unit = Unit("relu conv", 4, 8, 1, defaults=FLOAT, rngs=rngs)
   kernel = unit.conv.kernel[...][0, 0]
   np.testing.assert_allclose(unit(X), np.maximum(X, 0) @ kernel, atol=1e-5)
-  unit = Unit("conv relu", 4, 8, 1, body=FLOAT, rngs=rngs)
+  unit = Unit("conv relu", 4, 8, 1, defaults=FLOAT, rngs=rngs)
   kernel = unit.conv.kernel[...][0, 0]
   np.testing.assert_allclose(unit(X), np.maximum(X @ kernel, 0), atol=1e-5)
 
 
 def test_norms_have_the_channels_of_their_place(rngs):
-  unit = Unit("norm conv norm", 4, 8, body=Body(), rngs=rngs)
+  unit = Unit("norm conv norm", 4, 8, defaults=LayerDefaults(), rngs=rngs)
   assert unit.norm.scale.shape == (4,)
   assert unit.norm_2.scale.shape == (8,)
   assert unit(X).shape == (2, 6, 6, 8)
 
 
 def test_norm_uses_batch_statistics_in_training_only(rngs):
-  norm = Unit("norm", 4, 4, body=FLOAT, rngs=rngs)
+  norm = Unit("norm", 4, 4, defaults=FLOAT, rngs=rngs)
   np.testing.assert_allclose(norm(3 + X), 3 + X, atol=1e-4)
   y = norm(3 + X, Mode.training())
   np.testing.assert_allclose(np.mean(y, axis=(0, 1, 2)), np.zeros(4), atol=1e-5)
@@ -42,7 +43,7 @@ def test_norm_uses_batch_statistics_in_training_only(rngs):
 
 
 def test_gate_reads_the_input_of_the_convolution(rngs):
-  unit = Unit("norm conv gate", 16, 8, 1, body=FLOAT, rngs=rngs)
+  unit = Unit("norm conv gate", 16, 8, 1, defaults=FLOAT, rngs=rngs)
   x = jnp.tile(X, (1, 1, 1, 4))
   kernel = unit.conv.kernel[...][0, 0]
   entering = unit.norm(x, DEPLOYED)
@@ -53,11 +54,13 @@ def test_gate_reads_the_input_of_the_convolution(rngs):
   np.testing.assert_allclose(unit(x), want, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", residual.SHORTCUTS)
+@pytest.mark.parametrize("kind", shortcut_lib.SHORTCUTS)
 def test_shortcuts_reach_any_shape(kind, rngs):
   """Odd sizes too: pool and strided convolution round up alike."""
   for size, strides in ((6, 2), (7, 2), (7, 1)):
-    around = residual.shortcut(kind, 4, 8, strides, body=FLOAT, rngs=rngs)
+    around = shortcut_lib.shortcut(
+      kind, 4, 8, strides, defaults=FLOAT, rngs=rngs
+    )
     x = jnp.ones((1, size, size, 4))
     y = jax.eval_shape(around, x)
     half = -(-size // strides)
@@ -65,15 +68,17 @@ def test_shortcuts_reach_any_shape(kind, rngs):
 
 
 def test_shortcut_without_change_is_the_identity(rngs):
-  around = residual.shortcut("conv", 4, 4, 1, body=FLOAT, rngs=rngs)
+  around = shortcut_lib.shortcut("conv", 4, 4, 1, defaults=FLOAT, rngs=rngs)
   np.testing.assert_array_equal(around(X), X)
-  pooled = residual.shortcut("pool_conv", 4, 4, 2, body=FLOAT, rngs=rngs)
+  pooled = shortcut_lib.shortcut(
+    "pool_conv", 4, 4, 2, defaults=FLOAT, rngs=rngs
+  )
   want = X.reshape(2, 3, 2, 3, 2, 4).mean(axis=(2, 4))
   np.testing.assert_allclose(pooled(X), want, atol=1e-6)
 
 
 def test_pad_shortcut_has_no_parameters(rngs):
-  around = residual.shortcut("pad", 4, 7, 2, body=FLOAT, rngs=rngs)
+  around = shortcut_lib.shortcut("pad", 4, 7, 2, defaults=FLOAT, rngs=rngs)
   y = around(X)
   np.testing.assert_array_equal(y[..., 1:5], X[:, ::2, ::2])
   np.testing.assert_array_equal(y[..., 5:], 0)
@@ -81,7 +86,9 @@ def test_pad_shortcut_has_no_parameters(rngs):
 
 
 def test_concat_adds_channels(rngs):
-  join = residual.Concat(Unit("norm conv", 4, 3, body=Body(), rngs=rngs))
+  join = shortcut_lib.Concat(
+    Unit("norm conv", 4, 3, defaults=LayerDefaults(), rngs=rngs)
+  )
   y = join(X)
   assert y.shape == (2, 6, 6, 7)
   np.testing.assert_array_equal(y[..., :4], X)
@@ -121,19 +128,19 @@ def test_rprelu_by_hand():
   ("build", "message"),
   [
     (
-      lambda r: Unit("conv nrom", 4, 8, body=FLOAT, rngs=r),
+      lambda r: Unit("conv nrom", 4, 8, defaults=FLOAT, rngs=r),
       "Unknown step of a unit 'nrom'. Did you mean 'norm'",
     ),
     (
-      lambda r: residual.shortcut("conf", 4, 8, 2, body=FLOAT, rngs=r),
+      lambda r: shortcut_lib.shortcut("conf", 4, 8, 2, defaults=FLOAT, rngs=r),
       "Unknown shortcut 'conf'. Did you mean 'conv'",
     ),
     (
-      lambda r: blocks.activation("rpreluu", 4),
+      lambda r: activations.activation("rpreluu", 4),
       "Unknown activation 'rpreluu'. Did you mean 'rprelu'",
     ),
     (
-      lambda r: Unit("conv gate", 4, 8, body=FLOAT, rngs=r),
+      lambda r: Unit("conv gate", 4, 8, defaults=FLOAT, rngs=r),
       "divides its channels by 8: got only 4",
     ),
     (lambda r: Pool("sum", 2, 2), "Unknown pool 'sum'"),

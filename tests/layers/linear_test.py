@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bnnjax.layers.binarize import BinarizerParam, LatentWeight
-from bnnjax.layers.linear import Conv, Linear
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.linear import Linear
+from bnnjax.layers.variables import BinarizerParam, LatentWeight
 
 
 @pytest.mark.parametrize("spatial", [1, 2, 3])

@@ -19,9 +19,10 @@ from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.core.scale import Measured, scale
 from bnnjax.layers import intermediates
-from bnnjax.layers.binarize import deployed_weight
-from bnnjax.layers.blocks import Body, Unit
-from bnnjax.layers.linear import Conv, Linear
+from bnnjax.layers.blocks import LayerDefaults, Unit
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.deployed_weight import deployed_weight
+from bnnjax.layers.linear import Linear
 from bnnjax.layers.mode import RunProgress, set_progress, told
 from bnnjax.layers.norm import BatchChannelNorm, BatchNorm
 from bnnjax.layers.stack import Stack
@@ -530,7 +531,9 @@ def test_deployed_weights_of_other_layers(rngs):
 
 def test_a_unit_passes_on_that_nothing_was_given(rngs):
   """Norm and convolution in a container of ours are told alike."""
-  unit = Unit("conv norm", 2, 2, body=Body("irnet", "recu"), rngs=rngs)
+  unit = Unit(
+    "conv norm", 2, 2, defaults=LayerDefaults("irnet", "recu"), rngs=rngs
+  )
   x = jnp.asarray(np.random.default_rng(1).normal(size=(1, 4, 4, 2)), "float32")
   unit.train()
   set_progress(unit, MIDDLE)

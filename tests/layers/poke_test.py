@@ -7,14 +7,15 @@ import pytest
 from flax import nnx
 
 from bnnjax.core.progress import Mode, Progress
-from bnnjax.layers.linear import Conv, Linear
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.linear import Linear
 from bnnjax.layers.poke import (
   PokeBits,
   PokeConv,
   PokeInit,
   SqueezeExcite,
-  reshape_add,
 )
+from bnnjax.layers.shortcut import reshape_add
 from tests import golden_cases
 
 LAYERS = "pokebnn_layers.npz"

@@ -7,7 +7,9 @@ import pytest
 from flax import nnx
 
 from bnnjax import models
-from bnnjax.layers.ssm import GatedRMSNorm, Mamba2, SSMCache
+from bnnjax.layers.mamba2 import Mamba2
+from bnnjax.layers.norm import GatedRMSNorm
+from bnnjax.layers.ssm import SSMCache
 from tests import golden_cases
 from tests.torch_layers import kernel, zero_at_zero
 

@@ -22,7 +22,7 @@ class Learned(Collected):
   """
 
 
-class Place(nnx.Module):
+class CollectionPoint(nnx.Module):
   """A module whose input collectors may see.
 
   A bare one stands in front of a contraction that has no layer of its own.

@@ -13,7 +13,7 @@ import jax.numpy as jnp
   meta_fields=(),
 )
 @dataclasses.dataclass(frozen=True)
-class Cache:
+class KVCache:
   """Keys and values of one attention layer.
 
   Attributes:
@@ -32,7 +32,7 @@ class Cache:
     key, value = (jnp.zeros(shape, dtype) for _ in range(2))
     return cls(key, value, jnp.zeros((), jnp.int32))
 
-  def extended(self, key: jax.Array, value: jax.Array) -> "Cache":
+  def extended(self, key: jax.Array, value: jax.Array) -> "KVCache":
     """The cache with the next tokens' keys and values `[B, T, kv_heads, D]`.
 
     Beyond its room it holds NaN: a length is not known before a program runs,
@@ -55,4 +55,4 @@ class Cache:
       new = jax.lax.dynamic_update_slice(old, new.astype(old.dtype), at)
       return jnp.where(length > room, jnp.nan, new)
 
-    return Cache(put(self.key, key), put(self.value, value), length)
+    return KVCache(put(self.key, key), put(self.value, value), length)

@@ -8,7 +8,8 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.blocks import Body, Function, Unit, identity
+from bnnjax.layers.activations import Function, identity
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.pool import Pool
 
 
@@ -42,7 +43,7 @@ def shortcut(
   out_features: int,
   strides: int,
   *,
-  body: Body,
+  defaults: LayerDefaults,
   rngs: nnx.Rngs,
 ) -> nnx.Module:
   """The way around a block; the identity where the shapes allow it.
@@ -52,7 +53,7 @@ def shortcut(
       `"pool_conv"` (average pool, 1x1 convolution, norm) or `"pad"`. A change
       of size alone is an average pool with `"pool_conv"`.
     in_features, out_features, strides: of the block.
-    body: binarizers of the 1x1 convolution.
+    defaults: binarizers of the 1x1 convolution.
     rngs: random numbers.
 
   Raises:
@@ -78,9 +79,55 @@ def shortcut(
     1,
     strides=strides,
     pool=pool,
-    body=body,
+    defaults=defaults,
     rngs=rngs,
   )
+
+
+def reshape_add(r: jax.Array, y: jax.Array, *, tile: bool = False) -> jax.Array:
+  """Adds a shortcut of any shape, without parameters (Reshape-Add, PokeBNN,
+  2112.00133, sec. 3.2).
+
+  Channels first: too many are averaged in consecutive groups (a remainder is
+  dropped); too few are padded with zeros, or tiled. Then, if sizes still
+  differ, a 3x3 average pool of stride 2, its padding counted in the average.
+
+  Args:
+    r: shortcut `[N, H, W, C]`.
+    y: main branch `[N, H', W', C']`.
+    tile: repeat missing channels (long shortcut) instead of zeros (local one).
+
+  Returns:
+    `[N, H', W', C']`.
+
+  Raises:
+    ValueError: tiling does not fill the channels, or the pool does not give
+      the size of `y`.
+  """
+  have, want = r.shape[-1], y.shape[-1]
+  if have > want:
+    with jax.named_scope("reshape_add/shrink"):
+      group = have // want
+      r = r[..., : want * group].reshape(*r.shape[:-1], want, group)
+      r = jnp.mean(r, axis=-1)
+  elif tile and have < want:
+    if want % have:
+      raise ValueError(
+        f"The long shortcut tiles {have} channels, which cannot fill {want}."
+      )
+    r = jnp.tile(r, (1, 1, 1, want // have))
+  elif have < want:
+    r = jnp.pad(r, ((0, 0), (0, 0), (0, 0), (0, want - have)))
+  if r.shape != y.shape:
+    with jax.named_scope("reshape_add/pool"):
+      r = nnx.avg_pool(r, (3, 3), strides=(2, 2), padding="SAME")
+  if r.shape != y.shape:
+    raise ValueError(
+      f"Reshape-Add reaches the same size or half of it: got shortcut {r.shape}"
+      f" for {y.shape}."
+    )
+  with jax.named_scope("reshape_add/block" if tile else "reshape_add/local"):
+    return y + r
 
 
 class Residual(nnx.Module):

@@ -9,8 +9,8 @@ from jax import lax
 
 from bnnjax.core import hyper, registry, spec
 from bnnjax.core.progress import Mode
-from bnnjax.layers.binarize import BinarizerParam
 from bnnjax.layers.geometry import Geometry
+from bnnjax.layers.variables import BinarizerParam
 
 
 @registry.register("output", "channel")

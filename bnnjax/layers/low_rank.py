@@ -16,7 +16,7 @@ from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear
 
 
-class ResidualEstimator(nnx.Module):
+class LowRankEstimator(nnx.Module):
   """Additions to the scores and to the values of an attention layer.
 
   Args:
