@@ -1,4 +1,4 @@
-"""The module that owns a binarizer's variables."""
+"""`Binarize`, the module that owns the variables of a binarizer."""
 
 import dataclasses
 from typing import Any
@@ -31,8 +31,8 @@ class Binarize(mode_lib.ModeAware, CollectionPoint):
     spec: spec string, `Binarizer`, or `None`.
     role: `"weight"` or `"act"`.
     like: the latent weight, or a `jax.ShapeDtypeStruct` for an activation.
-    rngs: for parameters that start at random; `params` is used, only then.
-    parallel: of the weight; its parameters are shared like it.
+    rngs: random numbers for parameters that need them; `params` is used.
+    parallel: how the weight is sharded; its parameters follow it.
     **options: fields of the binarizer, see `bnnjax.core.parse.parse`.
   """
 
@@ -71,23 +71,26 @@ class Binarize(mode_lib.ModeAware, CollectionPoint):
 
     Args:
       x: `[...]`.
-      mode: on whose behalf.
+      mode: training or deployment; by default as the model was told.
       **of_term: `mask` and `density` of a sparse term, see `Binarizer.apply`.
     """
-    y, otherwise = self.heard(x, mode, **of_term)
-    if not otherwise:
+    y, differs = self.quantize(x, mode, **of_term)
+    if not differs:
       return y
-    surrogate = mode_lib.watched(otherwise, y.surrogate)
+    surrogate = mode_lib.warn_if_differentiated(differs, y.surrogate)
     return dataclasses.replace(y, surrogate=surrogate)
 
-  def heard(
+  def quantize(
     self, x: jax.Array, mode: Mode | None = None, **of_term: Any
   ) -> "tuple[jax.Array | Quantized, str]":
-    """The same, and what would compute otherwise in training.
+    """Like a call, but leaves the warning about gradients to the caller.
 
-    A name for `mode.watched`; empty in training, and with an explicit mode.
+    Returns:
+      The quantized `x`, and the name of what would compute differently in
+      training, for `mode.warn_if_differentiated`. The name is empty in training
+      and with an explicit mode.
     """
-    self.show(x)
+    self.observe(x)
     if self.binarizer is None:
       return x, ""
     told, mode = mode is None, self._mode(mode)
@@ -95,8 +98,8 @@ class Binarize(mode_lib.ModeAware, CollectionPoint):
     if isinstance(self.collected, Learned):
       if not mode.train:
         raise ValueError(
-          "Loop events learn in a training pass: give the mode that `learning`"
-          f" yields, got {mode}."
+          "A loop event learns in a training pass: give the mode that"
+          f" `learning` yields, got {mode}."
         )
       params, stats, _ = self.collected.get_value()
     if told and mode.deployed:
@@ -109,42 +112,42 @@ class Binarize(mode_lib.ModeAware, CollectionPoint):
     return quantized, ""
 
   def _mode(self, given: Mode | None) -> Mode:
-    """What was told; without a progress, schedules stand at their end."""
+    """The mode; without a progress, schedules are at their end."""
     mode = mode_lib.mode_of(self, given)
     made = self.binarizer
     alone = given is None and mode.train and mode.progress is None
     if not alone or not made.annealed or made.start:
       return mode
-    mode_lib.without_progress(self._name)
+    mode_lib.warn_without_progress(self._name)
     return dataclasses.replace(mode, progress=Progress.at(1, 1, 1.0))
 
   def transformed(self, x: jax.Array) -> jax.Array:
-    """What the transform makes of `x` in the deployed network."""
+    """The transform of `x` in the deployed network."""
     params, stats = arrays_of(self.params), arrays_of(self.stats)
     return self.binarizer.transformed(x, params, stats)
 
   @property
   def _name(self) -> str:
-    """What warnings call it."""
+    """The name of this binarizer in warnings."""
     made = self.binarizer
     return f"the {made.role} binarizer {made.estimator.name!r}"
 
   @property
   def events(self) -> tuple[str, ...]:
-    """Names of the loop events that this binarizer cannot do without."""
+    """Names of the loop events that this binarizer needs."""
     if self.binarizer is None:
       return ()
     scale = self.binarizer.scale
     return (*(scale.events if scale else ()), *self.binarizer.learns)
 
   def on_event(self, name: str) -> None:
-    """Lets the statistics take part in a loop event that needs no data."""
+    """Updates the statistics at a loop event that needs no data."""
     scale = self.binarizer and self.binarizer.scale
     if scale and name in scale.events:
       self._store(scale.events[name](arrays_of(self.stats)), self.stats)
 
   def learner(self, event: str, progress: Progress | None) -> Learned | None:
-    """A collector of what is learned at a loop event; `None` if nothing is."""
+    """A collector that learns at a loop event; `None` if nothing is learned."""
     made = self.binarizer
     if made is None or event not in made.learns:
       return None
@@ -158,13 +161,13 @@ class Binarize(mode_lib.ModeAware, CollectionPoint):
     return Learned(state, collector=Collector(event, lambda _: state, update))
 
   def store_learned(self) -> None:
-    """Stores the parameters; the pass itself has stored the statistics."""
+    """Stores learned parameters; the pass has already stored the statistics."""
     self._store(self.collected.get_value()[0], self.params)
 
   @staticmethod
   def _store(values, variables):
     for key, value in values.items():
-      # What was measured along another number of axes has as many elements.
+      # A value measured over a different number of axes has the same size.
       old = variables[key]
       same = jnp.size(value) == old[...].size
       old[...] = jnp.reshape(value, old.shape) if same else value

@@ -1,4 +1,4 @@
-"""What the binarizers of a whole model have learned: copied, or started again."""
+"""Variables of all binarizers of a model: copied, or initialized again."""
 
 import functools
 from collections.abc import Container
@@ -21,10 +21,10 @@ from bnnjax.layers.variables import (
 def reinitialize_from_weights(
   model: nnx.Module, layers: Container[str]
 ) -> None:
-  """Lets what weight binarizers measured at the start follow the weights.
+  """Initializes weight binarizers again after their weights were replaced.
 
-  A learned scale starts at the mean magnitude of a random kernel; when the
-  kernel is replaced, the scale has to start again. In place.
+  A learned scale starts at the mean magnitude of a random kernel; with another
+  kernel it has to start from that one. In place.
 
   Args:
     model: any module.
@@ -44,10 +44,10 @@ def reinitialize_from_weights(
 
 
 def copy_learned(model: nnx.Module, source: nnx.Module) -> None:
-  """Copies what the binarizers of another model have learned.
+  """Copies the variables of another model's binarizers, in place.
 
-  In place, and only where both have the same binarizer of the same shapes at
-  the same path.
+  Only where both models have the same binarizer with the same shapes at the
+  same path.
   """
   theirs = {
     path: module
@@ -70,6 +70,6 @@ def placed_like(new: Any, old: jax.Array) -> jax.Array:
 
 
 def _measured(made: Binarizer, weight: jax.Array) -> nnx.State:
-  """Variables of a binarizer that starts from a weight."""
-  # Those of the training alone are drawn, not measured.
+  """Initial variables of the binarizer of a weight."""
+  # Training-only parameters are random, not measured.
   return nnx.state(Binarize(made, "weight", weight), nnx.Not(TrainingParam))

@@ -1,8 +1,7 @@
 """Building blocks that convolutional networks share.
 
-A `Unit` is one convolution with what a paper puts before and after it, in the
-paper's order; `bnnjax.layers.shortcut` joins units. A network is a list of
-these.
+A `Unit` is a convolution with the layers that a paper puts around it, in the
+paper's order. `bnnjax.layers.shortcut` joins units.
 """
 
 import dataclasses
@@ -26,7 +25,7 @@ from bnnjax.layers.pool import BlurPool, Pool
 
 @dataclasses.dataclass(frozen=True)
 class LayerDefaults:
-  """What the layers of a network have in common.
+  """Options that the layers of a network share.
 
   Attributes:
     weight, act: binarizers of kernels and inputs.
@@ -41,7 +40,7 @@ class LayerDefaults:
   epsilon: float = 1e-5
 
   def with_operands(self, weight: Spec, act: Spec) -> "LayerDefaults":
-    """The same with other binarizers; `None, None` is float."""
+    """A copy with other binarizers; `None, None` is float."""
     return dataclasses.replace(self, weight=weight, act=act)
 
   @property
@@ -141,8 +140,8 @@ class Unit(nnx.Module):
   `"norm conv gate prelu"` Real-to-Binary's.
 
   Args:
-    order: words of `STEPS`; a gate multiplies by what it makes of the input of
-      the convolution.
+    order: words of `STEPS`. A gate computes its factors from the input of the
+      convolution.
     in_features, out_features: channels.
     kernel: window, one number for both axes.
     defaults: binarizers, dtype and norm.
@@ -203,11 +202,13 @@ class Unit(nnx.Module):
         layer = activation(step, features)
       else:
         raise registry.unknown("step of a unit", step, STEPS)
-      steps.append(step)
-      setattr(self, _attribute(steps), layer)
-    self.steps = tuple(
-      (step, _attribute(steps[: i + 1])) for i, step in enumerate(steps)
-    )
+      # Attributes named after steps, `norm` and then `norm_2`: paths of
+      # variables say what a layer is.
+      times = 1 + sum(step == earlier for earlier, _ in steps)
+      name = step if times == 1 else f"{step}_{times}"
+      setattr(self, name, layer)
+      steps.append((step, name))
+    self.steps = tuple(steps)
 
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, in_features] -> [N, H', W', out_features]`."""
@@ -221,12 +222,6 @@ class Unit(nnx.Module):
         entering = x
       x = layer(x, mode)
     return x
-
-
-def _attribute(steps: list[str]) -> str:
-  """Name of the last step's layer: `norm`, and `norm_2` for a second one."""
-  times = steps.count(steps[-1])
-  return steps[-1] if times == 1 else f"{steps[-1]}_{times}"
 
 
 __getattr__ = deprecated.old_names(

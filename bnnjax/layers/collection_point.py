@@ -1,4 +1,4 @@
-"""Where collectors see a tensor: the operands of contractions."""
+"""Where collectors can observe a tensor: the operands of contractions."""
 
 import jax
 from flax import nnx
@@ -12,31 +12,31 @@ class Collected(nnx.Variable):
   Metadata: `collector`, which made the state and updates it.
   """
 
-  deployed = False  # what `cost` asks
+  deployed = False  # read by `cost`
 
 
 class Learned(Collected):
-  """What a binarizer learns at a loop event, see `layers.collect.learning`.
+  """The variables of a binarizer in a pass of `layers.collect.learning`.
 
-  Parameters, statistics, and the progress of the run: its variables in a pass.
+  Parameters, statistics, and the progress of the run.
   """
 
 
 class CollectionPoint(nnx.Module):
-  """A module whose input collectors may see.
+  """A module whose input collectors can observe.
 
-  A bare one stands in front of a contraction that has no layer of its own.
+  By itself it stands in front of a contraction that has no layer of its own.
 
   Attributes:
-    collected: of the collector that is attached, `None` without one.
-    rowless: why collectors of `rows` cannot see it, empty if they can.
+    collected: state of the attached collector, `None` without one.
+    why_no_rows: why there are no `rows` to collect; empty if there are.
   """
 
   collected: Collected | None = None
-  rowless: str = ""
+  why_no_rows: str = ""
 
-  def show(self, x: jax.Array) -> jax.Array:
-    """`x`, which an attached collector has seen."""
+  def observe(self, x: jax.Array) -> jax.Array:
+    """`x`, after showing it to the attached collector."""
     if self.collected is not None:
       made: Collector = self.collected.get_metadata("collector")
       seen = jax.lax.stop_gradient(self.rows(x) if made.rows else x)
@@ -45,5 +45,5 @@ class CollectionPoint(nnx.Module):
     return x
 
   def rows(self, x: jax.Array) -> jax.Array:
-    """What a kernel is multiplied with, `[..., K]`, of the input."""
+    """The vectors `[..., K]` that multiply the kernel, made of the input."""
     return x

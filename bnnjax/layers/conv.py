@@ -1,4 +1,4 @@
-"""The convolution whose operands may be low-bit."""
+"""A convolution whose operands may be low-bit."""
 
 from collections.abc import Sequence
 from typing import Unpack
@@ -20,11 +20,11 @@ class Conv(Windowed):
     in_features, out_features: channels before and after.
     kernel_size: window; its length is the number of spatial axes.
     strides, dilation: one number for all spatial axes, or one each.
-    padding: `"SAME"`, `"VALID"`, a number of elements on every side, or for each
-      axis a number or a pair (as in flax). Negative numbers crop.
-    pad_value: 0, -1 or +1, in units of the low-bit values, and one of them. Zero makes a third
-      value out of a {-1, +1} map (most papers do); +1 keeps it binary
-      (QuickNet).
+    padding: `"SAME"`, `"VALID"`, a number of elements on every side, or for
+      each axis a number or a pair (as in flax). Negative numbers crop.
+    pad_value: 0, -1 or +1, in units of the low-bit values. Other values than 0
+      must be in their grid. Zero adds a third value to a {-1, +1} map (most
+      papers do that); +1 keeps it binary (QuickNet).
     groups: feature groups.
     rngs: random numbers; the key `params` is used.
     **options: `weight=`, `act=` and the other keywords of `Options`.
@@ -33,8 +33,8 @@ class Conv(Windowed):
     kernel: `[*kernel_size, in_features / groups, out_features]`.
 
   Raises:
-    ValueError: unknown spec, sizes that do not fit, an input of another rank or
-      number of channels.
+    ValueError: unknown spec, incompatible sizes, or an input with the wrong
+      rank or number of channels.
   """
 
   def __init__(
@@ -64,7 +64,7 @@ class Conv(Windowed):
         f"`padding` {self.padding} crops more than a map of shape {x.shape} has."
       )
     x, factor = self._prepared(x, mode)
-    a, w, otherwise = self._operands(x, mode)
+    a, w, differs = self._operands(x, mode)
     padding = self.padding
     if self.pad_value:
       a, padding = (
@@ -80,11 +80,11 @@ class Conv(Windowed):
       groups=self.groups,
       precision=self.precision,
     )
-    return self._finish(y, x, mode, otherwise, factor)
+    return self._finish(y, x, mode, differs, factor)
 
   @property
-  def rowless(self) -> str:
-    """Why there are no `rows`, empty if there are."""
+  def why_no_rows(self) -> str:
+    """Why there are no `rows` to collect; empty if there are."""
     if self.groups > 1:
       return f"its {self.groups} groups have a kernel each"
     return f"it pads with {self.pad_value}" if self.pad_value else ""
@@ -94,7 +94,7 @@ class Conv(Windowed):
     return geometry_lib.patches(x, self.geometry)
 
   def _pads(self, spatial):
-    """Pairs of padded elements for each spatial axis."""
+    """(low, high) padding of each spatial axis."""
     if not isinstance(self.padding, str):
       return self.padding
     reach = [(k - 1) * d + 1 for k, d in zip(self.window, self.dilation)]

@@ -14,17 +14,18 @@ from bnnjax.layers.variables import STACKED, arrays_of
 def deployed_weight(layer: nnx.Module) -> Quantized:
   """The weight of a layer as the deployed network holds it.
 
-  Its low-bit values are what is packed. They are not the signs of the kernel
-  wherever a transform or another map than the sign makes them.
+  Its low-bit values are the ones to pack. They differ from the signs of the
+  kernel if the binarizer has a transform, or rounds in another way.
 
   Args:
-    layer: a `Linear`, `Conv` or embedding; one of a stack has `[layers, ...]`.
+    layer: a `Linear`, `Conv` or `Embedding`; weights of a layer in a `Stack`
+      are `[layers, ...]`.
 
   Returns:
     The terms, values and scales; a float weight is one term without a `kind`.
 
   Raises:
-    TypeError: a module of another kind.
+    TypeError: a module without such a weight.
 
   Example:
     >>> layer = Linear(2, 1, weight="center > ste", rngs=rngs)
@@ -55,7 +56,7 @@ def deployed_weight(layer: nnx.Module) -> Quantized:
 
 
 def _yielded(weight: nnx.Module, layer: nnx.Module) -> Quantized:
-  """What a module that is a layer's weight yields when it is deployed."""
+  """The result of a module that is the weight of a layer, deployed."""
   graph, state = nnx.split(weight)
 
   def call(state):

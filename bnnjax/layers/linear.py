@@ -1,4 +1,4 @@
-"""The linear layer whose operands may be low-bit."""
+"""A linear layer whose operands may be low-bit."""
 
 from typing import Unpack
 
@@ -28,7 +28,7 @@ class Linear(Contraction):
       `None` where `weight` holds the weight itself.
 
   Raises:
-    ValueError: unknown spec; an input with another number of features.
+    ValueError: unknown spec, or an input with the wrong number of features.
   """
 
   def __init__(
@@ -51,9 +51,9 @@ class Linear(Contraction):
     """`[..., in_features] -> [..., out_features]`."""
     self._check(x, None)
     x, factor = self._prepared(x, mode)
-    a, w, otherwise = self._operands(x, mode)
+    a, w, differs = self._operands(x, mode)
     y = contract.dot(a, w, precision=self.precision)
-    return self._finish(y, x, mode, otherwise, factor)
+    return self._finish(y, x, mode, differs, factor)
 
 
 __getattr__ = deprecated.old_names(

@@ -1,4 +1,4 @@
-"""The block of Mamba-2, a state space model, whose projections may be low-bit.
+"""The mixer of Mamba-2, a state space model; its projections may be low-bit.
 
 Transformers are SSMs, Dao and Gu 2024, arXiv:2405.21060; binarized: Bi-Mamba,
 Tang et al. 2024, arXiv:2411.11843. The recurrence is `bnnjax.layers.ssd`.
@@ -24,8 +24,9 @@ DECAY_RATES = (1.0, 16.0)  # -A at the start
 class Mamba2(nnx.Module):
   """The mixer of Mamba-2.
 
-    z, xbc, dt = in_proj(u);  x, b, c = silu(conv(xbc));  dt = softplus(dt + bias)
-    y = ssd(dt x, -dt exp(A_log), b, c) + D x;  out_proj(norm(y, z))
+    z, xbc, dt = in_proj(u);  x, b, c = silu(conv(xbc))
+    dt = softplus(dt + dt_bias);  y = ssd(dt x, -dt exp(A_log), b, c) + D x
+    out_proj(norm(y, z))
 
   Only the two projections may be low-bit. `A_log`, `D` and `dt_bias` take no
   weight decay.
@@ -37,9 +38,9 @@ class Mamba2(nnx.Module):
     expand: features inside, as a multiple of `features`.
     conv: taps of the convolution.
     groups: of heads that share `b` and `c`.
-    chunk: tokens that are multiplied out at once, see `ssd`.
+    chunk: tokens per chunk, see `ssd`.
     weight, act: binarizers of the projections.
-    dtype: of the computation; state and decay are float32 always.
+    dtype: of the computation; state and decay are always float32.
     rngs: random numbers.
 
   Raises:
@@ -79,7 +80,7 @@ class Mamba2(nnx.Module):
     self.out_proj = Linear(inside, features, parallel="row", rngs=rngs, **low)
     self.inside, self.state = inside, state
     self.groups, self.chunk = groups, chunk
-    # Not of the variables' shapes: a stack puts an axis in front of them.
+    # Not derived from variables, to which a stack adds an axis in front.
     self.cache_shapes = (conv, mixed), (heads, head_size, state)
 
   def __call__(
@@ -89,18 +90,18 @@ class Mamba2(nnx.Module):
     *,
     cache: SSMCache | None = None,
   ) -> Any:
-    """Mixes tokens; those before `u` are in the cache.
+    """Mixes tokens; the cache represents those before `u`.
 
     Args:
       u: `[B, T, features]`.
-      mode: on whose behalf.
-      cache: of the tokens before, see `cache`; by default there are none.
+      mode: training or deployment; by default as the model was told.
+      cache: of the tokens before `u`, see `cache`; by default there are none.
 
     Returns:
-      `[B, T, features]`; with a cache, that and the new cache.
+      `[B, T, features]`; with a cache, a pair of this and the new cache.
 
     Raises:
-      ValueError: no token, or a cache of another shape.
+      ValueError: no token, or a cache of the wrong shape.
     """
     batch, length, _ = u.shape
     before = self.cache(batch) if cache is None else cache
@@ -131,7 +132,7 @@ class Mamba2(nnx.Module):
 
 
 def _check_sizes(inside, state, head_size, groups, chunk):
-  """Raises what `Mamba2` says of its sizes."""
+  """Raises the errors of `Mamba2` about sizes."""
   check_sizes(state=state, chunk=chunk)
   if head_size < 1 or inside < 1 or inside % head_size:
     raise ValueError(

@@ -31,11 +31,11 @@ class PokeBits:
 
   Attributes:
     weight, act: of the body's convolutions.
-    init, se, head: bit-width of stem, squeeze-and-excite and classifier; `None`
-      is float.
-    start: when training starts to quantize convolution weights (a fraction of
-      the run or a step; epoch 50 of 800 in the paper). The classifier's are
-      quantized from the first step, as in the released code.
+    init, se, head: bit-widths of stem, squeeze-and-excite and classifier;
+      `None` is float.
+    start: when training starts to quantize the weights of convolutions (a
+      fraction of the run, or a step; epoch 50 of 800 in the paper). Those of
+      the classifier are quantized from the first step, as in the released code.
     tag: whether values carry their bit-width.
     dtype: of the computation.
   """
@@ -101,7 +101,9 @@ class SqueezeExcite(nnx.Module):
 
   Args:
     in_features, out_features: channels of the input and of the gates.
-    bits: widths; `rngs`: random numbers.
+    bits: bit-widths.
+    parallel: of its convolutions, see `bnnjax.layers.contraction.Options`.
+    rngs: random numbers.
   """
 
   @checked
@@ -160,9 +162,9 @@ class PokeConv(nnx.Module):
     in_features, out_features: channels.
     kernel_size: window.
     strides: 1 or 2.
-    closing: the third convolution of a block: takes the long shortcut, and its
-      first norm starts at zero.
-    bits: widths.
+    closing: whether this is the third convolution of a block, which adds the
+      long shortcut and whose first norm starts at zero.
+    bits: bit-widths.
     parallel: of its convolutions, see `bnnjax.layers.contraction.Options`.
     rngs: random numbers.
   """
@@ -184,7 +186,7 @@ class PokeConv(nnx.Module):
       raise ValueError(
         f"`kernel_size` of PokeConv is (height, width), got {kernel_size}."
       )
-    if strides not in (1, 2):  # those that its shortcut reaches
+    if strides not in (1, 2):  # Reshape-Add has no others
       raise ValueError(f"`strides` of PokeConv must be 1 or 2, got {strides}.")
     self.conv = Conv(
       in_features,
@@ -228,8 +230,8 @@ class PokeInit(nnx.Module):
     in_features: image channels.
     features: channels after the first convolution, and groups of the second.
     out_features: channels after the second.
-    patch: window and stride of the first; no pixel is read twice.
-    bits: widths.
+    patch: window and stride of the first, without overlap.
+    bits: bit-widths.
     rngs: random numbers.
   """
 

@@ -1,4 +1,4 @@
-"""Shortcuts: what goes around a unit, and how the two are joined."""
+"""Shortcuts around units, and the blocks that add or concatenate them."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from bnnjax.layers.pool import Pool
 
 
 class PadShortcut(nnx.Module):
-  """Every `strides`-th pixel, channels filled up with zeros (option A).
+  """Every `strides`-th pixel, missing channels padded with zeros (option A).
 
   Deep Residual Learning, He et al. 2016, sec. 4.2 (CIFAR-10).
 
@@ -46,12 +46,12 @@ def shortcut(
   defaults: LayerDefaults,
   rngs: nnx.Rngs,
 ) -> nnx.Module:
-  """The way around a block; the identity where the shapes allow it.
+  """The shortcut of a block; the identity if the block keeps the shape.
 
   Args:
-    kind: where they do not: `"conv"` (strided 1x1 convolution, norm),
-      `"pool_conv"` (average pool, 1x1 convolution, norm) or `"pad"`. A change
-      of size alone is an average pool with `"pool_conv"`.
+    kind: for a change of shape: `"conv"` (strided 1x1 convolution, norm),
+      `"pool_conv"` (average pool, 1x1 convolution, norm; the pool alone if only
+      the size changes) or `"pad"`.
     in_features, out_features, strides: of the block.
     defaults: binarizers of the 1x1 convolution.
     rngs: random numbers.
@@ -85,23 +85,24 @@ def shortcut(
 
 
 def reshape_add(r: jax.Array, y: jax.Array, *, tile: bool = False) -> jax.Array:
-  """Adds a shortcut of any shape, without parameters (Reshape-Add, PokeBNN,
-  2112.00133, sec. 3.2).
+  """Adds a shortcut of any shape, without parameters.
 
-  Channels first: too many are averaged in consecutive groups (a remainder is
-  dropped); too few are padded with zeros, or tiled. Then, if sizes still
-  differ, a 3x3 average pool of stride 2, its padding counted in the average.
+  Reshape-Add (PokeBNN, 2112.00133, sec. 3.2). Channels come first: too many are
+  averaged in consecutive groups (a remainder is dropped); too few are padded
+  with zeros, or tiled. If sizes still differ, a 3x3 average pool of stride 2
+  follows, whose average includes the padding.
 
   Args:
     r: shortcut `[N, H, W, C]`.
     y: main branch `[N, H', W', C']`.
-    tile: repeat missing channels (long shortcut) instead of zeros (local one).
+    tile: whether missing channels repeat the others (long shortcut) instead of
+      being zero (local shortcut).
 
   Returns:
     `[N, H', W', C']`.
 
   Raises:
-    ValueError: tiling does not fill the channels, or the pool does not give
+    ValueError: tiling does not fill the channels, or pooling does not result in
       the size of `y`.
   """
   have, want = r.shape[-1], y.shape[-1]

@@ -20,7 +20,7 @@ LEAST_STEP = 1e-4
 )
 @dataclasses.dataclass(frozen=True)
 class SSMCache:
-  """What a block keeps of all tokens so far; its size is constant.
+  """The state of a block after some tokens; its size is constant.
 
   Attributes:
     conv: last inputs of the convolution, `[B, width, C]`, float32.
@@ -34,7 +34,7 @@ class SSMCache:
   def empty(
     cls, batch: int, conv: tuple[int, ...], ssm: tuple[int, ...]
   ) -> "SSMCache":
-    """The cache before the first token, from shapes without the batch."""
+    """The cache before the first token; shapes are without the batch."""
     return cls(jnp.zeros((batch, *conv)), jnp.zeros((batch, *ssm)))
 
 
@@ -52,15 +52,15 @@ def step_bias(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 
 class CausalConv(CollectionPoint):
-  """A depthwise convolution over time that goes on from the last inputs.
+  """A causal depthwise convolution that continues from the last inputs.
 
   `y_t = bias + sum_k kernel_k x_{t - width + 1 + k}`: the last tap multiplies
-  the token itself. Four products a channel are cheaper as shifted sums than as
-  a convolution, and are counted as element-wise operations.
+  the token itself. Four products per channel are cheaper as shifted sums than
+  as a convolution; they are counted as elementwise operations.
 
   Args:
     features: channels `C`.
-    width: taps.
+    width: number of taps.
     rngs: random numbers.
 
   Attributes:
@@ -68,7 +68,7 @@ class CausalConv(CollectionPoint):
     bias: `[C]`.
   """
 
-  rowless = "every channel has a kernel of its own"
+  why_no_rows = "every channel has a kernel of its own"
 
   @checked
   def __init__(self, features: int, width: int, *, rngs: nnx.Rngs):
@@ -86,17 +86,17 @@ class CausalConv(CollectionPoint):
   def __call__(
     self, x: jax.Array, last: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
-    """Convolves what follows on earlier tokens.
+    """Convolves tokens that follow earlier ones.
 
     Args:
       x: `[B, T, C]`.
       last: `[B, width, C]`, the inputs before `x`.
 
     Returns:
-      `[B, T, C]`, and the last inputs now, both float32.
+      `[B, T, C]`, and the new last inputs, both float32.
 
     Raises:
-      ValueError: last inputs of another shape.
+      ValueError: last inputs of the wrong shape.
     """
     kernel, length = self.kernel[...], x.shape[1]
     wanted = (x.shape[0], kernel.shape[0], x.shape[2])
@@ -104,7 +104,7 @@ class CausalConv(CollectionPoint):
       raise ValueError(
         f"The last inputs must be [B, width, C] = {wanted}, got {last.shape}."
       )
-    seen = jnp.concatenate([last, self.show(x).astype(last.dtype)], axis=1)
+    seen = jnp.concatenate([last, self.observe(x).astype(last.dtype)], axis=1)
     taps = (seen[:, k + 1 :][:, :length] * tap for k, tap in enumerate(kernel))
     return sum(taps) + self.bias[...], seen[:, length:]
 

@@ -236,8 +236,8 @@ class BERT(nnx.Module):
     """
     x = self.encode(tokens, mode, mask=mask)
     if self.transform is None:
-      return self.word.attend(self.words.show(x), mode)
-    x = self.words.show(self.transform(x, mode))
+      return self.word.attend(self.words.observe(x), mode)
+    x = self.words.observe(self.transform(x, mode))
     logits = self.word.attend(x, mode)
     return logits + self.transform.bias[...].astype(x.dtype)
 

@@ -180,7 +180,7 @@ class Mamba(nnx.Module):
     sow(self, mode, hidden_states=x)
     x = self.blocks(x, mode, caches=caches)
     x, caches = x if caches is not None else (x, None)
-    x = self.words.show(self.norm(x[:, -1:] if last else x))
+    x = self.words.observe(self.norm(x[:, -1:] if last else x))
     words = self.embedding[...].astype(x.dtype)
     with jax.named_scope("head"):
       logits = jnp.einsum(

@@ -188,7 +188,7 @@ def test_errors_of_parts_and_masks(rngs):
     linear.cache(2, 8)
   with pytest.raises(ValueError, match=r"\(2, 4, 2, 4\): keys of \(2, 5, 2, 4"):
     layer(X, cache=layer.cache(2, 4))
-  with pytest.raises(ValueError, match="'bireal' says nothing of attention"):
+  with pytest.raises(ValueError, match="'bireal' does not define attention"):
     options("bireal")
   with pytest.raises(ValueError, match="`share_key` is for the mixer 'linear'"):
     Attention(8, 2, share_key=True, rngs=rngs)

@@ -298,7 +298,7 @@ def test_a_bert_shows_what_scores_words():
       {"linaer": "gram"},
       "chooses no input.*Did you mean 'linear'.*Paths: 'idle'",
     ),
-    ({"linear": "gram", "lin.*": "gram"}, "'lin.*' .*the rules before it do"),
+    ({"linear": "gram", "lin.*": "gram"}, "'lin.*' .*earlier rules do"),
     ({".*": "gram"}, "does not reach 'idle'.*{'idle': None, ...}"),
     ({"(": "gram"}, r"a regular expression, got '\('"),
     ({3: "gram"}, "a regular expression, got 3"),

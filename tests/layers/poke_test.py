@@ -53,8 +53,12 @@ def run(module, inputs, gy, mode):
       return model(inputs[0], mode, long_shortcut=inputs[1])
     return model(inputs[0], mode)
 
-  y, vjp = jax.vjp(apply, nnx.to_pure_dict(params), *map(jnp.asarray, inputs))
-  dparams, *dinputs = vjp(jnp.asarray(gy, y.dtype))
+  @jax.jit
+  def gradients(params, gy, *inputs):
+    y, vjp = jax.vjp(apply, params, *inputs)
+    return y, vjp(gy.astype(y.dtype))
+
+  y, (dparams, *dinputs) = gradients(nnx.to_pure_dict(params), gy, *inputs)
   flat = nnx.traversals.flatten_mapping(dparams, sep=".")
   return y, dinputs, flat
 

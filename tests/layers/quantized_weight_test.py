@@ -370,21 +370,21 @@ def test_what_is_shared_is_stored_once():
     (
       lambda: bx.Linear(K, O, prepare=lambda x, m: x, rngs=nnx.Rngs(0))(X),
       TypeError,
-      "returns the input and a factor",
+      "must return the input and a factor",
     ),
     (
       lambda: bx.Linear(
         K, O + 1, weight=bx.Quantized((bx.Term(W),)), rngs=nnx.Rngs(0)
       ),
       ValueError,
-      r"of shape \(64, 41\), got a Quantized of \(64, 40\)",
+      r"must have shape \(64, 41\), got a Quantized of \(64, 40\)",
     ),
     (
       lambda: bx.Linear(
         K, O, weight=nnx.Linear(3, 3, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0)
       ),
       TypeError,
-      "yields a Quantized",
+      "must return a Quantized",
     ),
   ],
 )
@@ -501,7 +501,7 @@ def test_token_adaptive_scales():
   params = nnx.split(made, nnx.Param, ...)[1]
   assert "inner" in nnx.to_pure_dict(params)["prepare"]
   for broken, message in (
-    (lambda x, mode: (x[:, 1:], None), "keeps the shape"),
+    (lambda x, mode: (x[:, 1:], None), "must keep the shape"),
     (lambda x, mode: (x, jnp.ones((3, 2))), "broadcast to the output"),
   ):
     layer = bx.Linear(K, O, prepare=broken, rngs=nnx.Rngs(0))
