@@ -17,10 +17,10 @@ _NAMES = {
   "Binarizer": "bnnjax.core.binarizer",
   "BitTag": "bnnjax.core.bits",
   "Collector": "bnnjax.core.collector",
-  "Conv": "bnnjax.layers.linear",
+  "Conv": "bnnjax.layers.conv",
   "ConvTranspose": "bnnjax.layers.conv_transpose",
   "Estimator": "bnnjax.core.estimator",
-  "LatentWeight": "bnnjax.layers.binarize",
+  "LatentWeight": "bnnjax.layers.variables",
   "Linear": "bnnjax.layers.linear",
   "Mode": "bnnjax.core.progress",
   "Progress": "bnnjax.core.progress",
@@ -35,7 +35,7 @@ _NAMES = {
   "conv": "bnnjax.core.contract",
   "conv_transpose": "bnnjax.core.conv_transpose",
   "count": "bnnjax.cost",
-  "deployed_weight": "bnnjax.layers.binarize",
+  "deployed_weight": "bnnjax.layers.deployed_weight",
   "dot": "bnnjax.core.contract",
   "einsum": "bnnjax.core.einsum",
   "estimator": "bnnjax.core.estimator",
@@ -53,7 +53,7 @@ _NAMES = {
   "task": "bnnjax.core.decorators",
   "transform": "bnnjax.core.transform",
   "unpack_signs": "bnnjax.core.packing",
-  "weight_variable": "bnnjax.layers.binarize",
+  "weight_variable": "bnnjax.layers.variables",
 }
 __all__ = sorted([*_NAMES, "__version__"])
 

@@ -24,6 +24,17 @@ MOVED: dict[str, tuple[str, ...]] = {
   "bnnjax.core.parse": ("bnnjax.core.spec",),
   "bnnjax.core.uniform": ("bnnjax.methods.aqt",),
   # layers
+  "bnnjax.layers.activation": ("bnnjax.layers.activations",),
+  "bnnjax.layers.attention_check": ("bnnjax.layers.checks",),
+  "bnnjax.layers.cache": ("bnnjax.layers.kv_cache",),
+  "bnnjax.layers.contraction_check": ("bnnjax.layers.checks",),
+  "bnnjax.layers.mask": ("bnnjax.layers.attention_mask",),
+  "bnnjax.layers.output": ("bnnjax.layers.output_scale",),
+  "bnnjax.layers.place": ("bnnjax.layers.collection_point",),
+  "bnnjax.layers.react": ("bnnjax.layers.activations",),
+  "bnnjax.layers.residual": ("bnnjax.layers.shortcut",),
+  "bnnjax.layers.residual_estimator": ("bnnjax.layers.low_rank",),
+  "bnnjax.layers.sizes": ("bnnjax.layers.checks",),
   # models, tasks, data
   "bnnjax.data.by_name": ("bnnjax.data.loading",),
   "bnnjax.data.check": ("bnnjax.data.checks",),
@@ -86,6 +97,11 @@ MOVED: dict[str, tuple[str, ...]] = {
 RENAMED: dict[str, str] = {
   # core, methods
   # layers
+  "bnnjax.layers.attention_check.heads_fit": "check_heads",
+  "bnnjax.layers.attention_check.parts_fit": "check_attention",
+  "bnnjax.layers.cache.Cache": "KVCache",
+  "bnnjax.layers.place.Place": "CollectionPoint",
+  "bnnjax.layers.residual_estimator.ResidualEstimator": "LowRankEstimator",
   # models, tasks, data
   "bnnjax.data.lm_tokenizer.BPE_FILE": "PLAYS_BPE",
   "bnnjax.data.lm_tokenizer.of": "make_tokenizer",

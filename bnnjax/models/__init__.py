@@ -16,7 +16,7 @@ from bnnjax import (
 )
 from bnnjax.core import arguments, registry
 from bnnjax.layers.binarize import Binarize
-from bnnjax.layers.sizes import check_array
+from bnnjax.layers.checks import check_array
 from bnnjax.models import (  # noqa: F401 (registers them)
   alexnet,
   bert,

@@ -14,7 +14,7 @@ from flax import nnx
 
 from bnnjax.core import diagnostics as measures
 from bnnjax.core.progress import Mode, Progress
-from bnnjax.layers.binarize import STACKED, LatentWeight
+from bnnjax.layers.variables import STACKED, LatentWeight
 from bnnjax.train import accumulate as accumulate_lib
 from bnnjax.train import writers
 from bnnjax.train.networks import Network

@@ -9,7 +9,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from bnnjax.core import registry
-from bnnjax.layers import binarize
+from bnnjax.layers import binarizer_state
 from bnnjax.layers.attention import Attention
 from bnnjax.models import pretrained
 from bnnjax.models import pretrained_files as files
@@ -67,7 +67,7 @@ def _load(config: ConfigDict, network: Network, vocabulary: str) -> Any:
   if new and theirs is None:
     print(f"{config.init} does not have, and the run draws: {', '.join(new)}")
   if theirs is not None:
-    binarize.adopt(model, theirs)
+    binarizer_state.copy_learned(model, theirs)
   _, params, rest = nnx.split(model, nnx.Param, ...)
   return {
     k: nnx.to_pure_dict(v) for k, v in (("params", params), ("rest", rest))

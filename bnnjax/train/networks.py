@@ -10,7 +10,7 @@ from flax import nnx
 from bnnjax import models
 from bnnjax.core import registry
 from bnnjax.data.sources import DatasetInfo
-from bnnjax.layers.binarize import (
+from bnnjax.layers.variables import (
   STACKED,
   BinarizerParam,
   BinaryWeight,

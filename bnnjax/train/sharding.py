@@ -19,7 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from bnnjax.core import registry
 from bnnjax.layers import partition
-from bnnjax.layers.binarize import STACKED
+from bnnjax.layers.variables import STACKED
 from bnnjax.train.networks import Network
 from bnnjax.train.state import State, make_state
 

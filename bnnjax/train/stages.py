@@ -15,7 +15,8 @@ from jax.sharding import Mesh
 from bnnjax.core import numbers
 from bnnjax.core.progress import to_step
 from bnnjax.errors import UserError
-from bnnjax.layers.binarize import BinarizerParam, remeasure
+from bnnjax.layers.binarizer_state import reinitialize_from_weights
+from bnnjax.layers.variables import BinarizerParam
 from bnnjax.train import ema, optim, sharding
 from bnnjax.train.config import StageSettings
 from bnnjax.train.networks import Network
@@ -208,7 +209,7 @@ def _measure_new_scales(network: Network, state: State, old: State) -> State:
   paths = [path for path, _ in found if path not in known]
   # `blocks.0.linear.weight.params.scale` is of the layer `blocks.0.linear`.
   layers = {".".join(map(str, p[:-3])) for p in paths if p[-3:-1] == _WEIGHT}
-  remeasure(model, layers)
+  reinitialize_from_weights(model, layers)
   _, params, rest = nnx.split(model, nnx.Param, ...)
   return {
     "params": nnx.to_pure_dict(params),

@@ -9,7 +9,7 @@ from flax import nnx
 from bnnjax import data, models
 from bnnjax.core import contract
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
-from bnnjax.layers.binarize import LatentWeight
+from bnnjax.layers.variables import LatentWeight
 from bnnjax.train import config as config_lib
 from bnnjax.train import config_file
 from bnnjax.train.plan import Plan

@@ -1,4 +1,4 @@
-"""Scales that belong to a layer's output rather than to an operand."""
+"""Scales of a layer's output, rather than of one operand."""
 
 import math
 
@@ -9,16 +9,16 @@ from jax import lax
 
 from bnnjax.core import hyper, registry, spec
 from bnnjax.core.progress import Mode
-from bnnjax.layers.binarize import BinarizerParam
 from bnnjax.layers.geometry import Geometry
+from bnnjax.layers.variables import BinarizerParam
 
 
 @registry.register("output", "channel")
 class ChannelScale(nnx.Module):
-  """One trained factor for each output channel, ones at the start.
+  """One trained factor per output channel, initially 1.
 
-  XNOR-Net++ (Bulat & Tzimiropoulos 2019, 1909.13863), eq. 3, case 1: `y * alpha`,
-  `alpha [out_features]`.
+  XNOR-Net++ (Bulat & Tzimiropoulos 2019, 1909.13863), eq. 3, case 1:
+  `y * alpha`, `alpha [out_features]`.
   """
 
   def __init__(self, features: int, geometry: Geometry):
@@ -36,11 +36,11 @@ class RankOneScale(nnx.Module):
   """Trained factors of channels and of positions along each spatial axis.
 
   XNOR-Net++ (1909.13863), eq. 6, case 4:
-  `Gamma[h, w, c] = alpha[c] beta[h] gamma[w]`, ones at the start. A layer without
-  spatial axes has `alpha` alone.
+  `Gamma[h, w, c] = alpha[c] beta[h] gamma[w]`, initially 1. A layer without
+  spatial axes only has `alpha`.
 
   Args:
-    size: positions of an axis; a smaller map uses the first ones.
+    size: positions along an axis; a smaller map uses the first ones.
   """
 
   def __init__(

@@ -1,8 +1,8 @@
-"""Low-rank float estimates of what binary attention products leave out.
+"""Low-rank float estimates of the residual of binary attention products.
 
 BiPFT, Xing et al., AAAI 2024, arXiv:2312.08937: with `q = q_b + dq` and
-`k = k_b + dk`, the missing terms `dq k_b^T + q_b dk^T + dq dk^T` are modelled by
-products of narrow float projections of the layer's input.
+`k = k_b + dk`, products of narrow float projections of the layer's input model
+the missing terms `dq k_b^T + q_b dk^T + dq dk^T`.
 """
 
 from typing import Any
@@ -16,13 +16,13 @@ from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear
 
 
-class ResidualEstimator(nnx.Module):
-  """Additions to the scores and to the values of an attention layer.
+class LowRankEstimator(nnx.Module):
+  """Corrections of the scores and values of an attention layer.
 
   Args:
     features: of the input.
-    rank: of the score estimate, 1 in the released pre-training code; the value
-      estimate is one number a token.
+    rank: of the score estimate, 1 in the released pre-training code. The value
+      estimate is one number per token.
     dtype: of the computation.
     rngs: random numbers.
   """
@@ -47,5 +47,5 @@ class ResidualEstimator(nnx.Module):
     return (total + product(plus, k_plus))[:, None]
 
   def values(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
-    """One number a token, added to all features of all heads: `[B, T]`."""
+    """One number per token, added to all features of all heads: `[B, T]`."""
     return self.value_plus(x, mode)[..., 0]

@@ -1,4 +1,4 @@
-"""Which keys a query may see."""
+"""Attention masks: which keys a query may attend to."""
 
 import jax
 import jax.numpy as jnp
@@ -7,14 +7,14 @@ import jax.numpy as jnp
 def checked(
   mask: jax.Array | None, shape: tuple[int, int, int, int]
 ) -> jax.Array | None:
-  """A mask of rank 4, its keys spelled out.
+  """The mask with rank 4 and its last axis broadcast to all keys.
 
   Args:
     mask: bool, broadcasts against `shape`; or `None`.
     shape: batch, heads, queries, keys.
 
   Raises:
-    ValueError: another type or shape.
+    ValueError: not bool, or not broadcastable to `shape`.
   """
   if mask is None:
     return None
@@ -38,14 +38,14 @@ def visible(
   causal: bool,
   end: jax.Array | None,
 ) -> jax.Array | None:
-  """A mask together with causality and the fill of a cache.
+  """The mask combined with causality and the fill of a cache.
 
   Args:
-    mask: of rank 4, or `None` for all.
-    queries, keys: how many.
-    causal: a query sees itself and what is before it.
-    end: tokens in the cache, of which the queries are the last; `None` without
-      one.
+    mask: of rank 4, or `None` if every key is visible.
+    queries, keys: their numbers.
+    causal: whether a query attends only to itself and earlier tokens.
+    end: number of tokens in the cache, the last ones being the queries; `None`
+      without a cache.
   """
   if not causal and end is None:
     return mask

@@ -1,4 +1,4 @@
-"""Keys and values of the tokens so far, for decoding token by token."""
+"""The key-value cache of attention, for decoding token by token."""
 
 import dataclasses
 import functools
@@ -13,12 +13,12 @@ import jax.numpy as jnp
   meta_fields=(),
 )
 @dataclasses.dataclass(frozen=True)
-class Cache:
+class KVCache:
   """Keys and values of one attention layer.
 
   Attributes:
     key, value: `[B, S, kv_heads, D]`, float, filled up to `length`.
-    length: tokens so far, int32.
+    length: number of tokens, int32.
   """
 
   key: jax.Array
@@ -27,19 +27,19 @@ class Cache:
 
   @classmethod
   def empty(cls, shape: tuple[int, int, int, int], dtype=jnp.float32):
-    """A cache of shape `[B, S, kv_heads, D]` without a token."""
-    # Two buffers: a step that donates its cache gives each away once.
+    """A cache of shape `[B, S, kv_heads, D]` without tokens."""
+    # Two buffers, so that a step can donate both.
     key, value = (jnp.zeros(shape, dtype) for _ in range(2))
     return cls(key, value, jnp.zeros((), jnp.int32))
 
-  def extended(self, key: jax.Array, value: jax.Array) -> "Cache":
+  def extended(self, key: jax.Array, value: jax.Array) -> "KVCache":
     """The cache with the next tokens' keys and values `[B, T, kv_heads, D]`.
 
-    Beyond its room it holds NaN: a length is not known before a program runs,
-    and an overwritten token would go unnoticed.
+    A cache that overflows holds NaN: the length is not known at trace time, so
+    no error can be raised, and overwritten tokens would go unnoticed.
 
     Raises:
-      ValueError: other shapes, or more tokens at once than there is room for.
+      ValueError: incompatible shapes, or more tokens than the cache can hold.
     """
     batch, room, *heads = self.key.shape
     fits = (key.shape[0], *key.shape[2:]) == (batch, *heads)
@@ -55,4 +55,4 @@ class Cache:
       new = jax.lax.dynamic_update_slice(old, new.astype(old.dtype), at)
       return jnp.where(length > room, jnp.nan, new)
 
-    return Cache(put(self.key, key), put(self.value, value), length)
+    return KVCache(put(self.key, key), put(self.value, value), length)

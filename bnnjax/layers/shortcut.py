@@ -1,4 +1,4 @@
-"""Shortcuts: what goes around a unit, and how the two are joined."""
+"""Shortcuts around units, and the blocks that add or concatenate them."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,13 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.blocks import Body, Function, Unit, identity
+from bnnjax.layers.activations import Function, identity
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.pool import Pool
 
 
 class PadShortcut(nnx.Module):
-  """Every `strides`-th pixel, channels filled up with zeros (option A).
+  """Every `strides`-th pixel, missing channels padded with zeros (option A).
 
   Deep Residual Learning, He et al. 2016, sec. 4.2 (CIFAR-10).
 
@@ -42,17 +43,17 @@ def shortcut(
   out_features: int,
   strides: int,
   *,
-  body: Body,
+  defaults: LayerDefaults,
   rngs: nnx.Rngs,
 ) -> nnx.Module:
-  """The way around a block; the identity where the shapes allow it.
+  """The shortcut of a block; the identity if the block keeps the shape.
 
   Args:
-    kind: where they do not: `"conv"` (strided 1x1 convolution, norm),
-      `"pool_conv"` (average pool, 1x1 convolution, norm) or `"pad"`. A change
-      of size alone is an average pool with `"pool_conv"`.
+    kind: for a change of shape: `"conv"` (strided 1x1 convolution, norm),
+      `"pool_conv"` (average pool, 1x1 convolution, norm; the pool alone if only
+      the size changes) or `"pad"`.
     in_features, out_features, strides: of the block.
-    body: binarizers of the 1x1 convolution.
+    defaults: binarizers of the 1x1 convolution.
     rngs: random numbers.
 
   Raises:
@@ -78,9 +79,56 @@ def shortcut(
     1,
     strides=strides,
     pool=pool,
-    body=body,
+    defaults=defaults,
     rngs=rngs,
   )
+
+
+def reshape_add(r: jax.Array, y: jax.Array, *, tile: bool = False) -> jax.Array:
+  """Adds a shortcut of any shape, without parameters.
+
+  Reshape-Add (PokeBNN, 2112.00133, sec. 3.2). Channels come first: too many are
+  averaged in consecutive groups (a remainder is dropped); too few are padded
+  with zeros, or tiled. If sizes still differ, a 3x3 average pool of stride 2
+  follows, whose average includes the padding.
+
+  Args:
+    r: shortcut `[N, H, W, C]`.
+    y: main branch `[N, H', W', C']`.
+    tile: whether missing channels repeat the others (long shortcut) instead of
+      being zero (local shortcut).
+
+  Returns:
+    `[N, H', W', C']`.
+
+  Raises:
+    ValueError: tiling does not fill the channels, or pooling does not result in
+      the size of `y`.
+  """
+  have, want = r.shape[-1], y.shape[-1]
+  if have > want:
+    with jax.named_scope("reshape_add/shrink"):
+      group = have // want
+      r = r[..., : want * group].reshape(*r.shape[:-1], want, group)
+      r = jnp.mean(r, axis=-1)
+  elif tile and have < want:
+    if want % have:
+      raise ValueError(
+        f"The long shortcut tiles {have} channels, which cannot fill {want}."
+      )
+    r = jnp.tile(r, (1, 1, 1, want // have))
+  elif have < want:
+    r = jnp.pad(r, ((0, 0), (0, 0), (0, 0), (0, want - have)))
+  if r.shape != y.shape:
+    with jax.named_scope("reshape_add/pool"):
+      r = nnx.avg_pool(r, (3, 3), strides=(2, 2), padding="SAME")
+  if r.shape != y.shape:
+    raise ValueError(
+      f"Reshape-Add reaches the same size or half of it: got shortcut {r.shape}"
+      f" for {y.shape}."
+    )
+  with jax.named_scope("reshape_add/block" if tile else "reshape_add/local"):
+    return y + r
 
 
 class Residual(nnx.Module):
