@@ -4,7 +4,7 @@
 
 Counts BERT base in float, as BiBERT and as BiPFT, from shapes, under every
 convention that comes to mind, and writes `bert_savings.md`. The printed figures
-are rows of `results/published.csv`.
+are rows of `bnnjax/report/published.csv`.
 """
 
 import functools
@@ -16,15 +16,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from published_costs import printed as printed_lib
 
 from bnnjax import models
 from bnnjax.cost import count
 from bnnjax.cost.report import Report
-from bnnjax.report import published
-from bnnjax.report.published import Published
 
 FOLDER = pathlib.Path(__file__).parent
-ROWS = FOLDER / "results" / "published.csv"
 PAGE = FOLDER / "bert_savings.md"
 LENGTH, BLOCKS, HEADS = 128, 12, 12  # of BERT base
 TABLES, POOLER = ("position.table", "type.table"), "pooler.kernel"
@@ -181,9 +179,9 @@ def sizes() -> list[Convention]:
 
 
 @functools.lru_cache
-def row(model: str, metric: str) -> Published:
+def row(model: str, metric: str) -> printed_lib.Cost:
   """What a paper prints."""
-  rows, *_ = published.read(ROWS)
+  rows, *_ = printed_lib.read()
   return next(p for p in rows if (p.row["model"], p.metric) == (model, metric))
 
 
@@ -200,7 +198,7 @@ def printed(metric: str) -> tuple[Convention, Fraction, Fraction]:
   )
 
 
-def gives(convention: Convention, metric: str) -> list[Published]:
+def gives(convention: Convention, metric: str) -> list[printed_lib.Cost]:
   """The printed savings that a convention gives."""
   savings = [row(*k) for k, column in SAVINGS.items() if column == metric]
   return [p for p in savings if p.says(convention.ratio) in ("equal", "rounds")]

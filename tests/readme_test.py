@@ -5,7 +5,8 @@ import re
 
 from bnnjax import arguments, cli
 from bnnjax.core import registry
-from bnnjax.report import methods, published, tables
+from bnnjax.report import methods, tables
+from experiments.published_costs import counts, printed
 
 ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -16,10 +17,8 @@ def test_tables_are_fresh():
 
 
 def test_published_costs_that_are_counted():
-  results = ROOT / "experiments" / "results"
-  rows, _, _ = published.read(results / "published.csv")
-  counts = published.read_counts(results / "published_costs.jsonl")
-  counted = sum(c.ours is not None for c in counts)
+  rows, _, _ = printed.read()
+  counted = sum(c.ours is not None for c in counts.read())
   (found,) = re.findall(r"each,\s(\d+)\sof\s(\d+)\scounted", TEXT)
   assert tuple(map(int, found)) == (counted, len(rows))
 

@@ -7,7 +7,7 @@ import pytest
 
 from bnnjax.report import record as record_lib
 
-ROOT = pathlib.Path(__file__).parents[1] / "experiments"
+ROOT = pathlib.Path(__file__).parents[2] / "experiments"
 RESULTS = ROOT / "results"
 
 
