@@ -22,6 +22,9 @@ MOVED: dict[str, tuple[str, ...]] = {
   # train: config fields, files of a run
   # train: the loop
   # report, command line
+  "bnnjax.checks": ("bnnjax.plugin_files",),
+  "bnnjax.listing": ("bnnjax.report.listing",),
+  "bnnjax.skeleton": ("bnnjax.commands.new",),
 }
 
 # Old name in an old module: its new name, where it is another.
@@ -33,6 +36,7 @@ RENAMED: dict[str, str] = {
   # train: config fields, files of a run
   # train: the loop
   # report, command line
+  "bnnjax.checks.loaded": "of",
 }
 
 

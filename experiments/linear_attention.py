@@ -20,7 +20,7 @@ from flax import nnx
 RESULTS = pathlib.Path(__file__).parent / "results"
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "benchmarks"))
 
-from train_step import record_line, timed  # noqa: E402
+from timing import record_line, timed  # noqa: E402
 
 import bnnjax.methods  # noqa: E402, F401 (registers them)
 from bnnjax import cost  # noqa: E402

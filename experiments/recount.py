@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import bnnjax.methods
-from bnnjax.report import methods, tables
+from bnnjax.report import pages, provenance, tables
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
 from bnnjax.train import config_file, setup
@@ -142,7 +142,7 @@ def main() -> None:
   counter = pathlib.Path(bnnjax.__file__).parents[1]
   if counter != ROOT and not before:
     raise SystemExit(f"Records of {ROOT} would be counted by {counter}.")
-  commit, found = record_lib.git_commit(), {}
+  commit, found = provenance.git_commit(), {}
   for path, records in files():
     costs = recount(records, commit)
     found |= {f"{path.stem}: {name}": cost for name, cost in costs.items()}
@@ -163,7 +163,7 @@ def main() -> None:
       command = [sys.executable, *program]
       subprocess.run(command, check=True, cwd=ROOT, env=own)
     readme = ROOT / "README.md"
-    readme.write_text(methods.refresh(tables.refresh(readme.read_text(), ROOT)))
+    readme.write_text(pages.refresh(readme.read_text(), ROOT))
   print(f"{FIGURES}: {len(rows)} networks")
 
 

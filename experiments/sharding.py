@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 from flax import nnx  # noqa: E402
 
 from bnnjax import tasks  # noqa: E402
-from bnnjax.report import record  # noqa: E402
+from bnnjax.report import provenance  # noqa: E402
 from bnnjax.train import config as config_lib  # noqa: E402
 from bnnjax.train import optim, setup, sharding, step  # noqa: E402
 
@@ -129,8 +129,8 @@ def main() -> None:
       **vars(args),
       "bytes_per_device": found,
       "seconds": seconds,
-      "commit": record.git_commit(),
-      "versions": record.versions(),
+      "commit": provenance.git_commit(),
+      "versions": provenance.versions(),
     }
     line.pop("json")
     with open(args.json, "a") as file:

@@ -10,7 +10,6 @@ import bnnjax.methods  # noqa: F401 (registers them)
 from bnnjax.core import registry
 from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
-from bnnjax.report import markers
 
 OPERANDS = ("query", "key", "value", "probs")
 POINTS = np.linspace(-2.5, 2.5, 101)
@@ -56,11 +55,6 @@ def method_table() -> str:
     cells = (" ".join(c.split()).replace("|", "\\|") for c in cells)
     rows.append(f"| {' | '.join(cells)} |")
   return "\n".join(rows) + "\n"
-
-
-def refresh(text: str) -> str:
-  """Regenerates the table between `<!-- methods -->` markers."""
-  return markers.replace(text, {"methods": lambda _: method_table()})[0]
 
 
 def curves() -> dict[str, dict[str, list[float]]]:

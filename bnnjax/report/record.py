@@ -4,24 +4,20 @@ Tables and figures are generated from these lines, never typed.
 """
 
 import dataclasses
-import importlib.metadata
 import json
 import math
 import os
 import pathlib
-import platform
 import shutil
-import subprocess
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import jax
 from etils import epath
 
-PACKAGES = (
-  "bnnjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy"
-)  # fmt: skip
+from bnnjax import deprecated
+from bnnjax.report import provenance
+
 FIELDS = (
   "id", "name", "config", "seed", "commit", "versions", "device", "metrics",
   "cost", "wall_seconds",
@@ -68,9 +64,9 @@ class Record:
       "name": self.name,
       "config": self.config,
       "seed": self.seed,
-      "commit": git_commit(),
-      "versions": versions(),
-      "device": device(),
+      "commit": provenance.git_commit(),
+      "versions": provenance.versions(),
+      "device": provenance.device(),
       "metrics": dict(self.metrics),
       "cost": dict(self.cost),
       "wall_seconds": round(self.wall_seconds, 1),
@@ -289,40 +285,11 @@ def ids(path: epath.PathLike) -> set[str]:
   return {r["id"] for r in read(path)} if path.exists() else set()
 
 
-def git_commit() -> str | None:
-  """Commit of the code that runs, `-dirty` with local changes; or `None`."""
-  root = epath.Path(__file__).parent
-
-  def git(*arguments):
-    return subprocess.run(
-      ["git", "-C", os.fspath(root), *arguments],
-      capture_output=True,
-      text=True,
-      check=True,
-    ).stdout.strip()
-
-  try:
-    # Installed into somebody's repository, this file is not tracked there.
-    git("ls-files", "--error-unmatch", os.path.basename(__file__))
-    # Records are no code: a run before this one may have appended to some.
-    code = ("--", ":/", ":(exclude,top)*.jsonl")
-    dirty = git("status", "--porcelain", "--untracked-files=no", *code)
-    return git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
-  except (OSError, subprocess.CalledProcessError):
-    return None  # installed from a wheel: the version below says which
-
-
-def versions() -> dict[str, str]:
-  """Versions of Python and of the packages that numbers depend on."""
-  found = {"python": platform.python_version()}
-  for package in PACKAGES:
-    try:
-      found[package] = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-      continue
-  return found
-
-
-def device() -> str:
-  """The accelerators in words, e.g. `2 x cpu`."""
-  return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "git_commit": "bnnjax.report.provenance.git_commit",
+    "versions": "bnnjax.report.provenance.versions",
+    "device": "bnnjax.report.provenance.device",
+  },
+)

@@ -7,9 +7,8 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bnnjax import errors
+from bnnjax import deprecated, errors
 from bnnjax.errors import UserError
-from bnnjax.report import markers
 from bnnjax.report import record as record_lib
 
 SEED = re.compile(r"-seed=\d+")
@@ -181,45 +180,6 @@ def _line(cells: Iterable[str]) -> str:
   return f"| {' | '.join(c.replace('|', PIPE) for c in cells)} |\n"
 
 
-def refresh(text: str, root: os.PathLike) -> str:
-  """Regenerates every table between markers.
-
-  `<!-- results: FILE -->` is a table of the records of that file, `<!-- table:
-  FILE -->` the first one of that markdown page.
-
-  Args:
-    text: markdown.
-    root: folder that the files are relative to.
-
-  Raises:
-    UserError: a file is missing or outside the folder, a marker is not closed,
-      or a record lacks what a table shows.
-  """
-  return markers.replace(text, makers(root))[0]
-
-
-def makers(root: os.PathLike) -> markers.Makers:
-  """What makes the lines between the markers of a file in the folder `root`."""
-
-  def table(name: str) -> str:
-    return markdown(group(records(markers.inside(root, name))))
-
-  def copy(name: str) -> str:
-    path = markers.inside(root, name)
-    try:
-      page = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-      raise UserError(f"{path} is not UTF-8 text ({error}).") from error
-    found = re.search(r"(?:^\|.*\n)+", page, re.M)
-    if found is None:
-      raise UserError(
-        f"The page {path} has no table (lines that begin with |)."
-      )
-    return found.group()
-
-  return {"results": table, "table": copy}
-
-
 def records(path: os.PathLike) -> list[dict[str, Any]]:
   """The records of a file, with what a table shows of each.
 
@@ -236,3 +196,12 @@ def records(path: os.PathLike) -> list[dict[str, Any]]:
           f" table shows; got {value!r}."
         )
   return found
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "makers": "bnnjax.report.pages.makers",
+    "refresh": "bnnjax.report.pages.refresh",
+  },
+)

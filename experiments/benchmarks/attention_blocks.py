@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from train_step import record_line, timed
+from timing import record_line, timed
 
 import bnnjax.methods  # noqa: F401 (registers them)
 from bnnjax import cost

@@ -12,7 +12,7 @@ import time
 
 import jax
 import numpy as np
-from train_step import record_line
+from timing import record_line
 
 from bnnjax import tasks
 from bnnjax.train import config_file, optim, setup, step

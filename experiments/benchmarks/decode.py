@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from train_step import record_line, timed
+from timing import record_line, timed
 
 from bnnjax import models
 from bnnjax.core.progress import DEPLOYED

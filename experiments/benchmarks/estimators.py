@@ -12,7 +12,8 @@ import argparse
 import json
 
 import numpy as np
-from train_step import make_step, record_line, timed
+from timing import record_line, timed
+from train_step import make_step
 
 from bnnjax.core import registry
 from bnnjax.train import config_file

@@ -14,7 +14,7 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
-from train_step import record_line, timed
+from timing import record_line, timed
 
 from bnnjax.layers.ssd import ssd, ssd_sequential
 

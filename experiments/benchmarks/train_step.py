@@ -8,14 +8,14 @@ and their ratio, for the default model at batch 128.
 
 import argparse
 import json
-import time
 
 import jax
 import numpy as np
+from timing import record_line, timed
 
 import bnnjax.methods  # noqa: F401 (registers them)
 from bnnjax import tasks
-from bnnjax.report import record
+from bnnjax.report import provenance
 from bnnjax.train import config_file, optim, setup, state, step
 
 CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
@@ -49,30 +49,6 @@ def make_step(config, batch_size):
   return run
 
 
-def timed(sides: dict, rounds: int) -> dict[str, np.ndarray]:
-  """Seconds of every side in every round, the sides in alternation."""
-  times = {name: [] for name in sides}
-  for turn in range(rounds + 3):
-    for name, run in sides.items():
-      began = time.perf_counter()
-      run()
-      if turn >= 3:  # compilation, allocation, donation have settled
-        times[name].append(time.perf_counter() - began)
-  return {name: np.array(seconds) for name, seconds in times.items()}
-
-
-def record_line(benchmark: str, args: argparse.Namespace) -> dict:
-  """What a measurement says of itself."""
-  return {
-    "benchmark": benchmark,
-    "batch": args.batch,
-    "rounds": args.rounds,
-    "device": record.device(),
-    "commit": record.git_commit(),
-    "versions": record.versions(),
-  }
-
-
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--batch", type=int, default=128)
@@ -93,7 +69,7 @@ def main():
   low, middle, high = np.percentile(ratios, [25, 50, 75])
   print(
     f"binary / float {middle:.3f} (quartiles {low:.3f} to {high:.3f}, batch"
-    f" {args.batch}, {args.rounds} rounds, {record.device()})"
+    f" {args.batch}, {args.rounds} rounds, {provenance.device()})"
   )
   if args.json:
     ratio = {"median": middle, "quartiles": [low, high]}

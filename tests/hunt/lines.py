@@ -3,6 +3,7 @@
 import random
 
 from bnnjax import arguments
+from bnnjax.commands import COMMANDS
 from bnnjax.train import fields
 
 CONFIG = '''"""A tiny network; `:width=8`, `:float`."""
@@ -186,8 +187,7 @@ def _apart(r, argv):
 
 def _flag(r, argv):
   """A flag of any command."""
-  table = arguments.COMMANDS[r.choice(list(arguments.COMMANDS))]
-  flag, _ = r.choice((*table[1:], *arguments.SHARED))
+  flag = r.choice(arguments.names(r.choice(list(COMMANDS))))
   flag = flag if flag != "--debug" else "--help"
   word = flag if r.random() < 0.3 else f"{flag}={value(r, flag)}"
   at = r.randrange(1, len(argv) + 1) if argv else 0
@@ -203,7 +203,7 @@ def _override(r, argv):
 
 def _positional(r, argv):
   at = r.randrange(len(argv) + 1)
-  word = r.choice((*PATHS, *WORDS, *arguments.COMMANDS))
+  word = r.choice((*PATHS, *WORDS, *COMMANDS))
   return [*argv[:at], word, *argv[at + (r.random() < 0.5) :]]
 
 

@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from bnnjax import skeleton
+from bnnjax.commands import new
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def test_new_method_passes_the_contract_suite(tmp_path):
   """The skeleton is listed, keeps the contract, and its own test passes."""
-  method, test = skeleton.write("my_sign", "2401.00001", tmp_path)
+  method, test = new.write("my_sign", "2401.00001", tmp_path)
   listed = subprocess.run(
     [sys.executable, "-m", "bnnjax", "list", "estimator", f"--load={method}"],
     capture_output=True,
@@ -38,7 +38,7 @@ def test_new_method_passes_the_contract_suite(tmp_path):
 
 def test_new_method_joins_the_ablation(tmp_path):
   """Registering is enough: the sweep yields a run of it for every seed."""
-  method, _ = skeleton.write("my_sign", "2401.00001", tmp_path)
+  method, _ = new.write("my_sign", "2401.00001", tmp_path)
   code = (
     "import runpy, bnnjax.methods;"
     f"runpy.run_path({str(method)!r});"
@@ -57,13 +57,13 @@ def test_new_method_joins_the_ablation(tmp_path):
 
 def test_inside_a_clone_the_files_go_to_their_rooms(tmp_path):
   (tmp_path / "bnnjax" / "methods").mkdir(parents=True)
-  files = skeleton.write("my_sign", "2401.00001", tmp_path)
+  files = new.write("my_sign", "2401.00001", tmp_path)
   assert [f.relative_to(tmp_path).as_posix() for f in files] == [
     "bnnjax/methods/my_sign.py",
     "tests/methods/my_sign_test.py",
   ]
   with pytest.raises(ValueError, match="exists already"):
-    skeleton.write("my_sign", "2401.00001", tmp_path)
+    new.write("my_sign", "2401.00001", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ def test_inside_a_clone_the_files_go_to_their_rooms(tmp_path):
 )
 def test_errors(tmp_path, name, arxiv, message):
   with pytest.raises(ValueError, match=message):
-    skeleton.write(name, arxiv, tmp_path)
+    new.write(name, arxiv, tmp_path)
   assert not list(tmp_path.iterdir())
 
 
 def test_names_that_the_files_could_not_bear(tmp_path):
   for name in ("class", "jnp", "estimator", "width", "None"):
     with pytest.raises(ValueError, match="take another|named like a Python"):
-      skeleton.write(name, "2401.00001", tmp_path)
+      new.write(name, "2401.00001", tmp_path)
   assert not list(tmp_path.iterdir())

@@ -4,11 +4,10 @@ import dataclasses
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bnnjax import data, models, tasks  # noqa: F401 (register theirs)
-from bnnjax.arguments import KINDS
 from bnnjax.core import arguments, registry, signature
 from bnnjax.core.hyper import shown
 from bnnjax.core.method import Method, Preset
@@ -20,19 +19,23 @@ WIDTH = 80
 _HIDDEN = ("name", "defaults", "__doc__")
 
 
-def of(name: str | None = None) -> str:
-  """What is registered, by kind; all of a kind; or what a name means.
+def of(name: str | None = None, about: Mapping[str, str] | None = None) -> str:
+  """Shows what is registered, by kind; all of a kind; or what a name means.
 
   Args:
     name: a kind, or a name of any kind: every kind that has it is shown.
+      `None` shows everything.
+    about: what each kind is, in the order in which kinds are shown; kinds that
+      it lacks follow.
 
   Raises:
-    UserError: neither; says the nearest name.
+    UserError: it is neither; says the nearest name.
   """
-  kinds = [k for k in (*KINDS, *registry.kinds()) if registry.registered(k)]
+  about = about or {}
+  kinds = [k for k in (*about, *registry.kinds()) if registry.registered(k)]
   kinds = list(dict.fromkeys(kinds))
   if name is None:
-    return "\n".join(map(_overview, kinds))
+    return "\n".join(_overview(kind, about.get(kind)) for kind in kinds)
   found = [_kind(name)] if name in kinds else []
   found += [_entry(k, name) for k in kinds if name in registry.registered(k)]
   if not found:
@@ -44,10 +47,10 @@ def of(name: str | None = None) -> str:
   return "\n\n".join(found)
 
 
-def _overview(kind: str) -> str:
+def _overview(kind: str, about: str | None) -> str:
   names = ", ".join(registry.registered(kind))
-  about = f"  ({KINDS[kind]})\n" if kind in KINDS else ""
-  return f"{kind}:\n{about}{_wrapped(names, '  ')}"
+  said = f"  ({about})\n" if about else ""
+  return f"{kind}:\n{said}{_wrapped(names, '  ')}"
 
 
 def _kind(kind: str) -> str:
