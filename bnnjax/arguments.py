@@ -21,10 +21,7 @@ Config files, experiments and files of --load are Python programs that bnnjax
 runs: give only those that you trust. `eval` and `sample` run the --load files
 of the training run again.
 """
-CHOICES = {
-  "--checkpoint": ("last", "best"),
-  "--by": ("layer", "scope", "bits"),
-}
+CHOICES = {"--checkpoint": ("last", "best"), "--by": ("layer", "scope", "bits")}
 PATHS = ("config", "compare", "workdir", "record", "experiment", "file", "load")
 
 

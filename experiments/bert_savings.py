@@ -2,8 +2,8 @@
 
   python experiments/bert_savings.py
 
-Counts BERT base in float, as BiBERT and as BiPFT, from shapes, under every
-convention that comes to mind, and writes `bert_savings.md`. The printed figures
+Counts BERT base in float, as BiBERT and as BiPFT, from shapes and under every
+plausible convention, and writes `bert_savings.md`. The printed figures
 are rows of `bnnjax/report/published.csv`.
 """
 

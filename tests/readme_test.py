@@ -1,7 +1,9 @@
-"""The README shows what is true today."""
+"""The README and the CHANGELOG show what is true today."""
 
 import pathlib
 import re
+
+import pytest
 
 from bnnjax.commands import COMMANDS
 from bnnjax.core import registry
@@ -12,8 +14,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 
 
-def test_tables_are_fresh():
-  assert pages.refresh(TEXT, ROOT) == TEXT, "run `bnnjax report`"
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md"])
+def test_tables_are_fresh(name):
+  text = (ROOT / name).read_text()
+  assert pages.refresh(text, ROOT) == text, f"run `bnnjax report {name}`"
 
 
 def test_published_costs_that_are_counted():

@@ -37,7 +37,17 @@ class Command:
 
 
 def argument(name: str, text: str, **options: Any) -> Argument:
-  """An argument with its help, and options of `ArgumentParser.add_argument`."""
+  """An argument, with its help and options of `ArgumentParser.add_argument`.
+
+  A default gives the type and stands in the help. A positional argument may be
+  left out as far as argparse is concerned; `Command.needed` says otherwise.
+  """
+  default = options.get("default")
+  if default not in (None, "", []):
+    options["type"] = type(default)
+    text = f"{text} (default: {default})"
+  if not name.startswith("-"):
+    options["nargs"] = "?"
   return name, {"help": text, **options}
 
 
@@ -51,7 +61,7 @@ CONFIG = argument(
 WORKDIR = argument("--workdir", "folder of the run")
 CHECKPOINT = argument(
   "--checkpoint",
-  "which checkpoint to read (default: last)",
+  "which checkpoint to read",
   default="last",
   metavar="last|best",
 )

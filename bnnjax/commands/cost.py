@@ -71,7 +71,6 @@ COMMAND = Command(
     argument(
       "function",
       "code of your own: a function or module object to trace",
-      nargs="?",
       metavar="MODULE:FUNCTION",
     ),
     argument(
@@ -96,10 +95,7 @@ COMMAND = Command(
     argument("--json", "print JSON", action="store_true"),
     argument("--csv", "print CSV", action="store_true"),
     argument(
-      "--by",
-      "rows of the table (default: layer)",
-      default="layer",
-      metavar="layer|scope|bits",
+      "--by", "rows of the table", default="layer", metavar="layer|scope|bits"
     ),
   ),
   check=check,

@@ -43,7 +43,6 @@ COMMAND = Command(
     argument(
       "name",
       f"a kind ({', '.join(KINDS)}), or a name of any kind",
-      nargs="?",
       metavar="KIND|NAME",
     ),
   ),

@@ -117,7 +117,7 @@ COMMAND = Command(
   EXAMPLES,
   run,
   arguments=(
-    argument("method", "its name, e.g. my_sign", nargs="?"),
+    argument("method", "its name, e.g. my_sign"),
     argument("--arxiv", "arXiv identifier of the paper"),
   ),
   needed=("method", "--arxiv"),

@@ -55,12 +55,7 @@ COMMAND = Command(
   EXAMPLES,
   run,
   arguments=(
-    argument(
-      "file",
-      "markdown file (default: README.md)",
-      nargs="?",
-      default="README.md",
-    ),
+    argument("file", "markdown file", default="README.md"),
     argument(
       "--check", "only say whether it is up to date", action="store_true"
     ),

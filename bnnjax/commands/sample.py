@@ -25,12 +25,7 @@ TEXT = (
     "text to continue (default: a new line); give it again for another",
     action="append",
   ),
-  argument(
-    "--tokens",
-    "number of tokens to write (default: 256)",
-    type=int,
-    default=256,
-  ),
+  argument("--tokens", "number of tokens to write", default=256),
   argument(
     "--stop",
     "end a text before this one; give it again for another (an end-of-text"
@@ -44,21 +39,16 @@ TEXT = (
   ),
   argument(
     "--temperature",
-    "below 1: more predictable; 0: always the most likely token (default: 1)",
-    type=float,
+    "below 1: more predictable; 0: always the most likely token",
     default=1.0,
   ),
   argument(
-    "--top-k",
-    "draw from the K most likely tokens (default: 0, from all)",
-    type=int,
-    default=0,
+    "--top-k", "draw from the K most likely tokens; 0: from all", default=0
   ),
   argument(
     "--top-p",
     "draw from the most likely tokens whose probabilities add up to this"
-    " (default: 1, from all)",
-    type=float,
+    "; 1: from all",
     default=1.0,
   ),
 )
@@ -126,16 +116,10 @@ COMMAND = Command(
     argument(
       "--batch",
       "number of texts for each prompt (more than one are printed at the end),"
-      " or of samples (default: 1)",
-      type=int,
+      " or of samples",
       default=1,
     ),
-    argument(
-      "--seed",
-      "seed of the random choices (default: 0)",
-      type=int,
-      default=0,
-    ),
+    argument("--seed", "seed of the random choices", default=0),
     CHECKPOINT,
   ),
   needed=("--workdir",),

@@ -31,7 +31,7 @@ COMMAND = Command(
   EXAMPLES,
   run,
   arguments=(
-    argument("experiment", "Python file with a function sweep()", nargs="?"),
+    argument("experiment", "Python file with a function sweep()"),
     argument(
       "--record",
       "file of records (default: results/NAME.jsonl beside the experiment)",

@@ -84,8 +84,7 @@ COMMAND = Command(
       "folder of the run (default: runs/CONFIG); a stopped run resumes there",
     ),
     argument(
-      "--record",
-      "file to append the record to (default: WORKDIR/record.jsonl)",
+      "--record", "file to append the record to (default: WORKDIR/record.jsonl)"
     ),
     argument(
       "--distributed",
