@@ -1,4 +1,4 @@
-"""`bnnjax new`: writes the method and the test of a new method's skeleton."""
+"""`bnnjax new`: writes the skeleton of a method and of its test."""
 
 import argparse
 import keyword
@@ -65,12 +65,12 @@ def test_surrogate_by_hand():
 def write(name: str, arxiv: str, root: str | Path = ".") -> list[Path]:
   """Writes `bnnjax/methods/NAME.py` and `tests/methods/NAME_test.py`.
 
-  Outside a clone of bnnjax the two land in the current folder; declare the
-  first as an entry point in the group `bnnjax.plugins`, or `--load` it.
+  Outside a clone of bnnjax, both go to the current folder; declare the method
+  as an entry point in the group `bnnjax.plugins`, or `--load` it.
 
   Raises:
-    UserError: not a name, one that is taken, not an arXiv identifier, or a
-      file that exists.
+    UserError: the name is not valid or taken, the arXiv identifier is not
+      valid, or a file exists.
   """
   from bnnjax.core import registry
 

@@ -15,7 +15,7 @@ from bnnjax.errors import UserError, nearest
 from bnnjax.report import methods
 
 WIDTH = 80
-# Fields that are no facts of an entry, or are shown as its arguments.
+# Fields that say nothing of an entry, or that its arguments show.
 _HIDDEN = ("name", "defaults", "__doc__")
 
 
@@ -64,7 +64,7 @@ def _kind(kind: str) -> str:
 
 
 def _entry(kind: str, name: str) -> str:
-  """Formula, arguments and what else is known of an entry."""
+  """All that is known of an entry: formula, facts and arguments."""
   thing = registry.get(kind, name)
   lines = [f"{kind} {name}", textwrap.indent(_docstring(thing), "  ")]
   rows = list(_facts(thing))
@@ -86,7 +86,7 @@ def _entry(kind: str, name: str) -> str:
 
 
 def _facts(thing: Any) -> Iterator[tuple[str, str]]:
-  """Fields that an entry has set, formulas aside."""
+  """The fields that an entry sets."""
   if isinstance(thing, type) or not dataclasses.is_dataclass(thing):
     return
   for field in dataclasses.fields(thing):
@@ -103,7 +103,7 @@ def _facts(thing: Any) -> Iterator[tuple[str, str]]:
 
 
 def _papers(estimator: str) -> list[tuple[str, str]]:
-  """The methods that have an estimator."""
+  """The methods that use an estimator."""
   return [
     (f"method {name}", registry.get("method", name).paper)
     for name in registry.registered("method")
@@ -112,7 +112,7 @@ def _papers(estimator: str) -> list[tuple[str, str]]:
 
 
 def _meaning(kind: str, hint: Any) -> str:
-  """What a value may be, in words where annotations are checked."""
+  """What a value may be; in words, if its annotation is checked."""
   if hint is None or hint is Any:
     return ""
   if kind == "model" or hasattr(hint, "read"):

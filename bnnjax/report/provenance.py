@@ -26,14 +26,14 @@ def git_commit() -> str | None:
     ).stdout.strip()
 
   try:
-    # Installed into somebody's repository, this file is not tracked there.
+    # Installed inside another repository, this file is not tracked there.
     git("ls-files", "--error-unmatch", os.path.basename(__file__))
-    # Records are no code: a run before this one may have appended to some.
+    # Records are not code: an earlier run may have appended to one.
     code = ("--", ":/", ":(exclude,top)*.jsonl")
     dirty = git("status", "--porcelain", "--untracked-files=no", *code)
     return git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
   except (OSError, subprocess.CalledProcessError):
-    return None  # installed from a wheel: the version below says which
+    return None  # installed from a wheel, whose version `versions` has
 
 
 def versions() -> dict[str, str]:
