@@ -5,7 +5,6 @@ import os
 import platform
 import subprocess
 
-import jax
 from etils import epath
 
 PACKAGES = (
@@ -49,4 +48,6 @@ def versions() -> dict[str, str]:
 
 def device() -> str:
   """The accelerators in words, e.g. `2 x cpu`."""
+  import jax  # here, so that reading records does without
+
   return f"{jax.device_count()} x {jax.devices()[0].device_kind}"

@@ -1,6 +1,10 @@
 """`bnnjax sweep`."""
 
+import pathlib
+
 from bnnjax import cli
+
+CONFIG = pathlib.Path(__file__).with_name("tiny_config.py")
 
 
 def run(capsys, *arguments):
@@ -10,15 +14,9 @@ def run(capsys, *arguments):
 
 
 def test_sweep_skips_what_is_done(capsys, tmp_path, monkeypatch):
-  experiment, config = tmp_path / "two.py", tmp_path / "config.py"
-  config.write_text(
-    "from tests.train.loop_test import tiny\n"
-    "def get_config(arg):\n"
-    "  config = tiny()\n"
-    "  config.seed = int(arg)\n"
-    "  return config\n"
-  )
-  experiment.write_text(f"sweep = lambda: ['{config}:1', '{config}:2']\n")
+  experiment = tmp_path / "two.py"
+  specs = [f"{CONFIG}:seed={seed}" for seed in (1, 2)]
+  experiment.write_text(f"sweep = lambda: {specs!r}\n")
   monkeypatch.chdir(tmp_path)  # runs/ lands here
   status, out, _ = run(capsys, "sweep", str(experiment))
   assert status == 0

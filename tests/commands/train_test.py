@@ -1,10 +1,11 @@
 """`bnnjax train`, and `bnnjax eval` of what it trained."""
 
 import json
+import pathlib
 
 from bnnjax import cli
 
-CONFIG = "configs/fashion_mnist_resnet.py:smoke"  # compiles quickly
+CONFIG = pathlib.Path(__file__).with_name("tiny_config.py")
 
 
 def run(capsys, *arguments):

@@ -1,3 +1,5 @@
+"""Records: written whole, read with care."""
+
 import errno
 import json
 import multiprocessing
@@ -11,21 +13,36 @@ import pytest
 
 from bnnjax.report import record
 
+MADE = {
+  "id": "0", "name": "net-seed=0", "config": {"seed": 0}, "seed": 0,
+  "commit": None, "versions": {}, "device": "1 x cpu",
+  "metrics": {"accuracy": 0.5}, "cost": {"ace": 1000}, "wall_seconds": 90.0,
+}  # fmt: skip
 
-def make(name="net-seed=0", seed=0, accuracy=0.5):
-  return record.Record(
-    name=name,
-    config={"seed": seed},
-    seed=seed,
-    metrics={"accuracy": accuracy},
-    cost={"ace": 1000, "bops": 10, "weight_bytes": 5},
-    wall_seconds=90.0,
+
+def make(**fields):
+  """A record of another run."""
+  return MADE | {"id": uuid.uuid4().hex} | fields
+
+
+def test_a_record_as_json():
+  made = record.Record(
+    name="net-seed=0",
+    config={"seed": 0},
+    seed=0,
+    metrics={"accuracy": 0.5},
+    cost={"ace": 1000},
+    wall_seconds=90.04,
   ).to_json()
+  assert tuple(made) == record.FIELDS
+  assert made["versions"]["python"]
+  same = ("name", "config", "seed", "metrics", "cost", "wall_seconds")
+  assert {k: made[k] for k in same} == {k: MADE[k] for k in same}
 
 
 def _append(path):
   for _ in range(20):
-    record.append(path, make() | {"padding": "x" * 5000})
+    record.append(path, make(padding="x" * 5000))
 
 
 def test_writers_at_the_same_time_do_not_mix(tmp_path):
@@ -52,11 +69,8 @@ def test_incomplete_records_are_refused(tmp_path):
     list(record.read(tmp_path / "z"))
 
 
-MADE = make()
-
-
 def _changed(**fields):
-  return json.dumps(MADE | {"id": uuid.uuid4().hex} | fields)
+  return json.dumps(make(**fields))
 
 
 def _metric(value):
@@ -117,7 +131,7 @@ def test_a_run_is_on_record_once(tmp_path):
 
 def test_wrong_records_are_not_written(tmp_path):
   with pytest.raises(ValueError, match="has nan as `metrics.loss`"):
-    record.append(tmp_path / "x", make() | {"metrics": {"loss": float("nan")}})
+    record.append(tmp_path / "x", make(metrics={"loss": float("nan")}))
   assert not (tmp_path / "x").exists()
 
 
