@@ -1,8 +1,9 @@
 """Errors for the person who gave a command, and what they say.
 
 Code that finds a mistake of the person raises `UserError`, or, as functions for
-Python callers do, a ValueError, TypeError or FloatingPointError with a message of
-ours. `explain` turns any error into a sentence, and the command line prints it.
+Python callers do, a ValueError, TypeError or FloatingPointError with a message
+of ours. `explain` turns any error into a sentence, and the command line prints
+it.
 """
 
 import contextlib

@@ -2,8 +2,8 @@ r"""PokeBNN W1A1 on the embedded Fashion-MNIST slice: the default job.
 
   bnnjax train --config=configs/fashion_mnist_mini_pokebnn.py
 
-Arguments, joined by commas: `:smoke` (fake images, takes seconds), `:float` (the
-same network in float), `:width=0.5`, `:seed=1`.
+Arguments, joined by commas: `:smoke` (fake images, takes seconds), `:float`
+(the same network in float), `:width=0.5`, `:seed=1`.
 Measured: table in README.md, from experiments/fashion_mnist_mini_pokebnn.py.
 """
 

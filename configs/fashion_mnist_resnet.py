@@ -6,10 +6,10 @@ r"""ResNet-8 with any registered method on Fashion-MNIST: the ablation's config.
 Arguments: `:method=NAME` (`bnnjax list method`, an estimator's spec, or
 `float`), `:two_step` (float weights for the first half of the run, then both
 operands low-bit), `:teacher=WORKDIR` (a trained run whose soft labels replace
-the labels), `:full` (all 60,000 images instead of the embedded 10,000), `:smoke`
-(fake images, takes seconds), `:seed=0`. All methods share one network (with a
-shortcut around every convolution), one optimizer and one budget; only the
-binarizer differs.
+the labels), `:full` (all 60,000 images instead of the embedded 10,000),
+`:smoke` (fake images, takes seconds), `:seed=0`. All methods share one network
+(with a shortcut around every convolution), one optimizer and one budget; only
+the binarizer differs.
 Measured: experiments/ablation.md, from experiments/ablation.py.
 """
 

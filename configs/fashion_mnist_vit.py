@@ -6,9 +6,9 @@ r"""A small vision transformer, binary or float, on Fashion-MNIST.
 Arguments: `:method=NAME` (a method for transformers, or `float`),
 `:teacher=WORKDIR` (a trained float run: the student starts from its weights and
 learns from its soft labels), `:full` (all 60,000 images instead of the embedded
-10,000), `:smoke` (fake images, takes seconds), `:seed=0`. Patches are 4x4, which
-gives 49 tokens; patch embedding, norms and head are float. BiViT binarizes
-attention in the first part of the run and also the MLPs in the second
+10,000), `:smoke` (fake images, takes seconds), `:seed=0`. Patches are 4x4,
+which gives 49 tokens; patch embedding, norms and head are float. BiViT
+binarizes attention in the first part of the run and also the MLPs in the second
 (cross-layer binarization); `bibert_baseline` binarizes everything at once and
 rounds the softmax at 1/2.
 Measured: experiments/fashion_mnist_vit.md.

@@ -4,13 +4,13 @@ r"""ReActNet (MobileNet form) on ImageNet: the released recipe (2003.03488).
   bnnjax cost --config=configs/imagenet_reactnet.py --json
 
 Arguments: `:variant=A` (or B, C), `:teacher=WORKDIR` (a trained float run whose
-soft labels replace the labels; the authors use a ResNet-34; without a teacher the
-labels are smoothed), `:two_step=false` (only the second step, from scratch),
-`:smoke` (fake images, takes seconds), `:seed=0`. The two steps are those of
-liuzechun/ReActNet: binary activations with float weights, then both binary. Three
-things differ: there is no lighting jitter; weight decay acts on all kernels, the
-head's too, but not on shifts (the authors' code decays shifts and means
-convolutions only); and the learning rate changes within an epoch.
+soft labels replace the labels; the authors use a ResNet-34; without a teacher
+the labels are smoothed), `:two_step=false` (only the second step, from
+scratch), `:smoke` (fake images, takes seconds), `:seed=0`. The two steps are
+those of liuzechun/ReActNet: binary activations with float weights, then both
+binary. Three things differ: there is no lighting jitter; weight decay acts on
+all kernels, the head's too, but not on shifts (the authors' code decays shifts
+and means convolutions only); and the learning rate changes within an epoch.
 Published: 69.4 % top-1 (A). Not run here: ImageNet is not available.
 """
 

@@ -7,11 +7,12 @@ Arguments: `:method=NAME` (`bnnjax list method`, an estimator's spec, or
 `float`), `:teacher=WORKDIR` (a trained float run: the student starts from its
 weights and learns from it as the method's paper does), `:full` (all 82,115
 glosses, needs `apt-get install wordnet-base`, instead of the embedded 15,135),
-`:smoke` (fake texts, takes seconds), `:seed=0`. The blocks are low-bit, and with
-some methods attention and word embedding too; pooler and head are float.
+`:smoke` (fake texts, takes seconds), `:seed=0`. The blocks are low-bit, and
+with some methods attention and word embedding too; pooler and head are float.
 `bibert_baseline` keeps the softmax, rounds its map at 1/2, and learns from soft
 labels alone.
-The baseline is TF-IDF and a linear classifier, experiments/wordnet_tfidf.py.
+The baseline is TF-IDF and a linear classifier,
+experiments/wordnet_tfidf.py.
 Measured: experiments/wordnet_bert.md.
 """
 
@@ -20,9 +21,10 @@ from bnnjax.train import config as config_lib
 from bnnjax.train.recipe import use_method
 
 # What a student learns from its teacher; a method without an entry learns from
-# soft labels alone. The authors average over the classes of their tasks, 2 or 3;
-# with 26 classes, that would make soft labels weak beside the matched layers. And
-# BiBERT's four sums over layers are large for a network that trains for minutes.
+# soft labels alone. The authors average over the classes of their tasks, 2 or
+# 3; with 26 classes, that would make soft labels weak beside the matched
+# layers. And BiBERT's four sums over layers are large for a network that trains
+# for minutes.
 DISTILL = {
   "bibert": {
     "preset": "bibert",

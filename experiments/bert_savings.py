@@ -43,9 +43,9 @@ products, and the operands of both attention products are 1 bit.
 
 Operations: two for each multiply-accumulate, divided by 64 where both operands
 are 1 bit. Element-wise work: one operation an element (biases, norms, GELU,
-softmax, mask, shortcuts), as `Report.elementwise` has it. Bytes: every trained array,
-float ones at 4 bytes; 1 MiB = 2^20 bytes. "Gives": printed with as many digits,
-the ratio is the same.
+softmax, mask, shortcuts), as `Report.elementwise` has it. Bytes: every trained
+array, float ones at 4 bytes; 1 MiB = 2^20 bytes. "Gives": printed with as many
+digits, the ratio is the same.
 
 ## Printed
 
@@ -86,7 +86,7 @@ def report(method: str) -> Report:
 
 
 def products(method: str) -> Fraction:
-  """Two operations a MAC, those of 1-bit operands 64 to a word."""
+  """Two operations per MAC; 64 of those on 1-bit operands share a word."""
   return Fraction(2 * report(method).ops_x64, 64)
 
 
@@ -210,7 +210,7 @@ def table(head: str, rows: Sequence[Sequence[str]]) -> str:
 
 
 def compared(found: Sequence[Convention], metric: str, unit: int) -> str:
-  """A convention a line, and which printed ratios it gives."""
+  """A line for each convention, with the printed ratios that it gives."""
   rows = [
     (
       c.name,
@@ -227,7 +227,7 @@ def compared(found: Sequence[Convention], metric: str, unit: int) -> str:
 
 
 def notes(found: dict[str, list[Convention]]) -> list[str]:
-  """What the tables do not say by themselves."""
+  """Remarks on the tables."""
   lines = []
   for metric in found:
     c, low, high = printed(metric)

@@ -20,7 +20,7 @@ METHODS = ("bivit", "bibert_baseline")
 
 
 def sweep():
-  """Config specs, one a run."""
+  """Config specs, one for each run."""
   return specs("configs/fashion_mnist_vit.py", "fashion_mnist_vit", METHODS, 3)
 
 

@@ -6,9 +6,9 @@
 The first trains a float Mamba-2, 1-bit ones that learn from it or from labels,
 and a 1-bit decoder, with two seeds and the same number of steps each; it also
 binarizes the float one without training. The second writes `plays_lm.md` and
-`results/plays_lm.png` from the records. The decoder needs as many multiplications
-as the Mamba-2 in chunks of 32 tokens; counted as a recurrence, the Mamba-2 needs
-fewer.
+`results/plays_lm.png` from the records. The decoder needs as many
+multiplications as the Mamba-2 in chunks of 32 tokens; counted as a recurrence,
+the Mamba-2 needs fewer.
 """
 
 import pathlib
@@ -34,7 +34,7 @@ TEACHER, UNTRAINED = "Mamba-2, float", "its signs, untrained"
 
 
 def sweep():
-  """Config specs, one a run: for each seed the teacher first."""
+  """Config specs, one for each run: for each seed the teacher first."""
   for seed in range(SEEDS):
     teacher = f"{CONFIG}:method=float,seed={seed}"
     workdir = f"runs/plays_lm/{config_file.name_of(teacher)}"

@@ -4,10 +4,10 @@
 
 Counts the networks of all records in `results/*.jsonl` again, from their own
 configs and without training. It replaces the cost of a record and keeps its
-accuracies; `recounted` names the commit of the counter. It also counts the files
-of `configs/`, writes both to `recount.md` beside the figures of the commit
-`BEFORE`, and regenerates every page and table that shows a cost. A second run
-changes nothing.
+accuracies; `recounted` names the commit of the counter. It also counts the
+files of `configs/`, writes both to `recount.md` beside the figures of the
+commit `BEFORE`, and regenerates every page and table that shows a cost. A
+second run changes nothing.
 """
 
 import json

@@ -3,8 +3,8 @@
   bnnjax sweep experiments/wordnet_bert.py
   python experiments/wordnet_bert.py
 
-The first trains a float BERT-tiny and its 1-bit students on all of WordNet's noun
-glosses (Debian's `wordnet-base`), three seeds; the second writes
+The first trains a float BERT-tiny and its 1-bit students on all of WordNet's
+noun glosses (Debian's `wordnet-base`), three seeds; the second writes
 `wordnet_bert.md` from the records.
 """
 
@@ -23,7 +23,7 @@ METHODS = ("bibert", "bipft", "bibert_baseline")
 
 
 def sweep():
-  """Config specs, one a run."""
+  """Config specs, one for each run."""
   config = "configs/wordnet_bert.py"
   return specs(config, "wordnet_bert", METHODS, 3, options="full")
 

@@ -22,9 +22,10 @@ FIELDS = (
   "id", "name", "config", "seed", "commit", "versions", "device", "metrics",
   "cost", "wall_seconds",
 )  # fmt: skip
-# Older records lack these. Digests (see `bnnjax.train.identity`) of the run, its
-# data, the network that it ends with and those that it starts from; in a sweep,
-# the name of the workdir and the ids of the records that this one replaces.
+# Older records lack these. Digests (see `bnnjax.train.identity`) of the run,
+# its data, the network that it ends with and those that it starts from; in a
+# sweep, the name of the workdir and the ids of the records that this one
+# replaces.
 OPTIONAL = (
   "digest", "data", "weights", "init", "teacher", "lengthened_from", "folder",
   "supersedes",

@@ -60,7 +60,7 @@ def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
 
 
 def _agree(one: Any, other: Any, path: str = "") -> bool:
-  """Whether two configs agree, apart from fields that one is too old to have."""
+  """Whether two configs agree, apart from fields that one is too old for."""
   if not isinstance(one, dict) or not isinstance(other, dict):
     return one == other
   if path in OPEN and one.keys() != other.keys():

@@ -2,8 +2,8 @@ r"""Does the training step of a deep Mamba compile longer than a shallow one's?
 
   python experiments/benchmarks/compile_layers.py --json experiments/results/benchmarks.jsonl
 
-Tracing, lowering and compilation of the whole step (forward, backward, AdamW)
-of 4 and 64 layers, in alternation, without the persistent cache.
+Traces, lowers and compiles the whole step (forward, backward, AdamW) of 4 and
+64 layers in turns, without the persistent cache.
 """
 
 import argparse
@@ -24,7 +24,7 @@ TOKENS = 64
 
 
 def seconds(depth: int, batch: int) -> float:
-  """From nothing to an executable."""
+  """Seconds from nothing to an executable."""
   sizes = [f"--config.model.blocks={depth}"]
   config = config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)
   network, task = setup.network_of(config), tasks.build(config.task)

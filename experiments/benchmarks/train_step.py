@@ -1,8 +1,8 @@
-r"""Time of a binary train step over that of its float twin.
+r"""Time of a binary training step over that of its float twin.
 
   python experiments/benchmarks/train_step.py
 
-Both sides run in one process, in alternation; printed are medians, quartiles
+Both networks run in one process and take turns. It prints medians, quartiles
 and their ratio, for the default model at batch 128.
 """
 
@@ -36,7 +36,7 @@ def make_step(config, batch_size):
     "label": rng.integers(0, config.data.num_classes, batch_size),
   }
   batch = jax.device_put(batch, jax.devices()[0])
-  # Committed like the batch, or the second step would compile once more.
+  # Committed like the batch; otherwise the second step would compile again.
   carry = jax.device_put(
     [state.make_state(network, optimizer, 0), task.train_metrics.empty()],
     jax.devices()[0],
