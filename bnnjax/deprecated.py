@@ -91,6 +91,9 @@ MOVED: dict[str, tuple[str, ...]] = {
   ),
   "bnnjax.train.summary": ("bnnjax.train.run_info",),
   # report, command line
+  "bnnjax.checks": ("bnnjax.plugin_files",),
+  "bnnjax.listing": ("bnnjax.report.listing",),
+  "bnnjax.skeleton": ("bnnjax.commands.new",),
 }
 
 # Old name in an old module: its new name, where it is another.
@@ -124,6 +127,7 @@ RENAMED: dict[str, str] = {
   "bnnjax.train.summary.going_on": "resumed",
   "bnnjax.train.summary.of": "record_of",
   # report, command line
+  "bnnjax.checks.loaded": "of",
 }
 
 

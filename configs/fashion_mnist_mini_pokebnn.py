@@ -2,9 +2,9 @@ r"""PokeBNN W1A1 on the embedded Fashion-MNIST slice: the default job.
 
   bnnjax train --config=configs/fashion_mnist_mini_pokebnn.py
 
-Arguments: `:smoke` (fake images, seconds), `:float` (the same network in float),
-`:width=0.5`, `:seed=1`; joined by commas.
-Measured: see the table in README.md, experiments/fashion_mnist_mini_pokebnn.py.
+Arguments, joined by commas: `:smoke` (fake images, takes seconds), `:float`
+(the same network in float), `:width=0.5`, `:seed=1`.
+Measured: table in README.md, from experiments/fashion_mnist_mini_pokebnn.py.
 """
 
 from bnnjax import config as config_lib

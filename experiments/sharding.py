@@ -3,9 +3,9 @@ r"""Does the training step of a 2.7B Bi-Mamba fit eight devices?
   python experiments/sharding.py --json experiments/results/sharding.jsonl
 
 Compiles the whole step (forward, backward, AdamW; bfloat16, one layer's input
-kept for the backward pass) for eight devices that the host pretends to have.
-Nothing is allocated. Prints the mesh axes of every parameter and what XLA plans
-for each device.
+kept for the backward pass) for eight devices that the host simulates, and
+allocates nothing. Prints the mesh axes of every parameter and the memory that
+XLA plans on each device.
 """
 
 import argparse
@@ -17,12 +17,12 @@ DEVICES = 8
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
-import jax  # noqa: E402 (the devices have to be there first)
+import jax  # noqa: E402 (after the flags above)
 import numpy as np  # noqa: E402
 from flax import nnx  # noqa: E402
 
 from bnnjax import config as config_lib  # noqa: E402
-from bnnjax.report import record  # noqa: E402
+from bnnjax.report import provenance  # noqa: E402
 from bnnjax.train import optim, sharding, step  # noqa: E402
 from bnnjax.train.plan import Plan  # noqa: E402
 
@@ -58,7 +58,7 @@ def config_of(args: argparse.Namespace):
 
 
 def compiled(config):
-  """The compiled step, the network, and the seconds that it took."""
+  """The compiled step, the network, and the seconds of compilation."""
   plan = Plan(config)
   network, task = plan.networks[0], plan.task
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
@@ -89,7 +89,7 @@ def compiled(config):
 
 
 def show(network, mesh) -> int:
-  """Prints a line for each parameter; their number of elements."""
+  """Prints a line for each parameter; returns their number of elements."""
   count = 0
   params = nnx.to_flat_state(nnx.state(network.abstract, nnx.Param))
   for path, variable in params:
@@ -130,8 +130,8 @@ def main() -> None:
       **vars(args),
       "bytes_per_device": found,
       "seconds": seconds,
-      "commit": record.git_commit(),
-      "versions": record.versions(),
+      "commit": provenance.git_commit(),
+      "versions": provenance.versions(),
     }
     line.pop("json")
     with open(args.json, "a") as file:

@@ -19,8 +19,8 @@ BLOCK = re.compile(r"```(python|sh)\n(.*?)```", re.S)
 def here(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / "configs").symlink_to(ROOT / "configs")
-  yield tmp_path
-  registry._TABLES["source"].pop("stripes", None)
+  with registry.restored():
+    yield tmp_path
 
 
 @pytest.mark.usefixtures("here")

@@ -9,7 +9,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from bnnjax import checks
+from bnnjax import plugin_files
 from bnnjax.core import registry
 from bnnjax.train import config_file, datasets, ema, sharding, stages
 from bnnjax.train import workdir as workdir_lib
@@ -42,7 +42,7 @@ def load(
   """
   if kind not in KINDS:
     raise registry.unknown("checkpoint", kind, KINDS)
-  for file in files or checks.remembered(workdir):
+  for file in files or plugin_files.remembered(workdir):
     config_file.run(file)
   config = workdir_lib.read_config(workdir)
   network, state, _ = restore(config, workdir, kind)

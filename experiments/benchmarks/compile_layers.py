@@ -2,8 +2,8 @@ r"""Does the training step of a deep Mamba compile longer than a shallow one's?
 
   python experiments/benchmarks/compile_layers.py --json experiments/results/benchmarks.jsonl
 
-Tracing, lowering and compilation of the whole step (forward, backward, AdamW)
-of 4 and 64 layers, in alternation, without the persistent cache.
+Traces, lowers and compiles the whole step (forward, backward, AdamW) of 4 and
+64 layers in turns, without the persistent cache.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import time
 
 import jax
 import numpy as np
-from train_step import record_line
+from timing import record_line
 
 from bnnjax.train import config as config_lib
 from bnnjax.train import config_file, optim, step
@@ -25,7 +25,7 @@ TOKENS = 64
 
 
 def seconds(depth: int, batch: int) -> float:
-  """From nothing to an executable."""
+  """Seconds from nothing to an executable."""
   sizes = [f"--config.model.blocks={depth}"]
   config = config_lib.resolve(
     config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)

@@ -3,10 +3,11 @@
 import random
 
 from bnnjax import arguments
+from bnnjax.commands import COMMANDS
 from bnnjax.train import config_fields
 
 CONFIG = '''"""A tiny network; `:width=8`, `:float`."""
-from bnnjax import config as config_lib
+from bnnjax.train import config as config_lib
 
 def get_config(arg=""):
   arg = config_lib.parse_arg(arg, width=8, float=False, name="x")
@@ -21,7 +22,7 @@ def get_config(arg=""):
   return config.lock()
 '''
 TEXT = '''"""A tiny language model."""
-from bnnjax import config as config_lib
+from bnnjax.train import config as config_lib
 
 def get_config(arg=""):
   config_lib.parse_arg(arg)
@@ -186,8 +187,7 @@ def _apart(r, argv):
 
 def _flag(r, argv):
   """A flag of any command."""
-  table = arguments.COMMANDS[r.choice(list(arguments.COMMANDS))]
-  flag, _ = r.choice((*table[1:], *arguments.SHARED))
+  flag = r.choice(arguments.names(r.choice(list(COMMANDS))))
   flag = flag if flag != "--debug" else "--help"
   word = flag if r.random() < 0.3 else f"{flag}={value(r, flag)}"
   at = r.randrange(1, len(argv) + 1) if argv else 0
@@ -203,7 +203,7 @@ def _override(r, argv):
 
 def _positional(r, argv):
   at = r.randrange(len(argv) + 1)
-  word = r.choice((*PATHS, *WORDS, *arguments.COMMANDS))
+  word = r.choice((*PATHS, *WORDS, *COMMANDS))
   return [*argv[:at], word, *argv[at + (r.random() < 0.5) :]]
 
 

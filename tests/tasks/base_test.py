@@ -180,7 +180,7 @@ def test_samples_go_to_a_file(finished, monkeypatch, capsys):
 
   monkeypatch.setattr(Diffusion, "samples", samples)
   assert cli.main([*command, "--prompt=a"]) == cli.USER
-  assert "--prompt is of texts" in said(capsys)
+  assert "--prompt is for texts" in said(capsys)
   assert cli.main([*command, "--batch=3", "--seed=1"]) == 0
   assert capsys.readouterr().out.endswith("float32 [3, 4, 4, 1]\n")
   assert np.load(finished[0] / "samples.npy").std() > 0

@@ -2,13 +2,14 @@
 
 import pytest
 
-from bnnjax import listing
+from bnnjax.commands.list import KINDS
 from bnnjax.core import registry
 from bnnjax.errors import UserError
+from bnnjax.report import listing
 
 
 def test_all_kinds_and_names():
-  text = listing.of()
+  text = listing.of(None, KINDS)
   for kind in ("method", "estimator", "model", "task", "source", "augment"):
     assert f"{kind}:\n  (" in text
     assert all(name in text for name in registry.registered(kind))
@@ -68,5 +69,5 @@ def test_a_typo():
 def test_kinds_of_others():
   with registry.restored():
     registry.register("colour", "red")("a string")
-    assert "colour:\n  red" in listing.of()
+    assert "colour:\n  red" in listing.of(None, KINDS)
     assert listing.of("red") == "colour red"

@@ -1,12 +1,16 @@
-"""The two files of a new method, as `bnnjax new` writes them."""
+"""`bnnjax new`: writes the skeleton of a method and of its test."""
 
+import argparse
 import keyword
 import re
 from pathlib import Path
 
-from bnnjax.core import registry
+from bnnjax.commands.command import Command, argument
 from bnnjax.errors import UserError
 
+EXAMPLES = """\
+  bnnjax new my_sign --arxiv=2112.00133
+"""
 METHOD = '''"""TODO: what the paper does, in one line.
 
 TODO: Title, Authors, Year, arXiv:{arxiv}, eq. N.
@@ -61,13 +65,15 @@ def test_surrogate_by_hand():
 def write(name: str, arxiv: str, root: str | Path = ".") -> list[Path]:
   """Writes `bnnjax/methods/NAME.py` and `tests/methods/NAME_test.py`.
 
-  Outside a clone of bnnjax the two land in the current folder; declare the
-  first as an entry point in the group `bnnjax.plugins`, or `--load` it.
+  Outside a clone of bnnjax, both go to the current folder; declare the method
+  as an entry point in the group `bnnjax.plugins`, or `--load` it.
 
   Raises:
-    UserError: not a name, one that is taken, not an arXiv identifier, or a
-      file that exists.
+    UserError: the name is not valid or taken, the arXiv identifier is not
+      valid, or a file exists.
   """
+  from bnnjax.core import registry
+
   if not name.isidentifier() or name != name.lower():
     raise UserError(
       f"A method is named like a Python module, e.g. my_sign; got {name!r}."
@@ -97,3 +103,22 @@ def write(name: str, arxiv: str, root: str | Path = ".") -> list[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text.format(name=name, arxiv=arxiv))
   return list(files)
+
+
+def run(args: argparse.Namespace) -> int:
+  """Prints the paths of the files that it writes."""
+  for path in write(args.method, args.arxiv):
+    print(path)
+  return 0
+
+
+COMMAND = Command(
+  "Write the two skeleton files of a new method.",
+  EXAMPLES,
+  run,
+  arguments=(
+    argument("method", "its name, e.g. my_sign"),
+    argument("--arxiv", "arXiv identifier of the paper"),
+  ),
+  needed=("method", "--arxiv"),
+)

@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Sequence
 
-from bnnjax.report import published_notes
-from bnnjax.report.published import Count, Published, printed, shown
+from . import notes
+from .counts import Count
+from .printed import Cost, shown, text
 
 KINDS = {
   "equal": "equal: the same number",
@@ -30,7 +31,7 @@ class Verdict:
   text: str = ""
 
 
-def verdict(p: Published, c: Count, rows: Sequence[Published]) -> Verdict:
+def verdict(p: Cost, c: Count, rows: Sequence[Cost]) -> Verdict:
   """How a published figure and ours agree.
 
   A contradiction among the publication's own figures comes before every
@@ -44,31 +45,29 @@ def verdict(p: Published, c: Count, rows: Sequence[Published]) -> Verdict:
   """
   if c.ours is None or p.number is None:
     beside = _all(p, c)
-    return Verdict(
-      "missing", "; ".join([published_notes.missing(p.row), *beside])
-    )
-  against, notes = contradiction(p, c, rows), published_notes.notes(p.row)
+    return Verdict("missing", "; ".join([notes.missing(p.row), *beside]))
+  against, remarks = contradiction(p, c, rows), notes.notes(p.row)
   said = p.says(c.ours)
   if said in ("equal", "rounds"):
-    return Verdict(said, "; ".join([*notes, *against]))
+    return Verdict(said, "; ".join([*remarks, *against]))
   off = f"ours {100 * float(c.ours / p.base / p.number - 1):+.2g} %"
-  reasons = [*_conventions(p, c), *published_notes.reasons(p.row)]
+  reasons = [*_conventions(p, c), *notes.reasons(p.row)]
   beside = [] if reasons or said else _all(p, c)
   guesses = _hypotheses(p, c)
-  text = "; ".join([off, *against, *reasons, *beside, *guesses, *notes])
+  words = "; ".join([off, *against, *reasons, *beside, *guesses, *remarks])
   if against:
-    return Verdict("contradiction", text)
+    return Verdict("contradiction", words)
   if reasons:
-    return Verdict("explained", text)
-  return Verdict(said or "differs", text)
+    return Verdict("explained", words)
+  return Verdict(said or "differs", words)
 
 
-def _all(p: Published, c: Count) -> list[str]:
+def _all(p: Cost, c: Count) -> list[str]:
   """The other figures of ours, where none gives the printed one."""
   return [f"{name}: {shown(value, p)}" for name, value in c.others]
 
 
-def _conventions(p: Published, c: Count) -> list[str]:
+def _conventions(p: Cost, c: Count) -> list[str]:
   """In words, what else of ours gives the printed number."""
   fits = [
     f"{name}: {shown(value, p)}, which {_AS[p.says(value)]}"
@@ -81,7 +80,7 @@ def _conventions(p: Published, c: Count) -> list[str]:
   return fits
 
 
-def _hypotheses(p: Published, c: Count) -> list[str]:
+def _hypotheses(p: Cost, c: Count) -> list[str]:
   """In words, what would give the printed number if it had been done."""
   return [
     f"hypothesis: {name}: {shown(value, p)}, which {_AS[p.says(value)]}"
@@ -97,9 +96,7 @@ _AS = {
 }
 
 
-def contradiction(
-  p: Published, c: Count, rows: Sequence[Published]
-) -> list[str]:
+def contradiction(p: Cost, c: Count, rows: Sequence[Cost]) -> list[str]:
   """In words, what of the publication's own figures does not fit together."""
   found = []
   if p.metric == "OPs":
@@ -116,7 +113,7 @@ def contradiction(
       if not _overlap((low, high), p.interval()):
         total = sum(q.number * q.base / by for q, by in parts)
         found.append(
-          f"its own BOPs / 64 + FLOPs is {shown(total, p)}, not {printed(p)}"
+          f"its own BOPs / 64 + FLOPs is {shown(total, p)}, not {text(p)}"
         )
   if c.at_least and p.interval()[1] < c.at_least[1]:
     name, value = c.at_least

@@ -7,7 +7,7 @@ import types
 import pytest
 from PIL import Image
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 ablation = types.SimpleNamespace(
   **runpy.run_path(str(ROOT / "experiments" / "ablation.py"))
 )

@@ -12,12 +12,12 @@ Key = dict[str, str]
 MISSING: tuple[tuple[Key, str], ...] = (
   (
     {"cost_metric": "latency"},
-    "a time measured on a phone; a count does not predict it",
+    "a latency measured on a phone, which no count of operations predicts",
   ),
   (
     {"model": "PokeBNN-1.4x"},
     "neither the public code nor our model can tile the long shortcut at this"
-    " width; the legal ones beside it",
+    " width; the nearest legal widths",
   ),
   ({"model": "CI-BCNN"}, "its channel interactions are not in the library"),
   ({"model": "Binary MobileNet"}, "this network is not in the library"),
@@ -34,7 +34,7 @@ MISSING: tuple[tuple[Key, str], ...] = (
   ),
   (
     {"family": "hawq-v3", "variant": "mixed"},
-    "a width for every layer: `resnet` takes one for the body",
+    "it has a bit-width for each layer, and `resnet` takes one for the body",
   ),
   (
     {"family": "binarydm", "cost_metric": "model size saving"},
@@ -51,11 +51,14 @@ MISSING: tuple[tuple[Key, str], ...] = (
   ({"family": "ecoformer"}, "PVTv2 and Twins are not in the library"),
   (
     {"model": "BiLLM"},
-    "above 1 bit is the share of salient columns that a search finds in the"
-    " trained weights: no arithmetic on shapes gives it",
+    "the part above 1 bit is the share of salient columns, which a search finds"
+    " in the trained weights and shapes do not give",
   ),
-  ({"family": "db-llm"}, "two figures in one cell, without model or setting"),
-  ({"family": "bebr"}, "a range, of a private index"),
+  (
+    {"family": "db-llm"},
+    "the cell holds two figures, without model or setting",
+  ),
+  ({"family": "bebr"}, "the figure is a range, for a private index"),
 )
 
 _SCALES = (
@@ -74,7 +77,8 @@ REASONS: tuple[tuple[Key, str], ...] = (
   ({"family": "bipft", "cost_metric": "operations"}, _BERT_FLOAT),
   (
     {"family": "bitnet", "cost_metric": "memory"},
-    "printed is the memory of a running program, ours the weights alone",
+    "the printed figure is the memory of a running program, ours is that of the"
+    " weights alone",
   ),
 )
 
@@ -88,21 +92,21 @@ NOTES: tuple[tuple[Key, str], ...] = (
   ({"model": "Full Precision"}, "the setting itself"),
   (
     {"model": "BitNet b1.58", "cost_metric": "avg bits"},
-    "an entropy of ternary values that are equally likely; stored, they take 2"
-    " bits",
+    "the entropy of ternary values that are equally likely; they take 2 bits"
+    " when stored",
   ),
   (
     {"model": "FBI-LLM"},
-    "scale and shift of 16 bits for every input; one figure is printed for"
+    "a scale and a shift of 16 bits for every input; one figure is printed for"
     " three sizes",
   ),
   (
     {"model": "PB-LLM", "cost_metric": "avg weight bits", "family": "llm-ptq"},
-    "without the bitmap of the salient weights, one bit more",
+    "without the bitmap of the salient weights, which is one more bit",
   ),
   (
     {"model": "BinaryDM", "table": "v1 abstract", "cost_metric": "OPs saving"},
-    "the saving of a layer, whatever its shape: no float work is left",
+    "the saving of a layer of any shape, without float work",
   ),
   (
     {"model": "ReActNet-B"},

@@ -7,7 +7,7 @@ import pytest
 
 from bnnjax.report import record as record_lib
 
-ROOT = pathlib.Path(__file__).parents[1] / "experiments"
+ROOT = pathlib.Path(__file__).parents[2] / "experiments"
 RESULTS = ROOT / "results"
 
 
@@ -51,9 +51,11 @@ def test_page_shows_before_and_now(recount):
   rows = json.loads(recount.FIGURES.read_text())
   assert recount.PAGE.read_text() == recount.page(rows)
   assert all({"before", "now"} <= set(row) for row in rows.values())
-  row = {"before": {"ACE": 2}, "now": {"ACE": 1}}
-  assert recount._cell(row, "ACE") == "2 → 1"
-  assert recount._cell({"now": {"ACE": 1}}, "ACE") == "1"
+  now = dict.fromkeys(recount.COLUMNS, 1)
+  row = {"before": now | {"ACE": 2000}, "now": now}
+  lines = recount.page({"a": row, "b": {"now": now}}).splitlines()[-2:]
+  assert [line.count("→") for line in lines] == [1, 0]
+  assert "| 2,000 → 1 |" in lines[0]
 
 
 def test_every_row_of_a_file_is_on_the_page(recount):

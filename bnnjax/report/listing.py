@@ -4,11 +4,10 @@ import dataclasses
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bnnjax import data, models, tasks  # noqa: F401 (register theirs)
-from bnnjax.arguments import KINDS
 from bnnjax.core import arguments, registry, signature
 from bnnjax.core.hyper import shown
 from bnnjax.core.method import Method, Preset
@@ -16,23 +15,27 @@ from bnnjax.errors import UserError, nearest
 from bnnjax.report import methods
 
 WIDTH = 80
-# Fields that are no facts of an entry, or are shown as its arguments.
+# Fields that say nothing of an entry, or that its arguments show.
 _HIDDEN = ("name", "defaults", "__doc__")
 
 
-def of(name: str | None = None) -> str:
-  """What is registered, by kind; all of a kind; or what a name means.
+def of(name: str | None = None, about: Mapping[str, str] | None = None) -> str:
+  """Shows what is registered, by kind; all of a kind; or what a name means.
 
   Args:
     name: a kind, or a name of any kind: every kind that has it is shown.
+      `None` shows everything.
+    about: what each kind is, in the order in which kinds are shown; kinds that
+      it lacks follow.
 
   Raises:
-    UserError: neither; says the nearest name.
+    UserError: it is neither; says the nearest name.
   """
-  kinds = [k for k in (*KINDS, *registry.kinds()) if registry.registered(k)]
+  about = about or {}
+  kinds = [k for k in (*about, *registry.kinds()) if registry.registered(k)]
   kinds = list(dict.fromkeys(kinds))
   if name is None:
-    return "\n".join(map(_overview, kinds))
+    return "\n".join(_overview(kind, about.get(kind)) for kind in kinds)
   found = [_kind(name)] if name in kinds else []
   found += [_entry(k, name) for k in kinds if name in registry.registered(k)]
   if not found:
@@ -44,10 +47,10 @@ def of(name: str | None = None) -> str:
   return "\n\n".join(found)
 
 
-def _overview(kind: str) -> str:
+def _overview(kind: str, about: str | None) -> str:
   names = ", ".join(registry.registered(kind))
-  about = f"  ({KINDS[kind]})\n" if kind in KINDS else ""
-  return f"{kind}:\n{about}{_wrapped(names, '  ')}"
+  said = f"  ({about})\n" if about else ""
+  return f"{kind}:\n{said}{_wrapped(names, '  ')}"
 
 
 def _kind(kind: str) -> str:
@@ -61,7 +64,7 @@ def _kind(kind: str) -> str:
 
 
 def _entry(kind: str, name: str) -> str:
-  """Formula, arguments and what else is known of an entry."""
+  """All that is known of an entry: formula, facts and arguments."""
   thing = registry.get(kind, name)
   lines = [f"{kind} {name}", textwrap.indent(_docstring(thing), "  ")]
   rows = list(_facts(thing))
@@ -83,7 +86,7 @@ def _entry(kind: str, name: str) -> str:
 
 
 def _facts(thing: Any) -> Iterator[tuple[str, str]]:
-  """Fields that an entry has set, formulas aside."""
+  """The fields that an entry sets."""
   if isinstance(thing, type) or not dataclasses.is_dataclass(thing):
     return
   for field in dataclasses.fields(thing):
@@ -100,7 +103,7 @@ def _facts(thing: Any) -> Iterator[tuple[str, str]]:
 
 
 def _papers(estimator: str) -> list[tuple[str, str]]:
-  """The methods that have an estimator."""
+  """The methods that use an estimator."""
   return [
     (f"method {name}", registry.get("method", name).paper)
     for name in registry.registered("method")
@@ -109,7 +112,7 @@ def _papers(estimator: str) -> list[tuple[str, str]]:
 
 
 def _meaning(kind: str, hint: Any) -> str:
-  """What a value may be, in words where annotations are checked."""
+  """What a value may be; in words, if its annotation is checked."""
   if hint is None or hint is Any:
     return ""
   if kind == "model" or hasattr(hint, "read"):

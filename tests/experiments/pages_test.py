@@ -5,7 +5,7 @@ import runpy
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1] / "experiments"
+ROOT = pathlib.Path(__file__).parents[2] / "experiments"
 PAGES = (
   "benchmarks/page",
   "bi_mamba_storage",

@@ -1,23 +1,20 @@
-"""Do our counts give the costs that papers print?
-
-  python experiments/published_costs.py
-
-Builds the networks of `published_networks.py` from shapes, counts them, and
-writes our figure for every row of `results/published.csv` that carries a cost
-to `results/published_costs.jsonl`, and the page `published_costs.md`. Rows that
-the library cannot count are named on the page with what is missing.
-"""
+"""Our figure for a published row: of a network, of a layer, or of printed ones."""
 
 import dataclasses
-import json
 import math
-import pathlib
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
-from published_networks import (
+
+from bnnjax.core.bits import tag
+from bnnjax.cost import count
+from bnnjax.cost.energy import energy
+from bnnjax.cost.report import Report
+
+from .counts import Count
+from .networks import (
   LAYERS,
   NETWORKS,
   SIDE,
@@ -27,18 +24,7 @@ from published_networks import (
   of_row,
   report,
 )
-
-from bnnjax.core.bits import tag
-from bnnjax.cost import count
-from bnnjax.cost.energy import energy
-from bnnjax.cost.report import Report
-from bnnjax.report import published, published_page
-from bnnjax.report.published import Count, Published
-
-FOLDER = pathlib.Path(__file__).parent
-ROWS = FOLDER / "results" / "published.csv"
-COUNTS = FOLDER / "results" / "published_costs.jsonl"
-PAGE = FOLDER / "published_costs.md"
+from .printed import Cost
 
 
 def precision(bits: int) -> Callable[[Report], int]:
@@ -121,7 +107,7 @@ def without_tables(r: Report) -> Fraction:
   return Fraction(bits, 8)
 
 
-def others(p: Published, r: Report) -> dict[str, Fraction]:
+def others(p: Cost, r: Report) -> dict[str, Fraction]:
   """The figure of a row under conventions that papers also use."""
   family, metric, model = p.row["family"], p.metric, p.row["model"]
   if metric == "OPs" or (family, metric) == ("meliusnet", "FLOPs"):
@@ -160,7 +146,7 @@ def others(p: Published, r: Report) -> dict[str, Fraction]:
   return {}
 
 
-def hypotheses(p: Published, r: Report) -> dict[str, Fraction]:
+def hypotheses(p: Cost, r: Report) -> dict[str, Fraction]:
   """What would give another figure, without evidence that it was done."""
   copied = p.row["model"] in ("BNN", "Bi-RealNet-18", "Bi-RealNet-34")
   if copied and p.metric in ("FLOPs", "OPs"):
@@ -177,7 +163,7 @@ def cpu64(r: Report, rule: str) -> Fraction:
   return Fraction(r.cpu64_x64(rule), 64)
 
 
-def printed(p: Published, rows: Sequence[Published]) -> dict | None:
+def from_printed(p: Cost, rows: Sequence[Cost]) -> dict | None:
   """Fields of a `Count` that follows from printed figures alone."""
   metric, table = p.metric, p.row["table"]
   if metric == "energy 45nm":
@@ -207,14 +193,14 @@ def picojoules(muls: Fraction, adds: Fraction) -> Fraction:
   return Fraction(str(energy(float(muls), float(adds))))
 
 
-def find(rows: Sequence[Published], model: str, metric: str) -> Published:
+def find(rows: Sequence[Cost], model: str, metric: str) -> Cost:
   """The first row of a model whose metric begins like this."""
   return next(
     q for q in rows if q.row["model"] == model and q.metric.startswith(metric)
   )
 
 
-def layer(p: Published) -> dict | None:
+def layer(p: Cost) -> dict | None:
   """Fields of a `Count` of a single layer or block."""
   if p.metric == "OPs saving" and p.row["table"].startswith("v1 abstract"):
     shape = jax.ShapeDtypeStruct((SIDE, SIDE), jnp.float32)
@@ -234,7 +220,7 @@ def layer(p: Published) -> dict | None:
   return None
 
 
-def network(p: Published, rows: Sequence[Published]) -> dict | None:
+def network(p: Cost, rows: Sequence[Cost]) -> dict | None:
   """Fields of a `Count` of a whole network."""
   name = of_row(p.row)
   figure = FIGURES.get((p.row["family"], p.metric)) or FIGURES.get(p.metric)
@@ -265,7 +251,7 @@ def network(p: Published, rows: Sequence[Published]) -> dict | None:
   return fields
 
 
-def bracket(p: Published) -> dict | None:
+def bracket(p: Cost) -> dict | None:
   """What PokeBNN costs at the legal widths beside 1.4."""
   if p.row["model"] != "PokeBNN-1.4x":
     return None
@@ -273,21 +259,7 @@ def bracket(p: Published) -> dict | None:
   return {"others": tuple((n, Fraction(report(n).ace)) for n in beside)}
 
 
-def count_row(p: Published, rows: Sequence[Published]) -> Count | None:
+def count_row(p: Cost, rows: Sequence[Cost]) -> Count | None:
   """Our figure for a published row, or `None`."""
-  fields = printed(p, rows) or layer(p) or network(p, rows) or bracket(p)
+  fields = from_printed(p, rows) or layer(p) or network(p, rows) or bracket(p)
   return fields and Count(p.line, p.row["model"], p.metric, **fields)
-
-
-def main() -> None:
-  rows, unverified, empty = published.read(ROWS)
-  counts = [c for p in rows if (c := count_row(p, rows))]
-  lines = [json.dumps(c.to_json()) + "\n" for c in counts]
-  COUNTS.write_text("".join(lines))
-  page = published_page.page(rows, counts, unverified, empty)
-  PAGE.write_text(page)
-  print(f"{PAGE}: {len(rows)} rows, {len(counts)} with a figure of ours")
-
-
-if __name__ == "__main__":
-  main()

@@ -7,8 +7,10 @@ from fractions import Fraction
 
 import pytest
 
-FILE = pathlib.Path(__file__).parents[1] / "experiments" / "bert_savings.py"
-savings = types.SimpleNamespace(**runpy.run_path(str(FILE)))
+FILE = pathlib.Path(__file__).parents[2] / "experiments" / "bert_savings.py"
+with pytest.MonkeyPatch.context() as patch:
+  patch.syspath_prepend(FILE.parent)  # as of a script
+  savings = types.SimpleNamespace(**runpy.run_path(str(FILE)))
 
 
 def test_page_is_fresh():
