@@ -54,7 +54,7 @@ def page() -> str:
     )
     ace = dict.fromkeys(COMPONENTS.values(), 0)
     for row in low.rows:
-      ace[component(row)] += cost.metrics.ace([row])
+      ace[component(row)] += row.ace
     assert sum(ace.values()) == low.ace
     cells = (f"{a / TOKENS:.3e} ({a / low.ace:.0%})" for a in ace.values())
     shares.append(
