@@ -13,11 +13,11 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
+from bnnjax.layers.collection_point import CollectionPoint
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.embedding import Embedding
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
-from bnnjax.layers.place import Place
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from bnnjax.models.checks import check_tokens
 
@@ -169,7 +169,7 @@ class BERT(nnx.Module):
       if transform
       else None
     )
-    self.words = Place()
+    self.words = CollectionPoint()
     self.vocab = vocab
     self.max_len = max_len
 
@@ -234,8 +234,8 @@ class BERT(nnx.Module):
     """
     x = self.encode(tokens, mode, mask=mask)
     if self.transform is None:
-      return self.word.attend(self.words.show(x), mode)
-    x = self.words.show(self.transform(x, mode))
+      return self.word.attend(self.words.observe(x), mode)
+    x = self.words.observe(self.transform(x, mode))
     logits = self.word.attend(x, mode)
     return logits + self.transform.bias[...].astype(x.dtype)
 

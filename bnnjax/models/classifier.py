@@ -9,7 +9,7 @@ from flax import nnx
 from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.blocks import Body
+from bnnjax.layers.blocks import LayerDefaults
 from bnnjax.layers.linear import Linear
 
 SMALL_IMAGE = 50  # below this height, larq/zoo uses the small stem
@@ -22,7 +22,7 @@ class ImageClassifier(nnx.Module):
     stem, blocks: layers `(x, mode) -> x`.
     features: inputs of the head; `None` means no head.
     num_classes: outputs.
-    body: binarizers and dtype of the head.
+    defaults: binarizers and dtype of the head.
     flatten: whether the head reads every pixel instead of the mean.
     head_bias: whether the head has a bias.
     rngs: random numbers.
@@ -35,7 +35,7 @@ class ImageClassifier(nnx.Module):
     features: int | None,
     num_classes: int,
     *,
-    body: Body,
+    defaults: LayerDefaults,
     flatten: bool = False,
     head_bias: bool = True,
     rngs: nnx.Rngs,
@@ -49,9 +49,9 @@ class ImageClassifier(nnx.Module):
       else Linear(
         features,
         num_classes,
-        weight=body.weight,
-        act=body.act,
-        dtype=body.dtype,
+        weight=defaults.weight,
+        act=defaults.act,
+        dtype=defaults.dtype,
         use_bias=head_bias,
         rngs=rngs,
       )

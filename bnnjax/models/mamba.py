@@ -13,13 +13,14 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.binarize import weight_variable
+from bnnjax.layers.collection_point import CollectionPoint
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.mamba1 import Mamba1
-from bnnjax.layers.place import Place
-from bnnjax.layers.ssm import Mamba2, SSMCache
+from bnnjax.layers.mamba2 import Mamba2
+from bnnjax.layers.ssm import SSMCache
 from bnnjax.layers.stack import Stack
+from bnnjax.layers.variables import weight_variable
 from bnnjax.models.checks import check_tokens
 
 INIT = nnx.initializers.normal(0.02)
@@ -94,8 +95,8 @@ class Mamba(nnx.Module):
     features, blocks: sizes; by default those of the variant.
     kind: "mamba2" or "mamba1".
     state: size of a state; by default 128, or 16 per channel for "mamba1".
-    head_size, groups: of "mamba2" only, see `layers.ssm.Mamba2`.
-    expand, conv, chunk: see `layers.ssm.Mamba2`.
+    head_size, groups: of "mamba2" only, see `layers.mamba2.Mamba2`.
+    expand, conv, chunk: see `layers.mamba2.Mamba2`.
     weight, act: binarizers of the projections of the blocks.
     dtype: of the computation.
     remat: what the backward pass recomputes, see `layers.stack.Stack`.
@@ -145,7 +146,7 @@ class Mamba(nnx.Module):
       rngs=rngs,
     )
     self.norm = nnx.RMSNorm(features, epsilon=EPSILON, dtype=dtype, rngs=rngs)
-    self.words = Place()
+    self.words = CollectionPoint()
     self.vocab = vocab
 
   def __call__(
@@ -177,7 +178,7 @@ class Mamba(nnx.Module):
     sow(self, mode, hidden_states=x)
     x = self.blocks(x, mode, caches=caches)
     x, caches = x if caches is not None else (x, None)
-    x = self.words.show(self.norm(x[:, -1:] if last else x))
+    x = self.words.observe(self.norm(x[:, -1:] if last else x))
     words = self.embedding[...].astype(x.dtype)
     with jax.named_scope("head"):
       logits = jnp.einsum(

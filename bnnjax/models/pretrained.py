@@ -19,8 +19,9 @@ import numpy as np
 from flax import nnx
 
 from bnnjax import deprecated
-from bnnjax.core.estimator import sign
-from bnnjax.layers import binarize
+from bnnjax.core.numerics import sign
+from bnnjax.layers import binarizer_state
+from bnnjax.layers.variables import BinarizerParam, BinaryWeight
 from bnnjax.models import pretrained_config as config_lib
 from bnnjax.models import pretrained_files as files
 from bnnjax.models.pretrained_families import (
@@ -42,8 +43,7 @@ Place = tuple[str, int | None]  # path of a variable; layer, if it is stacked
 
 def own_names(tensors: Mapping[str, Any]) -> Names:
   """The table of tensors that are named by their paths in our models."""
-  table = {path: (path, None) for path in tensors}
-  return Names("", table, optional=(RESIDUAL,))
+  return Names("", {p: (p, None) for p in tensors}, optional=(RESIDUAL,))
 
 
 def weights(model: nnx.Module) -> dict[str, nnx.Variable]:
@@ -52,7 +52,7 @@ def weights(model: nnx.Module) -> dict[str, nnx.Variable]:
     ".".join(map(str, path)): variable
     for path, variable in nnx.iter_graph(model)
     if isinstance(variable, (nnx.Param, nnx.BatchStat))
-    and not isinstance(variable, binarize.BinarizerParam)
+    and not isinstance(variable, BinarizerParam)
   }
 
 
@@ -95,10 +95,11 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
       f" ({len(problems)} problems, nothing was changed):\n  "
       + "\n  ".join(sorted(problems))
     )
-  filled = {path for path, _ in found}
-  for path in filled:
+  paths = {path for path, _ in found}
+  for path in paths:
     _fill(path, variables[path], found, tensors)
-  binarize.remeasure(model, {path.rpartition(".")[0] for path in filled})
+  layers = {path.rpartition(".")[0] for path in paths}
+  binarizer_state.reinitialize_from_weights(model, layers)
   if spare:
     warnings.warn(
       f"{where or 'The checkpoint'} has tensors that this"
@@ -122,9 +123,8 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
     `name` and sizes.
 
   Raises:
-    ValueError: a damaged file, a network of another family, a size that no
-      tensor shows or that `config.json` contradicts, an unknown setting, or a
-      feature that our model does not implement.
+    ValueError: a damaged file, another family, a size that is missing or
+      contradicted, or a setting that is unknown or not supported.
     FileNotFoundError: no such file.
   """
   where, shapes, settings = _open(source, files.shapes)
@@ -290,8 +290,8 @@ def _fill(path, variable, found, tensors) -> None:
   else:
     new = np.stack([tensor((path, i)) for i in range(variable.shape[0])])
   old = variable[...]
-  new = binarize.placed_like(new, old)
-  binary = isinstance(variable, binarize.BinaryWeight)
+  new = binarizer_state.placed_like(new, old)
+  binary = isinstance(variable, BinaryWeight)
   variable[...] = sign(new) if binary else new
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bnnjax.layers.sizes import exact
+from bnnjax.layers.checks import exact
 
 Axes = tuple[int, ...] | None
 # A tensor and one of its axes, or an argument that is known already.

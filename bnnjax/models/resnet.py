@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.layers.blocks import Body, Unit, activation
+from bnnjax.layers.activations import activation
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
-from bnnjax.layers.residual import Residual, shortcut
+from bnnjax.layers.shortcut import Residual, shortcut
 from bnnjax.models.checks import check_image_shape
 from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 
@@ -50,7 +51,7 @@ class Layout:
     unit: order of the steps around a convolution of the body, see `Unit`.
     per_conv: whether every convolution has a shortcut, instead of every block.
     shortcut: kind of shortcut if the shape changes, see
-      `bnnjax.layers.residual`.
+      `bnnjax.layers.shortcut`.
     projection: whether the 1x1 convolution of a shortcut is `"float"`, or has
       the binarizers of the `"body"`.
     activation: after every sum, and between the convolutions of a block. `None`
@@ -152,7 +153,7 @@ class ResNet(ImageClassifier):
       registry.pick("ResNet layout", layout, LAYOUTS),
       **{k: v for k, v in given.items() if v is not None},
     )
-    body = Body(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype)
     _check(plan, chosen, version, variant)
     if chosen.activation is None:
       chosen = dataclasses.replace(
@@ -174,7 +175,7 @@ class ResNet(ImageClassifier):
       _blocks(plan, chosen, version, body, rngs),
       plan.expansion * plan.features[-1],
       num_classes,
-      body=edge,
+      defaults=edge,
       rngs=rngs,
     )
 
@@ -193,7 +194,9 @@ def _check(plan: Plan, layout: Layout, version: str, variant: str) -> None:
     )
 
 
-def _stem(image_channels, features, layout: Layout, small, edge: Body, rngs):
+def _stem(
+  image_channels, features, layout: Layout, small, edge: LayerDefaults, rngs
+):
   """The first convolution with its norm and, unless small, its pool."""
   order = layout.stem
   if layout.activation == "relu" and "relu" not in order:
@@ -207,7 +210,7 @@ def _stem(image_channels, features, layout: Layout, small, edge: Body, rngs):
     3 if small else 7,
     strides=1 if small else 2,
     pool=(3, 2),
-    body=edge,
+    defaults=edge,
     rngs=rngs,
   )
 
@@ -225,7 +228,7 @@ def _convolutions(plan: Plan, features: int, strides: int, version: str):
 
 
 def _blocks(
-  plan: Plan, layout: Layout, version: str, body: Body, rngs: nnx.Rngs
+  plan: Plan, layout: Layout, version: str, body: LayerDefaults, rngs: nnx.Rngs
 ) -> Iterator[nnx.Module]:
   """The residual blocks of all stages, and the tail."""
   before = plan.features[0]
@@ -242,7 +245,7 @@ def _blocks(
   yield activation(layout.tail, before)
 
 
-def _residual(before, convolutions, layout: Layout, body: Body, rngs):
+def _residual(before, convolutions, layout: Layout, body: LayerDefaults, rngs):
   """One shortcut around one or more convolutions."""
   units, inside, total = [], before, 1
   for i, (features, kernel, strides) in enumerate(convolutions):
@@ -255,7 +258,7 @@ def _residual(before, convolutions, layout: Layout, body: Body, rngs):
         features,
         kernel,
         strides=strides,
-        body=body,
+        defaults=body,
         rngs=rngs,
       )
     )
@@ -265,6 +268,8 @@ def _residual(before, convolutions, layout: Layout, body: Body, rngs):
     around = body.with_operands(None, None)
   return Residual(
     units,
-    shortcut(layout.shortcut, before, inside, total, body=around, rngs=rngs),
+    shortcut(
+      layout.shortcut, before, inside, total, defaults=around, rngs=rngs
+    ),
     activation(layout.activation, inside),
   )

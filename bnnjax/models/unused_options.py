@@ -15,8 +15,8 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.parse import parse
 from bnnjax.core.settings import same
+from bnnjax.core.spec import parse
 from bnnjax.layers.attention import Attention
 from bnnjax.layers.binarize import Binarize
 

@@ -13,9 +13,10 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
+from bnnjax.layers.conv import Conv
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
-from bnnjax.layers.linear import Conv, Linear, Spec
+from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from bnnjax.models.checks import check_image_shape
 

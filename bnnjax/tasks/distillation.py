@@ -14,7 +14,7 @@ from flax import nnx
 
 from bnnjax import deprecated
 from bnnjax.core import registry
-from bnnjax.core.numbers import number
+from bnnjax.core.number_checks import number
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers import intermediates
 from bnnjax.tasks import distillation_settings

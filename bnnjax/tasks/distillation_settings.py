@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bnnjax.core import registry
-from bnnjax.core.numbers import number
+from bnnjax.core.number_checks import number
 from bnnjax.core.settings import Settings
 from bnnjax.layers.intermediates import MATCHED
 

@@ -9,7 +9,7 @@ import optax
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.numbers import number
+from bnnjax.core.number_checks import number
 from bnnjax.core.progress import Mode
 from bnnjax.data.sources import DatasetInfo
 from bnnjax.data.wordpiece import PAD, SPECIAL

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from bnnjax import config as config_lib
 from bnnjax import data
 from bnnjax.data import embedded, feature_tables, hf, wordpiece
-from bnnjax.train import config as config_lib
 
 TEXTS = ["the cat", "a dog é", "a cat", "dogs"]
 STRING = {"dtype": "string", "_type": "Value"}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bnnjax import config as config_lib
 from bnnjax import data
-from bnnjax.train import config as config_lib
 
 CLASSES = ("cat", "dog", "eel")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bnnjax.layers.blocks import Body
+from bnnjax.layers.blocks import LayerDefaults
 from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 
 X = jnp.arange(8.0).reshape(1, 2, 2, 2)
@@ -18,7 +18,7 @@ class Twice(nnx.Module):
 
 def classifier(features, **options):
   return ImageClassifier(
-    [Twice()], [Twice()], features, 3, body=Body(None, None), rngs=nnx.Rngs(0),
+    [Twice()], [Twice()], features, 3, body=LayerDefaults(None, None), rngs=nnx.Rngs(0),
     **options,
   )  # fmt: skip
 

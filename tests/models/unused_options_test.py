@@ -3,7 +3,7 @@ import warnings
 import pytest
 
 from bnnjax import models
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.models import unused_options
 
 IMAGES = {"num_classes": 3, "image_shape": (8, 8, 1)}

@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 
 from bnnjax import cli, data
+from bnnjax import config as config_lib
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.errors import UserError
@@ -18,8 +19,10 @@ from bnnjax.layers.linear import Linear
 from bnnjax.tasks import base
 from bnnjax.tasks.base import Task
 from bnnjax.tasks.classification import Classification
-from bnnjax.train import accumulate, evaluate, loop, setup, step
-from bnnjax.train import config as config_lib
+from bnnjax.train import accumulate, evaluate, loop, networks, runs, step
+from bnnjax.train.job import Job
+from bnnjax.train.plan import Plan
+from tests.train.small_runs import killed
 
 
 class Denoiser(nnx.Module):
@@ -157,16 +160,9 @@ def test_toy_diffusion_is_short_and_counted(finished):
   assert list(result.metrics) == ["loss"]
 
 
-def test_a_loss_that_draws_resumes_to_the_bit(finished, tmp_path, monkeypatch):
-  def killed(self, state):
-    if int(state["step"]) == 6:
-      raise KeyboardInterrupt
-
-  with monkeypatch.context() as patch:
-    patch.setattr(loop.Run, "_check_finite", killed)
-    with pytest.raises(KeyboardInterrupt):
-      loop.train(diffusion(), tmp_path / "run")
+def test_a_loss_that_draws_resumes_to_the_bit(finished, tmp_path):
   workdir, whole = finished
+  killed(diffusion(), tmp_path / "run", 6)
   assert loop.train(diffusion(), tmp_path / "run").metrics == whole.metrics
   losses = train_losses(workdir)
   assert len(losses) == 2
@@ -184,7 +180,7 @@ def test_samples_go_to_a_file(finished, monkeypatch, capsys):
 
   monkeypatch.setattr(Diffusion, "samples", samples)
   assert cli.main([*command, "--prompt=a"]) == cli.USER
-  assert "--prompt is of texts" in said(capsys)
+  assert "--prompt is for texts" in said(capsys)
   assert cli.main([*command, "--batch=3", "--seed=1"]) == 0
   assert capsys.readouterr().out.endswith("float32 [3, 4, 4, 1]\n")
   assert np.load(finished[0] / "samples.npy").std() > 0
@@ -209,7 +205,7 @@ def test_recall_is_over_the_corpus(tmp_path):
   got = loop.train(retrieval(), tmp_path / "run").metrics
   assert got["corpus"] == 22
   config = config_lib.resolve(retrieval())
-  _, state, _ = setup.restore(config, tmp_path / "run", "last")
+  _, state, _ = runs.restore(config, tmp_path / "run", "last")
   split = Pairs("test")
   image = (split.image.reshape(22, -1) / 255 - 0.5) / 0.25
 
@@ -242,7 +238,7 @@ def test_examples_must_hold_what_the_task_reads(monkeypatch):
   config = diffusion()
   config.task, config.model = {"name": "retrieval"}, {"name": "towers"}
   with pytest.raises(ValueError, match="reads document of an example, which"):
-    loop.Run(config, "nowhere", "name", None)
+    Job(config)
 
   class Wide(Retrieval):
     def example(self, info):
@@ -254,7 +250,7 @@ def test_examples_must_hold_what_the_task_reads(monkeypatch):
     ValueError,
     match=r"'document' .* int32 \(6,\): 'pairs' gives float32 \(5,\)",
   ):
-    loop.Run(retrieval(), "nowhere", "name", None)
+    Job(retrieval())
 
 
 def test_a_task_decides_arguments_of_the_model(monkeypatch):
@@ -266,11 +262,11 @@ def test_a_task_decides_arguments_of_the_model(monkeypatch):
 
   monkeypatch.setitem(registry.registered_table("task"), "diffusion", Float)
   config = config_lib.resolve(diffusion())
-  assert (1, 1) not in setup.cost_of(config).macs
+  assert (1, 1) not in Plan(config).report().macs
   config = diffusion()
   config.model.weight = "ste"
   with pytest.raises(ValueError, match="`model.weight` is decided by the task"):
-    setup.network_of(config_lib.resolve(config))
+    _ = Plan(config).networks
   config.model = {"name": "towers"}
   with pytest.raises(ValueError, match="needs a model with the argument `weig"):
     config_lib.resolve(config)
@@ -279,7 +275,7 @@ def test_a_task_decides_arguments_of_the_model(monkeypatch):
 def evaluated(task):
   """Traces a step of evaluation of three examples."""
   model = Denoiser(image_shape=(4, 4, 1), rngs=nnx.Rngs(0))
-  network = setup.Network.of(
+  network = networks.Network.of(
     lambda rngs: Denoiser(image_shape=(4, 4, 1), rngs=rngs)
   )
   _, params, rest = nnx.split(model, nnx.Param, ...)
@@ -333,7 +329,7 @@ def test_a_loss_returns_a_scalar_and_a_dict():
     def loss(self, model, batch, mode, teacher=None):
       return jnp.zeros(())
 
-  network = setup.Network.of(lambda rngs: Sum(1.0))
+  network = networks.Network.of(lambda rngs: Sum(1.0))
   gradient = accumulate.make_gradient(network, Odd())
   with pytest.raises(
     UserError, match=r"`loss` of Odd must .* got float32 \[\]"

@@ -10,11 +10,11 @@ import optax
 import pytest
 from flax import nnx
 
+from bnnjax import config as config_lib
 from bnnjax import tasks
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.models.bert import BERT
 from bnnjax.tasks.masked_lm import MaskedLM, mask_tokens
-from bnnjax.train import config as config_lib
 from bnnjax.train import loop
 
 VOCAB, MASK, SPECIAL = 12, 4, [0, 2, 3]

@@ -13,8 +13,8 @@ PROMPT = "\u0101\u0102"  # of the fake text's letters
 
 
 def pieces_of(streams, drawn, stop=(), ends=()):
-  texts = [sample._Text(stream, stop, ends) for stream in streams]
-  return sample._pieces(texts, drawn)
+  texts = [sample.StoppedText(stream, stop, ends) for stream in streams]
+  return sample.pieces(texts, drawn)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,14 @@ def test_a_character_waits_for_its_last_byte():
   pieces = [piece for (piece,) in pieces_of([encoder.stream()], drawn)]
   assert "".join(pieces) == text
   assert pieces[:4] == ["a", "", "", "\u20ac"]
+
+
+def test_what_may_begin_a_stop_text_is_held_back():
+  stream = incremental_decoders.ByteStream([bytes([n]) for n in range(256)])
+  text = sample.StoppedText(stream, ["abc"], ())
+  got = [text.push(byte) for byte in b"xabdabcy"]
+  assert got == ["x", "", "", "abd", "", "", "", ""]
+  assert text.ended
 
 
 def test_bytes_that_are_no_character_do_not_wait_for_ever():
@@ -145,14 +153,12 @@ def test_a_prompt_that_is_changed_is_said(tmp_path):
   with pytest.warns(
     UserWarning, match="reads the prompt 'The Caf\xe9' as 'the ca"
   ):
-    sample._check_prompt(
-      encoder, "The Caf\xe9", encoder.encode("The Caf\xe9"), "x"
-    )
+    sample.encode_prompt(encoder, "The Caf\xe9", "x")
   with pytest.raises(ValueError, match="of x lacks 'g'"):
-    sample._check_prompt(encoder, "the g", encoder.encode("the g"), "x")
+    sample.encode_prompt(encoder, "the g", "x")
   text = "the caf. cat\tcafe catg gs"
   with pytest.raises(ValueError, match="of x lacks 'catg gs'"):
-    sample._check_prompt(encoder, text, encoder.encode(text), "x")
+    sample.encode_prompt(encoder, text, "x")
 
 
 def test_command(workdir, capsys):
