@@ -52,7 +52,7 @@ DEFINITIONS = """
 
 
 def sweep():
-  """Config specs, one a run; all methods once before the next seed."""
+  """Config specs, one for each run; all methods once before the next seed."""
   for seed in range(SEEDS):
     for method in (FLOAT, *registry.registered("method", family="cnn")):
       yield f"{CONFIG}:method={method},seed={seed}"

@@ -1,15 +1,15 @@
 """The low-bit contraction: dot and convolution of `Quantized` operands.
 
-Forward: values are contracted, scales are applied to the result, so that the
-contraction itself stays low-bit, countable and packable. Backward: the
-cotangent of the *dequantized* operands, sent to their surrogates; how latent
-tensor and scale share it is the binarizer's business. (Multiplying the scale in
-after the dot and leaving the rest to autodiff would scale dw by it, which most
-papers do not.)
+Forward: values are contracted and scales multiply the result, so that the
+contraction itself stays low-bit and can be counted and packed. Backward: the
+cotangents of the *dequantized* operands go to their surrogates; the binarizer
+decides how latent tensor and scale share them. (Multiplying by the scale after
+the dot and leaving the rest to autodiff would scale dw, which most papers do
+not.)
 
 A scale that varies along the contracted axis cannot leave the contraction. It
-moves to the other operand where that one is float (FBI-Linear, Bi-Mamba), and
-else stays on its own, whose tag then has to declare the group.
+moves to the other operand if that is float (FBI-Linear, Bi-Mamba); otherwise it
+stays with its own operand, whose tag then has to declare the group.
 """
 
 import functools
@@ -38,7 +38,7 @@ def dot(
     precision: as in `jax.lax.dot_general`.
 
   Returns:
-    `[..., O]`, dtype of `a` (of two float operands: their common one).
+    `[..., O]`, dtype of `a`; for two float operands their common dtype.
   """
   return contract(Dot(precision), a, w)
 
@@ -58,7 +58,7 @@ def conv(
   Args:
     a: `[N, *spatial, C]`.
     w: `[*window, C / groups, O]`.
-    strides, dilation: one number a spatial axis; ones by default.
+    strides, dilation: one number per spatial axis; ones by default.
     padding: `"SAME"`, `"VALID"` or pairs; pads with zeros.
     groups: feature groups.
     precision: as in `jax.lax.conv_general_dilated`.
@@ -79,7 +79,7 @@ def contract(op: Dot | Conv | Einsum, a, w) -> jax.Array:
   """Contracts two operands under the gradient contract of this module.
 
   Raises:
-    TypeError: a low-bit operand beside one of another dtype, or of integers.
+    TypeError: a low-bit operand and one of another dtype, or of integers.
   """
   low_bit = isinstance(a, Quantized) or isinstance(w, Quantized)
   if not low_bit and getattr(op, "groups", 1) == 1:
@@ -101,9 +101,10 @@ def contract(op: Dot | Conv | Einsum, a, w) -> jax.Array:
 
 
 def _surrogate(q: Quantized) -> jax.Array:
-  """In the dtype of the values: the cast brings its cotangent back in its own.
+  """The surrogate in the dtype of the values.
 
-  A float32 scale or shift would else get a gradient of the compute dtype.
+  The derivative of the cast returns the cotangent in the original dtype;
+  otherwise a float32 scale would get a gradient of the compute dtype.
   """
   if q.surrogate is None:
     return jnp.zeros(q.shape, q.dtype)
@@ -121,17 +122,17 @@ def _contract(op, a_surrogate, w_surrogate, a, w):
 
 
 def _with_shift(operand, op) -> tuple[Term, ...]:
-  """The terms, a shift becoming a float term of its own."""
+  """The terms, with the shift as another float term."""
   terms, shift = operand
   if shift is None:
     return terms
   value = terms[0].value
   shape = value.shape
   if op is not None:
-    # The counter is told that this operand is no kernel.
+    # Tells the cost counter that this operand is not a kernel.
     shift = bits_lib.tag(shift, bits_lib.dtype_bits(value.dtype), role="shift")
   if op is not None and op.gives_last:
-    # The shift of a kernel needs one output only: it is then broadcast.
+    # One output is enough for the shift of a kernel: it is broadcast.
     shape = (*shape[:-1], shift.shape[-1] if shift.ndim else 1)
     if shift.ndim and shift.size == shift.shape[-1]:
       ones = jnp.ones((*shape[:-1], 1), value.dtype)
@@ -140,7 +141,7 @@ def _with_shift(operand, op) -> tuple[Term, ...]:
 
 
 def _pair(op, s: Term, t: Term) -> jax.Array:
-  """One term against one term, scales outside wherever they may."""
+  """Contracts one term with another; scales multiply the result if they can."""
   if t.is_grouped and s.kind is not None and isinstance(op, Dot):
     return _grouped_dot(op, s, t)
   a, w, outside = s.masked, t.masked, []
@@ -169,9 +170,9 @@ def _pair(op, s: Term, t: Term) -> jax.Array:
 def _is_wider(one: Term, other: Term) -> bool:
   """Whether a float factor of `other` costs less on `one`.
 
-  On a float operand it costs nothing; of two low-bit operands the wider one
+  It costs nothing on a float operand. Of two low-bit operands the wider one
   becomes float: `w1a8` is then counted as 1 x 16, not as 16 x 8. An operand
-  whose tag declares groups keeps its own.
+  whose tag declares groups keeps its factor.
   """
   if one.kind is None or other.kind is None:
     return one.kind is None
@@ -179,7 +180,7 @@ def _is_wider(one: Term, other: Term) -> bool:
 
 
 def _grouped_dot(op: Dot, s: Term, t: Term) -> jax.Array:
-  """One low-bit dot a group of inputs; its scale and the sum come after."""
+  """One low-bit dot per group of inputs, then the scales and the sum."""
   size = t.kind.group
   a, outside = s.masked, []
   for factor in t.factors:
@@ -192,7 +193,7 @@ def _grouped_dot(op: Dot, s: Term, t: Term) -> jax.Array:
       a = (a * moved).astype(a.dtype)
     else:
       raise ValueError(
-        "Beside a group scale a term takes factors of rows and of columns, got"
+        "With a group scale a term takes factors of rows and of columns, got"
         f" {factor.shape}."
       )
   a = a.reshape(*s.value.shape[:-1], -1, size)
@@ -242,9 +243,9 @@ _contract.defvjp(_contract_fwd, _contract_bwd)
 
 
 def _dequantize(operand) -> tuple[jax.Array, jax.Array | None]:
-  """The dequantized operand, a lone scalar scale kept apart.
+  """The dequantized operand; a scale that is one scalar is returned apart.
 
-  A scalar times a gradient costs less than a scalar times the activations.
+  Multiplying a gradient by the scalar costs less than multiplying activations.
   """
   terms, shift = operand
   first = terms[0]

@@ -1,13 +1,14 @@
-"""Work that is counted as declared, not as it runs.
+"""Functions whose cost is declared instead of counted.
 
 The chunked form of a recurrence multiplies more than the recurrence itself, and
-the more the larger its chunks, which are a matter of speed. `counted_as` lets
-such a function say what it computes: `bnnjax.cost` then reads the declaration
-and lists what runs in its place on a line of its own.
+larger chunks, chosen for speed, multiply more still. `counted_as` declares what
+such a function computes: `bnnjax.cost` counts the declaration, and lists the
+work that runs in its place on a line of its own.
 
 Like the bit tag, the declaration is a primitive that is the identity and lowers
 to nothing. It follows transformations: a batch of `n` counts `n` times, a scan
-its length, and the gradient twice the forward pass, as that of any product.
+counts its length, and the gradient counts twice the forward pass, as for any
+product.
 """
 
 import functools
@@ -34,7 +35,7 @@ def _abstract_eval(*xs, **_):
 
 
 def _linear(xs, params):
-  """Binds what is not a symbolic zero; a product has two derivatives."""
+  """Binds all but symbolic zeros; a product has two derivatives."""
   known = [x for x in xs if type(x) is not ad.Zero]
   twice = {**params, "macs": 2 * params["macs"]}
   found = iter(counted_p.bind(*known, **twice, linear=True) if known else ())
@@ -72,16 +73,17 @@ def counted_as(
   bits: tuple[int, int] = (32, 32),
   what: str = "a recurrence",
 ) -> Callable[..., Any]:
-  """`run`, counted as a number of multiply-accumulates whatever it multiplies.
+  """`run`, counted as a declared number of multiply-accumulates.
 
-  Forward and backward: those of `run`. Its dot products and convolutions leave
-  MACs, ACE and every figure made of them; they are the report's `replaced`
-  rows. Element-wise work and activations stay those of what runs.
+  Forward and backward are those of `run`. MACs, ACE and the figures made from
+  them count the declaration instead of the dot products and convolutions of
+  `run`, which the report lists as `replaced`. Elementwise work and activations
+  are counted as they run.
 
   Args:
     run: a function of arrays that returns arrays.
     macs: multiply-accumulates of one call.
-    length: products summed into one number.
+    length: number of products in one sum.
     bits: widths of weight and activation.
     what: the declared work in words.
 

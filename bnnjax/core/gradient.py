@@ -1,7 +1,7 @@
 """Gradient quantizers: low-bit numbers in the backward pass of a layer.
 
-A quantizer takes the cotangent of a layer's output and a key and returns a
-low-bit approximation of it; forward nothing changes.
+A quantizer takes the cotangent of a layer's output and a key, and returns a
+low-bit approximation of the cotangent. The forward pass does not change.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ def gradient(function: Callable[..., jax.Array]) -> GradientQuantizer:
 
 @dataclasses.dataclass(frozen=True)
 class QuantizeGradient:
-  """`y -> y` whose cotangent is quantized."""
+  """The identity `y -> y`, with a quantized cotangent."""
 
   quantizer: GradientQuantizer
   hp: tuple[tuple[str, Any], ...] = ()
@@ -47,7 +47,7 @@ class QuantizeGradient:
     object.__setattr__(self, "hp", tuple(read.items()))
 
   def __call__(self, y: jax.Array, key: jax.Array) -> jax.Array:
-    """Returns `y`; `key` feeds the rounding of the backward pass."""
+    """Returns `y`; the backward pass rounds with `key`."""
     return _identity(self, y, jax.random.key_data(key))
 
 

@@ -1,13 +1,13 @@
-"""Checks of numbers that people give, before anything is computed with them."""
+"""Checks of numbers that users give."""
 
 import math
 from typing import Any
 
-INT32 = 2**31 - 1  # the largest size of an axis, and number of a step
+INT32 = 2**31 - 1  # the largest size of an axis and the last step
 
 
 def is_number(value: Any) -> bool:
-  """Whether a value is an int or a float other than NaN, and no bool."""
+  """Whether a value is an int or a float, but not NaN or a bool."""
   real = isinstance(value, (int, float)) and not isinstance(value, bool)
   return real and value == value
 
@@ -56,14 +56,14 @@ def interval(what: str, value: Any, high: float) -> tuple[float, float]:
 
 
 def int32s(what: str, value: Any) -> None:
-  """Refuses ints that no array has as a size, however deep they stand.
+  """Raises if a value holds an int beyond int32 or NaN, at any depth.
 
   Args:
-    what: of the value, in the message.
+    what: name of the value, for the message.
     value: a number, or a mapping or sequence of such; anything else passes.
 
   Raises:
-    ValueError: an int beyond int32, or NaN; names it.
+    ValueError: names the number.
   """
   if hasattr(value, "items"):
     for key, inside in value.items():

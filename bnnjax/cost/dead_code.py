@@ -15,7 +15,7 @@ from typing import Any
 
 from jax.extend.core import Literal
 
-from bnnjax.core.nan_guard import pass_nan_p
+from bnnjax.core.numerics import pass_nan_p
 from bnnjax.cost import equations
 
 Mask = tuple[bool, ...]

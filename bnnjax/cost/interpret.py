@@ -13,7 +13,7 @@ from jax.extend.core import Literal
 
 from bnnjax.core.bits import stored_p, tag_p
 from bnnjax.core.counted import counted_p
-from bnnjax.core.nan_guard import pass_nan_p
+from bnnjax.core.numerics import pass_nan_p
 from bnnjax.cost import (
   arithmetic,
   axes,

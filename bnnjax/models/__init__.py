@@ -10,10 +10,13 @@ from typing import Any
 import jax
 from flax import nnx
 
-from bnnjax import methods  # noqa: F401 (registers every preset)
+from bnnjax import (
+  deprecated,
+  methods,  # noqa: F401 (registers every preset)
+)
 from bnnjax.core import arguments, registry
 from bnnjax.layers.binarize import Binarize
-from bnnjax.layers.sizes import check_array
+from bnnjax.layers.checks import check_array
 from bnnjax.models import (  # noqa: F401 (registers them)
   alexnet,
   bert,
@@ -27,7 +30,7 @@ from bnnjax.models import (  # noqa: F401 (registers them)
   quicknet,
   reactnet,
   resnet,
-  unused,
+  unused_options,
   vgg,
   vit,
 )
@@ -58,7 +61,9 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
     TypeError: `rngs` of another type.
   """
   model = make(config, rngs=rngs, **fixed)
-  unused.warn(config["name"], unused.specs(config, model), config)
+  unused_options.warn(
+    config["name"], unused_options.specs(config, model), config
+  )
   return model
 
 
@@ -137,18 +142,24 @@ def required_events(model: nnx.Module) -> collections.Counter[str]:
   )
 
 
-def learns(model: nnx.Module, event: str) -> bool:
+def needs_data(model: nnx.Module, event: str) -> bool:
   """Whether a binarizer of the model learns from data at a loop event."""
   return any(
     isinstance(module, Binarize)
     and module.binarizer is not None
-    and event in module.binarizer.learns
+    and event in module.binarizer.data_events
     for _, module in nnx.iter_modules(model)
   )
 
 
-def fire(model: nnx.Module, event: str) -> None:
+def apply_event(model: nnx.Module, event: str) -> None:
   """Lets every binarizer of the model take part in a loop event, in place."""
   for _, module in nnx.iter_modules(model):
     if isinstance(module, Binarize):
-      module.on_event(event)
+      module.apply_event(event)
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {"fire": "bnnjax.models.apply_event", "learns": "bnnjax.models.needs_data"},
+)

@@ -18,7 +18,7 @@ from flax import nnx
 
 from bnnjax.core.numbers import number
 from bnnjax.core.progress import DEPLOYED
-from bnnjax.models.tokens import check_tokens
+from bnnjax.models.checks import check_tokens
 
 NONE = -1  # in the place of a token
 

@@ -1,4 +1,4 @@
-"""What a session keeps between two log lines: metrics, and the time."""
+"""What the loop keeps between two log lines: metrics, and the time."""
 
 import dataclasses
 import time
@@ -22,13 +22,24 @@ class Interval:
   metrics: Any
 
   def to_json(self) -> dict[str, Any]:
-    """Exact: a float32 is a Python float."""
+    """The interval as JSON, exactly: a Python float holds any float32."""
     leaves = jax.tree.leaves(self.metrics)
     return {"since": self.since, "metrics": [x.tolist() for x in leaves]}
 
   @classmethod
-  def from_json(cls, saved: dict[str, Any], empty: Any) -> "Interval":
-    """What `to_json` gave, placed as the metrics `empty` are."""
+  def begin(
+    cls, step: int, empty: Any, saved: dict[str, Any] | None = None
+  ) -> "Interval":
+    """An interval without a step, or what `to_json` gave.
+
+    Args:
+      step: that a new one begins after.
+      empty: clu metrics of no step, placed as a step returns them, so that one
+        trace of the step is enough.
+      saved: JSON of an interval that a checkpoint has interrupted.
+    """
+    if not saved:
+      return cls(step, empty)
     leaves, tree = jax.tree.flatten(empty)
     values = [
       jax.device_put(np.asarray(value, like.dtype), like.sharding)
@@ -38,11 +49,11 @@ class Interval:
 
 
 class Clock:
-  """The time of a session: for the record, for rates, for saves by the clock.
+  """Measures the time of a run: for the record, for rates, for checkpoints.
 
   Args:
     settings: `config.checkpoint`.
-    step: that the session begins at.
+    step: at which the measurement begins.
   """
 
   def __init__(self, settings: ConfigDict, step: int):
@@ -51,11 +62,11 @@ class Clock:
     self.restart(step)
 
   def restart(self, step: int) -> None:
-    """Begins to measure steps a second: what came before is none of training."""
+    """Begins to measure steps per second; the time before was not training."""
     self._since, self._began = step, time.monotonic()
 
   def rate(self, step: int) -> float:
-    """Steps a second since the last restart, of which this is one."""
+    """Steps per second since the last restart; restarts."""
     seconds = time.monotonic() - self._began
     taken = step - self._since
     self.restart(step)
@@ -67,12 +78,12 @@ class Clock:
     return self._lap - before
 
   def is_due(self, step: int) -> bool:
-    """Whether a checkpoint beside the evaluations is to be made."""
+    """Whether it is time for a checkpoint between two evaluations."""
     minutes, steps = self._settings.every_minutes, self._settings.every_steps
     late = minutes and time.monotonic() - self._saved >= 60 * minutes
     return bool(late or (steps and step % steps == 0))
 
   def saved(self, step: int) -> None:
-    """A checkpoint was made."""
+    """Notes that a checkpoint was made; restarts."""
     self._saved = time.monotonic()
     self.restart(step)

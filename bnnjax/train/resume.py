@@ -1,8 +1,8 @@
-"""Whether a run may go on in a workdir, and from where.
+"""Whether a run may resume in a workdir, and from where.
 
-A run goes on in its workdir if config, data, `init` and teacher are what they
-were. The one difference that is permitted is the length of a run that is
-finished: it then goes on to its new end.
+A run resumes in its workdir if its config, data, `init` and teacher are
+unchanged. One difference is allowed: a finished run may be made longer, and
+then continues to its new end.
 """
 
 import dataclasses
@@ -15,9 +15,10 @@ from ml_collections import ConfigDict
 from bnnjax.core.progress import to_step
 from bnnjax.errors import UserError
 from bnnjax.train import config as config_lib
-from bnnjax.train import differences
+from bnnjax.train import differences, identity
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
+from bnnjax.train.job import Job
 
 OTHER = "Choose another --workdir"
 
@@ -27,8 +28,8 @@ class Held:
   """What a workdir holds.
 
   Attributes:
-    config: of the run there; `None`: there is none.
-    info: of its last checkpoint; `None`: there is none.
+    config: of the run there; `None` if there is no run.
+    info: of its last checkpoint, as JSON; `None` if there is no checkpoint.
   """
 
   config: ConfigDict | None
@@ -36,7 +37,7 @@ class Held:
 
   @property
   def contents(self) -> dict[str, Any]:
-    """Digests of what the run began with; empty of an older version."""
+    """Digests of what the run began with; empty for an older version."""
     return (self.info or {}).get("identity", {})
 
 
@@ -44,16 +45,16 @@ def read(workdir: epath.PathLike) -> Held:
   """What a workdir holds.
 
   Raises:
-    UserError: it is damaged, or what the run would go on from is gone.
+    UserError: it is damaged, or the checkpoint to resume from is gone.
   """
   checkpoints = Checkpoints(workdir, create=False)
   try:
     done, best = checkpoints.latest("last"), checkpoints.latest("best")
     if done is None and best is not None:
       raise UserError(
-        f"The workdir {workdir} holds a best checkpoint, of step {best}, and none"
-        f" to go on from: {checkpoints.root / 'last'} is empty or gone. Put it"
-        f" back. {OTHER} to start over."
+        f"The workdir {workdir} holds a best checkpoint, of step {best}, but"
+        f" none to resume from: {checkpoints.root / 'last'} is empty or gone."
+        f" Put it back. {OTHER} to start over."
       )
     info = None if done is None else checkpoints.info("last")
   finally:
@@ -62,47 +63,38 @@ def read(workdir: epath.PathLike) -> Held:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-  """How a run goes on.
+class Resumption:
+  """How a run begins or resumes in its workdir.
 
   Attributes:
-    lengthened: the run was finished and this one is longer.
-    news: what differs and may, to be said on the screen.
+    identity: digests of its data, `init`, teacher, and of all that decides it.
+    lengthened: whether the run there was finished and this one is longer.
+    news: differences that are allowed, to be printed.
   """
 
+  identity: dict[str, Any]
   lengthened: bool = False
   news: tuple[str, ...] = ()
 
 
-def check(
-  workdir: epath.Path,
-  held: Held,
-  config: ConfigDict,
-  steps: int,
-  contents: Mapping[str, Any],
-) -> Found:
-  """Compares a run with what its workdir holds.
-
-  Args:
-    workdir: of the run.
-    held: what is there.
-    config: of the run, resolved.
-    steps: of the run.
-    contents: digests of its data, `init` and teacher.
+def check(workdir: epath.Path, job: Job) -> Resumption:
+  """Compares a run with the one that its workdir holds.
 
   Raises:
-    UserError: names the first thing that differs and must not.
+    UserError: the two differ where they must not; names the first difference.
   """
+  config, held = job.config, read(workdir)
+  contents = _identity(job, held)
   ours = {**contents, "config": workdir_lib.to_json(config)}
   if held.info is None:
     if held.config is not None:
       theirs = {"config": workdir_lib.to_json(held.config)}
-      _refuse(workdir, differences.difference(theirs, ours))
-      _check_begun(workdir, held.config, config)
-    return Found()
+      _raise_if(workdir, differences.difference(theirs, ours))
+      _check_same_length(workdir, held.config, config)
+    return Resumption(contents)
   made_by = workdir_lib.config_of(workdir, held.config, held.info)
   theirs = {**held.contents, "config": made_by}
-  _refuse(workdir, differences.difference(theirs, ours))
+  _raise_if(workdir, differences.difference(theirs, ours))
   news = (
     *differences.free_changes(theirs, ours),
     *_rewritten(held.config, config),
@@ -110,23 +102,33 @@ def check(
   if "identity" not in held.info:
     news += (
       "The checkpoint is of an older version: whether the data are the same, and"
-      " its arrays what they were, is not checked.",
+      " its arrays unchanged, is not checked.",
     )
   before = config_lib.resolve(workdir_lib.from_json(made_by))
   was = held.info["steps"]
-  if steps == was:
-    if _until(before, was) != _until(config, was):
-      _check_begun(workdir, before, config)
-    return Found(news=news)
-  _check_longer(workdir, before, config, steps, held.info)
+  if job.steps == was:
+    if _stages_in_steps(before, was) != _stages_in_steps(config, was):
+      _check_same_length(workdir, before, config)
+    return Resumption(contents, news=news)
+  _check_longer(workdir, before, job, held.info)
   news += (
-    f"This run was finished at step {was} and goes on to step {steps}: schedules"
-    " and the fraction of the run are computed anew.",
+    f"This run was finished at step {was} and continues to step {job.steps}:"
+    " schedules and the fraction of the run are computed anew.",
   )
-  return Found(lengthened=True, news=news)
+  return Resumption(contents, lengthened=True, news=news)
 
 
-def _refuse(workdir: epath.Path, difference: str | None) -> None:
+def _identity(job: Job, held: Held) -> dict[str, Any]:
+  """Digests of what decides a run."""
+  contents = {"data": identity.of_data(job.train_source, job.eval_source)}
+  for key, path in (("init", job.config.init), ("teacher", job.task.teacher)):
+    if path:
+      # A run that has begun does not need its start any more.
+      contents[key] = identity.of_weights(path) or held.contents.get(key)
+  return {**contents, "run": identity.of_run(job.config, contents)}
+
+
+def _raise_if(workdir: epath.Path, difference: str | None) -> None:
   if difference:
     raise UserError(
       f"The workdir {workdir} holds a run of another config: {difference}."
@@ -134,29 +136,26 @@ def _refuse(workdir: epath.Path, difference: str | None) -> None:
     )
 
 
-def _check_begun(
+def _check_same_length(
   workdir: epath.Path, stored: ConfigDict, config: ConfigDict
 ) -> None:
-  """Refuses another length of a run that has no checkpoint yet."""
+  """Raises if a run without a checkpoint changes its length."""
   for field in ("epochs", "steps", "stages"):
     mine, their = config[field], stored[field]
     if mine != their:
-      _refuse(workdir, f"`{field}` is {their!r} there and {mine!r} here")
+      _raise_if(workdir, f"`{field}` is {their!r} there and {mine!r} here")
 
 
 def _check_longer(
-  workdir: epath.Path,
-  before: ConfigDict,
-  config: ConfigDict,
-  steps: int,
-  info: Mapping[str, Any],
+  workdir: epath.Path, before: ConfigDict, job: Job, info: Mapping[str, Any]
 ) -> None:
-  """Refuses what is no longer form of a finished run.
+  """Raises unless a run is the stored one, finished and made longer.
 
   Raises:
-    UserError: the run is not finished, would be shorter, or its stages change.
+    UserError: the stored run is not finished, the new one is shorter, or its
+      stages change.
   """
-  was, now = info["steps"], info["step"]
+  was, now, steps = info["steps"], info["step"], job.steps
   if now < was or not info["eval"]:
     raise UserError(
       f"The workdir {workdir} holds a run of {was} steps, of which {now} are"
@@ -169,7 +168,10 @@ def _check_longer(
       f"The workdir {workdir} holds a finished run of {was} steps; this one has"
       f" {steps}. A run can only be made longer. {OTHER} for a new run."
     )
-  theirs, ours = _until(before, was), _until(config, steps)
+  theirs, ours = (
+    _stages_in_steps(before, was),
+    _stages_in_steps(job.config, steps),
+  )
   several = max(len(theirs), len(ours)) > 1
   if several and not (
     len(ours) > len(theirs) and ours[: len(theirs)] == theirs
@@ -183,14 +185,14 @@ def _check_longer(
     )
 
 
-def _until(config: ConfigDict, steps: int) -> list[dict[str, Any]]:
+def _stages_in_steps(config: ConfigDict, steps: int) -> list[dict[str, Any]]:
   """The stages, with their ends as steps."""
   stages = workdir_lib.to_json(config)["stages"] or [{"until": 1.0}]
   return [{**s, "until": to_step(s["until"], steps)} for s in stages]
 
 
 def _rewritten(stored: ConfigDict | None, config: ConfigDict) -> list[str]:
-  """What config.json says otherwise than the run that goes on."""
+  """The fields of config.json that differ from those of the run."""
   if stored is None:
     return [f"{workdir_lib.NAME} was gone and is written again."]
   theirs, ours = workdir_lib.to_json(stored), workdir_lib.to_json(config)

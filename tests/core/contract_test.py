@@ -10,9 +10,9 @@ import pytest
 from bnnjax.core import bilinear, contract
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.bits import BitTag
-from bnnjax.core.parse import parse
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.core.scale import Measured, Scale
+from bnnjax.core.spec import parse
 from bnnjax.methods.ste import ste
 
 KEYS = jax.random.split(jax.random.key(0), 4)

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from bnnjax.cost import count
-from bnnjax.layers.binarize import BinarizerStat, TrainingParam, TrainingRng
+from bnnjax.layers.variables import BinarizerStat, TrainingParam, TrainingRng
 
 
 def shape(*dims, dtype="float32"):

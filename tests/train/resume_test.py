@@ -16,14 +16,7 @@ from bnnjax.errors import UserError
 from bnnjax.report import record as record_lib
 from bnnjax.train import evaluate, loop
 from bnnjax.train.checkpoint import Checkpoints
-from tests.train.loop_test import lines, tiny, variables
-from tests.train.stops_test import stopped
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp("finished") / "run"
-  return workdir, loop.train(tiny(), workdir)
+from tests.train.small_runs import lines, stopped, tiny, variables
 
 
 @pytest.fixture
@@ -45,7 +38,7 @@ def test_a_finished_run_goes_on_to_a_later_end(copy, capsys):
   first = next(record_lib.read(copy / "record.jsonl"))
   result = loop.train(longer(), copy)
   out = capsys.readouterr().out
-  assert "finished at step 8 and goes on to step 12" in out
+  assert "finished at step 8 and continues to step 12" in out
   assert "computed anew" in out
   assert not result.resumed
   old, new = record_lib.read(copy / "record.jsonl")
@@ -72,20 +65,20 @@ def test_a_longer_run_goes_on_where_it_was_stopped(copy, finished, tmp_path):
   assert new["lengthened_from"]["steps"] == 8
 
 
-def test_events_that_have_fired_do_not_fire_again(tmp_path):
-  fired = []
+APPLIED = []
 
-  @registry.register("event", "noted")
-  def noted(model, batch):
-    del model, batch
-    fired.append(1)
 
-  try:
-    for steps in (8, 12):
-      loop.train(longer(steps, events=((0.75, "noted"),)), tmp_path)
-  finally:
-    registry._TABLES["event"].pop("noted")
-  assert len(fired) == 1  # at 6 of 8, not at 9 of 12
+@registry.register("event", "noted")
+def noted(model, batch):
+  del model, batch
+  APPLIED.append(1)
+
+
+def test_events_of_the_run_so_far_are_not_applied_again(tmp_path):
+  APPLIED.clear()
+  for steps in (8, 12):
+    loop.train(longer(steps, events=((0.75, "noted"),)), tmp_path)
+  assert len(APPLIED) == 1  # at 6 of 8, not at 9 of 12
 
 
 @pytest.mark.parametrize(
@@ -218,10 +211,10 @@ jax.distributed.initialize(
   coordinator_address=sys.argv[2], num_processes=2, process_id=int(sys.argv[1])
 )
 from bnnjax.train import loop, stops
-from tests.train.loop_test import tiny
-from tests.train.stops_test import StopAt
+from tests.train.small_runs import tiny
+from tests.train.small_runs import StopAt
 try:
-  loop.Run(tiny(), sys.argv[3], "run", None, StopAt(5)).run()
+  loop.train(tiny(), sys.argv[3], signals=StopAt(5))
 except stops.Stopped as error:
   print(error)
 """
