@@ -10,7 +10,8 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.core.spec import parse
-from bnnjax.layers.linear import Conv, Linear
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.linear import Linear
 from tests import golden_cases
 
 TOLERANCE = 1e-4  # float32 against the recorded float64

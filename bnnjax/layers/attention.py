@@ -11,22 +11,21 @@ from bnnjax.core import registry, signature
 from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
-from bnnjax.layers import attention_check
-from bnnjax.layers import mask as mask_lib
+from bnnjax.layers import attention_mask, checks
 from bnnjax.layers import rotary as rotary_lib
 from bnnjax.layers.binarize import Binarize
-from bnnjax.layers.cache import Cache
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
+from bnnjax.layers.kv_cache import KVCache
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.linear_attention import linear_attention
-from bnnjax.layers.residual_estimator import ResidualEstimator
+from bnnjax.layers.low_rank import LowRankEstimator
 
 MIXERS = ("softmax", "none", "linear")
 
 
 class Attention(nnx.Module):
-  """Projections, a mixer of tokens, and binarizers of its operands.
+  """Projections, a token mixer, and binarizers of its operands.
 
   With `q, k, v` binarized, in heads of `D` features, and `S = q k^T / sqrt(D)`:
 
@@ -46,9 +45,9 @@ class Attention(nnx.Module):
     query, key, value, probs: binarizers of the operands of the two products
       between activations; `None` keeps them float.
     context: binarizer of the input of the output projection; by default `act`.
-    residual: rank of the residual estimator; 0 for none.
-    share_key: queries and keys are one projection and one code.
-    causal: a token sees itself and those before it.
+    residual: rank of the low-rank estimate; 0 for none.
+    share_key: whether queries and keys share one projection and one code.
+    causal: whether a token attends only to itself and earlier tokens.
     rotary: base of the rotary position embedding; 0 for none.
     use_bias: whether projections have a bias.
     dropout: share of the probabilities, binarized or not, that training drops.
@@ -56,8 +55,8 @@ class Attention(nnx.Module):
     rngs: random numbers.
 
   Raises:
-    ValueError: heads that do not divide, an unknown mixer, or parts that do not
-      go together.
+    ValueError: heads that do not divide the features, an unknown mixer, or
+      arguments that contradict each other.
   """
 
   @checked
@@ -85,7 +84,7 @@ class Attention(nnx.Module):
     rngs: nnx.Rngs,
   ):
     kv_heads = heads if kv_heads is None else kv_heads
-    attention_check.heads_fit(features, heads, kv_heads)
+    checks.check_heads(features, heads, kv_heads)
     size = features // heads
     if mixer not in MIXERS:
       raise registry.unknown("mixer", mixer, MIXERS)
@@ -112,14 +111,14 @@ class Attention(nnx.Module):
     self.low_value = _binarize(value, kv_heads, size)
     self.low_probs = _binarize(probs, 1, 1)
     self.residual = (
-      ResidualEstimator(features, residual, dtype=dtype, rngs=rngs)
+      LowRankEstimator(features, residual, dtype=dtype, rngs=rngs)
       if residual
       else None
     )
     self.dropout = Dropout(dropout, rngs=rngs)
     self.heads, self.kv_heads = heads, kv_heads
     self.mixer, self.causal, self.rotary = mixer, causal, rotary
-    attention_check.parts_fit(self, key, residual)
+    checks.check_attention(self, key, residual)
 
   def __call__(
     self,
@@ -127,23 +126,23 @@ class Attention(nnx.Module):
     mode: Mode | None = None,
     *,
     mask: jax.Array | None = None,
-    cache: Cache | None = None,
+    cache: KVCache | None = None,
   ) -> Any:
     """Attends within every sequence.
 
     Args:
       x: `[B, T, features]`.
-      mode: on whose behalf.
+      mode: training or deployment; by default as the model was told.
       mask: bool, broadcasts against `[B, heads, T, keys]`: which keys a query
-        may see; with the mixer `"linear"` `[B, 1, 1, keys]`. A query that may
-        see none attends to all alike (softmax), or to nothing (none).
-      cache: of the tokens before `x`.
+        may attend to; with the mixer `"linear"` `[B, 1, 1, keys]`. A query
+        without keys attends to all keys equally (softmax) or to none (none).
+      cache: keys and values of the tokens before `x`.
 
     Returns:
-      `[B, T, features]`; with a cache, that and the new cache.
+      `[B, T, features]`; with a cache, a pair of this and the new cache.
 
     Raises:
-      ValueError: a mask of another type or shape, a cache of another.
+      ValueError: a mask or cache of the wrong type or shape.
     """
     q, k, v = self._project(x, mode, 0 if cache is None else cache.length)
     if cache is not None:
@@ -200,19 +199,19 @@ class Attention(nnx.Module):
     return q, k, v
 
   def _visible(self, mask, x, keys, cache):
-    """The given mask, and what causality and the cache leave of it."""
+    """The given mask combined with causality and the fill of the cache."""
     batch, length = x.shape[:2]
     if self.mixer == "linear":
-      return mask_lib.checked(mask, (batch, 1, 1, keys))
-    mask = mask_lib.checked(mask, (batch, self.heads, length, keys))
+      return attention_mask.checked(mask, (batch, 1, 1, keys))
+    mask = attention_mask.checked(mask, (batch, self.heads, length, keys))
     end = None if cache is None else cache.length
-    return mask_lib.visible(mask, length, keys, self.causal, end)
+    return attention_mask.visible(mask, length, keys, self.causal, end)
 
-  def cache(self, batch: int, tokens: int, dtype: Any = jnp.float32) -> Cache:
+  def cache(self, batch: int, tokens: int, dtype: Any = jnp.float32) -> KVCache:
     """An empty cache with room for `tokens` tokens.
 
     Raises:
-      ValueError: a layer for which keys and values are not enough.
+      ValueError: the layer needs more than keys and values.
     """
     if self.mixer == "linear" or self.residual is not None:
       raise ValueError(
@@ -221,7 +220,7 @@ class Attention(nnx.Module):
         f" residual={self.residual is not None}."
       )
     size = self.query.out_features // self.heads
-    return Cache.empty((batch, tokens, self.kv_heads, size), dtype)
+    return KVCache.empty((batch, tokens, self.kv_heads, size), dtype)
 
 
 FIXED = ("features", "heads", "kv_heads", "rngs", "dtype")
@@ -235,10 +234,11 @@ def options(
 
   Args:
     attention: the name, the mapping or `None`.
-    dropout: of the probabilities, where there are any and nothing else is said.
+    dropout: of the probabilities, unless the mixer has none or a mapping sets
+      its own.
 
   Raises:
-    ValueError: unknown method, or an argument that `Attention` does not take.
+    ValueError: unknown method or argument.
   """
   found = _options(attention)
   if dropout and found.get("mixer") != "linear":
@@ -253,8 +253,8 @@ def _options(attention: str | Mapping[str, Any] | None) -> dict[str, Any]:
     method = registry.get("method", attention)
     if not method.attention:
       raise ValueError(
-        f"Method {attention!r} says nothing of attention: give a mapping of"
-        " arguments, or a method of transformers."
+        f"Method {attention!r} does not define attention: give a mapping of"
+        " arguments, or a method for transformers."
       )
     return dict(method.attention)
   registry.check_names("argument of attention", attention, OPTIONS)

@@ -1,30 +1,31 @@
 """Building blocks that convolutional networks share.
 
-A `Unit` is one convolution with what a paper puts before and after it, in the
-paper's order; `bnnjax.layers.residual` joins units. A network is a list of
-these.
+A `Unit` is a convolution with the layers that a paper puts around it, in the
+paper's order. `bnnjax.layers.shortcut` joins units.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
 from bnnjax.core.spec import parse
-from bnnjax.layers.linear import Conv, Linear, Spec
+from bnnjax.layers.activations import ACTIVATIONS, LearnedShift, activation
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.norm import BatchNorm
 from bnnjax.layers.pool import BlurPool, Pool
-from bnnjax.layers.react import LearnedShift, PReLU, RPReLU
 
 
 @dataclasses.dataclass(frozen=True)
-class Body:
-  """What the layers of a network have in common.
+class LayerDefaults:
+  """Options that the layers of a network share.
 
   Attributes:
     weight, act: binarizers of kernels and inputs.
@@ -38,8 +39,8 @@ class Body:
   momentum: float = 0.9
   epsilon: float = 1e-5
 
-  def with_operands(self, weight: Spec, act: Spec) -> "Body":
-    """The same with other binarizers; `None, None` is float."""
+  def with_operands(self, weight: Spec, act: Spec) -> "LayerDefaults":
+    """A copy with other binarizers; `None, None` is float."""
     return dataclasses.replace(self, weight=weight, act=act)
 
   @property
@@ -72,22 +73,6 @@ class Body:
       dtype=self.dtype,
       **options,
     )
-
-
-class Function(nnx.Module):
-  """An elementwise function as a layer.
-
-  Args:
-    function: e.g. `jax.nn.relu`.
-  """
-
-  def __init__(self, function: Callable[[jax.Array], jax.Array]):
-    self.function = function
-
-  def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
-    """Any shape."""
-    del mode
-    return self.function(x)
 
 
 class Gate(nnx.Module):
@@ -135,31 +120,6 @@ class Gate(nnx.Module):
     return jax.nn.sigmoid(self.expand(jax.nn.relu(self.reduce(z, mode)), mode))
 
 
-ACTIVATIONS: dict[str, Callable[[int], nnx.Module]] = {
-  "identity": lambda features: Function(identity),
-  "relu": lambda features: Function(jax.nn.relu),
-  "relu6": lambda features: Function(jax.nn.relu6),
-  "hardtanh": lambda features: Function(jax.nn.hard_tanh),
-  "prelu": PReLU,
-  "rprelu": RPReLU,
-}
-
-
-def identity(x):
-  return x
-
-
-def activation(name: str, features: int) -> nnx.Module:
-  """An activation layer by name.
-
-  Raises:
-    ValueError: unknown name.
-  """
-  if name not in ACTIVATIONS:
-    raise registry.unknown("activation", name, ACTIVATIONS)
-  return ACTIVATIONS[name](features)
-
-
 STEPS = (
   "conv",
   "norm",
@@ -180,11 +140,11 @@ class Unit(nnx.Module):
   `"norm conv gate prelu"` Real-to-Binary's.
 
   Args:
-    order: words of `STEPS`; a gate multiplies by what it makes of the input of
-      the convolution.
+    order: words of `STEPS`. A gate computes its factors from the input of the
+      convolution.
     in_features, out_features: channels.
     kernel: window, one number for both axes.
-    body: binarizers, dtype and norm.
+    defaults: binarizers, dtype and norm.
     strides, groups, dilation, padding, pad_value: of the convolution.
     pool: window and stride of a pool.
     pool_padding: `"SAME"` or `"VALID"`.
@@ -202,7 +162,7 @@ class Unit(nnx.Module):
     out_features: int,
     kernel: int = 3,
     *,
-    body: Body,
+    defaults: LayerDefaults,
     strides: int = 1,
     groups: int = 1,
     dilation: int = 1,
@@ -224,14 +184,14 @@ class Unit(nnx.Module):
     for step in order.split():
       if step == "conv":
         window = (kernel, kernel)
-        layer = body.conv(
+        layer = defaults.conv(
           in_features, out_features, window, rngs=rngs, **convolution
         )
         features = out_features
       elif step == "norm":
-        layer = body.batch_norm(features, rngs=rngs, **(norm or {}))
+        layer = defaults.batch_norm(features, rngs=rngs, **(norm or {}))
       elif step == "gate":
-        layer = Gate(in_features, out_features, dtype=body.dtype, rngs=rngs)
+        layer = Gate(in_features, out_features, dtype=defaults.dtype, rngs=rngs)
       elif step == "shift":
         layer = LearnedShift(features)
       elif step in ("max_pool", "avg_pool"):
@@ -242,11 +202,13 @@ class Unit(nnx.Module):
         layer = activation(step, features)
       else:
         raise registry.unknown("step of a unit", step, STEPS)
-      steps.append(step)
-      setattr(self, _attribute(steps), layer)
-    self.steps = tuple(
-      (step, _attribute(steps[: i + 1])) for i, step in enumerate(steps)
-    )
+      # Attributes named after steps, `norm` and then `norm_2`: paths of
+      # variables say what a layer is.
+      times = 1 + sum(step == earlier for earlier, _ in steps)
+      name = step if times == 1 else f"{step}_{times}"
+      setattr(self, name, layer)
+      steps.append((step, name))
+    self.steps = tuple(steps)
 
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, in_features] -> [N, H', W', out_features]`."""
@@ -262,7 +224,11 @@ class Unit(nnx.Module):
     return x
 
 
-def _attribute(steps: list[str]) -> str:
-  """Name of the last step's layer: `norm`, and `norm_2` for a second one."""
-  times = steps.count(steps[-1])
-  return steps[-1] if times == 1 else f"{steps[-1]}_{times}"
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "Body": "bnnjax.layers.blocks.LayerDefaults",
+    "Function": "bnnjax.layers.activations.Function",
+    "identity": "bnnjax.layers.activations.identity",
+  },
+)

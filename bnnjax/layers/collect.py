@@ -1,13 +1,13 @@
-"""Collectors attached to layers: what enters the contractions of a model.
+"""Collects statistics of the inputs of a model's contractions.
 
-A path names a layer and means its input: `blocks.0.up` is what enters that
-`Linear` or `Conv`, before its binarizer. The products of attention contract two
+The path of a layer names its input: `blocks.0.up` is the input of that `Linear`
+or `Conv`, before its binarizer. The products of attention contract two
 activations: `attention.low_query`, `low_key`, `low_value` and `low_probs` are
-their operands, float or not, before they are binarized. `words` is what a head
-multiplies with the word embedding. The inside of recurrences and the low-rank
-estimate of BiPFT are no places.
+their operands, float or not, before they are binarized. `words` is the tensor
+that a head multiplies with the word embedding. The inside of recurrences and
+the low-rank estimate of BiPFT cannot be collected.
 
-The layers of a `Stack` have one path, and states `[layers, ...]`.
+The layers of a `Stack` share one path; their states are `[layers, ...]`.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from bnnjax.core import collector as collector_lib
 from bnnjax.core.collector import Collector
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers.binarize import Binarize
-from bnnjax.layers.place import Collected, Place
+from bnnjax.layers.collection_point import Collected, CollectionPoint
 from bnnjax.layers.stack import Stack
 
 Rules = Mapping[str, "str | Collector | None"]
@@ -45,29 +45,28 @@ def collect(
   call: Call = _call,
   **kwargs: Any,
 ) -> tuple[Any, dict[str, Any]]:
-  """Calls a model whose layers show their inputs to collectors.
+  """Calls a model while collectors observe the inputs of its layers.
 
-  The model stays as it was: its statistics, too. A layer that is called twice
-  shows two inputs. Under `jax.jit`, the memory is that of the call and of the
-  states, which may be donated.
+  The model, including its statistics, is left unchanged. A layer that is called
+  twice has two inputs collected. Under `jax.jit`, the memory is that of the
+  call and of the states, which may be donated.
 
   Args:
     model: a model, one of its blocks, or a layer.
-    rules: collectors by path: a regular expression that fits the whole dotted
-      path (that of the model itself is `""`), and a collector, its name, or
-      `None` for nothing. The first that fits wins.
+    rules: maps a regular expression on the whole dotted path (that of the model
+      itself is `""`) to a collector, its name, or `None` for nothing. The first
+      match wins.
     *args, **kwargs: of the call.
-    states: what the passes before have collected; by default there are none.
+    states: collected by earlier passes; by default there were none.
     call: `(model, *args, **kwargs) -> y`, by default the model's own.
 
   Returns:
-    What the call returns, and states by path.
+    The result of the call, and states by path.
 
   Raises:
-    ValueError: a rule that chooses nothing, with the nearest path; a layer that
-      is chosen and not called, or of which its collector cannot see what it
-      asks for; states of other paths.
-    TypeError: rules that are no mapping.
+    ValueError: a rule matches nothing; a chosen layer is not called, or does
+      not have what its collector needs; the states have other paths.
+    TypeError: `rules` is not a mapping.
 
   Example:
     >>> rules = {r"blocks.*\\.(gate|up)": "gram"}
@@ -88,18 +87,18 @@ def collect(
       "`states` are those of the paths that the rules choose, as `empty` makes"
       f" them: {other[0]!r} is {'not ' if other[0] in found else ''}among them."
     )
-  for path, (place, made) in found.items():
-    place.collected = Collected(states[path], collector=made)
+  for path, (point, made) in found.items():
+    point.collected = Collected(states[path], collector=made)
   y = call(model, *args, **kwargs)
   return y, {
-    path: place.collected.get_value() for path, (place, _) in found.items()
+    path: point.collected.get_value() for path, (point, _) in found.items()
   }
 
 
 def empty(
   model: nnx.Module, rules: Rules, *args: Any, call: Call = _call, **kwargs: Any
 ) -> dict[str, Any]:
-  """The states before the first pass; arguments and errors as of `collect`.
+  """The states before the first pass; arguments and errors as in `collect`.
 
   The call is traced for its shapes, not computed.
   """
@@ -107,9 +106,9 @@ def empty(
 
   def trace():
     copy = nnx.clone(model)
-    for path, (place, made) in _chosen(copy, rules).items():
+    for path, (point, made) in _chosen(copy, rules).items():
       noting = dataclasses.replace(made, update=_noting(shapes, path))
-      place.collected = Collected((), collector=noting)
+      point.collected = Collected((), collector=noting)
     call(copy, *args, **kwargs)
 
   jax.eval_shape(trace)
@@ -128,10 +127,10 @@ def empty(
 def learning(
   model: nnx.Module, event: str, progress: Progress | None = None
 ) -> Iterator[Mode]:
-  """A pass in which binarizers learn from what they see, in place.
+  """A pass in which binarizers learn from their inputs, in place.
 
-  Each is at once what it has learned: the layers after it see the inputs that
-  the event leaves them.
+  Each binarizer uses what it has learned at once, so that later layers see the
+  inputs that they will have after the event.
 
   Args:
     model: any module.
@@ -152,7 +151,7 @@ def learning(
           learners.append(module)
     yield Mode.training(progress)
     for module in learners:
-      module.adopt_learned()
+      module.store_learned()
   finally:
     for module in learners:
       del module.collected
@@ -163,7 +162,7 @@ def _dotted(path: tuple[Any, ...]) -> str:
 
 
 def _noting(shapes, path):
-  """The `update` of a pass that asks for shapes."""
+  """An `update` that notes the shape of its input."""
 
   def update(state, x):
     shapes.setdefault(path, x.shape)
@@ -173,10 +172,13 @@ def _noting(shapes, path):
 
 
 def _axes(model: nnx.Module) -> dict[str, tuple[int, ...]]:
-  """The layers axes of what lies in stacks, by the path of each module."""
+  """The stacked axes of each module by path; () outside of a `Stack`.
+
+  A stack of 3 layers gives `{"": (), "layer": (3,), "layer.linear": (3,)}`.
+  """
   modules = dict(nnx.iter_modules(model))
   stacks = [p for p, m in modules.items() if isinstance(m, Stack)]
-  stacks.sort(key=len)  # the outer one first, as its axis is
+  stacks.sort(key=len)  # the axis of the outer stack comes first
   return {
     _dotted(path): tuple(
       modules[stack].layers
@@ -192,12 +194,13 @@ def _stacked(state: Any, axes: tuple[int, ...]) -> Any:
   return jax.tree.map(lambda s: jnp.broadcast_to(s, (*axes, *s.shape)), state)
 
 
-def _places(model: nnx.Module) -> dict[str, Place]:
-  """What shows its input; that of a layer's binarizer is the layer's."""
+def _points(model: nnx.Module) -> dict[str, CollectionPoint]:
+  """Collection points by path; a layer stands for its own binarizer."""
   found = {
     path: module
     for path, module in nnx.iter_modules(model)
-    if isinstance(module, Place) and getattr(module, "role", "act") == "act"
+    if isinstance(module, CollectionPoint)
+    and getattr(module, "role", "act") == "act"
   }
   return {
     _dotted(path): module
@@ -208,32 +211,32 @@ def _places(model: nnx.Module) -> dict[str, Place]:
 
 def _chosen(
   model: nnx.Module, rules: Rules
-) -> dict[str, tuple[Place, Collector]]:
-  """The places that rules choose, each with its collector, by path."""
+) -> dict[str, tuple[CollectionPoint, Collector]]:
+  """The collection points that the rules choose, with collectors, by path."""
   if not isinstance(rules, Mapping):
     raise TypeError(
       "`rules` map regular expressions on paths to collectors, e.g."
       f" {{'blocks.*': 'gram'}}, got {rules!r}."
     )
-  places, found, taken = _places(model), {}, set()
+  points, found, taken = _points(model), {}, set()
   for pattern, spec in rules.items():
     made = collector_lib.parse(spec)
-    fits = [path for path in places if _fits(pattern, path)]
+    fits = [path for path in points if _fits(pattern, path)]
     left = [path for path in fits if path not in taken]
     if not left:
       raise ValueError(
         f"The rule {pattern!r} chooses no input: "
-        + ("the rules before it do." if fits else _offered(pattern, places))
+        + ("earlier rules do." if fits else _offered(pattern, points))
       )
     taken |= set(left)
     for path in left if made is not None else ():
-      if made.rows and (why := places[path].rowless):
+      if made.rows and (why := points[path].why_no_rows):
         raise ValueError(
           f"{made.name!r} collects the rows that a kernel is multiplied with,"
           f" and {path!r} has none: {why}. Leave it out by a rule before the"
           f" others, {{{path!r}: None, ...}}."
         )
-      found[path] = places[path], made
+      found[path] = points[path], made
   return found
 
 
@@ -242,12 +245,12 @@ def _fits(pattern: str, path: str) -> bool:
     return re.fullmatch(pattern, path) is not None
   except (re.error, TypeError) as error:
     raise ValueError(
-      f"A rule begins with a regular expression, got {pattern!r}: {error}."
+      f"A rule is keyed by a regular expression, got {pattern!r}: {error}."
     ) from error
 
 
 def _offered(pattern: str, paths: Mapping[str, Any]) -> str:
-  """The nearest path, and some of the others."""
+  """For a message: the nearest path, and some of the others."""
   some = ", ".join(map(repr, [*paths][:SHOWN])) or "(none)"
   more = ", ..." if len(paths) > SHOWN else ""
   close = errors.nearest(pattern.replace("\\", ""), paths)

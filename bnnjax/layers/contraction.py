@@ -1,4 +1,4 @@
-"""What layers of a kernel share: two binarizers, a contraction, a bias."""
+"""Base classes of layers with a kernel: binarizers, a contraction, a bias."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict, Unpack
@@ -8,23 +8,27 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from bnnjax.core import gradient
+from bnnjax.core import gradient_quantizer
 from bnnjax.core import method as method_lib
 from bnnjax.core.arguments import checked
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.quantized import Quantized
-from bnnjax.layers import contraction_check, partition
+from bnnjax.core.quantized_check import fits
+from bnnjax.layers import checks, output_scale, partition
 from bnnjax.layers import geometry as geometry_lib
-from bnnjax.layers import output as output_lib
-from bnnjax.layers.binarize import (
-  Binarize,
-  TrainingRng,
-  weight_variable,
+from bnnjax.layers.binarize import Binarize
+from bnnjax.layers.collection_point import CollectionPoint
+from bnnjax.layers.mode import (
+  ModeAware,
+  mode_of,
+  step_key,
+  warn_if_differentiated,
 )
-from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
-from bnnjax.layers.place import Place
-from bnnjax.layers.sizes import check_array
-from bnnjax.layers.weight_module import as_weight_module, check_yields
+from bnnjax.layers.variables import TrainingRng, weight_variable
+from bnnjax.layers.weight_module import (
+  as_weight_module,
+  check_returns_quantized,
+)
 
 Spec = str | Binarizer | None
 LECUN_NORMAL = nnx.initializers.lecun_normal()
@@ -35,25 +39,25 @@ class Options(TypedDict, total=False):
 
   Attributes:
     weight, act: binarizers of kernel and input: a spec string, a `Binarizer`
-      or `None` (default) for float. A method's name as `weight` also brings
+      or `None` (default) for float. The name of a method as `weight` also sets
       that method's `output` and `grad`. Instead of a binarizer of a latent
-      kernel `weight` may be the weight itself: a `Quantized`, or a module that
-      yields one, such as `QuantizedWeight`.
-    prepare: `(x, mode) -> (x, factor)`, a module or a function: what the layer
-      makes of its input before `act`, and a factor of its output that follows
-      from it (`None` for none): token-adaptive scales (BinaryMoS). A subclass
-      may define it as a method.
-    output: scale of the output, see `bnnjax.layers.output`.
+      kernel, `weight` may be the weight itself: a `Quantized`, or a module that
+      returns one, such as `QuantizedWeight`.
+    prepare: `(x, mode) -> (x, factor)`, a module or a function. It transforms
+      the input before `act` and may compute a factor of the output from it
+      (`None` for none), as token-adaptive scales do (BinaryMoS). A subclass may
+      define it as a method.
+    output: scale of the output, see `bnnjax.layers.output_scale`.
     grad: quantizer of the gradient of the output, in training only; see
-      `bnnjax.core.gradient`.
+      `bnnjax.core.gradient_quantizer`.
     use_bias: whether a bias is added (default).
     dtype: of the computation; by default that of input and kernel.
     param_dtype: of the stored parameters, float32 by default.
     kernel_init, bias_init: initializers; LeCun normal and zeros by default.
     precision: as in `jax.lax.dot_general`.
-    parallel: `"column"` (default): devices share what the layer gives; `"row"`:
-      what it contracts, right behind a column-parallel layer. See
-      `bnnjax.train.sharding`.
+    parallel: how devices shard the kernel: `"column"` (default), along the
+      output; `"row"`, along the contracted axis, right behind a column-parallel
+      layer. See `bnnjax.train.sharding`.
   """
 
   weight: Spec | Quantized | nnx.Module
@@ -87,8 +91,8 @@ class WindowOptions(Options, total=False):
   groups: int
 
 
-class Contraction(Moded, Place):
-  """A kernel, two binarizers, a bias; what `Linear` and `Conv` derive from."""
+class Contraction(ModeAware, CollectionPoint):
+  """A kernel, two binarizers, a bias: the base of `Linear` and `Conv`."""
 
   prepare = None
 
@@ -113,8 +117,8 @@ class Contraction(Moded, Place):
     parallel: str = "column",
     rngs: nnx.Rngs,
   ):
-    contraction_check.check_precision(precision)
-    check_array(f"The kernel of {type(self).__name__}", shape)
+    checks.check_precision(precision)
+    checks.check_array(f"The kernel of {type(self).__name__}", shape)
     made = None
     home = as_weight_module(weight)
     if home is None:
@@ -123,14 +127,14 @@ class Contraction(Moded, Place):
       made = self.weight.binarizer
       self.kernel = weight_variable(kernel, made, parallel)
     else:
-      check_yields(type(self).__name__, home, shape)
+      check_returns_quantized(type(self).__name__, home, shape)
       self.weight, self.kernel = home, None
       partition.mark(home, parallel)
     if prepare is not None:
       if not callable(prepare):
         raise TypeError(
-          f"`prepare` is a function or a module, called as `prepare(x, mode)`,"
-          f" got {prepare!r}."
+          f"`prepare` must be a function or a module, called as `prepare(x,"
+          f" mode)`, got {prepare!r}."
         )
       self.prepare = prepare
     if made is not None:
@@ -140,14 +144,14 @@ class Contraction(Moded, Place):
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
     self.act = Binarize(act, "act", like, rngs, parallel=parallel)
-    contraction_check.check_keeps_shape(self.act, like)
+    checks.check_keeps_shape(self.act, like)
     self.bias = (
       nnx.Param(bias_init(rngs.params(), (features[1],), param_dtype))
       if use_bias
       else None
     )
-    self.output = output_lib.parse(output, features[1], geometry)
-    self.grad = gradient.parse(grad)
+    self.output = output_scale.parse(output, features[1], geometry)
+    self.grad = gradient_quantizer.parse(grad)
     if self.grad is not None:
       self.grad_key = TrainingRng(jax.random.key_data(rngs.params()))
     self.in_features, self.out_features = features
@@ -156,38 +160,39 @@ class Contraction(Moded, Place):
   def _operands(self, x, mode):
     """Activations and kernel, quantized in the dtype of the computation.
 
-    And what of them would be computed otherwise in training.
+    The third result names what would compute differently in training, see
+    `Binarize.quantize`.
     """
     kernel = self.weight(mode) if self.kernel is None else self.kernel[...]
     dtype = self.dtype or jnp.result_type(x, kernel.dtype)
-    a, otherwise = self.act.heard(self.show(x).astype(dtype), mode)
+    a, differs = self.act.quantize(self.observe(x).astype(dtype), mode)
     w, also = kernel.astype(dtype), ""
     if self.kernel is not None:
-      w, also = self.weight.heard(w, mode)
-    return a, w, otherwise or also
+      w, also = self.weight.quantize(w, mode)
+    return a, w, differs or also
 
   def _prepared(self, x, mode):
-    """The input that is contracted, and a factor of the output or `None`."""
+    """The input to contract, and a factor of the output or `None`."""
     if self.prepare is None:
       return x, None
     got = self.prepare(x, mode)
     if not isinstance(got, tuple) or len(got) != 2 or got[0] is None:
       raise TypeError(
-        f"`prepare` of {type(self).__name__} returns the input and a factor of"
-        f" the output (or None), got {type(got).__name__}."
+        f"`prepare` of {type(self).__name__} must return the input and a factor"
+        f" of the output (or None), got {type(got).__name__}."
       )
     made, factor = got
     if made.shape != x.shape:
       raise ValueError(
-        f"`prepare` of {type(self).__name__} keeps the shape of the input,"
+        f"`prepare` of {type(self).__name__} must keep the shape of the input,"
         f" {x.shape}: got {made.shape}."
       )
     return made, factor
 
-  def _finish(self, y, x, given, otherwise, factor=None):
+  def _finish(self, y, x, given, differs, factor=None):
     mode = mode_of(self, given)
     if factor is not None:
-      y = contraction_check.scaled(y, factor)
+      y = _scaled(y, factor)
     if self.output is not None:
       y = (y * self.output(x, y, mode)).astype(y.dtype)
     if self.bias is not None:
@@ -196,10 +201,10 @@ class Contraction(Moded, Place):
       name = f"the gradient quantizer {self.grad.quantizer.name!r}"
       if mode.train:
         told = name if given is None else ""
-        y = self.grad(y, key_of_step(self.grad_key, mode, told))
+        y = self.grad(y, step_key(self.grad_key, mode, told))
       elif given is None:
-        otherwise = otherwise or name
-    return watched(otherwise, y) if otherwise else y
+        differs = differs or name
+    return warn_if_differentiated(differs, y) if differs else y
 
   def _check(self, x, ndim: int | None):
     name = type(self).__name__
@@ -217,6 +222,16 @@ class Contraction(Moded, Place):
         f"{name} was built for {self.in_features} input features, got"
         f" {x.shape[-1] if x.ndim else 'a scalar'} (shape {x.shape})."
       )
+
+
+def _scaled(y, factor):
+  """The output times the factor that `prepare` returned."""
+  if not fits(jnp.shape(factor), y.shape):
+    raise ValueError(
+      f"The factor of `prepare` must broadcast to the output {y.shape}, got"
+      f" shape {jnp.shape(factor)}."
+    )
+  return (y * factor).astype(y.dtype)
 
 
 class Windowed(Contraction):
@@ -261,7 +276,7 @@ class Windowed(Contraction):
 
   @property
   def geometry(self) -> geometry_lib.Geometry:
-    """Where the window stands, without the map."""
+    """Window, strides, padding and dilation."""
     return geometry_lib.Geometry(
       self.window, self.strides, self.padding, self.dilation
     )

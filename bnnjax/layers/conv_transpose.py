@@ -1,4 +1,4 @@
-"""The transposed convolution whose operands may be low-bit."""
+"""A transposed convolution whose operands may be low-bit."""
 
 from collections.abc import Sequence
 from typing import Unpack
@@ -8,30 +8,30 @@ from flax import nnx
 
 from bnnjax.core import conv_transpose
 from bnnjax.core.progress import Mode
+from bnnjax.layers.checks import check_array
 from bnnjax.layers.contraction import Windowed, WindowOptions
-from bnnjax.layers.output import SpatialL1
-from bnnjax.layers.sizes import check_array
+from bnnjax.layers.output_scale import SpatialL1
 
 
 class ConvTranspose(Windowed):
   """Transposed convolution, channels last, any number of spatial axes.
 
-  Values are those of `nnx.ConvTranspose`. It has no `pad_value`: what lies
-  around and between the inputs adds nothing, and a {-1, +1} map stays one.
+  Same values as `nnx.ConvTranspose`. There is no `pad_value`: the zeros around
+  and between inputs are never multiplied, so that a {-1, +1} map stays binary.
 
   Args:
     in_features, out_features: channels before and after.
     kernel_size: window; its length is the number of spatial axes.
-    strides: how many outputs an input moves on; one number for all spatial
+    strides: outputs between neighboring inputs; one number for all spatial
       axes, or one each.
-    padding: `"SAME"` (strides times the inputs), `"VALID"` (all that an input
-      reaches), or as of `Conv` zeros around the spread inputs (as in flax and
-      jax, not torch); negative numbers crop.
-    dilation: of the window; one number, or one each.
+    padding: `"SAME"` (strides times as many outputs as inputs), `"VALID"`
+      (every output that an input reaches), or as in `Conv` zeros around the
+      spread inputs (as in flax and jax, not torch); negative numbers crop.
+    dilation: of the window; one number for all spatial axes, or one each.
     groups: feature groups.
-    transpose_kernel: the window runs backwards, as in the gradient of a
-      convolution. The kernel is `[..., in, out]` all the same, as binarizers
-      read it (that of flax is `[..., out, in]` then).
+    transpose_kernel: whether the window is flipped, as in the gradient of a
+      convolution. The kernel stays `[..., in, out]`, as binarizers expect it
+      (flax stores it as `[..., out, in]` then).
     rngs: random numbers; the key `params` is used.
     **options: `weight=`, `act=` and the other keywords of `Options`.
 
@@ -40,11 +40,11 @@ class ConvTranspose(Windowed):
       `weight` holds the weight itself.
 
   Raises:
-    ValueError: unknown spec, sizes that do not fit, the output scale
-      `spatial_l1`, an input of another rank or number of channels.
+    ValueError: unknown spec, incompatible sizes, the output scale `spatial_l1`,
+      or an input with the wrong rank or number of channels.
   """
 
-  rowless = "it is a transposed convolution"
+  why_no_rows = "it is a transposed convolution"
 
   def __init__(
     self,
@@ -75,7 +75,7 @@ class ConvTranspose(Windowed):
       "The map of ConvTranspose", (len(x), *places, self.out_features)
     )
     x, factor = self._prepared(x, mode)
-    a, w, otherwise = self._operands(x, mode)
+    a, w, differs = self._operands(x, mode)
     y = conv_transpose.conv_transpose(
       a,
       w,
@@ -86,4 +86,4 @@ class ConvTranspose(Windowed):
       flip=self.transpose_kernel,
       precision=self.precision,
     )
-    return self._finish(y, x, mode, otherwise, factor)
+    return self._finish(y, x, mode, differs, factor)

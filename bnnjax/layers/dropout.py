@@ -1,30 +1,35 @@
-"""Dropout that follows the mode, with a mask of its own each step."""
+"""Dropout that follows the mode; its masks depend on layer and step alone."""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core.numbers import is_number
+from bnnjax.core.number_checks import is_number
 from bnnjax.core.progress import Mode
-from bnnjax.layers.binarize import TrainingRng
-from bnnjax.layers.mode import Moded, key_of_step, mode_of, watched
+from bnnjax.layers.mode import (
+  ModeAware,
+  mode_of,
+  step_key,
+  warn_if_differentiated,
+)
+from bnnjax.layers.variables import TrainingRng
 
 
-class Dropout(Moded):
-  """`x m / (1 - rate)` with `m ~ Bernoulli(1 - rate)` an element, in training.
+class Dropout(ModeAware):
+  """`x m / (1 - rate)`, `m ~ Bernoulli(1 - rate)` per element, in training.
 
-  Dropout, Srivastava et al., JMLR 2014, with the rescaling in training; deployed
-  the identity. The mask follows from the layer (also of a `Stack`), the step and
-  the microbatch, so that a run that was killed goes on as if it had not been, and
-  a layer that is computed again has its mask again.
+  Dropout, Srivastava et al., JMLR 2014, rescaled in training; the identity when
+  deployed. The mask depends on the layer (also within a `Stack`), the step and
+  the microbatch alone: a resumed run draws the same masks, and so does a layer
+  that is recomputed in the backward pass.
 
-  In front of a binarizer to {-1, +1} a dropped 0 becomes +1, which is why our
+  A binarizer to {-1, +1} turns a dropped 0 into +1, which is why our
   transformers do not drop features inside an MLP.
 
   Args:
-    rate: share of the elements that become 0; 0: the identity, which draws and
-      stores nothing.
-    rngs: random numbers; `params` is used, where `rate` is not 0.
+    rate: share of the elements that become 0. With 0 the layer is the identity
+      and stores nothing.
+    rngs: random numbers; `params` is used unless `rate` is 0.
 
   Raises:
     ValueError: a rate outside [0, 1).
@@ -43,7 +48,7 @@ class Dropout(Moded):
       return x
     given, mode = mode, mode_of(self, mode)
     if not mode.train:
-      return watched("dropout", x) if given is None else x
-    key = key_of_step(self.key, mode, "dropout")
+      return warn_if_differentiated("dropout", x) if given is None else x
+    key = step_key(self.key, mode, "dropout")
     keep = jax.random.bernoulli(key, 1 - self.rate, x.shape)
     return jnp.where(keep, x / (1 - self.rate), 0)

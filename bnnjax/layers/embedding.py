@@ -1,17 +1,20 @@
-"""Tables of words whose rows may be low-bit."""
+"""An embedding table whose rows may be low-bit."""
 
 from typing import Any
 
 import jax
 from flax import nnx
 
-from bnnjax.core import contract
+from bnnjax.core import dot_and_conv
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
 from bnnjax.layers.binarize import Binarize
 from bnnjax.layers.contraction import Spec
 from bnnjax.layers.variables import weight_variable
-from bnnjax.layers.weight_module import as_weight_module, check_yields
+from bnnjax.layers.weight_module import (
+  as_weight_module,
+  check_returns_quantized,
+)
 
 INIT = nnx.initializers.truncated_normal(0.02)
 
@@ -19,13 +22,13 @@ INIT = nnx.initializers.truncated_normal(0.02)
 class Embedding(nnx.Module):
   """Rows of a table that may be low-bit.
 
-  The row of padding is trained like any other; the authors' code of BiBERT and
+  The padding row is trained like any other; the authors' code of BiBERT and
   BiPFT keeps its gradient at 0.
 
   Args:
     entries, features: shape of the table.
-    weight: binarizer of the table; or the table itself, a `Quantized` or a
-      module that yields one, see `bnnjax.layers.quantized_weight`.
+    weight: binarizer of the table; or the table itself: a `Quantized`, or a
+      module that returns one, see `bnnjax.layers.quantized_weight`.
     dtype: of the result.
     rngs: random numbers.
 
@@ -44,7 +47,7 @@ class Embedding(nnx.Module):
   ):
     home = as_weight_module(weight)
     if home is not None:
-      check_yields("Embedding", home, (entries, features))
+      check_returns_quantized("Embedding", home, (entries, features))
       self.weight, self.table = home, None
     else:
       table = INIT(rngs.params(), (entries, features))
@@ -66,9 +69,9 @@ class Embedding(nnx.Module):
   def attend(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """Products with all rows, `[..., features] -> [..., entries]`.
 
-    Those of the latent table, in float, where there is one; else of the
+    With the float values of a latent table, if there is one, else with the
     low-bit terms.
     """
     if self.table is None:
-      return contract.dot(x, self.weight(mode).astype(x.dtype).T)
+      return dot_and_conv.dot(x, self.weight(mode).astype(x.dtype).T)
     return x @ self.table[...].T.astype(x.dtype)

@@ -1,4 +1,4 @@
-"""Windows, strides and paddings of convolutions."""
+"""Geometry of convolutions: windows, strides, dilation and padding."""
 
 import dataclasses
 import math
@@ -10,16 +10,16 @@ from jax import lax
 
 from bnnjax.core import registry
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.numbers import INT32
+from bnnjax.core.number_checks import INT32
 from bnnjax.core.quantized import Quantized, Term
-from bnnjax.layers.sizes import whole
+from bnnjax.layers.checks import whole
 
 PAD_VALUES = (0, -1, 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
-  """What a convolution does to the spatial axes.
+  """How a convolution treats the spatial axes.
 
   Attributes:
     window, strides, dilation: one number a spatial axis.
@@ -36,7 +36,7 @@ def read_window(kernel_size) -> tuple[int, ...]:
   """The window of a convolution, one int >= 1 a spatial axis.
 
   Raises:
-    TypeError, ValueError: another value.
+    TypeError, ValueError: any other value.
   """
   if not isinstance(kernel_size, Iterable) or isinstance(kernel_size, str):
     raise TypeError(
@@ -79,13 +79,17 @@ def per_axis(name, value, window) -> tuple[int, ...]:
 
 
 def read_padding(padding, window):
-  """`"SAME"`, `"VALID"`, or pairs from a number, one an axis, or pairs.
+  """Padding as `"SAME"`, `"VALID"`, or a (low, high) pair for each axis.
 
-  As in flax: a number stands for both sides, `(1, 2)` of two axes for one
-  number each. Negative numbers crop.
+  As in flax, a number pads both sides; `(1, 2)` for two axes is one number for
+  each. Negative numbers crop. For example, with two axes:
+
+      1            -> ((1, 1), (1, 1))
+      (1, -2)      -> ((1, 1), (-2, -2))
+      ((0, 1), 2)  -> ((0, 1), (2, 2))
 
   Raises:
-    TypeError, ValueError: another value, or a map padded beyond int32.
+    TypeError, ValueError: any other value, or padding beyond int32.
   """
   if isinstance(padding, str):
     if padding not in ("SAME", "VALID"):
@@ -110,16 +114,16 @@ def read_padding(padding, window):
 
 
 def check_pad_value(value, made: Binarizer | None, axes: int) -> int:
-  """A padding in units of the low-bit values: 0, or a value of their grid.
+  """The padding value, in units of the low-bit values: 0, or one of their grid.
 
   Args:
-    value: what was given.
+    value: to be checked.
     made: binarizer of the activations.
     axes: number of spatial axes.
 
   Raises:
-    TypeError, ValueError: another value (names the grid), or a scale that
-      differs from position to position.
+    TypeError, ValueError: a value outside the grid, or a scale that differs
+      between positions.
   """
   value = whole("pad_value", value, least=None)
   if value not in PAD_VALUES:
@@ -157,7 +161,7 @@ def pad(x: "jax.Array | Quantized", pairs, value: int):
   widths = tuple((low, high, 0) for low, high in ((0, 0), *pairs, (0, 0)))
 
   def wider(array, constant):
-    # Unlike `jnp.pad` it crops where a number is negative.
+    # Unlike `jnp.pad`, `lax.pad` crops where a number is negative.
     return lax.pad(array, jnp.asarray(constant, array.dtype), widths)
 
   if not isinstance(x, Quantized):
@@ -180,15 +184,15 @@ def _full_mask(term: Term):
 
 
 def patches(x: jax.Array, geometry: Geometry) -> jax.Array:
-  """What the kernel of a convolution is multiplied with, as rows.
+  """The patches that multiply the kernel of a convolution, as rows.
 
   Args:
-    x: `[N, *spatial, C]`; pads with zeros.
+    x: `[N, *spatial, C]`, to be padded with zeros.
     geometry: of the convolution.
 
   Returns:
-    `[N, *spatial', window * C]`: its product with a kernel `[*window, C, O]` as
-    a matrix `[window * C, O]` is the convolution.
+    `[N, *spatial', window * C]`. Times the kernel `[*window, C, O]`, reshaped
+    to `[window * C, O]`, this is the convolution.
   """
   layout = (0, x.ndim - 1, *range(1, x.ndim - 1))
   kernel = tuple(range(x.ndim))
@@ -199,7 +203,7 @@ def patches(x: jax.Array, geometry: Geometry) -> jax.Array:
     geometry.padding,
     rhs_dilation=geometry.dilation,
     dimension_numbers=lax.ConvDimensionNumbers(layout, kernel, layout),
-    precision=lax.Precision.HIGHEST,  # they are copies
+    precision=lax.Precision.HIGHEST,  # patches are exact copies
   )
   y = y.reshape(*y.shape[:-1], x.shape[-1], -1)
   return jnp.swapaxes(y, -1, -2).reshape(*y.shape[:-2], -1)

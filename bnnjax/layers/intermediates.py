@@ -1,4 +1,4 @@
-"""What layers leave for distillation: hidden states, queries, keys, values."""
+"""Intermediates for distillation: hidden states, queries, keys, values."""
 
 import dataclasses
 from typing import Any
@@ -9,10 +9,12 @@ from bnnjax.core.progress import Mode
 from bnnjax.layers import mode as mode_lib
 
 Intermediates = dict[str, list[Any]]
+# What models sow: student and teacher are matched in these.
+MATCHED = ("hidden_states", "queries", "keys", "values")
 
 
 def sow(module: nnx.Module, mode: Mode | None, **values: Any) -> None:
-  """Leaves arrays under their names, if `mode` asks for them."""
+  """Sows arrays under their names if `mode` asks for them."""
   if mode is not None and mode.sow:
     for name, value in values.items():
       module.sow(nnx.Intermediate, name, value)
@@ -21,17 +23,16 @@ def sow(module: nnx.Module, mode: Mode | None, **values: Any) -> None:
 def call(
   model: nnx.Module, *args: Any, mode: Mode | None = None, **kwargs: Any
 ) -> tuple[Any, Intermediates]:
-  """Calls a model and collects what its layers left, in the order of layers.
+  """Calls a model and collects its intermediates, in the order of layers.
 
-  Without a mode the model computes as it was told, if that is one for all of
-  its parts.
+  Without a mode the model computes as it was told by `train()` or `eval()`.
 
   Returns:
     The output, and e.g. `{"hidden_states": [...], "queries": [...], ...}`:
     hidden states `[B, T, C]` (embedding output, then every block), queries,
     keys and values `[B, T, heads, C / heads]` before they are binarized.
   """
-  mode = mode_lib.told(model) if mode is None else mode
+  mode = mode_lib.mode_of_model(model) if mode is None else mode
   mode = dataclasses.replace(mode, sow=True)
   y, sown = nnx.capture(model, nnx.Intermediate)(*args, mode, **kwargs)
   left: Intermediates = {}
@@ -42,8 +43,9 @@ def call(
 
 
 def _order(path: tuple[Any, ...]) -> tuple[int, list[tuple[bool, Any]]]:
-  """A module's own before its parts'; numbers of layers sort as numbers.
+  """Sorts shorter paths first, and layer numbers as numbers.
 
-  The embedding output of a model is its own, the rest may be a `Stack`'s.
+  The embedding output belongs to the model itself, the rest may be in a
+  `Stack`.
   """
   return len(path), [(isinstance(part, str), part) for part in path]

@@ -19,36 +19,36 @@ def linear_attention(
 ) -> jax.Array:
   """Attention whose weights are `q_i . k_j + beta`, `beta = bits + 1`.
 
-  With codes in {-1, +1} a weight is a Hamming similarity, at least 1 (EcoFormer,
-  2209.09004). Over the `n_i` keys j that query i may see:
+  With codes in {-1, +1} a weight is a Hamming similarity, at least 1
+  (EcoFormer, 2209.09004). Summed over the `n_i` keys j that query i attends to:
 
       y_i = (q_i . sum_j k_j v_j^T + beta v_i) / (q_i . sum_j k_j + n_i beta)
 
-  This is the authors' code, where the bias reaches the value of the token
-  itself alone. The weights above would give `beta sum_j v_j` in that place
-  (`bias="all"`), and then sum to 1. Gradients are those of the formula. Time is
-  `O(T bits D)`; so is memory if `causal` (prefix sums).
+  This follows the authors' code, where the bias only weighs the value of the
+  token itself. The weights above would give `beta sum_j v_j` there
+  (`bias="all"`), and would sum to 1. Gradients are those of the formula. Time
+  is `O(T bits D)`, and so is memory if `causal` (prefix sums).
 
   Args:
     q, k: codes `[B, T, H, bits]`, tagged with their width by a binarizer.
     v: values `[B, T, H, D]`.
-    mask: bool `[B, T]`, the keys that may be seen.
-    causal: a query sees keys up to its own place.
-    bias: whose values the bias weighs, `"own"` or `"all"`.
+    mask: bool `[B, T]`, the visible keys.
+    causal: whether a query attends only to itself and earlier tokens.
+    bias: the values that the bias weighs, `"own"` or `"all"`.
 
   Returns:
-    `[B, T, H, D]`, dtype of `v`, accumulated in float32. A query that may see no
-    key gives 0.
+    `[B, T, H, D]`, dtype of `v`, accumulated in float32. The result of a query
+    without visible keys is 0.
 
   Raises:
-    ValueError: shapes that do not fit, or an unknown `bias`.
+    ValueError: incompatible shapes, or an unknown `bias`.
   """
   _check(q, k, v, mask, bias)
   beta, place = q.shape[-1] + 1, "t" if causal else ""
   seen = jnp.ones(q.shape[:2]) if mask is None else mask.astype(jnp.float32)
   seen = seen[:, :, None, None]
-  # Masked values, not codes: inside the contraction the mask would be a float
-  # factor of them. The sum of the codes is no contraction.
+  # Values are masked, not codes: a masked code would no longer be one bit in
+  # the contraction. The sum of the codes is not a contraction.
   v = jnp.where(seen > 0, v, 0)
   pairs = jnp.einsum(
     f"bthc,bthd->b{place}hcd", k, v, preferred_element_type=jnp.float32
@@ -63,7 +63,7 @@ def linear_attention(
     keys = jnp.sum(keys, axis=1)
   top = jnp.einsum(f"bthc,b{place}hcd->bthd", q, pairs)
   top = top + beta * (values if bias == "own" else total(values))
-  # Whole numbers, but above 256 and 2048 not those of bfloat16 and TF32.
+  # The sums are integers, which bfloat16 and TF32 only hold up to 256 and 2048.
   exact = jax.lax.Precision.HIGHEST
   bottom = jnp.einsum(f"bthc,b{place}hc->bth", q, keys, precision=exact)
   bottom = bottom[..., None] + beta * total(seen)
@@ -71,7 +71,7 @@ def linear_attention(
 
 
 def _check(q, k, v, mask, bias):
-  """Raises what `linear_attention` says."""
+  """Raises the errors of `linear_attention`."""
   if q.shape != k.shape or v.shape[:3] != q.shape[:3]:
     raise ValueError(
       "Linear attention takes codes [B, T, H, bits] and values [B, T, H, D]:"
@@ -79,7 +79,7 @@ def _check(q, k, v, mask, bias):
     )
   if mask is not None and mask.shape != q.shape[:2]:
     raise ValueError(
-      f"`mask` says which keys may be seen, [B, T] = {q.shape[:2]}: got"
+      f"`mask` has a bool for each key, [B, T] = {q.shape[:2]}: got"
       f" {mask.shape}."
     )
   if bias not in BIAS:

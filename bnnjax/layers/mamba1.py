@@ -1,11 +1,11 @@
-"""The block of Mamba, the selective scan of which `ssm.Mamba2` is the heir.
+"""The mixer of Mamba, a selective scan; `mamba2` has its successor.
 
 Mamba: Linear-Time Sequence Modeling with Selective State Spaces, Gu and Dao
-2023, arXiv:2312.00752. Every channel has a state and decays of its own:
+2023, arXiv:2312.00752. Every channel has its own state and decays:
 
   h_t = exp(dt_t A) h_{t-1} + dt_t x_t b_t,    y_t = h_t c_t,    h [C, N]
 
-It costs `2 C N` multiply-accumulates a token, whatever the chunk.
+It costs `2 C N` multiply-accumulates per token, whatever the chunk.
 """
 
 import functools
@@ -16,14 +16,14 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core.arguments import checked
-from bnnjax.core.counted import counted_as
+from bnnjax.core.declared_cost import counted_as
 from bnnjax.core.progress import Mode
+from bnnjax.layers.checks import check_sizes
 from bnnjax.layers.linear import Linear, Spec
-from bnnjax.layers.sizes import check_sizes
 from bnnjax.layers.ssm import CausalConv, SSMCache, step_bias, undecayed
 
 WIDE = jnp.float32
-RANK = 16  # features for each of the rank of dt's projection
+RANK = 16  # the rank of the projection to dt is `features / RANK`, rounded up
 
 
 @jax.named_scope("selective_scan")
@@ -39,15 +39,15 @@ def selective_scan(
 ) -> tuple[jax.Array, jax.Array]:
   """The recurrence above, token by token.
 
-  The backward pass stores a state a chunk and computes the others again. On a
-  CPU an associative scan in each chunk takes 2.7 times as long, in three times
+  The backward pass stores one state per chunk and recomputes the others. On a
+  CPU an associative scan within chunks took 2.7 times as long and three times
   the memory (1,024 tokens, 256 channels, states of 16).
 
   Args:
     x, dt: `[B, T, C]`, input and step size.
     a: `[C, N]`, below 0.
     b, c: `[B, T, N]`.
-    chunk: tokens of a chunk; at most `T` are taken.
+    chunk: tokens per chunk; reduced to `T` if larger.
     state: before the first token, `[B, C, N]`; zeros by default.
 
   Returns:
@@ -55,7 +55,7 @@ def selective_scan(
     float32.
 
   Raises:
-    ValueError: no token, a chunk below 1, or shapes that do not belong together.
+    ValueError: no token, a chunk below 1, or incompatible shapes.
   """
   state = _checked(x, dt, a, b, c, chunk, state)
   run = counted_as(
@@ -68,7 +68,7 @@ def selective_scan(
 
 
 def _in_chunks(state, x, dt, a, b, c, *, chunk):
-  """`selective_scan` of what was checked."""
+  """`selective_scan` of checked arguments."""
   batch, length, _ = x.shape
   size = min(chunk, length)
 
@@ -95,7 +95,7 @@ def _in_chunks(state, x, dt, a, b, c, *, chunk):
 
 
 def _checked(x, dt, a, b, c, chunk, state) -> jax.Array:
-  """The state in float32; raises what `selective_scan` says."""
+  """The state in float32; raises the errors of `selective_scan`."""
   check_sizes(chunk=chunk)
   if x.ndim != 3 or not x.shape[1] or dt.shape != x.shape:
     raise ValueError(
@@ -131,7 +131,7 @@ class Mamba1(nnx.Module):
   Args:
     features: of input and output.
     state: size `N` of a channel's state.
-    expand, conv, weight, act, dtype, rngs: as of `ssm.Mamba2`.
+    expand, conv, weight, act, dtype, rngs: as in `mamba2.Mamba2`.
     chunk: tokens between two stored states, see `selective_scan`.
 
   Raises:
@@ -175,7 +175,7 @@ class Mamba1(nnx.Module):
     *,
     cache: SSMCache | None = None,
   ) -> Any:
-    """`[B, T, features] -> [B, T, features]`; cache as of `ssm.Mamba2`."""
+    """`[B, T, features] -> [B, T, features]`; cache as in `mamba2.Mamba2`."""
     before = self.cache(u.shape[0]) if cache is None else cache
     x, z = jnp.split(self.in_proj(u, mode), 2, axis=-1)
     x, last = self.conv(x, before.conv)

@@ -1,8 +1,8 @@
-"""What `model.train()`, `model.eval()` and `set_progress` told a layer.
+"""The mode of layers: as an argument, or from `train()` and `set_progress`.
 
-A layer is called with a `Mode`, or with none: then each of its parts speaks as
-it was told, and for the deployed network if it was told nothing. Containers
-pass `mode` on as they got it.
+A layer may be called with a `Mode`. Without one, each of its parts follows
+`model.train()`, `model.eval()` and `set_progress`; by default it computes as
+deployed. Containers pass on the `mode` that they got.
 """
 
 import contextlib
@@ -20,15 +20,14 @@ from bnnjax.core.progress import DEPLOYED, Mode, Progress
 
 
 class RunProgress(nnx.Cache):
-  """The `Progress` that plain loops give to a model; see `set_progress`.
+  """The `Progress` that a training loop gives to a model, see `set_progress`.
 
-  A kind of cache, because it belongs neither to what is trained nor to what is
-  counted or shipped.
+  It is a cache, which is neither trained nor counted nor deployed.
   """
 
 
-class Moded(nnx.Module):
-  """A part whose computation depends on the mode.
+class ModeAware(nnx.Module):
+  """A module whose computation depends on the mode.
 
   Attributes:
     deterministic: False in training; set by `train()` and `eval()` of any
@@ -41,7 +40,7 @@ class Moded(nnx.Module):
 
   @property
   def trains(self) -> bool:
-    """Whether this part was told to train."""
+    """Whether this part is in training."""
     return not self.deterministic
 
   def set_view(self, deterministic: bool | None = None) -> None:
@@ -50,8 +49,8 @@ class Moded(nnx.Module):
       self.deterministic = deterministic
 
 
-def mode_of(part: Moded, given: Mode | None) -> Mode:
-  """The given mode, else what the part was told.
+def mode_of(part: ModeAware, given: Mode | None) -> Mode:
+  """The given mode; without one, that of the part.
 
   Raises:
     TypeError: neither a mode nor `None`.
@@ -69,36 +68,36 @@ def mode_of(part: Moded, given: Mode | None) -> Mode:
   return given
 
 
-def parts(model: nnx.Module) -> list[Moded]:
+def parts(model: nnx.Module) -> list[ModeAware]:
   """All parts of a model that depend on the mode."""
-  return [m for _, m in nnx.iter_modules(model) if isinstance(m, Moded)]
+  return [m for _, m in nnx.iter_modules(model) if isinstance(m, ModeAware)]
 
 
-def told(model: nnx.Module) -> Mode:
-  """The mode that a whole model was told.
+def mode_of_model(model: nnx.Module) -> Mode:
+  """The mode of a whole model.
 
   Raises:
-    ValueError: one part trains and another does not.
+    ValueError: some parts are in training and others are not.
   """
   found = parts(model)
   if len({part.trains for part in found}) > 1:
     raise ValueError(
-      "Parts of the model were told to train, others not: pass `mode=`."
+      "Some parts of the model are in training, others are not: pass `mode=`."
     )
   return mode_of(found[0], None) if found else DEPLOYED
 
 
 def set_progress(model: nnx.Module, progress: Progress) -> None:
-  """Tells a model where a run stands, for loops that pass no `Mode`. In place.
+  """Sets the progress of a run, for loops that pass no `Mode`. In place.
 
-  After `model.train()`, annealed methods read it. The first call puts one
-  variable (a `RunProgress`, no parameter) into the model, later ones change its
-  value, so that a step compiled by `nnx.jit`, or by `jax.jit` from what
-  `nnx.split` gives after the first call, is traced once. An explicit `mode=`
-  has its own progress.
+  Annealed methods read it after `model.train()`. The first call adds one
+  variable (a `RunProgress`, not a parameter) to the model, later calls change
+  its value. So a step is traced only once: with `nnx.jit`, or with `jax.jit` if
+  `nnx.split` comes after the first call. An explicit `mode=` has its own
+  progress.
 
   Args:
-    model: any module, of ours or with ours inside.
+    model: a module of this package, or any module that contains such.
     progress: e.g. `Progress.at(step, steps, epochs)`; may be traced.
 
   Raises:
@@ -115,72 +114,73 @@ def set_progress(model: nnx.Module, progress: Progress) -> None:
   try:
     variable.set_value(progress)
   except flax.errors.TraceContextError:
-    # Merged inside a transformation from variables of the outside.
+    # It belongs to an outer trace: the model was merged inside a transformation.
     variable = RunProgress(progress)
   for part in found:
     if part.progress is not variable:
       part.progress = variable
 
 
-def key_of_step(stored: nnx.Variable, mode: Mode, told: str = "") -> jax.Array:
-  """The key that a layer draws with: another one each step and microbatch.
+def step_key(stored: nnx.Variable, mode: Mode, told: str = "") -> jax.Array:
+  """The random key of a layer at this step and microbatch.
 
-  So that it depends on the seed and the step alone, and a run that was killed
-  goes on as if it had not been.
+  It depends on the seed and the step alone, so that a resumed run draws the
+  same numbers as an uninterrupted one.
 
   Args:
-    stored: key data, as of `layers.binarize.TrainingRng`.
+    stored: key data of a `layers.variables.TrainingRng`.
     mode: without a progress the key is always the same.
-    told: what draws; of that a warning tells. Empty: it does not matter.
+    told: what the key is for, named in a warning if there is no progress; empty
+      for no warning.
   """
   key = jax.random.wrap_key_data(stored[...])
   if mode.progress is not None:
     return mode.fold_in(key)
   if told:
-    without_progress(told)
+    warn_without_progress(told)
   return key
 
 
-def without_progress(what: str) -> None:
-  """Warns once of training without a progress."""
+def warn_without_progress(what: str) -> None:
+  """Warns once about training without a progress."""
   _warn_once(
     "progress",
-    f"{what} follows the progress of a run, but the model that trains was told"
-    " none: it computes as at the end of the run. Call `bx.set_progress(model,"
-    " bx.Progress.at(step, steps, epochs))` before each step, or pass"
-    " `mode=Mode.training(progress)`.",
+    f"{what} follows the progress of a run, but the model in training was"
+    " told none: it computes as at the end of the run. Call"
+    " `bx.set_progress(model, bx.Progress.at(step, steps, epochs))` before each"
+    " step, or pass `mode=Mode.training(progress)`.",
   )
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def watched(what: str, x: jax.Array) -> jax.Array:
-  """`x`; warns once if a gradient is taken through it.
+def warn_if_differentiated(what: str, x: jax.Array) -> jax.Array:
+  """Returns `x`; warns once if a gradient is taken through it.
 
-  Layers watch what they compute without a mode: who says `mode=DEPLOYED`
-  wants that gradient (a saliency map, a comparison with other code).
+  Layers only do this without an explicit mode: a caller that passes
+  `mode=DEPLOYED` wants that gradient (for a saliency map, or to compare code).
 
   Args:
-    what: computes otherwise in training than in the deployed network.
-    x: `[...]`, the result of it.
+    what: name of what would compute differently in training.
+    x: `[...]`, its result.
   """
   del what
   return x
 
 
-@watched.defjvp
+@warn_if_differentiated.defjvp
 def _watched_jvp(what, primals, tangents):
   _warn_once(
     "gradient",
     f"A gradient was taken through {what} of the deployed network, where"
-    " schedules stand at their end, statistics are fixed, and what serves the"
-    " training alone is left out. To train, call `model.train()` (and"
+    " schedules are at their end, statistics are fixed, and training-only parts"
+    " are left out. To train, call `model.train()` (and"
     " `bx.set_progress(model, progress)` before each step), or pass"
     " `mode=Mode.training(progress)`.",
   )
   return *primals, *tangents
 
 
-# What was said, and the filters under which it was heard.
+# Topics that were warned about, and the warning filters at that time.
 _SAID: dict[str, list] = {}
 _LIBRARIES = tuple(
   os.path.dirname(module.__file__) for module in (bnnjax, flax, jax)
@@ -188,10 +188,10 @@ _LIBRARIES = tuple(
 
 
 def _warn_once(topic: str, text: str) -> None:
-  """Warns at the caller's line, the first time of a topic.
+  """Warns at the caller's line, once for each topic.
 
-  Python replaces its filters in `warnings.catch_warnings` and in every test:
-  there it is said again, as Python's own memory of warnings would.
+  `warnings.catch_warnings` and every test replace Python's filters. Then the
+  warning is repeated, as Python's own registry of warnings does.
   """
   if _SAID.get(topic) is warnings.filters:
     return

@@ -10,13 +10,13 @@ from jax import lax
 from bnnjax.core import registry
 from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
-from bnnjax.layers.mode import Moded, mode_of, watched
+from bnnjax.layers.mode import ModeAware, mode_of, warn_if_differentiated
 
 STATISTICS = ("batch", "estimate")
 
 
-class BatchModed(Moded):
-  """A part with batch statistics, which flax has a switch of its own for.
+class BatchModeAware(ModeAware):
+  """A module with batch statistics, for which flax has a switch of its own.
 
   Attributes:
     use_running_average: False in training; set by `train()` and `eval()`.
@@ -35,13 +35,13 @@ class BatchModed(Moded):
       self.use_running_average = use_running_average
 
 
-class BatchNorm(BatchModed, nnx.BatchNorm):
-  """Batch normalization; the statistics that it uses follow the mode.
+class BatchNorm(BatchModeAware, nnx.BatchNorm):
+  """Batch normalization whose choice of statistics follows the mode.
 
   Args:
     features: the last axis.
-    use_running_average: False: a module that was told nothing trains, too.
-    **options: as of `nnx.BatchNorm`.
+    use_running_average: if False, the module starts in training.
+    **options: as in `nnx.BatchNorm`.
   """
 
   def __init__(
@@ -56,19 +56,24 @@ class BatchNorm(BatchModed, nnx.BatchNorm):
     train = mode_of(self, mode).train
     with jax.named_scope("batch_norm"):
       y = super().__call__(x, use_running_average=not train)
-      return watched("the batch norm", y) if mode is None and not train else y
+      return (
+        warn_if_differentiated("the batch norm", y)
+        if mode is None and not train
+        else y
+      )
 
 
-class BatchChannelNorm(BatchModed):
-  """Batch normalization, then a normalization of groups of channels.
+class BatchChannelNorm(BatchModeAware):
+  """Batch normalization, then normalization of groups of channels.
 
   Rethinking Normalization and Elimination Singularity in Neural Networks, Qiao
   et al. 2019, arXiv:1911.09738. The second step standardizes each example over
-  positions and the channels of a group (biased variance) and has one factor and
-  one offset *a group*, unlike group normalization.
+  positions and the channels of a group (biased variance). Unlike group
+  normalization it has one factor and one offset *per group*.
 
-  With `statistics="estimate"` (micro-batches) the first step uses running
-  estimates in training too, moved by `speed` first and not differentiated:
+  With `statistics="estimate"` (for micro-batches) the first step uses running
+  estimates in training too. They are first updated with `speed`, and not
+  differentiated:
   `m' = (1 - s) m + s mean(x)`, `v' = (1 - s) v + s mean((x - m)^2)`.
 
   Args:
@@ -76,7 +81,7 @@ class BatchChannelNorm(BatchModed):
     groups: of consecutive channels; 32 in the released code.
     statistics: `"batch"` or `"estimate"`.
     momentum: share of the old value in the running statistics (`"batch"`).
-    speed: `s` above (`"estimate"`); 0 freezes.
+    speed: `s` above (`"estimate"`); 0 freezes the estimates.
     epsilon: added to variances, inside the root.
 
   Raises:
@@ -118,10 +123,14 @@ class BatchChannelNorm(BatchModed):
       y = (wide - mean) * lax.rsqrt(var + self.epsilon)
       y = self._channel_norm(y * self.scale[...] + self.bias[...])
       y = y.astype(x.dtype)
-      return watched("the batch norm", y) if mode is None and not train else y
+      return (
+        warn_if_differentiated("the batch norm", y)
+        if mode is None and not train
+        else y
+      )
 
   def _statistics(self, x, train: bool):
-    """Mean and variance that the first step uses; updates the running ones."""
+    """Mean and variance of the first step; updates the running ones."""
     mean, var = self.mean[...], self.var[...]
     if not train:
       return mean, var
@@ -149,3 +158,33 @@ class BatchChannelNorm(BatchModed):
     z = (grouped - mean) * lax.rsqrt(var + self.epsilon)
     scale, bias = self.group_scale[...][:, None], self.group_bias[...][:, None]
     return (scale * z + bias).reshape(y.shape)
+
+
+class GatedRMSNorm(nnx.Module):
+  """`scale * v / rms(v)` with `v = x silu(z)`, the norm after the gate.
+
+  Args:
+    features: the last axis.
+    groups: of consecutive features, each with its own mean square.
+    epsilon: added to the mean square.
+
+  Raises:
+    ValueError: groups that do not divide the features.
+  """
+
+  @checked
+  def __init__(self, features: int, *, groups: int = 1, epsilon: float = 1e-5):
+    if groups < 1 or features % groups:
+      raise ValueError(
+        f"`groups` must divide the features: got {groups} for {features}."
+      )
+    self.scale = nnx.Param(jnp.ones((features,)))
+    self.groups, self.epsilon = groups, epsilon
+
+  def __call__(self, x: jax.Array, z: jax.Array) -> jax.Array:
+    """`[..., features] -> [..., features]`, float32."""
+    v = x.astype(jnp.float32) * jax.nn.silu(z.astype(jnp.float32))
+    grouped = v.reshape(*v.shape[:-1], self.groups, -1)
+    square = jnp.mean(jnp.square(grouped), axis=-1, keepdims=True)
+    normed = grouped * jax.lax.rsqrt(square + self.epsilon)
+    return normed.reshape(v.shape) * self.scale[...]

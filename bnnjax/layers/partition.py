@@ -1,7 +1,7 @@
-"""Which axes of the devices' mesh share a weight: metadata of its variable.
+"""The mesh axes that shard a weight, as metadata of its variable.
 
-A layer says it when it makes the variable. The metadata is flax's
-(`out_sharding`; `nnx.get_partition_spec` reads it), the names are axes of the
+A layer sets them when it creates the variable. The metadata is flax's
+(`out_sharding`, read by `nnx.get_partition_spec`); the names are axes of the
 mesh of `bnnjax.train.sharding`.
 """
 
@@ -11,20 +11,20 @@ from flax import nnx
 
 from bnnjax.core import registry
 
-# The last two axes of a weight: what is contracted, and what that gives.
+# The last two axes of a weight: the contracted one and the output.
 AXES = {"column": ("fsdp", "tensor"), "row": ("tensor", "fsdp")}
 
 
 def metadata(parallel: str, ndim: int) -> dict[str, Any]:
-  """Metadata of a weight `[..., before, after]`; none where an axis lacks.
+  """Metadata of a weight `[..., before, after]`; none for fewer than two axes.
 
   Args:
-    parallel: `"column"`: `tensor` shares what the layer gives; `"row"`: what it
-      contracts, which is right behind a column-parallel layer.
-    ndim: axes of the weight.
+    parallel: `"column"`: the mesh axis `tensor` shards the output; `"row"`: it
+      shards the contracted axis, right behind a column-parallel layer.
+    ndim: number of axes of the weight.
 
   Raises:
-    ValueError: another word.
+    ValueError: any other word.
 
   Example:
     >>> nnx.Param(jnp.ones((8, 4)), **metadata("row", 2)).out_sharding
@@ -35,15 +35,15 @@ def metadata(parallel: str, ndim: int) -> dict[str, Any]:
   if ndim < 2:
     return {}
   names = (*(None,) * (ndim - 2), *AXES[parallel])
-  # Eagerly, flax would ask for a mesh when a layer is made.
+  # With eager sharding flax would need a mesh when a layer is created.
   return {"out_sharding": names, "eager_sharding": False}
 
 
 def mark(module: nnx.Module, parallel: str) -> None:
-  """Lets the parameters of a weight's home be shared as its layer says.
+  """Sets the sharding of a weight module's parameters as its layer asks.
 
-  In place. Those that are not column-parallel, as by default, say so themselves
-  and keep it.
+  In place. Parameters that set another sharding than the default (column)
+  themselves keep it.
   """
   if parallel == "column":
     return

@@ -1,4 +1,4 @@
-"""The layers of PokeBNN: PokeInit, PokeConv, squeeze-and-excite, Reshape-Add.
+"""The layers of PokeBNN: PokeInit, PokeConv, squeeze-and-excite.
 
 PokeBNN: A Binary Pursuit of Lightweight Accuracy, Zhang, Zhang, Lew, CVPR 2022,
 arXiv:2112.00133, sec. 3; google/aqt is followed where the two differ.
@@ -16,9 +16,11 @@ from bnnjax.core.arguments import checked
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.progress import Mode
 from bnnjax.core.spec import parse
-from bnnjax.layers.activation import DPReLU
-from bnnjax.layers.blocks import BatchNorm
-from bnnjax.layers.linear import Conv, Spec
+from bnnjax.layers.activations import DPReLU
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.linear import Spec
+from bnnjax.layers.norm import BatchNorm
+from bnnjax.layers.shortcut import reshape_add
 
 REDUCTION = 8  # squeeze-and-excite; the released code ignores its `se_ratio`
 
@@ -29,11 +31,11 @@ class PokeBits:
 
   Attributes:
     weight, act: of the body's convolutions.
-    init, se, head: bit-width of stem, squeeze-and-excite and classifier; `None`
-      is float.
-    start: when training starts to quantize convolution weights (a fraction of
-      the run or a step; epoch 50 of 800 in the paper). The classifier's are
-      quantized from the first step, as in the released code.
+    init, se, head: bit-widths of stem, squeeze-and-excite and classifier;
+      `None` is float.
+    start: when training starts to quantize the weights of convolutions (a
+      fraction of the run, or a step; epoch 50 of 800 in the paper). Those of
+      the classifier are quantized from the first step, as in the released code.
     tag: whether values carry their bit-width.
     dtype: of the computation.
   """
@@ -91,51 +93,6 @@ def batch_norm(features: int, bits: PokeBits, rngs: nnx.Rngs, scale=1.0):
   )
 
 
-def reshape_add(r: jax.Array, y: jax.Array, *, tile: bool = False) -> jax.Array:
-  """Adds a shortcut of any shape, without parameters (Reshape-Add, sec. 3.2).
-
-  Channels first: too many are averaged in consecutive groups (a remainder is
-  dropped); too few are padded with zeros, or tiled. Then, if sizes still
-  differ, a 3x3 average pool of stride 2, its padding counted in the average.
-
-  Args:
-    r: shortcut `[N, H, W, C]`.
-    y: main branch `[N, H', W', C']`.
-    tile: repeat missing channels (long shortcut) instead of zeros (local one).
-
-  Returns:
-    `[N, H', W', C']`.
-
-  Raises:
-    ValueError: tiling does not fill the channels, or the pool does not give
-      the size of `y`.
-  """
-  have, want = r.shape[-1], y.shape[-1]
-  if have > want:
-    with jax.named_scope("reshape_add/shrink"):
-      group = have // want
-      r = r[..., : want * group].reshape(*r.shape[:-1], want, group)
-      r = jnp.mean(r, axis=-1)
-  elif tile and have < want:
-    if want % have:
-      raise ValueError(
-        f"The long shortcut tiles {have} channels, which cannot fill {want}."
-      )
-    r = jnp.tile(r, (1, 1, 1, want // have))
-  elif have < want:
-    r = jnp.pad(r, ((0, 0), (0, 0), (0, 0), (0, want - have)))
-  if r.shape != y.shape:
-    with jax.named_scope("reshape_add/pool"):
-      r = nnx.avg_pool(r, (3, 3), strides=(2, 2), padding="SAME")
-  if r.shape != y.shape:
-    raise ValueError(
-      f"Reshape-Add reaches the same size or half of it: got shortcut {r.shape}"
-      f" for {y.shape}."
-    )
-  with jax.named_scope("reshape_add/block" if tile else "reshape_add/local"):
-    return y + r
-
-
 class SqueezeExcite(nnx.Module):
   """Channel gates from the global mean, 4-bit (sec. 3.4).
 
@@ -144,7 +101,9 @@ class SqueezeExcite(nnx.Module):
 
   Args:
     in_features, out_features: channels of the input and of the gates.
-    bits: widths; `rngs`: random numbers.
+    bits: bit-widths.
+    parallel: of its convolutions, see `bnnjax.layers.contraction.Options`.
+    rngs: random numbers.
   """
 
   @checked
@@ -203,10 +162,10 @@ class PokeConv(nnx.Module):
     in_features, out_features: channels.
     kernel_size: window.
     strides: 1 or 2.
-    closing: the third convolution of a block: takes the long shortcut, and its
-      first norm starts at zero.
-    bits: widths.
-    parallel: of its convolutions, see `bnnjax.layers.linear.Options`.
+    closing: whether this is the third convolution of a block, which adds the
+      long shortcut and whose first norm starts at zero.
+    bits: bit-widths.
+    parallel: of its convolutions, see `bnnjax.layers.contraction.Options`.
     rngs: random numbers.
   """
 
@@ -227,7 +186,7 @@ class PokeConv(nnx.Module):
       raise ValueError(
         f"`kernel_size` of PokeConv is (height, width), got {kernel_size}."
       )
-    if strides not in (1, 2):  # those that its shortcut reaches
+    if strides not in (1, 2):  # Reshape-Add has no others
       raise ValueError(f"`strides` of PokeConv must be 1 or 2, got {strides}.")
     self.conv = Conv(
       in_features,
@@ -271,8 +230,8 @@ class PokeInit(nnx.Module):
     in_features: image channels.
     features: channels after the first convolution, and groups of the second.
     out_features: channels after the second.
-    patch: window and stride of the first; no pixel is read twice.
-    bits: widths.
+    patch: window and stride of the first, without overlap.
+    bits: bit-widths.
     rngs: random numbers.
   """
 

@@ -9,7 +9,7 @@ from jax import lax
 from bnnjax.core import registry
 from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
-from bnnjax.layers.sizes import whole
+from bnnjax.layers.checks import whole
 
 
 class Pool(nnx.Module):
@@ -55,8 +55,8 @@ class Pool(nnx.Module):
 class FixedKernel(nnx.BatchStat):
   """A kernel that is stored but never trained.
 
-  Filed with the statistics, which is where state that the optimizer leaves
-  alone and the cost counter takes for stored belongs.
+  It is a statistic: the optimizer leaves it alone, and `cost` counts it as
+  stored.
   """
 
 
@@ -80,7 +80,7 @@ class BlurPool(nnx.Module):
     self.strides = (whole("strides", strides),) * 2
 
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
-    """`[N, H, W, C] -> [N, H / strides, W / strides, C]`, sizes rounded up."""
+    """`[N, H, W, C] -> [N, H / strides, W / strides, C]`, rounded up."""
     del mode
     return lax.conv_general_dilated(
       x,

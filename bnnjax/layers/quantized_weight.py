@@ -1,10 +1,10 @@
-"""The home of a low-bit weight: its terms as variables of a module.
+"""A low-bit weight as a module: its terms are variables.
 
     w = sum_k  mask_k * value_k * prod(factors_k)  + shift
 
-A term's values are a latent weight that a binarizer reads (training), or
-numbers that are low-bit already (after training): int8, or signs packed into
-words. Widths, alphabets, groups and the packed axis are static.
+The values of a term come from a latent weight and its binarizer (in training),
+or are already low-bit (after training): int8, or signs packed into words.
+Widths, alphabets, groups and the packed axis are static.
 """
 
 import dataclasses
@@ -24,14 +24,14 @@ from bnnjax.core.method import layer_options
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers import weight_terms
-from bnnjax.layers.binarize import (
-  Binarize,
+from bnnjax.layers.binarize import Binarize
+from bnnjax.layers.mode import ModeAware
+from bnnjax.layers.variables import (
   BinarizerParam,
   BinaryWeight,
   LatentWeight,
   weight_variable,
 )
-from bnnjax.layers.mode import Moded
 from bnnjax.layers.weight_terms import WeightTerm
 
 
@@ -42,18 +42,18 @@ class TermValue(nnx.Variable):
 class TermScale(nnx.Variable):
   """A factor of a term, or the shift of a weight; not trained."""
 
-  role = "scale"  # what `cost` asks
+  role = "scale"  # read by `cost`
 
 
 class TermMask(nnx.Variable):
-  """Which elements a term has, bool."""
+  """The elements of a term, bool."""
 
-  role = "mask"  # what `cost` asks
+  role = "mask"  # read by `cost`
 
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-  """The static part of a term, and where its variables are."""
+  """The static part of a term, and the indices of its variables."""
 
   kind: bits_lib.BitTag | None
   value: int
@@ -65,8 +65,8 @@ class _Plan:
   words: int = 0  # signs along the packed axis; 0: not packed
 
 
-class QuantizedWeight(Moded):
-  """A sum of terms that a layer takes for its weight.
+class QuantizedWeight(ModeAware):
+  """A sum of terms that serves as the weight of a layer.
 
       salient = jnp.abs(w) > jnp.quantile(jnp.abs(w), 0.9)
       weight = QuantizedWeight(
@@ -75,14 +75,14 @@ class QuantizedWeight(Moded):
       )
       layer = Linear(*w.shape, weight=weight, rngs=rngs)  # PB-LLM
 
-  Terms that are given the same array share one latent weight; equal masks, and
-  masks that are each other's complement, are stored once.
+  Terms with the same array share one latent weight. Equal masks, and masks that
+  complement each other, are stored once.
 
   Args:
-    *terms: at least one, values of one shape.
+    *terms: at least one; all values have one shape.
     shift: added to the sum, broadcasts against the values.
     learned: whether the shift is trained.
-    dtype: of what a call gives.
+    dtype: of the result of a call.
 
   Attributes:
     values: variables of the terms: `LatentWeight`, or `TermValue`.
@@ -92,9 +92,8 @@ class QuantizedWeight(Moded):
     shift: like a factor, or `None`.
 
   Raises:
-    ValueError: terms of different shapes; values that are not of their kind; a
-      mask whose density is not known; anything that breaks an invariant of
-      `Quantized`.
+    ValueError: terms of different shapes; values outside their kind; a mask of
+      unknown density; anything else that violates an invariant of `Quantized`.
   """
 
   def __init__(
@@ -106,14 +105,14 @@ class QuantizedWeight(Moded):
   ):
     if not terms or not all(isinstance(t, WeightTerm) for t in terms):
       raise TypeError(
-        f"A QuantizedWeight is made of `WeightTerm`s, got {terms!r}. Of a"
-        " Quantized, `QuantizedWeight.of` makes one."
+        f"A QuantizedWeight is made of `WeightTerm`s, got {terms!r}. For a"
+        " Quantized use `QuantizedWeight.of`."
       )
     self.values, self.factors = nnx.List(), nnx.List()
     self.masks, self.binarizers = nnx.List(), nnx.List()
     self.shape, self.dtype = tuple(jnp.shape(terms[0].values)), dtype
     self.plans = ()
-    latents: dict[int, int] = {}  # place of an array in `values`
+    latents: dict[int, int] = {}  # id of an array -> its index in `values`
     masks: list[Any] = []
     for number, term in enumerate(terms):
       self._add(f"Term {number}", term, latents, masks)
@@ -129,13 +128,12 @@ class QuantizedWeight(Moded):
   def of(
     cls, quantized: Quantized, *, learned: bool = False, pack: bool = False
   ) -> "QuantizedWeight":
-    """A `Quantized` as variables, e.g. what post-training quantization gives.
+    """A `Quantized` as variables, e.g. from post-training quantization.
 
     Args:
-      quantized: its values are integers, or a float term; its surrogate is
-        left out.
+      quantized: has integer values, or a float term; its surrogate is dropped.
       learned: whether factors and shift are trained.
-      pack: whether terms over {-1, +1} are kept as packed bits.
+      pack: whether terms with values in {-1, +1} are stored as packed bits.
     """
     quantized.validate()
     terms = []
@@ -152,7 +150,7 @@ class QuantizedWeight(Moded):
     return cls(*terms, shift=shift, learned=learned, dtype=dtype)
 
   def __call__(self, mode: Mode | None = None) -> Quantized:
-    """The weight, its gradient sent to latent weights and learned factors."""
+    """The weight; gradients flow to latent weights and learned factors."""
     terms, shifts, surrogates = [], [], []
     for plan in self.plans:
       term, shift, surrogate = self._term(plan, mode)
@@ -168,7 +166,7 @@ class QuantizedWeight(Moded):
     return Quantized(tuple(terms), _sum(shifts), _sum(surrogates))
 
   def _term(self, plan: _Plan, mode: Mode | None):
-    """A term, its shift, and what is trained of it as a dequantized tensor."""
+    """A term, its shift, and its trained part as a dequantized tensor."""
     value = self.values[plan.value][...]
     mask = None if plan.mask is None else self.masks[plan.mask][...]
     if plan.complement:
@@ -179,7 +177,7 @@ class QuantizedWeight(Moded):
       got = binarize(value.astype(self.dtype), mode, **of_term)
       shift = got.shift
       if shift is not None and mask is not None:
-        shift = shift * mask  # a masked term is shifted where it is
+        shift = shift * mask  # only elements of the term are shifted
       return got.terms[0], shift, got.surrogate
     if plan.words:
       value = packing.unpack_signs(value, plan.words, axis=-2, dtype=self.dtype)
@@ -210,7 +208,7 @@ class QuantizedWeight(Moded):
     self.plans = (*self.plans, dataclasses.replace(plan, **where))
 
   def _mask(self, term: WeightTerm, masks) -> tuple[int | None, bool]:
-    """Where a term's mask is stored, and whether it is that or its inverse."""
+    """Index of a term's mask, and whether the term has its complement."""
     if term.mask is None:
       return None, False
     for number, other in enumerate(masks):
@@ -223,20 +221,20 @@ class QuantizedWeight(Moded):
     return len(masks) - 1, term.complement
 
   def _latent(self, term: WeightTerm, latents) -> _Plan:
-    """A term whose values a binarizer makes of a latent weight."""
+    """Adds a term whose values come from a latent weight."""
     binarizer = term.binarizer
     if binarizer == "float":
       binarizer = Binarizer(FLOAT)
     binarize = Binarize(binarizer, "weight", jnp.asarray(term.values))
-    if binarize.binarizer is None:  # of a method that leaves weights float
+    if binarize.binarizer is None:  # the method keeps weights float
       binarize = Binarize(Binarizer(FLOAT), "weight", jnp.asarray(term.values))
     weight_terms.start_scale(binarize, term)
     made, weight = binarize.binarizer, jnp.asarray(term.values)
     if own := layer_options(made.method):
       raise ValueError(
         f"The method {made.method!r} brings {own} for the layer, which a term"
-        " has not: give these to the layer, and the term the spec of the weight"
-        " alone (`bnnjax list` shows it)."
+        " does not have: give these to the layer, and only the spec of the"
+        " weight to the term (`bnnjax list` shows it)."
       )
     if id(term.values) not in latents:
       latents[id(term.values)] = len(self.values)
@@ -247,8 +245,8 @@ class QuantizedWeight(Moded):
     ):
       raise ValueError(
         "Two terms of one array need the same kind of variable: one binarizer"
-        " reads a latent weight, the other ('bop') has none. Give them arrays of"
-        " their own."
+        " reads a latent weight, the other ('bop') has none. Give each its own"
+        " array."
       )
     if not made.is_float and not isinstance(self.values[place], LatentWeight):
       self.values[place] = weight_variable(weight, made)
@@ -256,7 +254,7 @@ class QuantizedWeight(Moded):
     return _Plan(None, place, len(self.binarizers) - 1)
 
   def _fixed(self, what: str, term: WeightTerm) -> _Plan:
-    """A term whose values are low-bit already."""
+    """Adds a term whose values are already low-bit."""
     kind, values = term.kind, jnp.asarray(term.values)
     if not isinstance(kind, bits_lib.BitTag):
       raise ValueError(
@@ -269,8 +267,8 @@ class QuantizedWeight(Moded):
     if term.pack:
       if kind.alphabet != (-1, 1) or values.ndim < 2:
         raise ValueError(
-          f"{what} of a QuantizedWeight: bits are packed of values in {{-1, +1}}"
-          f" and at least two axes, got {kind} of shape {values.shape}."
+          f"{what} of a QuantizedWeight: only values in {{-1, +1}} with at"
+          f" least two axes are packed, got {kind} of shape {values.shape}."
         )
       words = values.shape[-2]
       values = packing.pack_signs(values.astype(jnp.float32), axis=-2)

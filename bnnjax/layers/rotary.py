@@ -5,15 +5,15 @@ import jax.numpy as jnp
 
 
 def rotate(x: jax.Array, positions: jax.Array, base: float) -> jax.Array:
-  """Turns pairs of features by angles that grow with the position.
+  """Rotates pairs of features by angles proportional to the position.
 
   `(a, b) -> (a cos t - b sin t, b cos t + a sin t)` with `t = p base^(-2i/D)`
-  for the pair `(x_i, x_{i + D/2})`, the order of LLaMA's released weights.
+  for the pair `(x_i, x_{i + D/2})`, as in LLaMA's released weights.
 
   Args:
     x: `[B, T, heads, D]`.
     positions: int `[T]`.
-    base: 10,000 in most models.
+    base: of the frequencies; 10,000 in most models.
 
   Returns:
     `[B, T, heads, D]`, dtype of `x`.
@@ -23,7 +23,7 @@ def rotate(x: jax.Array, positions: jax.Array, base: float) -> jax.Array:
   """
   size = x.shape[-1]
   if size % 2:
-    raise ValueError(f"Rotary embedding turns pairs: got {size} features.")
+    raise ValueError(f"Rotary embedding rotates pairs: got {size} features.")
   frequency = base ** (-jnp.arange(0, size, 2, dtype=jnp.float32) / size)
   angle = positions[:, None, None] * frequency  # [T, 1, D / 2]
   a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)

@@ -1,21 +1,22 @@
 """State space duality: the recurrence of Mamba-2, as matrix products.
 
-Transformers are SSMs, Dao and Gu 2024, arXiv:2405.21060. With a scalar decay a
-head, states `S [P, N]` and `t` counting tokens,
+Transformers are SSMs, Dao and Gu 2024, arXiv:2405.21060. With one scalar decay
+per head, states `S [P, N]` and tokens `t`,
 
   S_t = exp(a_t) S_{t-1} + x_t (outer) b_t,    y_t = S_t c_t,
 
 which is the masked product `y = ((C B^T) * L) X`, `L_ij = exp(a_{j+1} + ... +
-a_i)`. `ssd` computes it in chunks: the product within each, the recurrence from
-chunk to chunk. Memory grows with `T` and is that of a segment of chunks.
+a_i)`. `ssd` computes it in chunks: the product within each, the recurrence
+between chunks. Memory grows with `T` and holds the products of one segment of
+chunks at a time.
 
-Cost is that of the recurrence in every form, `2 H P N` multiply-accumulates a
-token (the outer product and the product with `c`): a chunk is a matter of
-speed. What the chunks multiply beyond it has its own line in a report.
+Every form is counted as the recurrence, `2 H P N` multiply-accumulates per
+token (the outer product and the product with `c`), since chunks only change the
+speed. The additional products of chunks have their own line in a report.
 
 Shapes: `x [B, T, H, P]` (times the step size, where there is one), log decays
 `a [B, T, H]`, `b, c [B, T, G, N]` for `G` groups of heads, states
-`[B, H, P, N]`. Decays and states are float32 whatever the others are.
+`[B, H, P, N]`. Decays and states are always float32.
 """
 
 import functools
@@ -24,8 +25,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core.counted import counted_as
-from bnnjax.layers.sizes import check_sizes
+from bnnjax.core.declared_cost import counted_as
+from bnnjax.layers.checks import check_sizes
 
 WIDE = jnp.float32
 
@@ -33,14 +34,18 @@ WIDE = jnp.float32
 def segsum(a: jax.Array) -> jax.Array:
   """Sums over segments, `s_ij = a_{j+1} + ... + a_i`.
 
-  Each is summed by itself: in a difference of two running sums, a large decay
-  of earlier tokens would cost the digits of a small one.
+  Each segment is summed separately: in a difference of two running sums, a
+  large decay of earlier tokens would cancel the digits of a small one.
 
   Args:
     a: `[..., Q]`.
 
   Returns:
     `[..., Q, Q]`, 0 on the diagonal and -inf above it.
+
+  Example:
+    >>> segsum(jnp.array([1.0, 2.0, 3.0]))[:, 0]  # 0, a_1, a_1 + a_2
+    [0. 2. 5.]
   """
   i = jnp.arange(a.shape[-1])[:, None]
   later, j = jnp.where(i > i.T, a[..., :, None], 0), i.T
@@ -62,9 +67,9 @@ def ssd(
 
   Args:
     x, a, b, c: of any length `T`; padded with zeros, which keep the state.
-    chunk: tokens of a chunk; at most `T` are taken.
-    segment: chunks that are computed at once. The segments follow each other,
-      and the backward pass computes each again from the state before it.
+    chunk: tokens per chunk; reduced to `T` if larger.
+    segment: chunks that are computed at once. Segments are computed one after
+      another, and again in the backward pass, from the state before each.
     state: before the first token; zeros by default.
 
   Returns:
@@ -72,7 +77,7 @@ def ssd(
 
   Raises:
     ValueError: no token, a chunk or segment below 1, groups that do not divide
-      the heads, or shapes that do not belong together.
+      the heads, or incompatible shapes.
   """
   state = _checked(x, a, b, c, state)
   check_sizes(chunk=chunk, segment=segment)
@@ -81,14 +86,14 @@ def ssd(
 
 
 def _counted(run, x, b):
-  """`run` with the cost of the recurrence over all of `x [..., P]`."""
+  """`run`, counted as the recurrence over all of `x [..., P]`."""
   states = b.shape[-1]
   macs = 2 * x.size * states
   return counted_as(run, macs, length=states, what="the recurrence of Mamba-2")
 
 
 def _in_chunks(state, x, a, b, c, *, chunk, segment):
-  """`ssd` of what was checked."""
+  """`ssd` of checked arguments."""
   batch, length, heads, _ = x.shape
   groups, size = b.shape[2], min(chunk, length)
   count = -(-length // size)
@@ -121,7 +126,8 @@ def _segment(state, given):
 
   Args:
     state: `[B, G, H / G, P, N]` before the first.
-    given: `x, a, b, c`, `[B, chunks, size, ...]`, with `G, H / G` for the heads.
+    given: `x, a, b, c`, `[B, chunks, size, ...]`, with `G, H / G` for the
+      heads.
 
   Returns:
     The state after the last, and `y` like `x`.
@@ -132,7 +138,7 @@ def _segment(state, given):
   within, total = jnp.exp(sums), sums[..., 0] + a[..., :1]
   scores = _product("zkign,zkjgn->zkgij", c, b)[:, :, :, None]
   y = _product("zkgrij,zkjgrp->zkigrp", scores * within, x)
-  # To the end of the chunk is the last row of `within`.
+  # Decays to the end of the chunk are the last row of `within`.
   left = jnp.moveaxis(within[..., -1, :], -1, 2)[..., None] * x
   added = _product("zkjgn,zkjgrp->kzgrpn", b, left)
 
@@ -161,14 +167,14 @@ def ssd_step(
     `y [B, H, P]` in the dtype of `x`, and the new state.
 
   Raises:
-    ValueError: as `ssd`, of one token.
+    ValueError: as in `ssd`.
   """
   state = _checked(*(t[:, None] for t in (x, a, b, c)), state)
   return _counted(_one_token, x, b)(state, x, a, b, c)
 
 
 def _one_token(state, x, a, b, c):
-  """`ssd_step` of what was checked."""
+  """`ssd_step` of checked arguments."""
   copies = x.shape[1] // b.shape[1]
   b, c = (jnp.repeat(t.astype(WIDE), copies, axis=1) for t in (b, c))
   decay = jnp.exp(a.astype(WIDE))[..., None, None]
@@ -184,7 +190,7 @@ def ssd_sequential(
   *,
   state: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-  """The recurrence token by token: what `ssd` has to equal.
+  """The recurrence token by token, the reference for `ssd`.
 
   Arguments, results and errors are those of `ssd`.
   """
@@ -206,7 +212,7 @@ def _product(spec: str, p: jax.Array, q: jax.Array) -> jax.Array:
 
 
 def _checked(x, a, b, c, state) -> jax.Array:
-  """The state in float32; raises what `ssd` says of shapes."""
+  """The state in float32; raises the errors of `ssd` about shapes."""
   if x.ndim != 4 or not x.shape[1]:
     raise ValueError(
       f"`x` is [B, T, H, P] with at least one token, got shape {x.shape}."
@@ -214,7 +220,7 @@ def _checked(x, a, b, c, state) -> jax.Array:
   batch, length, heads, size = x.shape
   if a.shape != x.shape[:3]:
     raise ValueError(
-      f"`a` must be [B, T, H] = {x.shape[:3]}, one log decay a head: got"
+      f"`a` must be [B, T, H] = {x.shape[:3]}, one log decay per head: got"
       f" {a.shape}."
     )
   if b.ndim != 4 or b.shape != c.shape or b.shape[:2] != (batch, length):

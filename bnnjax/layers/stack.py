@@ -1,4 +1,4 @@
-"""Equal layers as one: stacked variables, scanned, compiled once."""
+"""Equal layers with stacked variables: scanned, and compiled once."""
 
 import dataclasses
 import functools
@@ -11,12 +11,12 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.binarize import STACKED
+from bnnjax.layers.collection_point import Collected
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.mode import RunProgress, parts
-from bnnjax.layers.place import Collected
+from bnnjax.layers.variables import STACKED
 
-# What the backward pass finds stored; the rest it computes again.
+# What is stored for the backward pass, which recomputes the rest.
 POLICIES = (
   "checkpoint_dots",
   "checkpoint_dots_with_no_batch_dims",
@@ -31,20 +31,21 @@ _update = functools.partial(jax.lax.dynamic_update_index_in_dim, axis=0)
 
 
 class Stack(nnx.Module):
-  """`x_{l+1} = layer_l(x_l)` for layers that differ in their variables only.
+  """`x_{l+1} = layer_l(x_l)` for layers that only differ in their variables.
 
-  A variable of `layer` is `[layers, ...]`, one slice a layer; it keeps its type
-  and is marked as stacked, so that what asks for a variable's axes (weight
-  decay, a measured scale) can leave the first one out. Program and compilation
-  are those of one layer, whatever their number.
+  A variable of `layer` is `[layers, ...]`, one slice per layer. It keeps its
+  type and is marked as stacked, so that code that depends on a variable's axes
+  (weight decay, a measured scale) can skip the first one. The program is that
+  of one layer, whatever their number.
 
   Args:
-    build: makes one layer, called as `layer(x, mode, cache=cache)`; it returns
-      `x`, or with a cache `(x, cache)`.
-    layers: their number.
-    remat: `"none"`; `"block"`: the backward pass stores the input of each layer
-      and computes the layer again; or a name of `jax.checkpoint_policies`.
-    rngs: random numbers, other ones for each layer; `params` is used.
+    build: creates one layer. The layer is called as
+      `layer(x, mode, cache=cache)` and returns `x`, or with a cache
+      `(x, cache)`.
+    layers: number of layers.
+    remat: `"none"`; `"block"`: the backward pass recomputes each layer from its
+      stored input; or a name of `jax.checkpoint_policies`.
+    rngs: random numbers, different ones for each layer; `params` is used.
 
   Raises:
     ValueError: an unknown policy, or no layer.
@@ -63,7 +64,8 @@ class Stack(nnx.Module):
     if layers < 1:
       raise ValueError(f"A stack has at least one layer, got {layers}.")
     keys = jax.random.split(rngs.params(), layers)
-    # Not `vmap`: random numbers of many keys at once compile three times longer.
+    # Not `vmap`: drawing for many keys at once takes three times as long to
+    # compile.
     self.layer = jax.lax.map(lambda key: build(nnx.Rngs(key)), keys)
     for _, variable in nnx.iter_graph(self.layer):
       if isinstance(variable, nnx.Variable):
@@ -91,7 +93,7 @@ class Stack(nnx.Module):
     trains = (
       any(p.trains for p in parts(self.layer)) if mode is None else mode.train
     )
-    # One progress for all layers, the other variables have a slice each.
+    # Layers share one progress; of other variables each has a slice.
     graph, progress, states, slices = nnx.split(
       self.layer, RunProgress, Collected, ...
     )
@@ -104,15 +106,15 @@ class Stack(nnx.Module):
       x = layer(x, inside, cache=cache)
       x, cache = x if cache is not None else (x, None)
       _, _, state, new = nnx.split(layer, RunProgress, Collected, ...)
-      # States of collectors may be larger than the model: carried, they are
-      # updated in place, where scanned ones would be there twice.
+      # States of collectors may be larger than the model. Carried through the
+      # scan they are updated in place; scanned over, they would exist twice.
       states = jax.tree.map(lambda s, v: _update(s, v, number), states, state)
       new = nnx.filter_state(new, nnx.Not(nnx.Param)) if trains else None
       return (x, states), (cache, new, x if sows else None)
 
     if self.remat != "none":
       policy = getattr(jax.checkpoint_policies, self.remat, None)
-      # In a scan nothing is there to be merged with what is computed again.
+      # In a scan there is nothing that recomputed operations could merge with.
       body = jax.checkpoint(body, policy=policy, prevent_cse=False)
     (x, states), (caches, new, each) = jax.lax.scan(
       body, (x, states), (numbers, slices, caches)

@@ -1,4 +1,4 @@
-"""The encoder block of transformers, norms before or after the branches."""
+"""The encoder block of transformers, with norms before or after branches."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,18 +18,18 @@ NORMS = ("pre", "post")
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-  """What the blocks of an encoder have in common.
+  """Options that the blocks of an encoder share.
 
   Attributes:
     features, heads, hidden: width, attention heads, features of the MLP.
     weight, act: binarizers of all linear layers.
-    attention: what else `Attention` takes, as a mapping or a method's name.
+    attention: further arguments of `Attention`: a mapping, or a method's name.
     mlp_weight, mlp_act: binarizers of the MLP; by default `weight`, `act`,
       `"float"` for none.
     norm: `"pre"` (ViT) or `"post"` (BERT).
     epsilon: of layer normalization.
     dropout: of the output of attention and MLP, before the shortcut is added.
-    probs_dropout: of the attention probabilities, where there are such.
+    probs_dropout: of the attention probabilities, if the mixer has any.
     dtype: of the computation.
   """
 
@@ -78,7 +78,7 @@ class EncoderBlock(nnx.Module):
     rngs: random numbers.
 
   Raises:
-    ValueError: unknown norm position; heads that do not divide the features.
+    ValueError: unknown norm position, or heads that do not divide the features.
   """
 
   def __init__(self, encoder: Encoder, *, rngs: nnx.Rngs):

@@ -1,4 +1,4 @@
-"""What `weight=` of a layer may be beside a spec: the weight itself."""
+"""The weight itself as `weight=` of a layer, instead of a spec."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from bnnjax.layers.quantized_weight import QuantizedWeight
 
 
 def as_weight_module(weight: Any) -> nnx.Module | None:
-  """The module behind `weight=` of a layer, if it is no spec.
+  """The weight module behind `weight=` of a layer, unless that is a spec.
 
   Args:
-    weight: a `Quantized`, a module that yields one, or a spec.
+    weight: a `Quantized`, a module that returns one, or a spec.
 
   Returns:
     A module called as `module(mode) -> Quantized`, or `None` for a spec.
@@ -25,12 +25,14 @@ def as_weight_module(weight: Any) -> nnx.Module | None:
   return weight if is_module and not isinstance(weight, Binarize) else None
 
 
-def check_yields(what: str, module: nnx.Module, shape: Sequence[int]) -> None:
-  """Refuses a module that does not yield a `Quantized` of this shape.
+def check_returns_quantized(
+  what: str, module: nnx.Module, shape: Sequence[int]
+) -> None:
+  """Raises unless a module returns a `Quantized` of this shape.
 
   Raises:
-    TypeError: it yields something else.
-    ValueError: of another shape, or one that breaks an invariant.
+    TypeError: it returns something else.
+    ValueError: wrong shape, or a violated invariant.
   """
   try:
     got = nnx.eval_shape(lambda m: m(None), module)
@@ -39,11 +41,11 @@ def check_yields(what: str, module: nnx.Module, shape: Sequence[int]) -> None:
   if not isinstance(got, Quantized):
     cause = got if isinstance(got, Exception) else None
     raise TypeError(
-      f"`weight` of {what} is a module that yields a Quantized when it is called"
-      f" with a mode, got {type(got).__name__} of {type(module).__name__}."
+      f"A module as `weight` of {what} must return a Quantized when called with"
+      f" a mode, got {type(got).__name__} of {type(module).__name__}."
     ) from cause
   if tuple(got.shape) != tuple(shape):
     raise ValueError(
-      f"`weight` of {what} has to be of shape {tuple(shape)}, got a Quantized of"
+      f"`weight` of {what} must have shape {tuple(shape)}, got a Quantized of"
       f" {tuple(got.shape)}."
     )

@@ -1,4 +1,4 @@
-"""What a term of a low-bit weight starts from; see `quantized_weight`."""
+"""Terms of a `QuantizedWeight`, as they are given."""
 
 import dataclasses
 from fractions import Fraction
@@ -17,22 +17,23 @@ from bnnjax.layers.binarize import Binarize
 
 @dataclasses.dataclass(frozen=True)
 class WeightTerm:
-  """What one term of a `QuantizedWeight` starts from.
+  """One term of a `QuantizedWeight`.
 
   Attributes:
-    values: with `binarizer` the latent weight, else low-bit numbers, `[...]`.
-    binarizer: spec or `Binarizer` of a latent weight; `"float"` keeps it as it
-      is (sparse outliers). `None`: `values` are low-bit, as `kind` says.
-    scale: a factor or a tuple of factors, see `bnnjax.core.quantized.Term`; of
-      a latent weight the value that a `learned` scale starts from.
+    values: `[...]`, the latent weight if there is a `binarizer`, else low-bit
+      numbers.
+    binarizer: spec or `Binarizer` of a latent weight; `"float"` keeps it
+      unchanged (sparse outliers). `None`: `values` are low-bit, of this `kind`.
+    scale: a factor or a tuple of factors, see `bnnjax.core.quantized.Term`.
+      With a latent weight it is the initial value of a `learned` scale.
     mask: bool or {0, 1}, broadcasts against `values`: the elements of the term.
-    complement: the term has the elements that `mask` leaves out. (Seen without
-      it where both masks are at hand.)
-    density: share of the elements that the term has. By default that of the
-      mask, which under `jit` is not known: then it has to be given.
+    complement: whether the term has the elements outside of `mask` instead.
+      (Not needed for concrete masks: complements are detected.)
+    density: share of the elements that the term has, by default that of the
+      mask. Required under `jit`, where the mask is not known.
     kind: width, alphabet and group of low-bit values.
     learned: whether the factors of low-bit values are trained.
-    pack: whether values in {-1, +1} are kept as bits, in words along the
+    pack: whether values in {-1, +1} are stored as bits, in words along the
       contracted axis (the last but one).
   """
 
@@ -71,18 +72,18 @@ def density(what: str, term: WeightTerm, shape: tuple[int, ...]) -> Fraction:
 
 
 def are_equal(a: Any, b: Any) -> bool:
-  """Whether two masks, both at hand, keep the same elements."""
+  """Whether two masks are concrete and keep the same elements."""
   known = is_known(a) and is_known(b) and jnp.shape(a) == jnp.shape(b)
   return known and bool(np.array_equal(np.asarray(a) != 0, np.asarray(b) != 0))
 
 
 def are_complements(a: Any, b: Any) -> bool:
-  """Whether one of two masks keeps what the other leaves out."""
+  """Whether two masks are concrete and complement each other."""
   return is_known(a) and is_known(b) and are_equal(np.asarray(a) == 0, b)
 
 
 def check(what: str, term: WeightTerm) -> None:
-  """Refuses fields that nothing reads, and masks that are none.
+  """Raises if a field would be ignored, or a mask is invalid.
 
   Raises:
     ValueError: names the field.
@@ -91,26 +92,26 @@ def check(what: str, term: WeightTerm) -> None:
     for name in ("kind", "learned", "pack"):
       if getattr(term, name):
         raise ValueError(
-          f"`{name}` of {what} is for values that are low-bit already, and its"
-          f" binarizer {term.binarizer!r} makes them of a latent weight: leave"
-          " it out (a spec with '| learned' has a trained scale)."
+          f"`{name}` of {what} is for values that are already low-bit, and its"
+          f" binarizer {term.binarizer!r} computes them from a latent weight:"
+          " leave it out (a spec with '| learned' has a trained scale)."
         )
   if term.mask is None:
     if term.complement:
-      raise ValueError(f"`complement` of {what} is that of a mask: give one.")
+      raise ValueError(f"`complement` of {what} needs a mask: give one.")
   elif is_known(term.mask):
     check_mask(what, term.mask)
 
 
 def as_floats(x: Any) -> jax.Array:
-  """An array that scales, of floats."""
+  """A scale as an array of floats."""
   x = jnp.asarray(x)
   floats = jnp.issubdtype(x.dtype, jnp.floating)
   return x if floats else x.astype(jnp.float32)
 
 
 def start_scale(binarize: Binarize, term: WeightTerm) -> None:
-  """Lets a learned scale start from a given one, or from a term's elements."""
+  """Initializes a learned scale from a given one, or a term's elements."""
   variable, made = binarize.params.get("scale"), binarize.binarizer
   scale = term.scale
   if scale is None:
@@ -129,17 +130,17 @@ def start_scale(binarize: Binarize, term: WeightTerm) -> None:
 
 
 def _masked_start(made: Binarizer, term: WeightTerm) -> jax.Array:
-  """Where a learned scale starts, of the elements under the mask alone."""
+  """The initial learned scale of the elements under the mask alone."""
   x = jnp.asarray(term.values)
   mask = jnp.asarray(term.mask).astype(bool) ^ term.complement
   start = lambda x: made.init(x)[0]["scale"]  # noqa: E731
-  # What measures a spread (`affine`) has none of ones: it starts as it would.
+  # `affine` measures a spread, 0 for a constant: it starts from all elements.
   measures = start(jnp.ones_like(x)) > 0
   return jnp.where(measures, of_masked(start, x, mask), start(x))
 
 
 def is_whole(values: jax.Array, kind: bits_lib.BitTag) -> bool:
-  """Whether int8 holds the values."""
+  """Whether int8 can hold the values."""
   if kind.alphabet is not None:
     return all(v == int(v) and abs(v) < 128 for v in kind.alphabet)
   if jnp.issubdtype(values.dtype, jnp.integer):

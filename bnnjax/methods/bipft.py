@@ -5,7 +5,7 @@ Binarization Residual Polynomials, Xing et al., AAAI 2024, arXiv:2312.08937. The
 binarizers are those of BiT: one learned step per tensor with the gradient of
 LSQ, set from the first batch (the event `init_steps`). Weights have one scale
 per tensor and the identity as gradient. The residual of the attention products
-is `bnnjax.layers.residual_estimator`.
+is `bnnjax.layers.low_rank`.
 """
 
 import jax

@@ -16,7 +16,7 @@ from bnnjax import (
 )
 from bnnjax.core import arguments, registry
 from bnnjax.layers.binarize import Binarize
-from bnnjax.layers.sizes import check_array
+from bnnjax.layers.checks import check_array
 from bnnjax.models import (  # noqa: F401 (registers them)
   alexnet,
   bert,
@@ -30,7 +30,7 @@ from bnnjax.models import (  # noqa: F401 (registers them)
   quicknet,
   reactnet,
   resnet,
-  unused,
+  unused_options,
   vgg,
   vit,
 )
@@ -61,7 +61,9 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
     TypeError: `rngs` of another type.
   """
   model = make(config, rngs=rngs, **fixed)
-  unused.warn(config["name"], unused.specs(config, model), config)
+  unused_options.warn(
+    config["name"], unused_options.specs(config, model), config
+  )
   return model
 
 

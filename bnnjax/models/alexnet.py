@@ -10,10 +10,10 @@ from typing import Any
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.layers.blocks import Body, Unit
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
-from bnnjax.models.classifier import ImageClassifier, pick
-from bnnjax.models.image import check_image_shape
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier
 
 # (features, kernel, followed by a pool) of the five convolutions.
 BINARY = (
@@ -63,8 +63,8 @@ class BinaryAlexNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("BinaryAlexNet variant", variant, VARIANTS)
-    body = Body(weight, act, dtype)
+    plan = registry.pick("BinaryAlexNet variant", variant, VARIANTS)
+    body = LayerDefaults(weight, act, dtype)
     xnor = variant == "xnor"
     edge = body.with_operands(None if xnor else weight, None)
     size = _map_size(image_shape, plan)
@@ -77,7 +77,7 @@ class BinaryAlexNet(ImageClassifier):
         strides=1 if i else STRIDE,
         pool=POOL,
         pool_padding="VALID",
-        body=body if i else edge,
+        defaults=body if i else edge,
         norm={"use_scale": False},
         rngs=rngs,
       )
@@ -89,7 +89,7 @@ class BinaryAlexNet(ImageClassifier):
       blocks[1:],
       HIDDEN if xnor else None,
       num_classes,
-      body=body.with_operands(None, None),
+      defaults=body.with_operands(None, None),
       head_bias=False,
       flatten=True,
       rngs=rngs,
@@ -108,7 +108,7 @@ def _dense(before, size, num_classes, xnor, body, rngs) -> list[Unit]:
       after,
       kernel,
       padding="VALID",
-      body=body,
+      defaults=body,
       norm={"use_scale": False},
       rngs=rngs,
     )

@@ -13,14 +13,13 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
+from bnnjax.layers.collection_point import CollectionPoint
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.embedding import Embedding
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Linear, Spec
-from bnnjax.layers.place import Place
 from bnnjax.layers.transformer import Encoder, EncoderBlock
-from bnnjax.models.classifier import pick
-from bnnjax.models.tokens import check_tokens
+from bnnjax.models.checks import check_tokens
 
 HEAD_FEATURES = 64  # of one attention head, in every published size
 
@@ -130,7 +129,7 @@ class BERT(nnx.Module):
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
-    plan = pick("BERT variant", variant, VARIANTS)
+    plan = registry.pick("BERT variant", variant, VARIANTS)
     size = features or plan.features
     encoder = Encoder(
       size,
@@ -171,7 +170,7 @@ class BERT(nnx.Module):
       if transform
       else None
     )
-    self.words = Place()
+    self.words = CollectionPoint()
     self.vocab = vocab
     self.max_len = max_len
 
@@ -236,8 +235,8 @@ class BERT(nnx.Module):
     """
     x = self.encode(tokens, mode, mask=mask)
     if self.transform is None:
-      return self.word.attend(self.words.show(x), mode)
-    x = self.words.show(self.transform(x, mode))
+      return self.word.attend(self.words.observe(x), mode)
+    x = self.words.observe(self.transform(x, mode))
     logits = self.word.attend(x, mode)
     return logits + self.transform.bias[...].astype(x.dtype)
 

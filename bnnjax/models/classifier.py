@@ -1,15 +1,15 @@
 """What convolutional classifiers share: layers in sequence, a head."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.blocks import Body
+from bnnjax.layers.blocks import LayerDefaults
 from bnnjax.layers.linear import Linear
 
 SMALL_IMAGE = 50  # below this height, larq/zoo takes the small stem
@@ -22,7 +22,7 @@ class ImageClassifier(nnx.Module):
     stem, blocks: layers `(x, mode) -> x`.
     features: inputs of the head; `None`: no head, the blocks give the outputs.
     num_classes: outputs.
-    body: binarizers and dtype of the head.
+    defaults: binarizers and dtype of the head.
     flatten: the head sees every pixel instead of the mean.
     head_bias: whether the head has a bias.
     rngs: random numbers.
@@ -35,7 +35,7 @@ class ImageClassifier(nnx.Module):
     features: int | None,
     num_classes: int,
     *,
-    body: Body,
+    defaults: LayerDefaults,
     flatten: bool = False,
     head_bias: bool = True,
     rngs: nnx.Rngs,
@@ -49,9 +49,9 @@ class ImageClassifier(nnx.Module):
       else Linear(
         features,
         num_classes,
-        weight=body.weight,
-        act=body.act,
-        dtype=body.dtype,
+        weight=defaults.weight,
+        act=defaults.act,
+        dtype=defaults.dtype,
         use_bias=head_bias,
         rngs=rngs,
       )
@@ -91,12 +91,6 @@ def is_small(stem: str | None, image_shape: Sequence[int]) -> bool:
   return image_shape[0] < SMALL_IMAGE if stem is None else stem == "small"
 
 
-def pick(what: str, name: Any, table: dict[str, Any]) -> Any:
-  """`table[str(name)]`.
-
-  Raises:
-    ValueError: unknown name; the message holds the nearest one.
-  """
-  if str(name) not in table:
-    raise registry.unknown(what, name, table)
-  return table[str(name)]
+__getattr__ = deprecated.old_names(
+  __name__, {"pick": "bnnjax.core.registry.pick"}
+)

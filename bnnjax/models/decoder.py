@@ -16,14 +16,13 @@ from bnnjax.core import registry
 from bnnjax.core.progress import Mode
 from bnnjax.layers import attention as attention_lib
 from bnnjax.layers.attention import Attention
-from bnnjax.layers.binarize import weight_variable
-from bnnjax.layers.cache import Cache
+from bnnjax.layers.checks import check_sizes
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
+from bnnjax.layers.kv_cache import KVCache
 from bnnjax.layers.linear import Linear, Spec
-from bnnjax.layers.sizes import check_sizes
-from bnnjax.models.classifier import pick
-from bnnjax.models.tokens import check_tokens
+from bnnjax.layers.variables import weight_variable
+from bnnjax.models.checks import check_tokens
 
 INIT = nnx.initializers.normal(0.02)
 ROTARY = 10_000.0
@@ -97,7 +96,7 @@ class DecoderBlock(nnx.Module):
     mode: Mode | None = None,
     *,
     mask: jax.Array | None = None,
-    cache: Cache | None = None,
+    cache: KVCache | None = None,
   ) -> Any:
     """`[B, T, features] -> [B, T, features]`; cache as in `Attention`."""
     y = self.attention(self.attention_norm(x), mode, mask=mask, cache=cache)
@@ -152,7 +151,7 @@ class Decoder(nnx.Module):
     rngs: nnx.Rngs,
   ):
     given = (features, blocks, heads, hidden)
-    plan = pick("decoder variant", variant, VARIANTS)
+    plan = registry.pick("decoder variant", variant, VARIANTS)
     plan = Plan(*(p if g is None else g for g, p in zip(given, plan)))
     check_sizes(**plan._asdict())
     table = INIT(rngs.params(), (vocab, plan.features))
@@ -185,7 +184,7 @@ class Decoder(nnx.Module):
     mode: Mode | None = None,
     *,
     mask: jax.Array | None = None,
-    caches: Sequence[Cache] | None = None,
+    caches: Sequence[KVCache] | None = None,
     last: bool = False,
   ) -> Any:
     """Scores of the next token at every place.
@@ -224,7 +223,9 @@ class Decoder(nnx.Module):
     logits = self.head(self.norm(x[:, -1:] if last else x), mode)
     return logits if caches is None else (logits, new)
 
-  def empty_caches(self, batch: int, tokens: int | None = None) -> list[Cache]:
+  def empty_caches(
+    self, batch: int, tokens: int | None = None
+  ) -> list[KVCache]:
     """Caches with room for `tokens` tokens, `max_len` by default."""
     room = self.max_len if tokens is None else tokens
     return [block.attention.cache(batch, room) for block in self.blocks]

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.layers.blocks import Body, Unit
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
-from bnnjax.layers.residual import Concat
-from bnnjax.models.classifier import ImageClassifier, is_small, pick
-from bnnjax.models.image import check_image_shape
+from bnnjax.layers.shortcut import Concat
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small
 
 
 class Plan(NamedTuple):
@@ -75,8 +75,8 @@ class BinaryDenseNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("BinaryDenseNet variant", variant, VARIANTS)
-    body = Body(weight, act, dtype)
+    plan = registry.pick("BinaryDenseNet variant", variant, VARIANTS)
+    body = LayerDefaults(weight, act, dtype)
     edge = body.with_operands(edge_weight, edge_act)
     small = is_small(stem, image_shape)
     first = Unit(
@@ -86,17 +86,17 @@ class BinaryDenseNet(ImageClassifier):
       3 if small else 7,
       strides=1 if small else 2,
       pool=(3, 2),
-      body=edge,
+      defaults=edge,
       rngs=rngs,
     )
     blocks, features = _blocks(plan, stem_features, growth, body, rngs)
     super().__init__(
-      [first], blocks, features, num_classes, body=edge, rngs=rngs
+      [first], blocks, features, num_classes, defaults=edge, rngs=rngs
     )
 
 
 def _blocks(
-  plan: Plan, features: int, growth: int, body: Body, rngs: nnx.Rngs
+  plan: Plan, features: int, growth: int, body: LayerDefaults, rngs: nnx.Rngs
 ) -> tuple[list[nnx.Module], int]:
   """All stages and transitions, and the channels at the end."""
   blocks: list[nnx.Module] = []
@@ -108,7 +108,7 @@ def _blocks(
         features,
         growth,
         dilation=dilation,
-        body=body,
+        defaults=body,
         rngs=rngs,
       )
       blocks.append(Concat(unit))
@@ -125,10 +125,10 @@ def _blocks(
         after,
         1,
         pool_padding="VALID",
-        body=real,
+        defaults=real,
         rngs=rngs,
       )
     )
     features = after
-  blocks.append(Unit("norm relu", features, features, body=real, rngs=rngs))
+  blocks.append(Unit("norm relu", features, features, defaults=real, rngs=rngs))
   return blocks, features

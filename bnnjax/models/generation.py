@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bnnjax.core.numbers import number
+from bnnjax.core.number_checks import number
 from bnnjax.core.progress import DEPLOYED
-from bnnjax.models.tokens import check_tokens
+from bnnjax.models.checks import check_tokens
 
 NONE = -1  # in the place of a token
 

@@ -14,15 +14,15 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.binarize import weight_variable
+from bnnjax.layers.collection_point import CollectionPoint
 from bnnjax.layers.intermediates import sow
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.mamba1 import Mamba1
-from bnnjax.layers.place import Place
-from bnnjax.layers.ssm import Mamba2, SSMCache
+from bnnjax.layers.mamba2 import Mamba2
+from bnnjax.layers.ssm import SSMCache
 from bnnjax.layers.stack import Stack
-from bnnjax.models.classifier import pick
-from bnnjax.models.tokens import check_tokens
+from bnnjax.layers.variables import weight_variable
+from bnnjax.models.checks import check_tokens
 
 INIT = nnx.initializers.normal(0.02)
 EPSILON = 1e-5
@@ -96,7 +96,7 @@ class Mamba(nnx.Module):
     features, blocks: sizes; by default the variant's.
     kind: "mamba2" or "mamba1".
     state: size of a state; 128, or 16 a channel of "mamba1", by default.
-    head_size, groups: of "mamba2" alone, see `layers.ssm.Mamba2`.
+    head_size, groups: of "mamba2" alone, see `layers.mamba2.Mamba2`.
     expand, conv, chunk: see there.
     weight, act: binarizers of the projections of the blocks.
     dtype: of the computation.
@@ -128,10 +128,10 @@ class Mamba(nnx.Module):
     remat: str = "none",
     rngs: nnx.Rngs,
   ):
-    plan = pick("Mamba variant", variant, VARIANTS)
+    plan = registry.pick("Mamba variant", variant, VARIANTS)
     features = plan.features if features is None else features
     blocks = plan.blocks if blocks is None else blocks
-    mixer = pick("Mamba kind", kind, KINDS)
+    mixer = registry.pick("Mamba kind", kind, KINDS)
     options = {"expand": expand, "conv": conv, "chunk": chunk}
     options |= {"weight": weight, "act": act, "dtype": dtype}
     if state is not None:
@@ -147,7 +147,7 @@ class Mamba(nnx.Module):
       rngs=rngs,
     )
     self.norm = nnx.RMSNorm(features, epsilon=EPSILON, dtype=dtype, rngs=rngs)
-    self.words = Place()
+    self.words = CollectionPoint()
     self.vocab = vocab
 
   def __call__(
@@ -179,7 +179,7 @@ class Mamba(nnx.Module):
     sow(self, mode, hidden_states=x)
     x = self.blocks(x, mode, caches=caches)
     x, caches = x if caches is not None else (x, None)
-    x = self.words.show(self.norm(x[:, -1:] if last else x))
+    x = self.words.observe(self.norm(x[:, -1:] if last else x))
     words = self.embedding[...].astype(x.dtype)
     with jax.named_scope("head"):
       logits = jnp.einsum(

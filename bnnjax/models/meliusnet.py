@@ -13,12 +13,12 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.blocks import Body, Unit
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.pool import Pool
-from bnnjax.layers.residual import Concat
-from bnnjax.models.classifier import ImageClassifier, is_small, pick
-from bnnjax.models.image import check_image_shape
+from bnnjax.layers.shortcut import Concat
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small
 
 GROWTH = 64
 
@@ -90,8 +90,8 @@ class MeliusNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("MeliusNet variant", variant, VARIANTS)
-    body = Body(weight, act, dtype)
+    plan = registry.pick("MeliusNet variant", variant, VARIANTS)
+    body = LayerDefaults(weight, act, dtype)
     edge = body.with_operands(edge_weight, edge_act)
     small = is_small(stem, image_shape)
     blocks, features = _blocks(plan, body, rngs)
@@ -100,25 +100,27 @@ class MeliusNet(ImageClassifier):
       blocks,
       features,
       num_classes,
-      body=edge,
+      defaults=edge,
       rngs=rngs,
     )
 
 
-def _stem(channels: int, small: bool, edge: Body, rngs) -> list[nnx.Module]:
+def _stem(
+  channels: int, small: bool, edge: LayerDefaults, rngs
+) -> list[nnx.Module]:
   """Three convolutions instead of one of 7x7."""
   order = "conv norm relu"
   strides = 1 if small else 2
   layers: list[nnx.Module] = [
-    Unit(order, channels, 32, strides=strides, body=edge, rngs=rngs),
-    Unit(order, 32, 32, groups=4, body=edge, rngs=rngs),
-    Unit(order, 32, GROWTH, groups=8, body=edge, rngs=rngs),
+    Unit(order, channels, 32, strides=strides, defaults=edge, rngs=rngs),
+    Unit(order, 32, 32, groups=4, defaults=edge, rngs=rngs),
+    Unit(order, 32, GROWTH, groups=8, defaults=edge, rngs=rngs),
   ]
   return layers if small else [*layers, Pool("max", 2, 2)]
 
 
 def _blocks(
-  plan: Plan, body: Body, rngs: nnx.Rngs
+  plan: Plan, body: LayerDefaults, rngs: nnx.Rngs
 ) -> tuple[list[nnx.Module], int]:
   """All stages and transitions, and the channels at the end."""
   blocks: list[nnx.Module] = []
@@ -127,13 +129,13 @@ def _blocks(
   for stage, pairs in enumerate(plan.blocks):
     for _ in range(pairs):
       for join in (Concat, Improve):
-        unit = Unit("norm conv", features, GROWTH, body=body, rngs=rngs)
+        unit = Unit("norm conv", features, GROWTH, defaults=body, rngs=rngs)
         blocks.append(join(unit))
         features += GROWTH if join is Concat else 0
     if stage < len(plan.transitions):
       after = plan.transitions[stage]
       order = "norm max_pool relu conv"
-      blocks.append(Unit(order, features, after, 1, body=real, rngs=rngs))
+      blocks.append(Unit(order, features, after, 1, defaults=real, rngs=rngs))
       features = after
-  blocks.append(Unit("norm relu", features, features, body=real, rngs=rngs))
+  blocks.append(Unit("norm relu", features, features, defaults=real, rngs=rngs))
   return blocks, features

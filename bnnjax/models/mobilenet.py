@@ -10,11 +10,12 @@ from typing import Any
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.layers.blocks import Body, Unit, activation
+from bnnjax.layers.activations import activation
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
-from bnnjax.layers.residual import Residual, shortcut
-from bnnjax.models.classifier import ImageClassifier, is_small, pick
-from bnnjax.models.image import check_image_shape
+from bnnjax.layers.shortcut import Residual, shortcut
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small
 
 # V1: (features, stride) of each depthwise-separable pair after the stem of 32.
 V1 = (
@@ -78,10 +79,10 @@ class MobileNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    make, relu = pick(
+    make, relu = registry.pick(
       "MobileNet variant", variant, {"v1": (_v1, "relu"), "v2": (_v2, "relu6")}
     )
-    body = Body(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype)
     edge = body.with_operands(edge_weight, edge_act)
     if body.takes_signs:
       relu = "identity"  # the sign is the non-linearity
@@ -94,14 +95,14 @@ class MobileNet(ImageClassifier):
           image_shape[-1],
           first,
           strides=1 if is_small(stem, image_shape) else 2,
-          body=edge,
+          defaults=edge,
           rngs=rngs,
         )
       ],
       [layer for layer, _ in blocks],
       blocks[-1][1],
       num_classes,
-      body=edge,
+      defaults=edge,
       rngs=rngs,
     )
 
@@ -115,7 +116,9 @@ def _multiple_of_8(features: float) -> int:
 Blocks = Iterator[tuple[nnx.Module, int]]
 
 
-def _v1(before: int, width: float, relu: str, body: Body, rngs) -> Blocks:
+def _v1(
+  before: int, width: float, relu: str, body: LayerDefaults, rngs
+) -> Blocks:
   """A depthwise and a pointwise convolution for every line of the plan."""
   for features, strides in V1:
     features = _multiple_of_8(features * width)
@@ -127,16 +130,18 @@ def _v1(before: int, width: float, relu: str, body: Body, rngs) -> Blocks:
         before,
         strides=strides,
         groups=before,
-        body=body,
+        defaults=body,
         rngs=rngs,
       ),
       before,
     )
-    yield Unit(order, before, features, 1, body=body, rngs=rngs), features
+    yield Unit(order, before, features, 1, defaults=body, rngs=rngs), features
     before = features
 
 
-def _v2(before: int, width: float, relu: str, body: Body, rngs) -> Blocks:
+def _v2(
+  before: int, width: float, relu: str, body: LayerDefaults, rngs
+) -> Blocks:
   """Inverted residuals, then one wide pointwise convolution."""
   for expansion, features, blocks, first in V2:
     features = _multiple_of_8(features * width)
@@ -144,7 +149,7 @@ def _v2(before: int, width: float, relu: str, body: Body, rngs) -> Blocks:
       strides = 1 if block else first
       units = _inverted(before, expansion, features, strides, relu, body, rngs)
       if strides == 1 and before == features:
-        around = shortcut("conv", before, features, 1, body=body, rngs=rngs)
+        around = shortcut("conv", before, features, 1, defaults=body, rngs=rngs)
         yield Residual(units, around, activation("identity", before)), features
       else:
         for unit in units:
@@ -153,7 +158,7 @@ def _v2(before: int, width: float, relu: str, body: Body, rngs) -> Blocks:
   # Not made narrower below 1, as in the released code.
   last = _multiple_of_8(LAST_FEATURES * max(width, 1.0))
   yield (
-    Unit(f"conv norm {relu}", before, last, 1, body=body, rngs=rngs),
+    Unit(f"conv norm {relu}", before, last, 1, defaults=body, rngs=rngs),
     last,
   )
 
@@ -165,7 +170,7 @@ def _inverted(
   order, inside = f"conv norm {relu}", before * expansion
   units = []
   if expansion > 1:
-    units.append(Unit(order, before, inside, 1, body=body, rngs=rngs))
+    units.append(Unit(order, before, inside, 1, defaults=body, rngs=rngs))
   units.append(
     Unit(
       order,
@@ -173,9 +178,9 @@ def _inverted(
       inside,
       strides=strides,
       groups=inside,
-      body=body,
+      defaults=body,
       rngs=rngs,
     )
   )
-  units.append(Unit("conv norm", inside, features, 1, body=body, rngs=rngs))
+  units.append(Unit("conv norm", inside, features, 1, defaults=body, rngs=rngs))
   return units

@@ -11,7 +11,7 @@ from bnnjax.core import registry
 from bnnjax.core.progress import Mode
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.poke import PokeBits, PokeConv, PokeInit
-from bnnjax.models.image import check_image_shape
+from bnnjax.models.checks import check_image_shape
 
 RESNET50 = ((64, 3), (128, 4), (256, 6), (512, 3))  # (features, blocks)
 EXPANSION = 4

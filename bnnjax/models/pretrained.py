@@ -19,10 +19,11 @@ import numpy as np
 from flax import nnx
 
 from bnnjax.core.numerics import sign
-from bnnjax.layers import binarize
+from bnnjax.layers import binarizer_state
+from bnnjax.layers.variables import BinarizerParam, BinaryWeight
 from bnnjax.models import pretrained_config as config_lib
 from bnnjax.models import pretrained_files as files
-from bnnjax.models.pretrained_names import (
+from bnnjax.models.pretrained_families import (
   BERT,
   FAMILIES,
   MAMBA2,
@@ -54,7 +55,7 @@ def weights(model: nnx.Module) -> dict[str, nnx.Variable]:
     ".".join(map(str, path)): variable
     for path, variable in nnx.iter_graph(model)
     if isinstance(variable, (nnx.Param, nnx.BatchStat))
-    and not isinstance(variable, binarize.BinarizerParam)
+    and not isinstance(variable, BinarizerParam)
   }
 
 
@@ -115,7 +116,9 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
     )
   for path in known:
     _fill(path, variables[path], found, tensors)
-  binarize.remeasure(model, {path.rpartition(".")[0] for path in known})
+  binarizer_state.reinitialize_from_weights(
+    model, {path.rpartition(".")[0] for path in known}
+  )
   if spare:
     warnings.warn(
       f"{where or 'The checkpoint'} has tensors that this"
@@ -289,6 +292,6 @@ def _fill(path, variable, found, tensors) -> None:
   else:
     new = np.stack([tensor((path, i)) for i in range(variable.shape[0])])
   old = variable[...]
-  new = binarize.placed_like(new, old)
-  binary = isinstance(variable, binarize.BinaryWeight)
+  new = binarizer_state.placed_like(new, old)
+  binary = isinstance(variable, BinaryWeight)
   variable[...] = sign(new) if binary else new

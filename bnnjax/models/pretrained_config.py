@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnnjax.core import registry
-from bnnjax.models.pretrained_names import Names, numbers
+from bnnjax.models.pretrained_families import Names, numbers
 
 Shapes = Mapping[str, tuple[int, ...]]
 Settings = Mapping[str, Any]

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.layers.blocks import Body, Unit, activation
+from bnnjax.layers.activations import activation
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
-from bnnjax.layers.residual import Residual, shortcut
-from bnnjax.models.classifier import ImageClassifier, is_small, pick, scaled
-from bnnjax.models.image import check_image_shape
+from bnnjax.layers.shortcut import Residual, shortcut
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 
 
 class Plan(NamedTuple):
@@ -71,9 +72,9 @@ class QuickNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("QuickNet variant", variant, VARIANTS)
+    plan = registry.pick("QuickNet variant", variant, VARIANTS)
     plan = plan._replace(features=[scaled(f, width) for f in plan.features])
-    body = Body(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype)
     edge = body.with_operands(edge_weight, edge_act)
     strides = 1 if is_small(stem, image_shape) else 2
     super().__init__(
@@ -81,16 +82,18 @@ class QuickNet(ImageClassifier):
       _blocks(plan, body, rngs),
       plan.features[-1],
       num_classes,
-      body=edge,
+      defaults=edge,
       rngs=rngs,
     )
 
 
-def _stem(channels: int, features: int, strides: int, edge: Body, rngs):
+def _stem(
+  channels: int, features: int, strides: int, edge: LayerDefaults, rngs
+):
   """3x3, depthwise 3x3 (its norm has no parameters), 1x1."""
   inside = scaled(features, 0.25)
   plain = {"use_scale": False, "use_bias": False}
-  keywords = {"body": edge, "rngs": rngs}
+  keywords = {"defaults": edge, "rngs": rngs}
   return [
     Unit("conv norm relu", channels, inside, strides=strides, **keywords),
     Unit(
@@ -106,7 +109,9 @@ def _stem(channels: int, features: int, strides: int, edge: Body, rngs):
   ]
 
 
-def _blocks(plan: Plan, body: Body, rngs: nnx.Rngs) -> Iterator[nnx.Module]:
+def _blocks(
+  plan: Plan, body: LayerDefaults, rngs: nnx.Rngs
+) -> Iterator[nnx.Module]:
   """All stages, and the ReLU in front of the head."""
   real = body.with_operands(None, None)
   pad_value = 1 if body.takes_signs else 0
@@ -120,7 +125,7 @@ def _blocks(plan: Plan, body: Body, rngs: nnx.Rngs) -> Iterator[nnx.Module]:
         1,
         pool=(2, 1),
         pool_padding="VALID",
-        body=real,
+        defaults=real,
         rngs=rngs,
       )
       before = features
@@ -130,9 +135,9 @@ def _blocks(plan: Plan, body: Body, rngs: nnx.Rngs) -> Iterator[nnx.Module]:
         features,
         features,
         pad_value=pad_value,
-        body=body,
+        defaults=body,
         rngs=rngs,
       )
-      around = shortcut("conv", features, features, 1, body=body, rngs=rngs)
+      around = shortcut("conv", features, features, 1, defaults=body, rngs=rngs)
       yield Residual([unit], around, activation("identity", features))
   yield activation("relu", before)

@@ -14,12 +14,12 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
-from bnnjax.layers.blocks import Body, Unit, activation
+from bnnjax.layers.activations import LearnedShift, activation
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
-from bnnjax.layers.react import LearnedShift
-from bnnjax.layers.residual import Residual, shortcut
-from bnnjax.models.classifier import ImageClassifier, is_small, pick, scaled
-from bnnjax.models.image import check_image_shape
+from bnnjax.layers.shortcut import Residual, shortcut
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 from bnnjax.models.mobilenet import STEM_FEATURES, V1
 
 # Groups of the widening 1x1 convolutions where these are float. The paper says
@@ -37,15 +37,20 @@ class Widen(nnx.Module):
   Args:
     features: channels of the input.
     groups: `None` for binary convolutions, else the groups of float ones.
-    body: binarizers, dtype and norm.
+    defaults: binarizers, dtype and norm.
     rngs: random numbers.
   """
 
   def __init__(
-    self, features: int, *, groups: int | None, body: Body, rngs: nnx.Rngs
+    self,
+    features: int,
+    *,
+    groups: int | None,
+    defaults: LayerDefaults,
+    rngs: nnx.Rngs,
   ):
     if groups:
-      body = body.with_operands(None, None)
+      defaults = defaults.with_operands(None, None)
     self.shift = LearnedShift(features)
     self.halves = nnx.List(
       Unit(
@@ -54,7 +59,7 @@ class Widen(nnx.Module):
         features,
         1,
         groups=groups or 1,
-        body=body,
+        defaults=defaults,
         rngs=rngs,
       )
       for _ in range(2)
@@ -111,9 +116,9 @@ class ReActNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    groups = pick("ReActNet variant", variant, VARIANTS)
+    groups = registry.pick("ReActNet variant", variant, VARIANTS)
     small = is_small(stem, image_shape)
-    body = Body(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype)
     edge = body.with_operands(edge_weight, edge_act)
     first = scaled(STEM_FEATURES, width)
     super().__init__(
@@ -123,14 +128,14 @@ class ReActNet(ImageClassifier):
           image_shape[-1],
           first,
           strides=1 if small else 2,
-          body=edge,
+          defaults=edge,
           rngs=rngs,
         )
       ],
       _blocks(first, blocks, width, small, groups, body, rngs),
       scaled(blocks[-1][0], width),
       num_classes,
-      body=edge,
+      defaults=edge,
       rngs=rngs,
     )
 
@@ -141,7 +146,7 @@ def _blocks(
   width: float,
   small: bool,
   groups: int | None,
-  body: Body,
+  body: LayerDefaults,
   rngs: nnx.Rngs,
 ) -> Iterator[nnx.Module]:
   """Two layers for every block of MobileNet-V1."""
@@ -155,7 +160,7 @@ def _blocks(
     if features == before:
       yield _binary(before, 1, 1, body, rngs)
     elif features == 2 * before:
-      yield Widen(before, groups=groups, body=body, rngs=rngs)
+      yield Widen(before, groups=groups, defaults=body, rngs=rngs)
     else:
       raise ValueError(
         f"Width {width} turns {before} channels into {features}, which is not"
@@ -172,10 +177,10 @@ def _binary(features, kernel, strides, body, rngs) -> Residual:
     features,
     kernel,
     strides=strides,
-    body=body,
+    defaults=body,
     rngs=rngs,
   )
   around = shortcut(
-    "pool_conv", features, features, strides, body=body, rngs=rngs
+    "pool_conv", features, features, strides, defaults=body, rngs=rngs
   )
   return Residual([unit], around, activation("rprelu", features))

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.layers.blocks import Body, Unit, activation
+from bnnjax.layers.activations import activation
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
-from bnnjax.layers.residual import Residual, shortcut
-from bnnjax.models.classifier import ImageClassifier, is_small, pick, scaled
-from bnnjax.models.image import check_image_shape
+from bnnjax.layers.shortcut import Residual, shortcut
+from bnnjax.models.checks import check_image_shape
+from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 
 
 class Plan(NamedTuple):
@@ -49,7 +50,7 @@ class Layout:
   Attributes:
     unit: order of a convolution of the body, see `Unit`.
     per_conv: a shortcut around every convolution instead of every block.
-    shortcut: kind where the shape changes, see `bnnjax.layers.residual`.
+    shortcut: kind where the shape changes, see `bnnjax.layers.shortcut`.
     projection: the 1x1 convolution of a shortcut is `"float"`, or has the
       binarizers of the `"body"`.
     activation: after every sum, and between the convolutions of a block;
@@ -141,17 +142,17 @@ class ResNet(ImageClassifier):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("ResNet variant", variant, VARIANTS)
+    plan = registry.pick("ResNet variant", variant, VARIANTS)
     given = {
       "shortcut": shortcut,
       "projection": projection,
       "activation": activation,
     }
     chosen = dataclasses.replace(
-      pick("ResNet layout", layout, LAYOUTS),
+      registry.pick("ResNet layout", layout, LAYOUTS),
       **{k: v for k, v in given.items() if v is not None},
     )
-    body = Body(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype)
     _check(plan, chosen, version, variant)
     if chosen.activation is None:
       chosen = dataclasses.replace(
@@ -173,7 +174,7 @@ class ResNet(ImageClassifier):
       _blocks(plan, chosen, version, body, rngs),
       plan.expansion * plan.features[-1],
       num_classes,
-      body=edge,
+      defaults=edge,
       rngs=rngs,
     )
 
@@ -192,7 +193,9 @@ def _check(plan: Plan, layout: Layout, version: str, variant: str) -> None:
     )
 
 
-def _stem(image_channels, features, layout: Layout, small, edge: Body, rngs):
+def _stem(
+  image_channels, features, layout: Layout, small, edge: LayerDefaults, rngs
+):
   """First convolution with its surroundings; the small one has no pool."""
   order = layout.stem
   if layout.activation == "relu" and "relu" not in order:
@@ -206,7 +209,7 @@ def _stem(image_channels, features, layout: Layout, small, edge: Body, rngs):
     3 if small else 7,
     strides=1 if small else 2,
     pool=(3, 2),
-    body=edge,
+    defaults=edge,
     rngs=rngs,
   )
 
@@ -224,7 +227,7 @@ def _convolutions(plan: Plan, features: int, strides: int, version: str):
 
 
 def _blocks(
-  plan: Plan, layout: Layout, version: str, body: Body, rngs: nnx.Rngs
+  plan: Plan, layout: Layout, version: str, body: LayerDefaults, rngs: nnx.Rngs
 ) -> Iterator[nnx.Module]:
   """The residual blocks of all stages, and the tail."""
   before = plan.features[0]
@@ -241,7 +244,7 @@ def _blocks(
   yield activation(layout.tail, before)
 
 
-def _residual(before, convolutions, layout: Layout, body: Body, rngs):
+def _residual(before, convolutions, layout: Layout, body: LayerDefaults, rngs):
   """One shortcut around one or more convolutions."""
   units, inside, total = [], before, 1
   for i, (features, kernel, strides) in enumerate(convolutions):
@@ -254,7 +257,7 @@ def _residual(before, convolutions, layout: Layout, body: Body, rngs):
         features,
         kernel,
         strides=strides,
-        body=body,
+        defaults=body,
         rngs=rngs,
       )
     )
@@ -264,6 +267,8 @@ def _residual(before, convolutions, layout: Layout, body: Body, rngs):
     around = body.with_operands(None, None)
   return Residual(
     units,
-    shortcut(layout.shortcut, before, inside, total, body=around, rngs=rngs),
+    shortcut(
+      layout.shortcut, before, inside, total, defaults=around, rngs=rngs
+    ),
     activation(layout.activation, inside),
   )

@@ -10,10 +10,10 @@ from typing import Any
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.layers.blocks import Body, Unit
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
+from bnnjax.models.checks import check_image_shape
 from bnnjax.models.classifier import ImageClassifier, scaled
-from bnnjax.models.image import check_image_shape
 
 # (features, followed by a pool).
 PLAN = (
@@ -64,7 +64,7 @@ class VGGSmall(ImageClassifier):
         f"VGG-Small halves the image three times: got {tuple(image_shape)},"
         " whose sides are not multiples of 8."
       )
-    body = Body(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype)
     edge = body.with_operands(edge_weight, edge_act)
     tail = "" if body.takes_signs else " relu"
     units, before = [], image_shape[-1]
@@ -75,7 +75,7 @@ class VGGSmall(ImageClassifier):
           ("conv max_pool norm" if pooled else "conv norm") + tail,
           before,
           features,
-          body=body if units else edge,
+          defaults=body if units else edge,
           rngs=rngs,
         )
       )
@@ -85,7 +85,7 @@ class VGGSmall(ImageClassifier):
       units[1:],
       before * (image_shape[0] // 8) * (image_shape[1] // 8),
       num_classes,
-      body=edge,
+      defaults=edge,
       flatten=True,
       rngs=rngs,
     )

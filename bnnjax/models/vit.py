@@ -13,12 +13,12 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
+from bnnjax.layers.conv import Conv
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.intermediates import sow
-from bnnjax.layers.linear import Conv, Linear, Spec
+from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.transformer import Encoder, EncoderBlock
-from bnnjax.models.classifier import pick
-from bnnjax.models.image import check_image_shape
+from bnnjax.models.checks import check_image_shape
 
 INIT = nnx.initializers.truncated_normal(0.02)
 
@@ -85,7 +85,7 @@ class ViT(nnx.Module):
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
-    plan = pick("ViT variant", variant, VARIANTS)
+    plan = registry.pick("ViT variant", variant, VARIANTS)
     height, width, channels = image_shape
     if height % patch or width % patch:
       raise ValueError(

@@ -9,10 +9,10 @@ import optax
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.numbers import number
+from bnnjax.core.number_checks import number
 from bnnjax.core.progress import Mode
 from bnnjax.data.sources import IMAGES, DatasetInfo
-from bnnjax.data.tokenizer import PAD
+from bnnjax.data.wordpiece import PAD
 from bnnjax.tasks.base import LABEL, Task
 from bnnjax.tasks.distillation import Distillation
 from bnnjax.tasks.metrics import ClassMetrics, TrainMetrics, in_top
@@ -99,14 +99,15 @@ class Classification(Task):
     inputs, distillation = self.inputs(batch), self.distillation
     mix = self._mixing(mode, len(batch["label"]))
     inputs = jax.tree.map(mix, inputs)
-    logits, left = distillation.call(self.forward, model, *inputs, mode=mode)
+    student = distillation.forward(self.forward, model, *inputs, mode=mode)
+    logits, _ = student
     labels = mix(jax.nn.one_hot(batch["label"], logits.shape[-1]))
     smooth = optax.smooth_labels(labels, self.label_smoothing)
     loss = optax.softmax_cross_entropy(logits, smooth)
     if teacher is not None:
-      hints = distillation.hints(self.forward, teacher, *inputs)
+      targets = distillation.teacher_targets(self.forward, teacher, *inputs)
       tokens = batch["tokens"] != PAD if "tokens" in batch else None
-      loss = distillation.loss(loss, (logits, left), hints, tokens)
+      loss = distillation.loss(loss, student, targets, tokens)
     likeliest = jnp.argmax(logits, -1)
     correct = likeliest == batch["label"]
     if self._mixes(mode):

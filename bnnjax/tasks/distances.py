@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from bnnjax import deprecated
 from bnnjax.core import registry
 
 MASKED = -100.0  # in BiBERT's code, a relation at or below it counts as masked
 # Distances that are means over examples: that of a batch is the mean of its parts.
 MEANS = ("direction_per_example", "mse")
-MATCHED = ("hidden_states", "queries", "keys", "values")
 
 
 def soft_cross_entropy(
@@ -125,3 +125,8 @@ def features(
   if name == "hidden_states":
     return x
   return without_masked(relation(x))
+
+
+__getattr__ = deprecated.old_names(
+  __name__, {"MATCHED": "bnnjax.layers.intermediates.MATCHED"}
+)

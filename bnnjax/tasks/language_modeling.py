@@ -114,12 +114,18 @@ class LanguageModeling(Task):
     Their number is the output `weight`.
     """
     inputs, distillation = self.inputs(batch), self.distillation
-    logits, left = distillation.call(self.forward, model, *inputs, mode=mode)
+    logits, hidden = distillation.forward(
+      self.forward, model, *inputs, mode=mode
+    )
     logits, targets, scored = _shifted(logits, batch)
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
     if teacher is not None:
-      hints, theirs = distillation.hints(self.forward, teacher, *inputs)
-      loss = distillation.loss(loss, (logits, left), (hints[:, :-1], theirs))
+      teacher_logits, teacher_hidden = distillation.teacher_targets(
+        self.forward, teacher, *inputs
+      )
+      loss = distillation.loss(
+        loss, (logits, hidden), (teacher_logits[:, :-1], teacher_hidden)
+      )
     correct = jnp.argmax(logits, -1) == targets
 
     count = jnp.sum(scored)

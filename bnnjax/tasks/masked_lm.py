@@ -9,10 +9,10 @@ import optax
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.numbers import number
+from bnnjax.core.number_checks import number
 from bnnjax.core.progress import Mode
 from bnnjax.data.sources import DatasetInfo
-from bnnjax.data.tokenizer import PAD, SPECIAL
+from bnnjax.data.wordpiece import PAD, SPECIAL
 from bnnjax.tasks.base import LABEL, Task
 from bnnjax.tasks.distillation import Distillation
 from bnnjax.tasks.metrics import EvalMetrics, TrainMetrics
@@ -66,7 +66,7 @@ class MaskedLM(Task):
   Args:
     share: of the tokens to hide.
     cls, sep, mask: tokens of [CLS], [SEP] and [MASK], by default of a vocabulary
-      that begins with `tokenizer.SPECIAL`; 101, 102 and 103 in BERT's own.
+      that begins with `wordpiece.SPECIAL`; 101, 102 and 103 in BERT's own.
     distill: a teacher and what is learned from it, see `Distillation`. BiPFT's
       (no term of the masked tokens' logits) is `{"teacher": ..., "preset":
       "bipft", "logit_weight": 0}`.
@@ -141,12 +141,17 @@ class MaskedLM(Task):
     key = mode.fold_in(jax.random.key(TRAIN_SEED))
     x, chosen = self._hide(key, tokens, model)
     present = tokens != PAD
-    student = distillation.call(self.forward, model, x, mode=mode, mask=present)
-    loss = optax.softmax_cross_entropy_with_integer_labels(student[0], tokens)
+    student = distillation.forward(
+      self.forward, model, x, mode=mode, mask=present
+    )
+    logits, _ = student
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, tokens)
     if teacher is not None:
-      hints = distillation.hints(self.forward, teacher, x, mask=present)
-      loss = distillation.loss(loss, student, hints, present)
-    correct = jnp.argmax(student[0], -1) == tokens
+      targets = distillation.teacher_targets(
+        self.forward, teacher, x, mask=present
+      )
+      loss = distillation.loss(loss, student, targets, present)
+    correct = jnp.argmax(logits, -1) == tokens
 
     count = jnp.sum(chosen)
 

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from bnnjax.core.counted import counted_as
+from bnnjax.core.declared_cost import counted_as
 from bnnjax.cost import count
 from bnnjax.cost.recurrence import AS_WRITTEN
 from bnnjax.layers.mamba1 import selective_scan
+from bnnjax.layers.mamba2 import Mamba2
 from bnnjax.layers.ssd import ssd, ssd_sequential, ssd_step
-from bnnjax.layers.ssm import Mamba2
 
 B, T, H, P, G, N = 2, 50, 4, 8, 2, 16
 SHAPES = (B, T, H, P), (B, T, H), (B, T, G, N), (B, T, G, N)

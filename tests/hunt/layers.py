@@ -14,9 +14,16 @@ from flax import nnx
 import bnnjax as bx
 from bnnjax import models
 from bnnjax.core.progress import DEPLOYED
-from bnnjax.layers import attention, mamba1, norm, poke, pool, react, ssm
-from bnnjax.layers.activation import DPReLU
-from bnnjax.layers.residual_estimator import ResidualEstimator
+from bnnjax.layers import (
+  activations,
+  attention,
+  mamba1,
+  mamba2,
+  norm,
+  poke,
+  pool,
+)
+from bnnjax.layers.low_rank import LowRankEstimator
 
 WEIGHTS = (None, "ste", "ste|channel_l1", "xnor_net", "irnet", "half_shift",
            "standardize > float", "dorefa_weight(bits=2)")  # fmt: skip
@@ -146,7 +153,7 @@ LAYERS = {
     _SEQUENCE,
   ),
   "Mamba2": Recipe(
-    ssm.Mamba2,
+    mamba2.Mamba2,
     {
       "features": (8,),
       "head_size": (4, 8),
@@ -160,8 +167,8 @@ LAYERS = {
     _SEQUENCE,
     needed=2,
   ),
-  "ResidualEstimator": Recipe(
-    ResidualEstimator,
+  "LowRankEstimator": Recipe(
+    LowRankEstimator,
     {"features": (8,), "rank": (1, 2), "dtype": DTYPES},
     _SEQUENCE,
     needed=2,
@@ -179,13 +186,15 @@ LAYERS = {
     _MAP,
     needed=2,
   ),
-  "DPReLU": Recipe(DPReLU, {"features": (8,), "dtype": DTYPES}, _MAP),
+  "DPReLU": Recipe(
+    activations.DPReLU, {"features": (8,), "dtype": DTYPES}, _MAP
+  ),
   "PReLU": Recipe(
-    _without_rngs(react.PReLU),
+    _without_rngs(activations.PReLU),
     {"features": (8,), "slope": (0.25, 0, 1.0)},
     _MAP,
   ),
-  "RPReLU": Recipe(_without_rngs(react.RPReLU), {"features": (8,)}, _MAP),
+  "RPReLU": Recipe(_without_rngs(activations.RPReLU), {"features": (8,)}, _MAP),
   "Pool": Recipe(
     _without_rngs(pool.Pool),
     {
@@ -411,9 +420,7 @@ def use(case: Case, module: nnx.Module) -> None:
 
 def _called(layer, x, mode):
   """Each layer's own way of being called."""
-  if isinstance(layer, DPReLU):
-    return layer(x)
-  if isinstance(layer, ResidualEstimator):
+  if isinstance(layer, LowRankEstimator):
     return layer.scores(x, mode) + layer.values(x, mode)[:, None, None]
   y = layer(x, mode)
   return jax.tree.leaves(y)[0]

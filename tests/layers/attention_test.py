@@ -1,6 +1,4 @@
-"""Attention and the encoder block, against numpy."""
-
-import dataclasses
+"""Attention against numpy, and its methods."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +8,6 @@ from flax import nnx
 
 from bnnjax.cost import count
 from bnnjax.layers.attention import Attention, options
-from bnnjax.layers.transformer import Encoder, EncoderBlock
 from tests import golden_cases, torch_layers
 
 X = jax.random.normal(jax.random.key(0), (2, 5, 8))
@@ -62,30 +59,10 @@ def test_low_bit_products_are_counted_and_trained(rngs):
   assert report.bops == 4 * 5 * 8 * 8 + scores
   assert report.flops == context
   graph, params, rest = nnx.split(layer, nnx.Param, ...)
-  grads = jax.grad(lambda p: (nnx.merge(graph, p, rest)(X) ** 2).sum())(params)
+  loss = lambda p: (nnx.merge(graph, p, rest)(X) ** 2).sum()  # noqa: E731
+  grads = jax.jit(jax.grad(loss))(params)
   for name in ("query", "key", "value", "out"):
     assert np.abs(grads[name]["kernel"][...]).max() > 0
-
-
-def test_norm_position(rngs):
-  encoder = Encoder(8, 2, 16)
-  pre = EncoderBlock(encoder, rngs=rngs)
-  post = EncoderBlock(dataclasses.replace(encoder, norm="post"), rngs=rngs)
-  nnx.update(post, nnx.state(pre))
-  y = post(X)
-  np.testing.assert_allclose(np.mean(y, axis=-1), np.zeros((2, 5)), atol=1e-5)
-  x = np.asarray(X + pre.attention(pre.attention_norm(X)))
-  want = x + pre.reduce(
-    jax.nn.gelu(pre.expand(pre.mlp_norm(x)), approximate=False)
-  )
-  np.testing.assert_allclose(pre(X), want, atol=1e-5)
-
-
-def test_errors(rngs):
-  with pytest.raises(ValueError, match=r"8 features in 3 heads"):
-    Attention(8, 3, rngs=rngs)
-  with pytest.raises(ValueError, match=r"Unknown norm position 'pro'"):
-    EncoderBlock(Encoder(8, 2, 16, norm="pro"), rngs=rngs)
 
 
 MIXED = {
@@ -109,9 +86,9 @@ def test_products_of_a_method_are_one_bit(method, rngs):
 def test_masked_keys_of_a_method_are_not_seen(method, rngs):
   layer = Attention(8, 2, **MIXED[method], **options(method), rngs=rngs)
   mask = jnp.arange(5) < 3
-  y = layer(X, mask=mask)[:, :3]
+  run = nnx.jit(lambda layer, x: layer(x, mask=mask)[:, :3])
   other = X.at[:, 3:].set(7.0)
-  np.testing.assert_allclose(layer(other, mask=mask)[:, :3], y, atol=1e-5)
+  np.testing.assert_allclose(run(layer, other), run(layer, X), atol=1e-5)
 
 
 def test_causal_attention_equals_a_mask(rngs):
@@ -124,10 +101,10 @@ def test_causal_attention_equals_a_mask(rngs):
 
 def test_cache_continues_a_sequence(rngs):
   layer = Attention(8, 2, kv_heads=1, causal=True, rotary=100.0, rngs=rngs)
-  want = layer(X)
-  cache = layer.cache(2, 6)
-  first, cache = layer(X[:, :2], cache=cache)
-  rest, cache = layer(X[:, 2:], cache=cache)
+  run = nnx.jit(lambda layer, x, cache=None: layer(x, cache=cache))
+  want = run(layer, X)
+  first, cache = run(layer, X[:, :2], layer.cache(2, 6))
+  rest, cache = run(layer, X[:, 2:], cache)
   got = jnp.concatenate([first, rest], 1)
   np.testing.assert_allclose(got, want, atol=1e-5)
   assert cache.length == 5
@@ -179,16 +156,12 @@ def test_errors_of_parts_and_masks(rngs):
   layer = Attention(8, 2, rngs=rngs)
   with pytest.raises(ValueError, match=r"= \(2, 2, 5, 5\): got shape \(4,\)"):
     layer(X, mask=jnp.ones(4, bool))
-  with pytest.raises(ValueError, match="must be bool .* got float32"):
-    layer(X, mask=jnp.ones(5))
   linear = Attention(8, 2, **options("ecoformer"), rngs=rngs)
   with pytest.raises(ValueError, match=r"= \(2, 1, 1, 5\): got shape \(5, 5\)"):
     linear(X, mask=jnp.ones((5, 5), bool))
   with pytest.raises(ValueError, match="the mixer 'linear' and the residual"):
     linear.cache(2, 8)
-  with pytest.raises(ValueError, match=r"\(2, 4, 2, 4\): keys of \(2, 5, 2, 4"):
-    layer(X, cache=layer.cache(2, 4))
-  with pytest.raises(ValueError, match="'bireal' says nothing of attention"):
+  with pytest.raises(ValueError, match="'bireal' does not define attention"):
     options("bireal")
   with pytest.raises(ValueError, match="`share_key` is for the mixer 'linear'"):
     Attention(8, 2, share_key=True, rngs=rngs)
@@ -198,15 +171,6 @@ def test_errors_of_parts_and_masks(rngs):
     )
   with pytest.raises(ValueError, match="needs a binarizer `probs`"):
     Attention(8, 2, mixer="none", probs="float", rngs=rngs)
-
-
-def test_a_full_cache_is_not_overwritten(rngs):
-  layer = Attention(8, 2, causal=True, rngs=rngs)
-  _, cache = layer(X, cache=layer.cache(2, 6))
-  y, cache = layer(X[:, :1], cache=cache)
-  assert np.isfinite(y).all()
-  y, cache = layer(X[:, :1], cache=cache)
-  assert np.isnan(y).all()
 
 
 def test_grouped_keys_are_binarized_once_and_counted_one_bit(rngs):

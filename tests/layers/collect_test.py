@@ -11,10 +11,11 @@ from bnnjax import models
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers import geometry
 from bnnjax.layers.attention import Attention
-from bnnjax.layers.binarize import LatentWeight
 from bnnjax.layers.collect import collect, empty, learning
-from bnnjax.layers.linear import Conv, Linear
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.linear import Linear
 from bnnjax.layers.stack import Stack
+from bnnjax.layers.variables import LatentWeight
 from bnnjax.models.decoder import DecoderBlock, Plan
 from tests.filled_models import filled
 
@@ -297,7 +298,7 @@ def test_a_bert_shows_what_scores_words():
       {"linaer": "gram"},
       "chooses no input.*Did you mean 'linear'.*Paths: 'idle'",
     ),
-    ({"linear": "gram", "lin.*": "gram"}, "'lin.*' .*the rules before it do"),
+    ({"linear": "gram", "lin.*": "gram"}, "'lin.*' .*earlier rules do"),
     ({".*": "gram"}, "does not reach 'idle'.*{'idle': None, ...}"),
     ({"(": "gram"}, r"a regular expression, got '\('"),
     ({3: "gram"}, "a regular expression, got 3"),

@@ -10,9 +10,9 @@ import bnnjax as bx
 from bnnjax import models
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers.attention import Attention
-from bnnjax.layers.binarize import TrainingRng
 from bnnjax.layers.dropout import Dropout
 from bnnjax.layers.stack import Stack
+from bnnjax.layers.variables import TrainingRng
 
 ONES = jnp.ones((4, 500))
 

@@ -7,13 +7,13 @@ import pytest
 from flax import nnx
 
 from bnnjax.core.progress import Mode, Progress
-from bnnjax.layers.linear import Conv, Linear
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.linear import Linear
 from bnnjax.layers.poke import (
   PokeBits,
   PokeConv,
   PokeInit,
   SqueezeExcite,
-  reshape_add,
 )
 from tests import golden_cases
 
@@ -52,8 +52,12 @@ def run(module, inputs, gy, mode):
       return model(inputs[0], mode, long_shortcut=inputs[1])
     return model(inputs[0], mode)
 
-  y, vjp = jax.vjp(apply, nnx.to_pure_dict(params), *map(jnp.asarray, inputs))
-  dparams, *dinputs = vjp(jnp.asarray(gy, y.dtype))
+  @jax.jit
+  def gradients(params, gy, *inputs):
+    y, vjp = jax.vjp(apply, params, *inputs)
+    return y, vjp(gy.astype(y.dtype))
+
+  y, (dparams, *dinputs) = gradients(nnx.to_pure_dict(params), gy, *inputs)
   flat = nnx.traversals.flatten_mapping(dparams, sep=".")
   return y, dinputs, flat
 
@@ -147,18 +151,6 @@ def test_dense(case):
   golden_cases.check(grads["bias"], case["db"], 1e-4, "db")
 
 
-@golden_cases.parametrize(LAYERS, "reshape_add")
-def test_reshape_add(case):
-  tile = bool(case.hyper("tile"))
-  r, yy, gy = (jnp.asarray(case[k]) for k in ("r", "yy", "gy"))
-  y, vjp = jax.vjp(lambda r, y: reshape_add(r, y, tile=tile), r, yy)
-  dr, dyy = vjp(gy)
-  golden_cases.check(y, case["y"], 1e-4, "y")
-  for name, got in (("dr", dr), ("dyy", dyy)):
-    if name in case:
-      golden_cases.check(got, case[name], 1e-4, name)
-
-
 @golden_cases.parametrize(EVAL, "se")
 def test_squeeze_excite(case):
   kernels = {k: v for k, v in case.arrays.items() if k.startswith("p.sefc")}
@@ -239,34 +231,8 @@ def test_closing_convolution_starts_at_zero():
   np.testing.assert_array_equal(conv.norm.scale[...], np.zeros(16))
 
 
-def test_bounds_are_learned_frozen_and_used():
-  """Extremes are averaged without zeros; the event fixes their bound."""
-  layer = Linear(2, 3, act="symmetric(bits=4)|ema_bound", rngs=nnx.Rngs(0))
-  x = jnp.array([[0.0, 2.0], [0.0, -4.0]])
-  training = Mode.training(Progress.at(0, 10, 1))
-  float_y = x @ layer.kernel[...]
-  np.testing.assert_allclose(layer(x, training), float_y, rtol=1e-6)
-  stats = {k: v[...] for k, v in layer.act.stats.items()}
-  np.testing.assert_allclose(stats["max"], [[0, 0.2]], rtol=1e-6)
-  np.testing.assert_allclose(stats["min"], [[0, -0.4]], rtol=1e-6)
-  np.testing.assert_allclose(stats["bound"], [[-1, -1]])
-  layer.act.apply_event("freeze_bounds")
-  np.testing.assert_allclose(
-    layer.act.stats["bound"][...], [[0, 0.4]], rtol=1e-6
-  )
-  assert np.abs(layer(x, training) - float_y).max() > 1e-2
-
-
 def test_squeeze_excite_needs_eight_channels():
   with pytest.raises(
     ValueError, match=r"divides its channels by 8.*got only 4"
   ):
     SqueezeExcite(4, 8, rngs=nnx.Rngs(0))
-
-
-def test_reshape_add_says_what_does_not_fit():
-  y = jnp.zeros((1, 8, 8, 9))
-  with pytest.raises(ValueError, match="tiles 4 channels, which cannot fill 9"):
-    reshape_add(jnp.zeros((1, 8, 8, 4)), y, tile=True)
-  with pytest.raises(ValueError, match="the same size or half of it"):
-    reshape_add(jnp.zeros((1, 32, 32, 9)), y)

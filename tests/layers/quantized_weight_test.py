@@ -10,11 +10,10 @@ import pytest
 from flax import nnx
 
 import bnnjax as bx
+from bnnjax import config as config_lib
 from bnnjax.core import registry
-from bnnjax.layers.embedding import Embedding
 from bnnjax.layers.stack import Stack
-from bnnjax.train import config as config_lib
-from bnnjax.train import setup
+from bnnjax.train import runs
 from bnnjax.train.evaluate import evaluate
 from bnnjax.train.loop import train
 
@@ -370,21 +369,21 @@ def test_what_is_shared_is_stored_once():
     (
       lambda: bx.Linear(K, O, prepare=lambda x, m: x, rngs=nnx.Rngs(0))(X),
       TypeError,
-      "returns the input and a factor",
+      "must return the input and a factor",
     ),
     (
       lambda: bx.Linear(
         K, O + 1, weight=bx.Quantized((bx.Term(W),)), rngs=nnx.Rngs(0)
       ),
       ValueError,
-      r"of shape \(64, 41\), got a Quantized of \(64, 40\)",
+      r"must have shape \(64, 41\), got a Quantized of \(64, 40\)",
     ),
     (
       lambda: bx.Linear(
         K, O, weight=nnx.Linear(3, 3, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0)
       ),
       TypeError,
-      "yields a Quantized",
+      "must return a Quantized",
     ),
   ],
 )
@@ -393,7 +392,7 @@ def test_errors(build, error, message):
     build()
 
 
-def test_convolutions_and_embeddings_take_terms():
+def test_a_convolution_takes_terms():
   kernel = jax.random.normal(jax.random.key(3), (3, 3, 4, 5))
   signs = jnp.where(kernel >= 0, 1.0, -1.0)
   factor = jnp.full((1, 1, 1, 5), 0.5)
@@ -409,22 +408,6 @@ def test_convolutions_and_embeddings_take_terms():
   like.kernel[...] = 0.5 * signs
   x = jax.random.normal(jax.random.key(4), (2, 6, 6, 4))
   np.testing.assert_allclose(conv(x), like(x), rtol=1e-5, atol=1e-5)
-  table = bx.Quantized((bx.Term(SIGNS, (ROW, COLUMN), None, ONE),))
-  words = Embedding(K, O, weight=table, rngs=nnx.Rngs(0))
-  one = bx.QuantizedWeight(bx.WeightTerm(W[:1], "ste", mask=LOW[:1]))
-  few = Embedding(1, O, weight=one, rngs=nnx.Rngs(0))
-  assert few(jnp.zeros((2, 3), int)).shape == (2, 3, O)
-  # The mask is stored once, in an array of its own.
-  report = bx.count(few, jax.ShapeDtypeStruct((2,), jnp.int32))
-  assert report.weight_bits("packed") == O
-  rows = SIGNS * ROW * COLUMN
-  np.testing.assert_array_equal(
-    words(jnp.array([3, 1])), rows[jnp.array([3, 1])]
-  )
-  x = jax.random.normal(jax.random.key(5), (2, O))
-  np.testing.assert_allclose(words.attend(x), x @ rows.T, rtol=1e-5, atol=1e-5)
-  report = bx.count(words, jax.ShapeDtypeStruct((2,), jnp.int32))
-  assert report.weight_bits("deployed") == K * 64 + 32 * (K + O)
 
 
 def test_a_stack_scans_over_terms():
@@ -466,47 +449,6 @@ def test_a_stack_scans_over_terms():
   assert report.macs == flat.macs == {(1, 32): 1536, (4, 32): 1536}
   for convention in ("packed", "deployed"):
     assert report.weight_bits(convention) == flat.weight_bits(convention)
-
-
-# --- Written outside the package ---------------------------------------------
-
-
-class TokenAdaptive(nnx.Module):
-  """BinaryMoS (arXiv:2406.12311): experts of scales, mixed for each token."""
-
-  def __init__(self, before, after, experts, rngs):
-    self.router = bx.Linear(before, experts, use_bias=False, rngs=rngs)
-    self.inner = nnx.Param(jnp.ones((experts, before)))
-    self.outer = nnx.Param(jnp.ones((experts, after)))
-
-  def __call__(self, x, mode):
-    share = jax.nn.softmax(self.router(x, mode))
-    return x * (share @ self.inner[...]), share @ self.outer[...]
-
-
-def test_token_adaptive_scales():
-  experts = TokenAdaptive(K, O, 4, nnx.Rngs(1))
-  experts.inner[...] = jax.random.uniform(jax.random.key(6), (4, K))
-  experts.outer[...] = jax.random.uniform(jax.random.key(7), (4, O))
-  made = bx.Linear(K, O, weight="ste", prepare=experts, rngs=nnx.Rngs(0))
-  share = jax.nn.softmax(X @ experts.router.kernel[...])
-  signs = jnp.where(made.kernel[...] >= 0, 1.0, -1.0)
-  want = ((X * (share @ experts.inner[...])) @ signs) * (
-    share @ experts.outer[...]
-  )
-  np.testing.assert_allclose(made(X), want + made.bias[...], rtol=1e-4)
-  report = bx.count(made, jax.ShapeDtypeStruct((1, K), jnp.float32))
-  others = K * 4 + 4 * K + 4 * O  # the router, and two mixtures
-  assert report.macs == {(1, 32): N, (32, 32): others}
-  params = nnx.split(made, nnx.Param, ...)[1]
-  assert "inner" in nnx.to_pure_dict(params)["prepare"]
-  for broken, message in (
-    (lambda x, mode: (x[:, 1:], None), "keeps the shape"),
-    (lambda x, mode: (x, jnp.ones((3, 2))), "broadcast to the output"),
-  ):
-    layer = bx.Linear(K, O, prepare=broken, rngs=nnx.Rngs(0))
-    with pytest.raises(ValueError, match=message):
-      layer(X)
 
 
 class PartlyBinary(nnx.Module):
@@ -559,7 +501,7 @@ def test_two_masked_terms_train_count_save_restore(partly_binary, tmp_path):
   result = train(config, tmp_path / "run")
   assert result.report.weight_bits("packed") == Fraction(27, 10) * 640
   assert result.report.macs == {(1, 32): 576, (8, 32): 64}
-  network, state, _ = setup.restore(
+  network, state, _ = runs.restore(
     config_lib.resolve(config), tmp_path / "run", "last"
   )
   start, _ = network.variables(0)

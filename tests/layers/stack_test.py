@@ -9,7 +9,7 @@ from flax import nnx
 from bnnjax import models
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers import intermediates
-from bnnjax.layers.binarize import remeasure
+from bnnjax.layers.binarizer_state import reinitialize_from_weights
 from bnnjax.layers.linear import Linear
 from bnnjax.layers.stack import Stack
 from tests.filled_models import filled
@@ -98,7 +98,7 @@ def test_scales_are_measured_again_layer_by_layer():
   stack = make()
   kernel = stack.layer.linear.kernel
   kernel[...] = kernel[...] * jnp.arange(1, 4)[:, None, None]
-  remeasure(stack, {"layer.linear"})
+  reinitialize_from_weights(stack, {"layer.linear"})
   for layer in slices(stack):
     want, _ = layer.linear.weight.binarizer.init(layer.linear.kernel[...])
     for name, value in want.items():

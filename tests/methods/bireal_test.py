@@ -8,8 +8,8 @@ import numpy as np
 from flax import nnx
 
 from bnnjax.core.spec import parse
-from bnnjax.layers.blocks import Body, Unit
-from bnnjax.layers.residual import shortcut
+from bnnjax.layers.blocks import LayerDefaults, Unit
+from bnnjax.layers.shortcut import shortcut
 from bnnjax.methods.bireal import approx_sign
 from tests import golden_cases, torch_layers
 
@@ -49,17 +49,19 @@ class Block(nnx.Module):
 
   def __init__(self, case, weight, act):
     inside, features = case["x"].shape[1], case["gy"].shape[1]
-    body = Body(weight, act, epsilon=case.hyper("bn_eps", default=1e-5))
+    body = LayerDefaults(
+      weight, act, epsilon=case.hyper("bn_eps", default=1e-5)
+    )
     strides, rngs = int(case.hyper("stride")), nnx.Rngs(0)
     kernel = torch_layers.flat_shape(case["w_flat"], features, inside)[-1]
     pad = int(case.hyper("pad", default=kernel // 2))
     self.unit = Unit(
       "conv norm", inside, features, kernel, strides=strides,
-      padding=((pad, pad),) * 2, body=body, rngs=rngs,
+      padding=((pad, pad),) * 2, defaults=body, rngs=rngs,
     )  # fmt: skip
     self.around = shortcut(
       "pool_conv", inside, features, strides,
-      body=body.with_operands(None, None), rngs=rngs,
+      defaults=body.with_operands(None, None), rngs=rngs,
     )  # fmt: skip
 
   def __call__(self, x, mode):

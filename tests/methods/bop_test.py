@@ -5,8 +5,8 @@ import numpy as np
 import optax
 from flax import nnx
 
-from bnnjax.layers.binarize import BinaryWeight
 from bnnjax.layers.linear import Linear
+from bnnjax.layers.variables import BinaryWeight
 from bnnjax.train.bop import bop
 
 

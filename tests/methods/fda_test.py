@@ -8,8 +8,8 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.core.spec import parse
-from bnnjax.layers.binarize import TrainingParam
 from bnnjax.layers.linear import Linear
+from bnnjax.layers.variables import TrainingParam
 from bnnjax.methods.fda import fda, fourier_slope, noise
 from tests import golden_cases, torch_layers
 

@@ -9,7 +9,8 @@ from flax import nnx
 
 from bnnjax.core import registry
 from bnnjax.core.spec import parse
-from bnnjax.layers.linear import Conv, Linear
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.linear import Linear
 from bnnjax.methods.larq import ste_tern, swish_sign
 from tests import golden_cases, torch_layers
 

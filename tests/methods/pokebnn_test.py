@@ -6,7 +6,7 @@ import numpy as np
 from flax import nnx
 
 from bnnjax.core.spec import parse
-from bnnjax.layers.activation import DPReLU
+from bnnjax.layers.activations import DPReLU
 from bnnjax.tasks.distances import soft_cross_entropy
 from bnnjax.train.optim import make_schedule
 from tests import golden_cases

@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 
 from bnnjax.core.spec import parse
-from bnnjax.layers.blocks import Body, Unit
-from bnnjax.layers.react import LearnedShift, RPReLU
+from bnnjax.layers.activations import LearnedShift, RPReLU
+from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.models.reactnet import Widen
 from bnnjax.tasks.distances import soft_cross_entropy
 from tests import golden_cases, torch_layers
@@ -82,11 +82,11 @@ def check_layer(case):
 
 
 def unit(order, features, kernel, case, *, strides=1):
-  body = Body(*specs(case), epsilon=case.hyper("bn_eps", default=1e-5))
+  body = LayerDefaults(*specs(case), epsilon=case.hyper("bn_eps", default=1e-5))
   pad = kernel // 2
   return Unit(
     order, features, features, kernel, strides=strides,
-    padding=((pad, pad),) * 2, body=body, rngs=nnx.Rngs(0),
+    padding=((pad, pad),) * 2, defaults=body, rngs=nnx.Rngs(0),
   )  # fmt: skip
 
 
@@ -102,8 +102,12 @@ class MobileBlock(nnx.Module):
     self.first_act = RPReLU(features)
     self.widens = out > features
     if self.widens:
-      body = Body(*specs(case), epsilon=case.hyper("bn_eps", default=1e-5))
-      self.second = Widen(features, groups=None, body=body, rngs=nnx.Rngs(0))
+      body = LayerDefaults(
+        *specs(case), epsilon=case.hyper("bn_eps", default=1e-5)
+      )
+      self.second = Widen(
+        features, groups=None, defaults=body, rngs=nnx.Rngs(0)
+      )
     else:
       self.second = unit("shift conv norm", features, 1, case)
       self.second_act = RPReLU(features)

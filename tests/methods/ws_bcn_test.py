@@ -6,9 +6,9 @@ import pytest
 from flax import nnx
 
 from bnnjax.core.progress import DEPLOYED, Mode
-from bnnjax.layers.binarize import LatentWeight
 from bnnjax.layers.linear import Linear
 from bnnjax.layers.norm import BatchChannelNorm
+from bnnjax.layers.variables import LatentWeight
 from tests import golden_cases, torch_layers
 
 FILE = "ws_bcn.npz"

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bnnjax.layers.linear import Conv, Linear
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.linear import Linear
 from tests import golden_cases, torch_layers
 
 FILE = "xnorpp.npz"

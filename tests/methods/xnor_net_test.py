@@ -6,7 +6,8 @@ import numpy as np
 from flax import nnx
 
 from bnnjax.core.spec import parse
-from bnnjax.layers.linear import Conv, Linear
+from bnnjax.layers.conv import Conv
+from bnnjax.layers.linear import Linear
 from bnnjax.methods.xnor_net import center_clamp
 from tests import golden_cases, torch_layers
 
