@@ -26,7 +26,8 @@ Output = tuple[jax.Array, intermediates.Intermediates]
 class Distillation:
   """The `distill` setting of a task.
 
-    loss = label_weight L + logit_weight T^2 CE(softmax(teacher / T), student / T)
+    loss = label_weight L + logit_weight T^2 CE(softmax(teacher / T), student /
+    T)
            + sum over `match` of weight * distance(student, teacher)
 
   Args:

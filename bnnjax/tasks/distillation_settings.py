@@ -1,4 +1,4 @@
-"""The `distill` setting of a task: its fields, defaults and published presets."""
+"""The `distill` setting of a task: fields, defaults and published presets."""
 
 from collections.abc import Mapping
 from typing import Any
