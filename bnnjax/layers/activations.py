@@ -14,6 +14,7 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.core.arguments import checked
 from bnnjax.core.progress import Mode
+from bnnjax.core.transform import shifted
 
 
 class Function(nnx.Module):
@@ -35,8 +36,8 @@ class Function(nnx.Module):
 class LearnedShift(nnx.Module):
   """`x + bias`, one bias per channel, initially 0.
 
-  In front of a sign this is RSign, whose threshold is `-bias`. The transform
-  `shift` of a binarizer computes the same; there the binarizer owns the bias.
+  Before a sign this is RSign, whose threshold is `-bias`. In the transform
+  `shift` the binarizer owns the bias instead.
 
   Args:
     features: channels, the last axis.
@@ -49,7 +50,7 @@ class LearnedShift(nnx.Module):
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[..., features] -> [..., features]`."""
     del mode
-    return (x + self.bias[...]).astype(x.dtype)
+    return shifted(x, self.bias[...])
 
 
 class PReLU(nnx.Module):

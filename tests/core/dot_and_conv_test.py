@@ -35,14 +35,12 @@ def check_equal(apply, reference, *args, rtol=2e-5):
   y = jax.eval_shape(apply, *args)
   dy = np.random.default_rng(0).normal(size=y.shape).astype(y.dtype)
 
-  def values(f):
-    def run(dy, *args):
-      y, vjp = jax.vjp(f, *args)
-      return y, *vjp(dy)
+  @jax.jit
+  def both(dy, *args):
+    pairs = (jax.vjp(f, *args) for f in (apply, reference))
+    return [(y, *vjp(dy)) for y, vjp in pairs]
 
-    return jax.jit(run)(dy, *args)
-
-  for got, want in zip(values(apply), values(reference), strict=True):
+  for got, want in zip(*both(dy, *args), strict=True):
     np.testing.assert_allclose(got, want, rtol=rtol, atol=1e-4)
 
 

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,10 +19,15 @@ from bnnjax.core import packing
 )
 def test_round_trip(shape, axis, word):
   x = np.random.default_rng(0).choice([-1.0, 1.0], shape).astype(np.float32)
-  packed = packing.pack_signs(jnp.asarray(x), axis=axis, word=word)
+
+  @jax.jit
+  def round_trip(x):
+    packed = packing.pack_signs(x, axis=axis, word=word)
+    return packed, packing.unpack_signs(packed, shape[axis], axis=axis)
+
+  packed, back = round_trip(x)
   assert packed.dtype.itemsize * 8 == word
   assert packed.shape[axis] == packing.packed_length(shape[axis], word)
-  back = packing.unpack_signs(packed, shape[axis], axis=axis)
   np.testing.assert_array_equal(back, x)
 
 

@@ -25,21 +25,34 @@ def variables(made, x):
 def test_shape_dtype_and_gradient(name, dtype):
   made, x = registry.get("transform", name), HEADS.astype(dtype)
   params, stats = variables(made, x)
-  for mode in (DEPLOYED, Mode.training()):
-    apply = lambda x, p: made.apply(x, p, stats, mode)[0]  # noqa: B023, E731
-    y, vjp = jax.vjp(apply, x, params)
+
+  @jax.jit
+  def run(x, params):
+    found = []
+    for mode in (DEPLOYED, Mode.training()):
+      apply = lambda x, p: made.apply(x, p, stats, mode)[0]  # noqa: B023, E731
+      y, vjp = jax.vjp(apply, x, params)
+      found.append((y, vjp(y)))
+    return found
+
+  for y, grads in run(x, params):
     assert y.shape == x.shape
     assert y.dtype == dtype
-    assert all(np.all(np.isfinite(g)) for g in jax.tree.leaves(vjp(y)))
+    assert all(np.all(np.isfinite(g)) for g in jax.tree.leaves(grads))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_zeros_stay_finite(name):
   made, x = registry.get("transform", name), jnp.zeros((1, 3, 2, 16))
-  apply = lambda x: made.apply(x, *variables(made, x), Mode.training())[0]  # noqa: E731
-  y, vjp = jax.vjp(apply, x)
-  assert np.all(np.isfinite(y))
-  assert np.all(np.isfinite(vjp(jnp.ones_like(y))[0]))
+  own = variables(made, x)
+
+  @jax.jit
+  def run(x):
+    apply = lambda x: made.apply(x, *own, Mode.training())[0]  # noqa: E731
+    y, vjp = jax.vjp(apply, x)
+    return y, vjp(jnp.ones_like(y))[0]
+
+  assert all(np.all(np.isfinite(got)) for got in run(x))
 
 
 def test_standardize_by_hand():
