@@ -145,8 +145,8 @@ def conv(axes, x, k, **kw):
 BATCH, IN, OUT = 2, 4, 6
 
 
-def convolution(kind, name, axes, groups=1, batch_groups=1, part="forward"):
-  """A convolution or one of its gradients."""
+def convolution(kind, name, axes, groups=1, batch_groups=1):
+  """A convolution, or both of its gradients."""
   inputs = IN // groups
   x = shape(BATCH, *(a.size for a in axes), IN)
   k = shape(*(a.taps for a in axes), inputs, OUT)
@@ -155,22 +155,24 @@ def convolution(kind, name, axes, groups=1, batch_groups=1, part="forward"):
   def forward(x, k):
     return conv(axes, tag(x, 4, role="act"), tag(k, 2, role="weight"), **kw)
 
-  bits = {"forward": (2, 4), "input": (2, 32), "kernel": (32, 4)}[part]
-  channels = BATCH // batch_groups * inputs * OUT
-  if part == "forward":
-    counted = [a.pairs for a in axes]
-    function, args = forward, (x, k)
-  else:
-    counted = [getattr(a, f"{part}_gradient").pairs for a in axes]
+  function, args, parts = forward, (x, k), {(2, 4): axes}
+  if kind == "gradients":
     dy = shape(BATCH // batch_groups, *(a.out for a in axes), OUT)
-    which = ("input", "kernel").index(part)
+    parts = {
+      (2, 32): [a.input_gradient for a in axes],
+      (32, 4): [a.kernel_gradient for a in axes],
+    }
 
     def function(x, k, dy):
-      return jax.vjp(forward, x, k)[1](dy)[which]
+      return jax.vjp(forward, x, k)[1](dy)
 
     args = (x, k, dy)
-  macs = channels * int(np.prod(counted, dtype=object))
-  return Program(kind, f"{name}, groups {groups}", function, args, {bits: macs})
+  channels = BATCH // batch_groups * inputs * OUT
+  macs = {
+    bits: channels * int(np.prod([a.pairs for a in part], dtype=object))
+    for bits, part in parts.items()
+  }
+  return Program(kind, f"{name}, groups {groups}", function, args, macs)
 
 
 def pairs_of_axes(named, rank):
@@ -203,12 +205,9 @@ def convolutions() -> Iterator[Program]:
     yield convolution("grouped", f"{name}, batch", [axis], batch_groups=2)
   steps = list(axes_of((1, 2, 3), every, (1, 2)))
   for i, (name, axis) in enumerate(steps):
-    for part in ("input", "kernel"):
-      groups = (1, 2)[i % 2]
-      yield convolution(f"{part}-gradient", name, [axis], groups, part=part)
+    yield convolution("gradients", name, [axis], (1, 2)[i % 2])
   for name, axes in itertools.islice(pairs_of_axes(steps[::11], 2), 6):
-    for part in ("input", "kernel"):
-      yield convolution(f"{part}-gradient", name, axes, part=part)
+    yield convolution("gradients", name, axes)
 
 
 def library_transposed() -> Iterator[Program]:
