@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Sequence
 
-from bnnjax.cost import arithmetic, axes, popcount
+from bnnjax.cost import axes, popcount, tag_arithmetic
 from bnnjax.cost.abstract_value import (
   AbstractValue,
   depending_on,
@@ -22,7 +22,7 @@ from bnnjax.cost.equations import Operation
 def moved(op: Operation) -> AbstractValue:
   """The result of a primitive of `axes.KEEP`."""
   v, old, static = op.ins[0], op.shapes[0], op.static
-  out = replace(v.moved(axes.KEEP[op.name](op.eqn)), static=static)
+  out = replace(v.moved(axes.KEEP[op.name](op)), static=static)
   if op.name in ("gather", "dynamic_slice") and v.static and not static:
     row_length = math.prod(old[-1:])
     op.interpreter.use(v, math.prod(old), "embedding", row_length)
@@ -40,7 +40,7 @@ def parts(op: Operation) -> list[AbstractValue]:
   """The results of `split` or `unstack`."""
   out = []
   for new in (v.aval.shape for v in op.eqn.outvars):
-    v = op.ins[0].moved(axes.parts(op.eqn, new))
+    v = op.ins[0].moved(axes.parts(op, new))
     out.append(_with_share(v, op.shapes[0], new))
   return out
 
@@ -107,7 +107,7 @@ def _side_by_side(
   if not tagged:
     return base
   if len({v.terms for v in cases}) > 1:
-    return arithmetic.losing_tag(base, tagged[0], why)
+    return tag_arithmetic.losing_tag(base, tagged[0], why)
   out = cases[0]
   for v in cases[1:]:
     out = with_both_tags(base, out, v, terms=v.terms)
@@ -136,8 +136,8 @@ def pad(op: Operation) -> AbstractValue:
   if not v.terms:
     return out
   if filler.const is None:
-    return arithmetic.drop(out, "padded with an unknown value")
+    return tag_arithmetic.drop(out, "padded with an unknown value")
   missing = v.lacks(filler.const)
   if filler.const != 0 and missing:
-    return arithmetic.drop(out, f"padded with {filler.const:g}")
+    return tag_arithmetic.drop(out, f"padded with {filler.const:g}")
   return replace(out, padded=v.padded or missing)

@@ -7,7 +7,7 @@ from bnnjax.commands import COMMANDS
 from bnnjax.train import config_fields
 
 CONFIG = '''"""A tiny network; `:width=8`, `:float`."""
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 def get_config(arg=""):
   arg = config_lib.parse_arg(arg, width=8, float=False, name="x")
@@ -22,7 +22,7 @@ def get_config(arg=""):
   return config.lock()
 '''
 TEXT = '''"""A tiny language model."""
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 def get_config(arg=""):
   config_lib.parse_arg(arg)
