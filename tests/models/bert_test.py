@@ -8,7 +8,8 @@ from flax import nnx
 
 from bnnjax import models
 from bnnjax.cost import count
-from bnnjax.models.bert import BERT, Embedding
+from bnnjax.layers.embedding import Embedding
+from bnnjax.models.bert import BERT
 
 SMALL = {"vocab": 11, "max_len": 8, "features": 16, "blocks": 1, "heads": 2}
 TOKENS = jnp.array([[1, 2, 3, 0], [4, 5, 0, 0]])

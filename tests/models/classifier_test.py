@@ -18,7 +18,7 @@ class Twice(nnx.Module):
 
 def classifier(features, **options):
   return ImageClassifier(
-    [Twice()], [Twice()], features, 3, body=LayerDefaults(None, None), rngs=nnx.Rngs(0),
+    [Twice()], [Twice()], features, 3, defaults=LayerDefaults(None, None), rngs=nnx.Rngs(0),
     **options,
   )  # fmt: skip
 
