@@ -115,7 +115,7 @@ def set_progress(model: nnx.Module, progress: Progress) -> None:
   try:
     variable.set_value(progress)
   except flax.errors.TraceContextError:
-    # It belongs to an outer trace: the model was merged inside a transformation.
+    # It belongs to an outer trace: the model was merged inside a transform.
     variable = RunProgress(progress)
   for part in found:
     if part.progress is not variable:
