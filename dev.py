@@ -1,12 +1,12 @@
-"""Sets up and runs, with nothing but Python: `python3 dev.py train | test`.
+"""Sets up and runs bnnjax with nothing but Python: `dev.py train | test`.
 
   python3 dev.py train [ARGUMENTS]   the main job, or `bnnjax train ARGUMENTS`
   python3 dev.py test [ARGUMENTS]    the tests, or `pytest ARGUMENTS`
-  python3 dev.py setup               the environment only
+  python3 dev.py setup               only the environment
 
 The environment is `.venv`, made from `requirements.txt` (exact versions with
-hashes). The core and cost tests run a second time on the other end of the
-supported range where such an interpreter is installed.
+hashes). The core and cost tests run again on the other end of the supported
+range if such an interpreter is installed.
 """
 
 import concurrent.futures
@@ -35,7 +35,7 @@ def check(*command) -> None:
 
 
 def setup(python=sys.executable, name=".venv") -> pathlib.Path:
-  """Makes an environment, or reuses one of the same lock; its Python."""
+  """Makes an environment, or reuses one of the same lock; returns its Python."""
   venv = ROOT / name
   binary = venv / ("Scripts" if os.name == "nt" else "bin") / "python"
   stamp = venv / "requirements.txt"
@@ -52,7 +52,7 @@ def setup(python=sys.executable, name=".venv") -> pathlib.Path:
     "--quiet",
     "--disable-pip-version-check",
   )
-  # The lock is complete; one package of it asks for more than is used of it.
+  # The lock is complete; some of its packages require more than we use.
   check(*pip, "--no-deps", "--require-hashes", "-r", LOCK)
   check(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
   shutil.copy(LOCK, stamp)
@@ -60,7 +60,7 @@ def setup(python=sys.executable, name=".venv") -> pathlib.Path:
 
 
 def second_interpreter() -> str | None:
-  """An interpreter of the other supported version that has `venv`, if any."""
+  """An interpreter of the other supported version with `venv`, if any."""
   if sys.version_info[:2] == tuple(map(int, SECOND.split("."))):
     return None
   places = [f"python{SECOND}", *map(str, _pyenv())]
@@ -78,8 +78,8 @@ def _pyenv() -> list[pathlib.Path]:
 
 def test(arguments: list[str]) -> int:
   """All tests here, then core and cost on the other end of the range."""
-  # Each worker takes modules whole, until others are idle: what the tests of a
-  # module have compiled serves the next ones.
+  # Each worker takes whole modules, until others are idle: tests of a module
+  # share what they compile.
   workers = ("-n", str(os.cpu_count() or 1), "--dist=worksteal")
   if arguments:
     return run(setup(), "-m", "pytest", *workers, *arguments)

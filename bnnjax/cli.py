@@ -1,11 +1,11 @@
-"""`bnnjax train | eval | sample | cost | sweep ...`: dispatch, and errors.
+"""The program `bnnjax`: dispatch, signals, errors and exit codes.
 
-What can be checked without jax is checked before it is imported: flags, paths,
-names of config fields.
+`bnnjax.commands` holds the commands. Flags, paths and names of config fields
+are checked before jax is imported.
 """
 
+import argparse
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -17,16 +17,15 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnnjax import arguments, checks, errors
-from bnnjax.errors import UserError
+from bnnjax import arguments, errors, plugin_files
+from bnnjax.commands import COMMANDS
 
-RUNS = "runs"  # where runs go unless --workdir says otherwise
 WIDTH = 100
 USER, FAULT, INTERRUPTED, UNREAD, TERMINATED = 2, 70, 130, 141, 143
 
 
 class Terminated(BaseException):
-  """SIGTERM, where nothing has to be saved first."""
+  """SIGTERM, in a command that has nothing to save."""
 
   exit_code = TERMINATED
 
@@ -35,21 +34,21 @@ class Terminated(BaseException):
 
 
 def program() -> int:
-  """`main` as a program of its own, which signals end where nothing is to save.
+  """Runs `main` as a program; signals end it at once if nothing is to save.
 
-  At once, and without what Python does at its end: an exception out of a signal
-  leaves jaxlib inside an import or a compilation, and it crashes when it is
-  torn down there (SIGSEGV instead of the exit code).
+  They skip Python's own clean-up: an exception out of a signal handler leaves
+  jaxlib inside an import or a compilation, and tearing jaxlib down there
+  crashes (SIGSEGV instead of the exit code).
   """
   for number in (signal.SIGINT, signal.SIGTERM):
-    if signal.getsignal(number) is not signal.SIG_IGN:  # of a job in background
+    if signal.getsignal(number) is not signal.SIG_IGN:  # a background job
       signal.signal(number, _end)
   return main()
 
 
 def _end(number: int, frame: Any) -> None:
   del frame
-  # A write that the signal has interrupted cannot be entered again.
+  # A write that the signal interrupted cannot be entered again.
   with contextlib.suppress(OSError, RuntimeError, ValueError):
     sys.stdout.flush()
   os.write(2, b"Stopped.\n")
@@ -57,10 +56,10 @@ def _end(number: int, frame: Any) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-  """Runs one command; its exit code, which `bnnjax -h` lists.
+  """Runs one command and returns its exit code; `bnnjax -h` lists the codes.
 
-  An error is one paragraph on stderr: of what the person can mend, or that it is
-  a fault of ours.
+  An error is one paragraph on stderr: what the person can mend, or that it is a
+  fault of ours.
 
   Raises:
     SystemExit: after `-h`.
@@ -78,15 +77,15 @@ def main(argv: Sequence[str] | None = None) -> int:
       return status
   except BaseException as error:
     if args is None and isinstance(error, SystemExit):
-      raise  # after -h; in somebody's file it is an error
+      raise  # after -h; in a person's file it is an error
     if debug:
       traceback.print_exc()
     return _failed(error, command, debug)
 
 
 def _failed(error: BaseException, command: str, debug: bool) -> int:
-  """Says what became of a command; its exit code."""
-  # A run that is stopped says by itself what it has saved, and its code.
+  """Says why a command ended; returns its exit code."""
+  # A stopped run says what it saved, and brings its exit code.
   code = getattr(error, "exit_code", None)
   if isinstance(error, KeyboardInterrupt) and code is None:
     code, error = INTERRUPTED, "Stopped."
@@ -94,7 +93,7 @@ def _failed(error: BaseException, command: str, debug: bool) -> int:
     _say(str(error))
     return code
   if isinstance(error, BrokenPipeError):
-    # What is left in the buffer goes nowhere, without another error at exit.
+    # Drops what is left in the buffer, which would raise again at exit.
     with contextlib.suppress(OSError, ValueError):
       os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return UNREAD
@@ -110,7 +109,7 @@ def _say(text: str) -> None:
   text = errors.one_paragraph(text)
   if sys.stderr is None:
     return
-  with contextlib.suppress(OSError, ValueError):  # nobody listens any more
+  with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
     print(
       textwrap.fill(
         text, WIDTH, break_long_words=False, break_on_hyphens=False
@@ -121,7 +120,7 @@ def _say(text: str) -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-  """SIGTERM ends the command like Ctrl-C; training has a handler of its own."""
+  """Lets SIGTERM end a command like Ctrl-C; training has its own handler."""
 
   def stop(number, frame):
     raise Terminated
@@ -138,7 +137,7 @@ def _terminable() -> Iterator[None]:
 
 
 class _Unraisable:
-  """A hook that keeps quiet of reads that come back when nobody waits for them.
+  """A hook that ignores reads that finish after the loop that wanted them.
 
   Args:
     before: the hook for everything else.
@@ -154,10 +153,10 @@ class _Unraisable:
 
 @contextlib.contextmanager
 def _own_words(command: str, debug: bool) -> Iterator[None]:
-  """Warnings as a line of ours each; no remarks of orbax, which logs to absl."""
+  """Prints each warning as one line, and hides what orbax logs (to absl)."""
   if not debug:
-    # Where a disk is full or a checkpoint damaged, each task of orbax's that
-    # failed says so once more when it is forgotten, be that after the command.
+    # When a disk is full or a checkpoint damaged, every failed task of orbax
+    # logs its error again when it is collected, even after the command.
     for name in ("asyncio", "concurrent.futures"):
       logging.getLogger(name).setLevel(logging.CRITICAL)
     if not isinstance(sys.unraisablehook, _Unraisable):
@@ -171,219 +170,26 @@ def _own_words(command: str, debug: bool) -> Iterator[None]:
   with warnings.catch_warnings():
     if not debug:
       warnings.showwarning = show
-      log.setLevel(logging.CRITICAL)  # its errors are raised, too
+      log.setLevel(logging.CRITICAL)  # what it logs as errors, it also raises
     try:
       yield
     finally:
       log.setLevel(level)
 
 
-def _run(args) -> int:
-  """Checks what needs no jax, registers all names, then runs the command."""
-  checks.check(args)
-  load = checks.loaded(args)
+def _run(args: argparse.Namespace) -> int:
+  """Runs a command: checks without jax first, then registers all names."""
+  command = COMMANDS[args.command]
+  command.check(args)
+  load = plugin_files.of(args)
 
   import bnnjax.methods  # noqa: F401 (registers them)
   from bnnjax.train import config_file
 
   for file in load:
     config_file.run(file)
-  return COMMANDS[args.command](args)
+  return command.run(args)
 
-
-def _sweep(args) -> int:
-  from bnnjax.train import sweep
-
-  print(f"records: {sweep.run(args.experiment, args.record, RUNS, args.load)}")
-  return 0
-
-
-def _new(args) -> int:
-  from bnnjax import skeleton
-
-  for path in skeleton.write(args.method, args.arxiv):
-    print(path)
-  return 0
-
-
-def _report(args) -> int:
-  from pathlib import Path
-
-  from bnnjax.report import markers, methods, tables
-
-  file = Path(args.file)
-  try:
-    old = file.read_bytes().decode()
-  except UnicodeDecodeError as error:
-    raise UserError(f"{args.file} is not UTF-8 text ({error}).") from error
-  makers = {
-    **tables.makers(file.parent),
-    "methods": lambda _: methods.method_table(),
-  }
-  new, found = markers.replace(old, makers)
-  if not found:
-    raise UserError(
-      f"{args.file} has no markers, between which tables are written:"
-      f" {markers.SYNTAX} See `bnnjax report -h`."
-    )
-  if args.check:
-    print(f"{args.file} is {'up to date' if old == new else 'stale'}")
-    return int(old != new)
-  if old != new:
-    file = file.resolve()  # a link stays one
-    draft = file.with_name(f"{file.name}.new")
-    draft.write_bytes(new.encode())
-    draft.replace(file)  # a full disk leaves the old one
-  return 0
-
-
-def _train(args) -> int:
-  from bnnjax.train import config_file, fields
-
-  if args.distributed:
-    _join()
-  name = config_file.name_of(args.config)
-  config = config_file.read(args.config, args.overrides, args.load)
-  if args.fields:
-    print(fields.listing(config))
-    return 0
-  from bnnjax.train import loop
-
-  workdir = args.workdir or f"{RUNS}/{name}"
-  result = loop.train(config, workdir, name=name, record=args.record)
-  if result.resumed:
-    print("This run was finished before; delete its workdir to train again.")
-  report = result.report
-  bits = ", ".join(f"{k} {v:,}" for k, v in report.macs_by_name.items())
-  lines = {
-    **{f"test {k}": f"{v:.4f}" for k, v in result.metrics.items()},
-    "ACE": f"{report.ace:,}",
-    "BOPs": f"{report.bops:,}",
-    "MACs": bits,
-    "weight bytes": f"{report.weight_bytes('deployed'):,}",
-    "checkpoint": result.checkpoint,
-    "record": result.record,
-  }
-  for key, value in lines.items():
-    print(f"{key:>13}  {value}")
-  print("ACE: sum of MACs x w_bits x a_bits, floats as 16. BOPs: the 1x1-bit")
-  print("MACs. Weight bytes: everything that is stored. One example.")
-  return 0
-
-
-def _join() -> None:
-  """Makes this process one of several hosts."""
-  import jax
-
-  try:
-    jax.distributed.initialize()
-  except (RuntimeError, ValueError) as error:
-    raise UserError(f"--distributed: jax says: {error}") from error
-
-
-def _eval(args) -> int:
-  from bnnjax.train import evaluate
-
-  for key, value in evaluate.evaluate(args.workdir, args.checkpoint).items():
-    print(f"{key:>13}  {value:.4f}")
-  return 0
-
-
-def _sample(args) -> int:
-  from bnnjax.train import sample
-
-  if not sample.is_text(args.workdir):
-    return _write_samples(args)
-  prompts = args.prompt or ["\n"]
-  pieces = sample.sample(
-    args.workdir,
-    prompts,
-    args.tokens,
-    batch=args.batch,
-    seed=args.seed,
-    checkpoint=args.checkpoint,
-    stop=args.stop,
-    ignore_end=args.ignore_end,
-    temperature=args.temperature,
-    top_k=args.top_k,
-    top_p=args.top_p,
-  )
-  starts = [prompt for prompt in prompts for _ in range(args.batch)]
-  if len(starts) == 1:
-    print(*starts, end="", flush=True)
-    for (piece,) in pieces:
-      print(piece, end="", flush=True)
-    print()
-    return 0
-  for number, text in enumerate(zip(starts, *pieces), 1):
-    print(f"--- {number} of {len(starts)}\n{''.join(text)}")
-  return 0
-
-
-def _write_samples(args) -> int:
-  """The samples of a task without prompts."""
-  from bnnjax.train import sample
-
-  plain = vars(arguments.parse(["sample", f"--workdir={args.workdir}"]))
-  read = {"batch", "seed", "checkpoint", "load", "debug"}
-  for key, value in vars(args).items():
-    if key not in read and value != plain[key]:
-      raise UserError(
-        f"--{key.replace('_', '-')} is of texts, which the task of"
-        f" {args.workdir} does not write: leave it out."
-      )
-  path, drawn = sample.write(
-    args.workdir, args.batch, seed=args.seed, checkpoint=args.checkpoint
-  )
-  print(f"{path}  {drawn.dtype} {list(drawn.shape)}")
-  return 0
-
-
-def _cost(args) -> int:
-  reports = _counted(args)
-  report = reports[0]
-  if args.compare:
-    compared = report.compare(reports[1])
-    print(json.dumps(compared.to_json(), indent=2) if args.json else compared)
-  elif args.json:
-    print(json.dumps(report.to_json(), indent=2))
-  else:
-    print(report.table("csv" if args.csv else "rich", by=args.by))
-  return 0
-
-
-def _counted(args) -> list[Any]:
-  """The reports that a `cost` command asks for."""
-  from bnnjax.cost import target
-  from bnnjax.train import config_file, setup
-
-  if args.function:
-    return [target.count(args.function, args.shape, args.params)]
-  specs = args.compare or [args.config]
-  configs = [
-    config_file.read(spec, args.overrides, args.load) for spec in specs
-  ]
-  networks = [setup.check_used(config)[-1] for config in configs]
-  return [setup.cost_of(c, network) for c, network in zip(configs, networks)]
-
-
-def _list(args) -> int:
-  from bnnjax import listing
-
-  print(listing.of(args.name))
-  return 0
-
-
-COMMANDS = {
-  "train": _train,
-  "eval": _eval,
-  "sample": _sample,
-  "cost": _cost,
-  "sweep": _sweep,
-  "report": _report,
-  "new": _new,
-  "list": _list,
-}
 
 if __name__ == "__main__":
   sys.exit(main())

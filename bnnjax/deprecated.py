@@ -4,6 +4,7 @@
 version.
 """
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -16,6 +17,16 @@ from typing import Any
 # Old module: the modules where its public names are now.
 MOVED: dict[str, tuple[str, ...]] = {
   # core, methods
+  "bnnjax.core.contract": ("bnnjax.core.dot_and_conv",),
+  "bnnjax.core.counted": ("bnnjax.core.declared_cost",),
+  "bnnjax.core.gradient": ("bnnjax.core.gradient_quantizer",),
+  "bnnjax.core.numbers": ("bnnjax.core.number_checks",),
+  "bnnjax.core.floats": ("bnnjax.core.numerics",),
+  "bnnjax.core.hashing": ("bnnjax.methods.hashing",),
+  "bnnjax.core.invariants": ("bnnjax.core.quantized_check",),
+  "bnnjax.core.nan_guard": ("bnnjax.core.numerics",),
+  "bnnjax.core.parse": ("bnnjax.core.spec",),
+  "bnnjax.core.uniform": ("bnnjax.methods.aqt",),
   # layers
   "bnnjax.layers.activation": ("bnnjax.layers.activations",),
   "bnnjax.layers.attention_check": ("bnnjax.layers.checks",),
@@ -29,10 +40,66 @@ MOVED: dict[str, tuple[str, ...]] = {
   "bnnjax.layers.residual_estimator": ("bnnjax.layers.low_rank",),
   "bnnjax.layers.sizes": ("bnnjax.layers.checks",),
   # models, tasks, data
+  "bnnjax.data.by_name": ("bnnjax.data.loading",),
+  "bnnjax.data.check": ("bnnjax.data.checks",),
+  "bnnjax.data.lm_tokenizer": (
+    "bnnjax.data.lm_tokenizers",
+    "bnnjax.data.embedded",
+  ),
+  "bnnjax.data.pictures": ("bnnjax.data.encoded_images",),
+  "bnnjax.data.streams": ("bnnjax.data.incremental_decoders",),
+  "bnnjax.data.tables": ("bnnjax.data.feature_tables",),
+  "bnnjax.data.tokenizer": ("bnnjax.data.wordpiece",),
+  "bnnjax.models.image": ("bnnjax.models.checks",),
+  "bnnjax.models.pretrained_names": ("bnnjax.models.pretrained_families",),
+  "bnnjax.models.tokens": ("bnnjax.models.checks",),
+  "bnnjax.models.unused": ("bnnjax.models.unused_options",),
+  "bnnjax.tasks.check": ("bnnjax.tasks.checks",),
   # cost
+  "bnnjax.cost.constants": ("bnnjax.cost.expressions",),
+  "bnnjax.cost.contract": ("bnnjax.cost.contraction", "bnnjax.cost.macs"),
+  "bnnjax.cost.control": ("bnnjax.cost.control_flow",),
+  "bnnjax.cost.joining": ("bnnjax.cost.data_movement",),
+  "bnnjax.cost.live": ("bnnjax.cost.dead_code",),
+  "bnnjax.cost.memory": ("bnnjax.cost.activation_memory",),
+  "bnnjax.cost.metrics": ("bnnjax.cost.figures",),
+  "bnnjax.cost.moves": ("bnnjax.cost.data_movement",),
+  "bnnjax.cost.program": ("bnnjax.cost.equations", "bnnjax.cost.expressions"),
+  "bnnjax.cost.results": ("bnnjax.cost.outputs", "bnnjax.cost.inputs"),
+  "bnnjax.cost.rows": ("bnnjax.cost.ledger",),
+  "bnnjax.cost.rules": ("bnnjax.cost.arithmetic",),
+  "bnnjax.cost.selection": ("bnnjax.cost.im2col",),
+  "bnnjax.cost.tables": ("bnnjax.cost.render",),
+  "bnnjax.cost.target": ("bnnjax.cost.named_function",),
+  "bnnjax.cost.values": ("bnnjax.cost.abstract_value",),
+  "bnnjax.cost.views": ("bnnjax.cost.render", "bnnjax.cost.figures"),
+  "bnnjax.cost.walk": ("bnnjax.cost.interpret",),
+  "bnnjax.cost.words": ("bnnjax.cost.popcount",),
+  "bnnjax.cost.work": ("bnnjax.cost.elementwise",),
   # train: config fields, files of a run
+  "bnnjax.train.config_arg": ("bnnjax.config",),
+  "bnnjax.train.config_types": ("bnnjax.train.config_check",),
+  "bnnjax.train.facts": ("bnnjax.train.data_facts",),
+  "bnnjax.train.fields": ("bnnjax.train.config_fields",),
+  "bnnjax.train.overrides": ("bnnjax.train.config_overrides",),
+  "bnnjax.train.recipe": ("bnnjax.config",),
+  "bnnjax.train.smoke": ("bnnjax.config",),
   # train: the loop
+  "bnnjax.train.interval": ("bnnjax.train.log_interval",),
+  "bnnjax.train.resume": ("bnnjax.train.resume_check",),
+  "bnnjax.train.inputs": ("bnnjax.deprecated_calls", "bnnjax.train.datasets"),
+  "bnnjax.train.loading": ("bnnjax.train.runs",),
+  "bnnjax.train.setup": (
+    "bnnjax.deprecated_calls",
+    "bnnjax.train.stages",
+    "bnnjax.train.networks",
+    "bnnjax.train.runs",
+  ),
+  "bnnjax.train.summary": ("bnnjax.train.run_info",),
   # report, command line
+  "bnnjax.checks": ("bnnjax.plugin_files",),
+  "bnnjax.listing": ("bnnjax.report.listing",),
+  "bnnjax.skeleton": ("bnnjax.commands.new",),
 }
 
 # Old name in an old module: its new name, where it is another.
@@ -45,10 +112,28 @@ RENAMED: dict[str, str] = {
   "bnnjax.layers.place.Place": "CollectionPoint",
   "bnnjax.layers.residual_estimator.ResidualEstimator": "LowRankEstimator",
   # models, tasks, data
+  "bnnjax.data.lm_tokenizer.BPE_FILE": "PLAYS_BPE",
+  "bnnjax.data.lm_tokenizer.of": "make_tokenizer",
+  "bnnjax.tasks.check.check": "check_task",
+  "bnnjax.tasks.check.per_example": "checked_outputs",
+  "bnnjax.tasks.check.reduced": "checked_reduced",
+  "bnnjax.tasks.check.returned": "checked_loss",
   # cost
+  "bnnjax.cost.control.HANDLERS": "RULES",
+  "bnnjax.cost.results.refuse_symbols": "check_shapes",
+  "bnnjax.cost.rows.Computed": "ComputedScale",
+  "bnnjax.cost.rows.Site": "TagSite",
+  "bnnjax.cost.rows.Use": "ParameterUse",
+  "bnnjax.cost.tables.render": "text_of",
+  "bnnjax.cost.values.Value": "AbstractValue",
+  "bnnjax.cost.values.joined_words": "join_words",
+  "bnnjax.cost.walk.Walker": "Interpreter",
   # train: config fields, files of a run
   # train: the loop
+  "bnnjax.train.summary.going_on": "resumed",
+  "bnnjax.train.summary.of": "record_of",
   # report, command line
+  "bnnjax.checks.loaded": "of",
 }
 
 
@@ -112,6 +197,49 @@ def old_names(module: str, moved: Mapping[str, str]) -> Callable[[str], Any]:
     return getattr(importlib.import_module(place), name)
 
   return get
+
+
+def renamed(new: str) -> Any:
+  """A method or attribute of a class under its old name.
+
+  Example:
+    >>> class Binarizer:
+    ...   passing = renamed("training_only_names")
+  """
+
+  class Renamed:
+    def __set_name__(self, owner, name):
+      self.old = f"{owner.__name__}.{name}"
+
+    def __get__(self, instance, owner=None):
+      _warn(self.old, new)
+      return getattr(owner if instance is None else instance, new)
+
+  return Renamed()
+
+
+def renamed_keyword(old: str, new: str) -> Callable[[Callable], Callable]:
+  """Decorator of a function whose keyword `old` is now `new`."""
+
+  def decorate(function):
+    @functools.wraps(function)
+    def call(*args, **options):
+      if old in options:
+        _warn(f"`{old}=` of {function.__name__}", f"`{new}=`")
+        options[new] = options.pop(old)
+      return function(*args, **options)
+
+    return call
+
+  return decorate
+
+
+def _warn(old: str, new: str) -> None:
+  warnings.warn(
+    f"{old} is now {new}; the old name goes with the next version.",
+    DeprecationWarning,
+    stacklevel=3,
+  )
 
 
 def install() -> None:

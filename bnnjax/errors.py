@@ -1,9 +1,9 @@
-"""Errors meant for the person who gave a command, and their text.
+"""Errors for the person who gave a command, and what they say.
 
-What a person can mend is raised as `UserError`, or by the library's convention
-as a ValueError, TypeError or FloatingPointError with a message of ours, which
-functions that are called from Python raise too. `explain` says what an error
-means; the command line prints it, in one place.
+Code that finds a mistake of the person raises `UserError`, or, as functions for
+Python callers do, a ValueError, TypeError or FloatingPointError with a message
+of ours. `explain` turns any error into a sentence, and the command line prints
+it.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ LONGEST, WORD = 2000, 300  # characters of a message, and of a word in it
 
 
 class UserError(ValueError):
-  """What a person did, and what would be right: printed as it is."""
+  """A mistake of the person, and what would be right; printed as it is."""
 
 
 def nearest(name: str, options: Iterable[str]) -> str:
-  """A sentence fragment that helps after a typo.
+  """A sentence that helps after a typo.
 
   Returns:
     `" Did you mean 'ste'?"`, or `""` when nothing is close.
@@ -47,7 +47,7 @@ def unknown(what: str, name: str, options: Iterable[str]) -> UserError:
 
 
 def one_paragraph(text: str) -> str:
-  """A message without line breaks and control characters, not endless."""
+  """A message without line breaks and control characters, of limited length."""
   words = " ".join(_shortened(w, WORD) for w in text.split())
   words = _shortened(words, LONGEST)
   return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
@@ -60,9 +60,9 @@ def _shortened(text: str, most: int) -> str:
 
 @contextlib.contextmanager
 def running(path: str) -> Iterator[None]:
-  """Turns whatever somebody's file raises into an error that names its line.
+  """Turns what a person's file raises into an error that names the line.
 
-  What a check of ours refuses, or the file itself by a ValueError, stays.
+  Errors of our own checks, and a ValueError that the file itself raises, stay.
   """
   try:
     yield
@@ -77,10 +77,10 @@ def running(path: str) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str | None:
-  """What an error says to the person who gave the command.
+  """The message of an error for the person who gave the command.
 
   Returns:
-    The message; `None` for what nobody foresaw, which is a fault of ours.
+    The message, or `None` for an error that nobody foresaw: a fault of ours.
   """
   if isinstance(error, UserError):
     return str(error)
@@ -95,10 +95,10 @@ def explain(error: BaseException) -> str | None:
   if isinstance(error, ImportError):
     inside = (getattr(error, "name", None) or "").startswith("bnnjax")
     return None if inside else str(error)
-  if isinstance(error, SystemExit):  # -h aside, none of ours
+  if isinstance(error, SystemExit):  # we raise none, apart from -h
     place = _last(error, _theirs)
     where = f" ({place.filename}, line {place.lineno})" if place else ""
-    return f"Code that was run ended the program{where}: {_named(error)}."
+    return f"Code that bnnjax ran ended the program{where}: {_named(error)}."
   place = _last(error, lambda f: _ours(f) or _theirs(f))
   if place is not None and _theirs(place):  # in what the person wrote
     return f"{place.filename}, line {place.lineno}: {_named(error)}"
@@ -106,7 +106,7 @@ def explain(error: BaseException) -> str | None:
 
 
 def _named(error: BaseException) -> str:
-  # Of a SyntaxError, without the place that stands beside it anyway.
+  # A SyntaxError's text repeats its place, which the message has already.
   said = error.msg if isinstance(error, SyntaxError) else error
   return f"{type(error).__name__}: {said}"
 
@@ -134,7 +134,7 @@ def _memory(error) -> str | None:
   said = f" ({text})" if text else ""
   return (
     "Out of memory: lower `data.batch_size` and `data.eval_batch_size`, the"
-    " size of the model or of its input, or share the parameters among devices"
+    " size of the model or of its input, or shard the parameters across devices"
     f" (`mesh.fsdp`, `mesh.tensor`){said}."
   )
 
@@ -149,7 +149,7 @@ def _disk(error) -> str | None:
 
 
 def _backend(error) -> str | None:
-  """An accelerator that is asked for and not there."""
+  """For an accelerator that was asked for and does not exist."""
   text = str(error)
   starts = ("Unable to initialize backend", "Unknown backend")
   if isinstance(error, RuntimeError) and text.startswith(starts):
@@ -181,8 +181,8 @@ def _damaged(error) -> str | None:
 def _deep(error) -> str | None:
   if isinstance(error, RecursionError) and _last(error, _theirs) is None:
     return (
-      "Something given is nested too deeply to be read: a file of JSON, a"
-      " literal or a spec."
+      "An input is nested too deeply to be read: a JSON file, a literal or a"
+      " spec."
     )
   return None
 
@@ -195,18 +195,21 @@ def _file(error: OSError) -> str:
 
 
 def _on_purpose(error: BaseException) -> bool:
-  """Whether code of ours, or of the person, says `raise` where it came from."""
+  """Whether a `raise` of our code, or of the person's, raised the error."""
   frames = traceback.extract_tb(error.__traceback__)
   if not frames or not (_ours(frames[-1]) or _theirs(frames[-1])):
     return False
-  line = frames[-1].line or "raise"  # without its source: surely
+  line = frames[-1].line or "raise"  # where there is no source, assume it
   return line.startswith("raise")
 
 
 def _last(
   error: BaseException, belongs: Callable[[traceback.FrameSummary], bool]
 ) -> traceback.FrameSummary | None:
-  """The innermost place below our first one that belongs to somebody."""
+  """The innermost frame, from our first one on, that `belongs` accepts.
+
+  Frames before ours are those of a caller: a test, or a person's own program.
+  """
   frames = traceback.extract_tb(error.__traceback__)
   first = next((i for i, f in enumerate(frames) if _ours(f)), len(frames))
   if isinstance(error, SyntaxError) and error.filename:
@@ -220,7 +223,7 @@ def _ours(frame: traceback.FrameSummary) -> bool:
 
 
 def _theirs(frame: traceback.FrameSummary) -> bool:
-  """Neither ours nor of Python or an installed package."""
+  """Whether a frame is neither ours nor Python's nor an installed package's."""
   if frame.filename.startswith("<") or _ours(frame):
     return False
   parents = pathlib.Path(frame.filename).resolve().parents

@@ -1,13 +1,13 @@
-r"""PokeBNN W1A1 on CIFAR-10: the paper's optimizer, a stem for small images.
+r"""PokeBNN W1A1 on CIFAR-10 with the paper's optimizer and a small-image stem.
 
   bnnjax train --config=configs/cifar10_pokebnn.py
 
 Arguments: `:float` (the same network in float), `:width=0.5`, `:smoke` (fake
-images, seconds), `:seed=0`.
+images, takes seconds), `:seed=0`.
 Not run here: CIFAR-10 needs a download (tfds).
 """
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 
 def get_config(arg: str = ""):

@@ -2,12 +2,12 @@ r"""PokeBNN W1A1 on the embedded Fashion-MNIST slice: the default job.
 
   bnnjax train --config=configs/fashion_mnist_mini_pokebnn.py
 
-Arguments: `:smoke` (fake images, seconds), `:float` (the same network in float),
-`:width=0.5`, `:seed=1`; joined by commas.
-Measured: see the table in README.md, experiments/fashion_mnist_mini_pokebnn.py.
+Arguments, joined by commas: `:smoke` (fake images, takes seconds), `:float`
+(the same network in float), `:width=0.5`, `:seed=1`.
+Measured: table in README.md, from experiments/fashion_mnist_mini_pokebnn.py.
 """
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 
 def get_config(arg: str = ""):

@@ -1,10 +1,10 @@
 r"""PokeBNN W1A1 on the whole Fashion-MNIST: 60,000 images.
 
-  apt-get install dataset-fashion-mnist     (or tfds, see the error without it)
+  apt-get install dataset-fashion-mnist     (or by tfds: the error says how)
   bnnjax train --config=configs/fashion_mnist_pokebnn.py
 
 Arguments: `:float` (the same network in float), `:width=2.0`, `:smoke` (fake
-images, seconds), `:seed=0`.
+images, takes seconds), `:seed=0`.
 Not run here: about 20 minutes on two cores.
 """
 

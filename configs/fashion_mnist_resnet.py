@@ -1,21 +1,21 @@
-r"""ResNet-8 with any registered method, on Fashion-MNIST: the ablation's config.
+r"""ResNet-8 with any registered method on Fashion-MNIST: the ablation's config.
 
   bnnjax train --config=configs/fashion_mnist_resnet.py:method=bireal
   bnnjax train --config=configs/fashion_mnist_resnet.py:method=reactnet,two_step,teacher=runs/fashion_mnist_resnet-method=float
 
 Arguments: `:method=NAME` (`bnnjax list method`, an estimator's spec, or
-`float`), `:two_step` (half the run with float weights, then both operands are
-low-bit), `:teacher=WORKDIR` (a trained run whose soft labels replace the
-labels), `:full` (all 60,000 images; else the embedded 10,000), `:smoke` (fake
-images, seconds), `:seed=0`. One network (a shortcut around every convolution),
-one optimizer and one budget for all methods: what differs is the binarizer.
+`float`), `:two_step` (float weights for the first half of the run, then both
+operands low-bit), `:teacher=WORKDIR` (a trained run whose soft labels replace
+the labels), `:full` (all 60,000 images instead of the embedded 10,000),
+`:smoke` (fake images, takes seconds), `:seed=0`. All methods share one network
+(with a shortcut around every convolution), one optimizer and one budget; only
+the binarizer differs.
 Measured: experiments/ablation.md, from experiments/ablation.py.
 """
 
-from bnnjax.train import config as config_lib
-from bnnjax.train.recipe import use_method
+from bnnjax import config as config_lib
 
-SIZE = 14  # images are halved: an ablation of all methods fits on two cores
+SIZE = 14  # half size, so that two cores can ablate all methods
 
 
 def get_config(arg: str = ""):
@@ -41,9 +41,9 @@ def get_config(arg: str = ""):
     "variant": "8",
     "layout": "bireal",
     "stem": "small",
-    "activation": "prelu",  # without one, the float network is a linear map
+    "activation": "prelu",  # without it, the float network would be linear
   }
-  use_method(config, arg.method)
+  config_lib.use_method(config, arg.method)
   config.optim.update(lr=5e-3, schedule="cosine", warmup=0.05)
   if arg.teacher:
     config.task.distill = {"teacher": arg.teacher}

@@ -3,18 +3,18 @@ r"""A small vision transformer, binary or float, on Fashion-MNIST.
   bnnjax train --config=configs/fashion_mnist_vit.py:method=float
   bnnjax train --config=configs/fashion_mnist_vit.py:method=bivit,teacher=runs/fashion_mnist_vit-method=float
 
-Arguments: `:method=NAME` (a method of transformers, or `float`),
+Arguments: `:method=NAME` (a method for transformers, or `float`),
 `:teacher=WORKDIR` (a trained float run: the student starts from its weights and
-learns from its soft labels), `:full` (all 60,000 images; else the embedded
-10,000), `:smoke` (fake images, seconds), `:seed=0`. Patches of 4x4, 49 tokens;
-patch embedding, norms and head are float. BiViT binarizes attention in the
-first part of the run and the MLPs too in the second (cross-layer binarization);
-`bibert_baseline` binarizes all at once and rounds the softmax at 1/2.
+learns from its soft labels), `:full` (all 60,000 images instead of the embedded
+10,000), `:smoke` (fake images, takes seconds), `:seed=0`. Patches are 4x4,
+which gives 49 tokens; patch embedding, norms and head are float. BiViT
+binarizes attention in the first part of the run and also the MLPs in the second
+(cross-layer binarization); `bibert_baseline` binarizes everything at once and
+rounds the softmax at 1/2.
 Measured: experiments/fashion_mnist_vit.md.
 """
 
-from bnnjax.train import config as config_lib
-from bnnjax.train.recipe import use_method
+from bnnjax import config as config_lib
 
 PATCH = 4
 
@@ -29,7 +29,7 @@ def get_config(arg: str = ""):
   config.data.update(
     name="fashion_mnist" if arg.full else "fashion_mnist_mini",
     augment=("flip",),
-    batch_size=32,  # signs want many steps: 468 of 128 left BiViT at 44 %
+    batch_size=32,  # signs need many steps: 468 steps of 128 gave BiViT 44 %
   )
   config.model = {
     "name": "vit",
@@ -38,7 +38,7 @@ def get_config(arg: str = ""):
     "heads": 2,
     "blocks": 3,
   }
-  use_method(config, arg.method)
+  config_lib.use_method(config, arg.method)
   config.optim.update(lr=1e-3, schedule="cosine", warmup=0.1)
   if arg.teacher:
     config.init = arg.teacher

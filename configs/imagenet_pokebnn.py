@@ -4,12 +4,12 @@ r"""PokeBNN on ImageNet: the paper's recipe (arXiv:2112.00133, google/aqt).
   bnnjax cost --config=configs/imagenet_pokebnn.py:width=1.0 --json
 
 Arguments: `:width=1.0` (multiples of 0.25), `:teacher=WORKDIR` (a trained run
-whose soft labels replace the labels; the paper's is an 8-bit ResNet-50),
-`:smoke` (fake images, seconds), `:seed=0`.
+whose soft labels replace the labels; the paper uses an 8-bit ResNet-50),
+`:smoke` (fake images, takes seconds), `:seed=0`.
 Published: 73.4 % top-1 at width 1.0. Not run here: ImageNet is not available.
 """
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 
 def get_config(arg: str = ""):

@@ -1,19 +1,20 @@
-r"""ReActNet on ImageNet, its MobileNet form: the released recipe (2003.03488).
+r"""ReActNet (MobileNet form) on ImageNet: the released recipe (2003.03488).
 
   bnnjax train --config=configs/imagenet_reactnet.py:variant=A,teacher=runs/teacher
   bnnjax cost --config=configs/imagenet_reactnet.py --json
 
 Arguments: `:variant=A` (or B, C), `:teacher=WORKDIR` (a trained float run whose
-soft labels replace the labels; the authors' is a ResNet-34; without one: labels,
-smoothed), `:two_step=false` (only the second step, from scratch), `:smoke`
-(fake images, seconds), `:seed=0`. Two steps as in liuzechun/ReActNet: binary
-activations and float weights, then both binary. Not taken over: the jitter of
-the lighting, a decay of the shifts (their intent is convolutions only; ours are
-all kernels, the head's too), a learning rate that is constant within an epoch.
+soft labels replace the labels; the authors use a ResNet-34; without a teacher
+the labels are smoothed), `:two_step=false` (only the second step, from
+scratch), `:smoke` (fake images, takes seconds), `:seed=0`. The two steps are
+those of liuzechun/ReActNet: binary activations with float weights, then both
+binary. Three things differ: there is no lighting jitter; weight decay acts on
+all kernels, the head's too, but not on shifts (the authors' code decays shifts
+and means convolutions only); and the learning rate changes within an epoch.
 Published: 69.4 % top-1 (A). Not run here: ImageNet is not available.
 """
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 EPOCHS = 256.0  # of a step
 
@@ -52,7 +53,7 @@ def get_config(arg: str = ""):
         "until": 0.5,
         "model": {"weight": None},
         "optim": {"weight_decay": 1e-5},
-        "restart": True,  # its learning rate falls to 0 within the step
+        "restart": True,  # the learning rate falls to 0 within each step
       },
       # No decay: it pulls latent weights to 0, where signs flip.
       {"until": 1.0, "restart": True},

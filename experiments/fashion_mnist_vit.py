@@ -1,4 +1,4 @@
-"""Does BiViT binarize a vision transformer better than rounding its map does?
+"""Does BiViT lose less accuracy than rounding the attention map at 1/2?
 
   bnnjax sweep experiments/fashion_mnist_vit.py
   python experiments/fashion_mnist_vit.py
@@ -20,7 +20,7 @@ METHODS = ("bivit", "bibert_baseline")
 
 
 def sweep():
-  """Config specs, one a run."""
+  """Config specs, one for each run."""
   return specs("configs/fashion_mnist_vit.py", "fashion_mnist_vit", METHODS, 3)
 
 
@@ -38,9 +38,9 @@ def page() -> str:
     f" {config['optim']['lr']:g}; every student starts from the float network of"
     " its seed and learns from its soft labels.\n\n"
     f"{tables.markdown(groups, head='method')}\n"
-    "`bibert_baseline`: the softmax is kept, its map rounded at 1/2. ACE, BOPs"
-    " and bytes: for one image. Weight bytes: kernels; bpw: bits of everything"
-    " that is stored per weight; binarized: BOPs / (64 OPs).\n"
+    "`bibert_baseline` keeps the softmax and rounds its map at 1/2. ACE, BOPs and"
+    " bytes are for one image. Weight bytes: kernels; bpw: stored bits,"
+    " everything included, per weight; binarized: BOPs / (64 OPs).\n"
   )
 
 

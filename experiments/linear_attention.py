@@ -2,10 +2,10 @@ r"""Does EcoFormer's attention grow linearly with the number of tokens?
 
   python experiments/linear_attention.py
 
-Times one attention layer (forward, batch 1) of EcoFormer and of softmax at 256
-to 8,192 tokens, in alternation, and counts both: time, ACE and the memory of
-temporaries that XLA plans. Appends to `results/linear_attention.jsonl` and
-draws `results/linear_attention.png` from its last line.
+Times one attention layer (forward, batch 1) of EcoFormer and of softmax in
+turns, at 256 to 8,192 tokens, and reports time, ACE and the memory that XLA
+plans for temporaries. Appends to `results/linear_attention.jsonl` and draws
+`results/linear_attention.png` from its last line.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from flax import nnx
 RESULTS = pathlib.Path(__file__).parent / "results"
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "benchmarks"))
 
-from train_step import record_line, timed  # noqa: E402
+from timing import record_line, timed  # noqa: E402
 
 import bnnjax.methods  # noqa: E402, F401 (registers them)
 from bnnjax import cost  # noqa: E402

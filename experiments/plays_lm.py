@@ -1,13 +1,14 @@
-"""How much of a small Mamba-2 is left when its projections are 1-bit?
+"""How much worse is a small Mamba-2 when its projections are 1-bit?
 
   bnnjax sweep experiments/plays_lm.py
   python experiments/plays_lm.py
 
-The first trains, two seeds each and the same number of steps, a float Mamba-2,
-1-bit ones that learn from it and from labels, and a 1-bit decoder, and measures
-the float one binarized without training; the second writes `plays_lm.md` and
-`results/plays_lm.png` from the records. The decoder multiplies as much as the
-Mamba-2 in chunks of 32 tokens; its ACE, that of the recurrence, is lower.
+The first trains a float Mamba-2, 1-bit ones that learn from it or from labels,
+and a 1-bit decoder, with two seeds and the same number of steps each; it also
+binarizes the float one without training. The second writes `plays_lm.md` and
+`results/plays_lm.png` from the records. The decoder needs as many
+multiplications as the Mamba-2 in chunks of 32 tokens; counted as a recurrence,
+the Mamba-2 needs fewer.
 """
 
 import pathlib
@@ -15,6 +16,7 @@ import statistics
 import zlib
 from collections.abc import Mapping
 
+from bnnjax.cost import definitions
 from bnnjax.data import plays
 from bnnjax.report import record as record_lib
 from bnnjax.report import tables
@@ -33,7 +35,7 @@ TEACHER, UNTRAINED = "Mamba-2, float", "its signs, untrained"
 
 
 def sweep():
-  """Config specs, one a run: for each seed the teacher first."""
+  """Config specs, one for each run: for each seed the teacher first."""
   for seed in range(SEEDS):
     teacher = f"{CONFIG}:method=float,seed={seed}"
     workdir = f"runs/plays_lm/{config_file.name_of(teacher)}"
@@ -108,17 +110,18 @@ def page() -> str:
     f" {model['state']}, on the characters of `{data['name']}`, windows of"
     f" {tokens} tokens, {config['epochs']:g} epoch(s) in batches of"
     f" {data['batch_size']}, {config['optim']['name']}, learning rate"
-    f" {config['optim']['lr']:g}; the test text is another play, every character"
-    f" after at least {data['options']['context']} others. `zlib -9` needs"
+    f" {config['optim']['lr']:g}. The test text is another play; every character"
+    f" follows at least {data['options']['context']} others. `zlib -9` needs"
     f" {compressed(config):.2f} bits for each of its characters.\n\n"
     f"{tables.markdown(groups, columns, 'network')}\n"
-    "- Bits per character: of the test text by the deployed network after the"
+    "- Bits per character: of the test text, by the deployed network after the"
     " last step; mean ± standard deviation over n seeds.\n"
-    "- Above the float one: of the same seed, which is also the teacher.\n"
-    f"- ACE: {first['cost']['definitions']['ACE']}; a window's, divided by its"
-    " tokens.\n"
-    "- Weight bytes, deployed: everything that is stored, embeddings, norms and"
-    " scales too; bpw: its bits per weight of kernels and embeddings.\n"
+    "- Above the float one: compared with the float network of the same seed,"
+    " which is also the teacher.\n"
+    f"- ACE: {definitions.of_cost(first['cost'])['ACE']}; a window's, divided"
+    " by its tokens.\n"
+    "- Weight bytes, deployed: everything that is stored, with embeddings, norms"
+    " and scales; bpw: these bits per weight of kernels and embeddings.\n"
     f"- Minutes: median, training and evaluation, on {tables.devices([first])}."
     "\n\n![Bits per character against ACE](results/plays_lm.png)\n"
   )

@@ -3,9 +3,9 @@ r"""Does the training step of a 2.7B Bi-Mamba fit eight devices?
   python experiments/sharding.py --json experiments/results/sharding.jsonl
 
 Compiles the whole step (forward, backward, AdamW; bfloat16, one layer's input
-kept for the backward pass) for eight devices that the host pretends to have.
-Nothing is allocated. Prints the mesh axes of every parameter and what XLA plans
-for each device.
+kept for the backward pass) for eight devices that the host simulates, and
+allocates nothing. Prints the mesh axes of every parameter and the memory that
+XLA plans on each device.
 """
 
 import argparse
@@ -17,14 +17,14 @@ DEVICES = 8
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
-import jax  # noqa: E402 (the devices have to be there first)
+import jax  # noqa: E402 (after the flags above)
 import numpy as np  # noqa: E402
 from flax import nnx  # noqa: E402
 
-from bnnjax import tasks  # noqa: E402
-from bnnjax.report import record  # noqa: E402
-from bnnjax.train import config as config_lib  # noqa: E402
-from bnnjax.train import optim, setup, sharding, step  # noqa: E402
+from bnnjax import config as config_lib  # noqa: E402
+from bnnjax.report import provenance  # noqa: E402
+from bnnjax.train import optim, sharding, step  # noqa: E402
+from bnnjax.train.plan import Plan  # noqa: E402
 
 GIB = 2**30
 
@@ -58,10 +58,11 @@ def config_of(args: argparse.Namespace):
 
 
 def compiled(config):
-  """The compiled step, the network, and the seconds that it took."""
-  network, task = setup.network_of(config), tasks.build(config.task)
+  """The compiled step, the network, and the seconds of compilation."""
+  plan = Plan(config)
+  network, task = plan.networks[0], plan.task
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
-  batch, whole = setup.shardings(config)
+  batch, whole = sharding.batch_shardings(config.mesh, config.data)
   state = sharding.abstract_state(network, optimizer, whole.mesh)
   shape = (config.data.batch_size, *config.data.shape)
   metrics = jax.tree.map(
@@ -81,14 +82,14 @@ def compiled(config):
     task,
     steps=100,
     epochs=1.0,
-    shardings=sharding.of(state),
+    shardings=sharding.shardings_of(state),
   )
   done = train_step.lower(state, metrics, arrays, None).compile()
   return done, network, time.monotonic() - began
 
 
 def show(network, mesh) -> int:
-  """Prints a line for each parameter; their number of elements."""
+  """Prints a line for each parameter; returns their number of elements."""
   count = 0
   params = nnx.to_flat_state(nnx.state(network.abstract, nnx.Param))
   for path, variable in params:
@@ -129,8 +130,8 @@ def main() -> None:
       **vars(args),
       "bytes_per_device": found,
       "seconds": seconds,
-      "commit": record.git_commit(),
-      "versions": record.versions(),
+      "commit": provenance.git_commit(),
+      "versions": provenance.versions(),
     }
     line.pop("json")
     with open(args.json, "a") as file:

@@ -1,7 +1,7 @@
 """A sweep of float teachers and the binary students that learn from them.
 
-Shared by the experiments on transformers: every seed has a teacher of its own,
-whose workdir is where `bnnjax sweep` puts it.
+The experiments on transformers share it. Every seed has its own teacher, in the
+workdir that `bnnjax sweep` gives it.
 """
 
 import pathlib
@@ -24,11 +24,11 @@ def specs(
   """Config specs: for each seed the float network, then its students.
 
   Args:
-    config: file that takes `method`, `teacher` and `seed`.
-    experiment: name of the experiment file, and so of its runs' folder.
-    methods: of the students.
+    config: a file that takes `method`, `teacher` and `seed`.
+    experiment: name of the experiment's file, and so of the folder of its runs.
+    methods: the students' methods.
     seeds: number of seeds.
-    options: further arguments of the config, for all.
+    options: further arguments of the config, for all runs.
   """
   rest = f",{options}" if options else ""
   for seed in range(seeds):

@@ -1,10 +1,11 @@
-"""How much of a small BERT's accuracy is left in 1-bit networks?
+"""How much of its accuracy does a small BERT keep when it is 1-bit?
 
   bnnjax sweep experiments/wordnet_bert.py
   python experiments/wordnet_bert.py
 
-The first trains float BERT-tiny and its 1-bit students on all of WordNet's noun
-glosses (Debian's `wordnet-base`), three seeds; the second writes `wordnet_bert.md` from the records.
+The first trains a float BERT-tiny and its 1-bit students on all of WordNet's
+noun glosses (Debian's `wordnet-base`), three seeds; the second writes
+`wordnet_bert.md` from the records.
 """
 
 import pathlib
@@ -22,7 +23,7 @@ METHODS = ("bibert", "bipft", "bibert_baseline")
 
 
 def sweep():
-  """Config specs, one a run."""
+  """Config specs, one for each run."""
   config = "configs/wordnet_bert.py"
   return specs(config, "wordnet_bert", METHODS, 3, options="full")
 
@@ -47,10 +48,10 @@ def page() -> str:
     " of its seed.\n\n"
     f"{tables.markdown(groups, tables.TEXT_COLUMNS, 'method')}\n"
     f"TF-IDF and a linear classifier on the same split: {accuracy:.2f} %.\n"
-    "`bibert_baseline`: the softmax is kept, its map rounded at 1/2, soft labels"
-    " alone. ACE and BOPs: for one text. Deployed bytes: everything that is"
-    " stored, embeddings too; bpw: its bits per weight of kernels and embeddings;"
-    " binarized: BOPs / (64 OPs).\n"
+    "`bibert_baseline` keeps the softmax, rounds its map at 1/2, and learns from"
+    " soft labels alone. ACE and BOPs are for one text. Deployed bytes:"
+    " everything that is stored, also embeddings; bpw: these bits per weight of"
+    " kernels and embeddings; binarized: BOPs / (64 OPs).\n"
   )
 
 

@@ -2,10 +2,10 @@
 
   python experiments/wordnet_tfidf.py
 
-TF-IDF of words and word pairs, and a linear support vector machine, on the
-splits of `wordnet_mini` and, where it is installed, `wordnet`: what a network
-has to beat. Needs the extra `digits` (scikit-learn). Appends one record a data
-set to results/wordnet_tfidf.jsonl.
+The baseline that a network has to beat: TF-IDF of words and word pairs, and a
+linear support vector machine, on the splits of `wordnet_mini` and, if it is
+installed, `wordnet`. Needs the extra `digits` (scikit-learn). Appends one
+record for each data set to results/wordnet_tfidf.jsonl.
 """
 
 import importlib.metadata

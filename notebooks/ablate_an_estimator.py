@@ -11,8 +11,8 @@
 # %% [markdown]
 # # Ablate an estimator
 #
-# A new surrogate gradient, against two known ones, with its cost: the question
-# takes ten lines. Runs in a minute on a laptop or in Colab (any runtime).
+# How does a new surrogate gradient compare with two known ones, and what does it
+# cost? Ten lines answer it, in a minute on a laptop or in Colab (any runtime).
 
 # %%
 import importlib.util
@@ -28,12 +28,12 @@ import jax
 import jax.numpy as jnp
 
 import bnnjax as bx
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 from bnnjax.train import loop
 
 # %% [markdown]
-# The surrogate is the derivative that the backward pass uses instead of that of
-# the sign. The decorator registers it: configs can name it from here on.
+# The surrogate is the derivative that the backward pass uses in place of the sign's
+# own. The decorator registers the estimator, so that configs can name it.
 
 
 # %%
@@ -48,8 +48,8 @@ print("forward ", triangle(x))
 print("backward", jax.grad(lambda x: triangle(x).sum())(x))
 
 # %% [markdown]
-# One small network, one budget, three estimators. A run leaves a record with
-# config, seed, versions, accuracy and cost.
+# Train one small network at one budget with three estimators. Each run writes a
+# record with its config, seed, versions, accuracy and cost.
 
 # %%
 results = {}
@@ -76,7 +76,7 @@ for act, result in results.items():
 assert min(r.metrics["accuracy"] for r in results.values()) > 0.5
 
 # %% [markdown]
-# Where does the cost sit? `W` and `A` are the bits of weights and activations.
+# Which layers cost most? `W` and `A` are the bits of weights and activations.
 
 # %%
 print(results["triangle"].report.table("markdown"))

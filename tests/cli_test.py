@@ -1,22 +1,19 @@
-"""The command line: what a person types, and what they read."""
+"""The program: what a person reads, and its exit codes."""
 
-import json
-import pathlib
-import shlex
+import dataclasses
+import logging
+import os
+import re
+import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 
-from bnnjax import arguments as arguments_lib
-from bnnjax import cli
-from bnnjax.train import config_file
-from tests import golden_cases
+from bnnjax import cli, errors
 
 MINI = "configs/fashion_mnist_mini_pokebnn.py"
-RESNET = (
-  "configs/fashion_mnist_resnet.py"  # compiles and counts in half the time
-)
 
 
 def run(capsys, *arguments):
@@ -25,97 +22,18 @@ def run(capsys, *arguments):
   return status, out, err
 
 
-def test_train_then_eval(capsys, tmp_path):
-  workdir, record = tmp_path / "run", tmp_path / "records.jsonl"
-  status, out, _ = run(
-    capsys, "train", f"--config={RESNET}:smoke", f"--workdir={workdir}",
-    f"--record={record}", "--config.optim.lr=2e-3",
-  )  # fmt: skip
-  assert status == 0
-  for label in ("test accuracy", "ACE", "BOPs", "weight bytes", "checkpoint"):
-    assert label in out
-  assert f"{workdir}/checkpoints/last" in out
-  assert json.loads(record.read_text())["config"]["optim"]["lr"] == 2e-3
-  accuracy = out.split("test accuracy  ")[1].split()[0]
-  for kind in ("last", "best"):
-    status, out, _ = run(
-      capsys, "eval", f"--workdir={workdir}", f"--checkpoint={kind}"
-    )
-    assert status == 0
-    if kind == "last":
-      assert f"{accuracy}" in out
+def answer(monkeypatch, capsys, command, *flags):
+  """Status, output and error of a command that does this."""
+  answering = dataclasses.replace(cli.COMMANDS["list"], run=command)
+  monkeypatch.setitem(cli.COMMANDS, "list", answering)
+  return run(capsys, "list", *flags)
 
 
-@pytest.mark.golden
-@pytest.mark.parametrize("width", ["1.0"])  # all are counted in cost/
-def test_cost_of_pokebnn(capsys, width):
-  """No weight is allocated: the counted network exists only as shapes."""
-  entries = json.loads((golden_cases.FOLDER / "cost_golden.json").read_text())
-  found = [e for e in entries["entries"] if e["id"] == f"pokebnn-{width}x"]
-  if not found:
-    pytest.skip("the replaced folder has other widths")
-  want = found[0]["expected"]
-  status, out, _ = run(
-    capsys,
-    "cost",
-    f"--config=configs/imagenet_pokebnn.py:width={width}",
-    "--json",
-  )
-  got = json.loads(out)
-  assert status == 0
-  assert got["macs"] == want["macs_by_bits"]
-  assert got["conv_ace"] == want["conv_ace"]
-  assert got["dense_ace"] == want["dense_ace"]
-  assert got["ace"] == want["total_ace"]
+def raising(error):
+  def command(args):
+    raise error
 
-
-def test_cost_tables(capsys):
-  for flags in ((), ("--csv",), ("--by=bits",), ("--by=scope",)):
-    status, out, _ = run(capsys, "cost", f"--config={RESNET}:smoke", *flags)
-    assert status == 0
-    assert "MACs" in out
-
-
-def test_cost_of_code_that_is_not_ours(capsys):
-  """`jax.numpy:dot`: [3, 8] x [8, 5], the second a parameter."""
-  status, out, _ = run(
-    capsys, "cost", "jax.numpy:dot", "--shape=3,8", "--shape=8,5", "--params=1",
-    "--json",
-  )  # fmt: skip
-  assert status == 0
-  got = json.loads(out)
-  assert got["macs"] == {"w32a32": 3 * 8 * 5}
-  assert got["ace"] == 256 * 3 * 8 * 5
-
-
-def test_arguments_that_the_config_leaves_out_can_be_given(capsys):
-  """Ablating an estimator needs no file: model arguments are open."""
-  for act, name in (("ste", "w1a1"), ("symmetric(bits=4)|tensor_max", "w1a4")):
-    status, out, _ = run(
-      capsys,
-      "cost",
-      f"--config={RESNET}:smoke",
-      "--json",
-      f"--config.model.act={act}",
-    )
-    assert status == 0
-    assert name in json.loads(out)["macs"]
-
-
-def test_cost_compares_two_configs(capsys):
-  status, out, _ = run(
-    capsys, "cost", "--compare", f"{MINI}:smoke", f"{MINI}:smoke,float"
-  )
-  assert status == 0
-  assert "ACE" in out
-
-
-def test_list(capsys):
-  status, out, _ = run(capsys, "list")
-  assert status == 0
-  assert "estimator:\n" in out
-  assert run(capsys, "list", "estimator")[1].startswith("estimator:\n")
-  assert "2308.06689" in run(capsys, "list", "reste")[1]
+  return command
 
 
 @pytest.mark.parametrize(
@@ -162,14 +80,6 @@ def test_mistakes_get_one_paragraph(capsys, tmp_path, arguments, message):
   assert not (tmp_path / "run").exists()
 
 
-def test_help_helps(capsys):
-  for arguments in (["--help"], ["train", "--help"]):
-    with pytest.raises(SystemExit, match="0"):
-      cli.main(arguments)
-    out = capsys.readouterr().out
-    assert "bnnjax train --config=" in out
-
-
 def test_import_is_light_and_free_of_tensorflow():
   code = (
     "import sys, bnnjax; assert 'jax' not in sys.modules;"
@@ -177,27 +87,6 @@ def test_import_is_light_and_free_of_tensorflow():
     "assert 'tensorflow' not in sys.modules"
   )
   subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
-
-
-def test_sweep_skips_what_is_done(capsys, tmp_path, monkeypatch):
-  experiment, config = tmp_path / "two.py", tmp_path / "config.py"
-  config.write_text(
-    "from tests.train.loop_test import tiny\n"
-    "def get_config(arg):\n"
-    "  config = tiny()\n"
-    "  config.seed = int(arg)\n"
-    "  return config\n"
-  )
-  experiment.write_text(f"sweep = lambda: ['{config}:1', '{config}:2']\n")
-  monkeypatch.setattr(cli, "RUNS", str(tmp_path / "runs"))
-  status, out, _ = run(capsys, "sweep", str(experiment))
-  assert status == 0
-  assert "[2/2]" in out
-  assert "(done)" not in out
-  status, out, _ = run(capsys, "sweep", str(experiment))
-  assert out.count("(done)") == 2
-  lines = (tmp_path / "results" / "two.jsonl").read_text().splitlines()
-  assert len(lines) == 2
 
 
 def test_errors_of_flags_paths_and_fields_need_no_jax(tmp_path):
@@ -231,42 +120,63 @@ def test_errors_of_flags_paths_and_fields_need_no_jax(tmp_path):
   assert done.stderr.count("bnnjax") >= len(lines)
 
 
-def test_examples_of_the_help_can_be_given(capsys):
-  for command, text in arguments_lib.EXAMPLES.items():
-    with pytest.raises(SystemExit):
-      cli.main([command, "-h"])
-    assert text in capsys.readouterr().out
-    for line in text.replace("\\\n", " ").splitlines():
-      if not line.startswith("  bnnjax"):
-        continue
-      words = shlex.split(line)[1:]
-      assert words[0] == command
-      args = arguments_lib.parse(words)
-      given = vars(args)
-      for spec in (given.get("config"), *(given.get("compare") or ())):
-        if spec:
-          config_file.read(spec, args.overrides)
-      for name in ("experiment", "file"):
-        assert pathlib.Path(given.get(name, ".")).exists()
+def test_an_error_is_one_paragraph(monkeypatch, capsys):
+  command = raising(errors.UserError(f"Say  it.\nSo. {'word ' * 60}"))
+  status, out, err = answer(monkeypatch, capsys, command)
+  assert (status, out) == (cli.USER, "")
+  said, debug = err.rsplit("\n", 2)[:2]
+  assert said.startswith("bnnjax list: Say it. So. word")
+  assert max(map(len, said.splitlines())) <= cli.WIDTH
+  assert "\n\n" not in said
+  assert debug == "(--debug shows where.)"
 
 
-def test_a_value_where_the_file_has_none(capsys):
-  given = ["cost", f"--config={MINI}:smoke,float", "--json"]
-  for word, name in (([], "w32a32"), (["--config.model.act=ste"], "w32a1")):
-    status, out, _ = run(capsys, *given, *word)
-    assert status == 0
-    assert name in json.loads(out)["macs"]
+def test_what_nobody_foresaw_is_a_fault_of_ours(monkeypatch, capsys):
+  # An AttributeError inside the package.
+  command = lambda args: errors.one_paragraph(3)  # noqa: E731
+  status, _, err = answer(monkeypatch, capsys, command)
+  assert status == cli.FAULT
+  assert re.search(
+    r"list: AttributeError: .*\(bnnjax/errors\.py:\d+\)\. This is a fault of",
+    " ".join(err.split()),
+  )
+  assert "Traceback" not in err
+  status, _, err = answer(monkeypatch, capsys, command, "--debug")
+  assert status == cli.FAULT
+  assert "Traceback" in err
 
 
-def test_the_files_of_a_run_are_run_again(capsys, tmp_path):
-  """A run names the files of --load; without them it says so."""
-  (tmp_path / "config.json").write_text(json.dumps({"load": ["gone.py"]}))
-  status, _, err = run(capsys, "eval", f"--workdir={tmp_path}")
-  assert status == 2
-  assert "was trained with --load=gone.py" in " ".join(err.split())
-  mine = tmp_path / "mine.py"
-  mine.write_text("raise ValueError('it ran')\n")
-  for load, flags in (([str(mine)], []), (["gone.py"], [f"--load={mine}"])):
-    (tmp_path / "config.json").write_text(json.dumps({"load": load}))
-    status, _, err = run(capsys, "eval", f"--workdir={tmp_path}", *flags)
-    assert (status, "it ran" in err) == (2, True)
+def test_stopping(monkeypatch, capsys):
+  class Stopped(BaseException):
+    exit_code = 143
+
+  for error, code, said in (
+    (KeyboardInterrupt(), 130, "Stopped.\n"),
+    (Stopped("Saved."), 143, "Saved.\n"),
+    (BrokenPipeError(), 141, ""),
+  ):
+    found = answer(monkeypatch, capsys, raising(error))
+    assert found == (code, "", said)
+
+  def command(args):
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+
+  before = signal.getsignal(signal.SIGTERM)
+  found = answer(monkeypatch, capsys, command)
+  assert found == (143, "", "Stopped.\n")
+  assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_warnings_are_lines_of_ours(monkeypatch, capsys):
+  def command(args):
+    warnings.warn("Mind\nthis.", stacklevel=1)
+    logging.getLogger("absl").warning("read_only")
+    return 0
+
+  level = logging.getLogger("absl").level
+  with warnings.catch_warnings():
+    warnings.simplefilter("always")
+    found = answer(monkeypatch, capsys, command)
+  assert found == (0, "", "bnnjax list: warning: Mind this.\n")
+  assert logging.getLogger("absl").level == level

@@ -10,7 +10,8 @@ from bnnjax import tasks
 from bnnjax.core import registry
 from bnnjax.models import resnet
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, loop, optim, setup
+from bnnjax.train import config_file, loop, optim
+from bnnjax.train.plan import Plan
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -25,8 +26,10 @@ def test_smoke(path, tmp_path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_full_config_is_complete(path):
-  config = config_file.read(str(path))
-  assert setup.network_of(config).kinds  # what it costs: experiments/recount.md
+  config = config_lib.resolve(config_file.read(str(path)))
+  assert (
+    Plan(config).networks[-1].kinds
+  )  # what it costs: experiments/recount.md
   doc = path.read_text()
   assert "bnnjax train --config=configs/" + path.name in doc
   assert "Measured:" in doc or "Not run here" in doc
@@ -77,7 +80,7 @@ def test_float_teacher_then_distilled_student_in_two_steps(tmp_path):
   result = loop.train(config, tmp_path / "student")
   assert np.isfinite(result.metrics["loss"])
   assert result.report.macs[1, 1] > 0  # the deployed network is that of step 2
-  first, second = setup.plan(config, config.steps)
+  first, second = Plan(config).stages(config.steps)
   assert "latent" not in jax.tree.leaves(first.network.kinds)
   assert "latent" in jax.tree.leaves(second.network.kinds)
 

@@ -16,9 +16,9 @@ from flax import nnx
 import bnnjax.methods
 from bnnjax.core import bits, registry
 from bnnjax.core.estimator import SIGN
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.core.schedule import Annealed
+from bnnjax.core.spec import parse
 from bnnjax.layers.linear import Linear
 
 ESTIMATORS = registry.registered("estimator")

@@ -45,3 +45,19 @@ def test_a_name_that_left_a_module_warns():
     assert get("signs").__name__ == "pack_signs"
   with pytest.raises(AttributeError, match="has no attribute 'other'"):
     get("other")
+
+
+def test_renamed_methods_and_keywords_warn():
+  class Thing:
+    new = 3
+    old = deprecated.renamed("new")
+
+  @deprecated.renamed_keyword("old", "new")
+  def function(*, new=1):
+    return new
+
+  with pytest.warns(DeprecationWarning, match="Thing.old is now new"):
+    assert Thing().old == 3
+  with pytest.warns(DeprecationWarning, match="`old=` of function is now"):
+    assert function(old=5) == 5
+  assert function() == 1

@@ -7,9 +7,9 @@ import shlex
 import pytest
 
 from bnnjax import cli
+from bnnjax import config as config_lib
 from bnnjax.core import registry
-from bnnjax.train import config as config_lib
-from bnnjax.train import networks
+from bnnjax.train.plan import Plan
 
 ROOT = pathlib.Path(__file__).parents[1]
 BLOCK = re.compile(r"```(python|sh)\n(.*?)```", re.S)
@@ -19,8 +19,8 @@ BLOCK = re.compile(r"```(python|sh)\n(.*?)```", re.S)
 def here(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / "configs").symlink_to(ROOT / "configs")
-  yield tmp_path
-  registry._TABLES["source"].pop("stripes", None)
+  with registry.restored():
+    yield tmp_path
 
 
 @pytest.mark.usefixtures("here")
@@ -56,5 +56,5 @@ def test_your_own_layers():
     config = config_lib.base()
     config.data.update(name="fake", options={"shape": (4, 4, 1)})
     config.model, config.task = {"name": "denoiser"}, {"name": "diffusion"}
-    report = networks.cost_of(config_lib.resolve(config))
+    report = Plan(config).report()
   assert report.macs == {(1, 1): 256, (32, 32): 17 * 16 + 16 * 16}

@@ -25,5 +25,6 @@ def test_version_and_types():
   project = tomllib.loads((ROOT / "pyproject.toml").read_text())
   assert bx.__version__ == project["project"]["version"]
   assert bx.__version__ == importlib.metadata.version("bnnjax")
+  assert f"\nversion: {bx.__version__}\n" in (ROOT / "CITATION.cff").read_text()
   (package,) = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
   assert (ROOT / package / "py.typed").is_file()

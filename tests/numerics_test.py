@@ -13,9 +13,9 @@ import pytest
 
 from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.core.scale import GRADIENTS
+from bnnjax.core.spec import parse
 
 ESTIMATORS = registry.registered("estimator")
 SCALES = [None, *registry.registered("scale")]

@@ -8,8 +8,8 @@ import numpy as np
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.spec import parse
 from bnnjax.layers.conv import Conv
 from bnnjax.layers.linear import Linear
 from tests import golden_cases

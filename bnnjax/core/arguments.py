@@ -1,4 +1,4 @@
-"""Arguments against annotations: what a caller or a config can get wrong."""
+"""Checks of arguments against the annotations of a function."""
 
 import collections.abc
 import functools
@@ -28,19 +28,18 @@ _WORDS = {
 def check(
   what: str, known: signature.Arguments, given: Mapping[str, Any]
 ) -> None:
-  """Checks arguments against the names and annotations of those that are known.
+  """Checks the names and values of arguments.
 
-  Sizes (`int`) are at least 1, numbers (`float`) not negative, `dtype` is the
-  type of a float.
+  An `int` is at least 1, a `float` is not negative, `dtype` is a float type.
 
   Args:
-    what: whose arguments they are, for messages.
-    known: what it accepts, as `registry.accepts` says.
+    what: the owner of the arguments, for messages.
+    known: the arguments it accepts, see `registry.accepts`.
     given: the arguments.
 
   Raises:
-    ValueError: an argument that it does not take, one that is missing, or a
-      value that it cannot use.
+    ValueError: an unknown argument, a missing one, or a value that its
+      annotation does not allow.
   """
   registry.check_names(f"argument of {what}", given, known)
   missing = [
@@ -53,14 +52,10 @@ def check(
   for key, value in given.items():
     if key not in known or value is known[key].default:
       continue
-    if key == "dtype":
-      wanted, fits = (
-        "the type of a float of 16 bits or more, or None",
-        _is_dtype(value),
-      )
-    elif key == "param_dtype":
-      wanted = "the type of a float of 16 bits or more"
-      fits = value is not None and _is_dtype(value)
+    if key in ("dtype", "param_dtype"):
+      optional = key == "dtype"
+      wanted = "the type of a float of 16 bits or more" + ", or None" * optional
+      fits = optional if value is None else _is_dtype(value)
     else:
       hint = known.hints.get(key, Any)
       wanted, fits = text(hint), _fits(value, hint)
@@ -87,7 +82,7 @@ def checked(init: Callable) -> Callable:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-  """Whether a value is what an annotation says."""
+  """Whether a value matches an annotation."""
   origin, inner = typing.get_origin(hint), typing.get_args(hint)
   if hint is Any:
     return True
@@ -109,14 +104,14 @@ def _fits(value: Any, hint: Any) -> bool:
     listed = isinstance(value, (tuple, list))
     return listed and all(_fits(v, inner[0]) for v in value)
   if origin is collections.abc.Mapping:
-    return hasattr(value, "items")  # a ConfigDict is no Mapping
+    return hasattr(value, "items")  # a ConfigDict is not a Mapping
   if origin is collections.abc.Callable or _is_protocol(hint):
     return callable(value)
   return isinstance(value, hint)
 
 
 def text(hint: Any) -> str:
-  """An annotation in words: what it lets a value be."""
+  """An annotation in words, for messages."""
   if hint is Any:
     return "anything"
   if hasattr(hint, "read"):  # a rule of `core.hyper`
@@ -137,7 +132,7 @@ def text(hint: Any) -> str:
 
 
 def _is_read(value: Any, rule: Any) -> bool:
-  """Whether a rule of `core.hyper` takes a value."""
+  """Whether a rule of `core.hyper` allows a value."""
   try:
     rule.read(value)
   except Refused:
@@ -146,25 +141,23 @@ def _is_read(value: Any, rule: Any) -> bool:
 
 
 def _is_protocol(hint: Any) -> bool:
-  """Whether an annotation is of functions, as an initializer's is."""
+  """Whether an annotation is a protocol, as that of an initializer."""
   return getattr(hint, "_is_protocol", False)
 
 
 def _is_whole(value: Any) -> bool:
-  """Whether a value is an integer, numpy's included, and no bool."""
+  """Whether a value is an integer (also of numpy) and not a bool."""
   return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _is_dtype(value: Any) -> bool:
-  """Whether a value is `None` or names a type of floats that jax promotes."""
-  if value is None:
-    return True
-  # numpy makes a type of much else: of 3.0, of pairs, of any object.
+  """Whether a value names a float type that jax promotes."""
+  # numpy makes a type of many other things: 3.0, pairs, any object.
   if not isinstance(value, (str, type, jnp.dtype)):
     return False
   try:
     dtype = jnp.dtype(value)
   except TypeError:
     return False
-  # Smaller ones, such as float8, meet no other type without a cast.
+  # Smaller ones, such as float8, are not promoted implicitly.
   return jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize >= 2

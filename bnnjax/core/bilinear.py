@@ -1,7 +1,7 @@
 """The bilinear maps of low-bit layers: dot, convolution, any einsum.
 
-Each says which scales of its operands can leave the contraction, and how the
-others change sides.
+Each knows which scales of its operands can leave the contraction, and how the
+others move to the other operand.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ class Dot:
 
   precision: lax.PrecisionLike = None
 
-  gives_last = True  # the last axis of `w` is one that is given, not summed
+  gives_last = True  # the last axis of `w` is an axis of the output
 
   def __call__(self, a, w, **kw):
     return lax.dot_general(
@@ -50,9 +50,9 @@ class Dot:
 
 @dataclasses.dataclass(frozen=True)
 class Einsum:
-  """`einsum("left,right->out")`: one letter an axis, an axis twice its diagonal.
+  """`einsum("left,right->out")`: one letter per axis, twice for a diagonal.
 
-  Sizes agree, or are 1 in one of the operands.
+  Sizes of a letter agree, or are 1 in one of the operands.
   """
 
   left: str
@@ -68,7 +68,7 @@ class Einsum:
     return bool(last) and last in self.out and last not in others
 
   def __call__(self, a, w, **kw):
-    # An einsum masks what is off a diagonal and sums; this keeps low-bit values.
+    # `jnp.einsum` takes a diagonal by masking and summing, which loses tags.
     a, left = _diagonals(a, self.left)
     w, right = _diagonals(w, self.right)
     equation = f"{left},{right}->{self.out}"
@@ -96,7 +96,7 @@ class Einsum:
 
 
 def _diagonals(x, names: str):
-  """One axis for each name, and the names."""
+  """Takes diagonals until each name has one axis: `"iji"` gives `"ji"`."""
   while twice := next((n for n in names if names.count(n) > 1), None):
     i, j = names.index(twice), names.rindex(twice)
     k = jnp.arange(x.shape[i])
@@ -108,7 +108,8 @@ def _diagonals(x, names: str):
 def _moved(scale, names: str, to: str):
   """A scale over `names`, shaped for an array over `to`.
 
-  `None` where it varies along an axis that the array does not have.
+  `None` if it varies along an axis that the array does not have. For example, a
+  scale `[H, 1]` over `"hd"` is `[1, H, 1]` for an array over `"bhq"`.
   """
   if scale.ndim == 0:
     return scale
@@ -127,10 +128,9 @@ def _moved(scale, names: str, to: str):
 class Conv:
   """`[N, *spatial, C] x [*window, C / groups, O] -> [N, *spatial', O]`.
 
-  `padding` pads with zeros; another value has to be padded beforehand. Negative
-  numbers crop. A transposed convolution (`core.conv_transpose`) first spreads
-  the inputs: one every `spread` places, zeros between them; and it may `flip`
-  the window.
+  `padding` pads with zeros; pad with another value beforehand. Negative numbers
+  crop. A transposed convolution (`core.conv_transpose`) first puts `spread - 1`
+  zeros between the inputs, and may `flip` the window.
   """
 
   strides: tuple[int, ...]
@@ -149,7 +149,7 @@ class Conv:
   def __call__(self, a, w, **kw):
     n, padding = a.ndim, self.padding
     if not isinstance(padding, str):
-      # The input gradient of a convolution that crops is garbage on CPU.
+      # XLA's input gradient of a cropping convolution is wrong on CPU.
       a, padding = _cropped(a, padding, self.spread or (1,) * (n - 2))
     if self.flip:
       w = lax.rev(w, tuple(range(n - 2)))
@@ -202,10 +202,10 @@ class Conv:
 
 
 def _cropped(a, padding, spread):
-  """The map without what negative paddings crop, and the others.
+  """Crops the map by the negative paddings; also returns the paddings left.
 
-  Of a map with an input every third place (`spread` 3), -4 crops two inputs, and
-  leaves two of the zeros between them: as many as a padding of 2 would put.
+  For example, with an input at every third place (`spread` 3), a padding of -4
+  crops two inputs, that is six places, and a padding of 2 is left.
   """
   if all(p >= 0 for pair in padding for p in pair):
     return a, padding
@@ -221,17 +221,17 @@ def _cropped(a, padding, spread):
 
 
 def _grouped_kernel_cotangent(op: Conv, a, dy, w) -> jax.Array:
-  """One small dot a tap and group, instead of XLA's batch-group convolution.
+  """One small dot per tap and group, instead of XLA's batch-group convolution.
 
-  The same multiply-accumulates, but on CPU 90 times faster (306 against 3.3 ms
-  for 16 groups of 3x3 on [128, 14, 14, 16]).
+  The same multiply-accumulates, but 90 times as fast on CPU (3.3 instead of
+  306 ms for 16 groups of 3x3 on [128, 14, 14, 16]).
   """
   window, spatial = w.shape[:-2], a.shape[1:-1]
   reach = [(k - 1) * d + 1 for k, d in zip(window, op.dilation)]
   pads = op.padding
   if isinstance(pads, str):
     pads = lax.padtype_to_pads(spatial, reach, op.strides, pads)
-  # `jnp.pad` takes no negative number, which crops.
+  # `jnp.pad` takes no negative numbers, which crop.
   zeros = [n - 1 for n in op.spread or (1,) * len(window)]
   inner = [(*pair, between) for pair, between in zip(pads, zeros)]
   widths = [(0, 0, 0), *inner, (0, 0, 0)]

@@ -1,4 +1,4 @@
-"""What a `Binarizer` refuses: parts, roles and hyper-parameters that clash."""
+"""Checks of a `Binarizer`: its parts, role and hyper-parameters fit."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
 from bnnjax.core.estimator import Estimator
 from bnnjax.core.progress import to_step
-from bnnjax.core.scale import GRADIENTS, Scale
+from bnnjax.core.scale import GRADIENTS, Scale, Variables
 from bnnjax.core.transform import Transform
 
 _PARTS = {"estimator": Estimator, "scale": Scale, "transform": Transform}
@@ -17,11 +17,11 @@ def check(made: Any) -> None:
 
   Raises:
     TypeError: a part of another type.
-    ValueError: a choice that does not exist, or parts that do not go together.
+    ValueError: an unknown choice, or parts that do not fit together.
   """
   for kind in ("estimator", "scale", "transform"):
     _check_part(made, kind, getattr(made, kind))
-  made.kind  # noqa: B018 (the width is one that a tag takes)
+  made.kind  # noqa: B018 (raises if the width is not one of a tag)
   if to_step(made.start, 1) > 2**31 - 1:
     raise ValueError(f"`start` is more than an int32 counts: {made.start}.")
   if made.gradient is not None and made.gradient not in GRADIENTS:
@@ -47,7 +47,7 @@ def check(made: Any) -> None:
 
 
 def _check_part(made: Any, kind: str, part: Any) -> None:
-  """Reads a part's hyper-parameters; it has to be made for the role."""
+  """Reads the hyper-parameters of a part, and checks its type and role."""
   if part is None and kind != "estimator":
     return
   if not isinstance(part, _PARTS[kind]):
@@ -70,6 +70,21 @@ def _check_part(made: Any, kind: str, part: Any) -> None:
       f"{kind.capitalize()} {part.name!r} is made for the role {roles[0]!r},"
       f" got {made.role!r}, which has: {', '.join(fit)}."
     )
+
+
+def joined(old: Variables, new: Variables) -> Variables:
+  """Variables of two parts of a binarizer.
+
+  Raises:
+    ValueError: both have one of the same name.
+  """
+  if both := sorted(old.keys() & new.keys()):
+    raise ValueError(
+      f"Two parts of a binarizer have a variable {both[0]!r}: leave one out, e.g."
+      " the transform 'shift' before a scale that has a shift of its own"
+      " ('affine')."
+    )
+  return {**old, **new}
 
 
 def _are_pairs(given: Any) -> bool:

@@ -1,9 +1,9 @@
 """The bit-width of a value, carried by the value itself.
 
-`tag` binds a primitive that is the identity everywhere except in the jaxpr: it
-survives jit, vmap, scan, remat and grad, leaves tangents untagged, and lowers
-to nothing, so that the compiled program is the same with and without it.
-`bnnjax.cost` reads the tags and nothing else of a model.
+`tag` binds a primitive that is the identity and is visible in the jaxpr alone:
+it survives jit, vmap, scan, remat and grad, leaves tangents untagged, and
+lowers to nothing, so the compiled program is the same with and without it.
+`bnnjax.cost` learns bit-widths from these tags alone.
 """
 
 import dataclasses
@@ -26,18 +26,18 @@ WIDEST = 128  # bits of the widest dtype, complex128
 
 @dataclasses.dataclass(frozen=True)
 class BitTag:
-  """What one term of a low-bit value is made of.
+  """Format of one term of a low-bit value.
 
   Attributes:
     bits: width of the stored integer, at least 1.
-    alphabet: the values it may take, `None` for the whole `bits`-bit grid.
-    density: share of non-zero elements that have to be multiplied (N:M or
+    alphabet: the possible values; `None` is the whole `bits`-bit grid.
+    density: share of non-zero elements, which have to be multiplied (N:M or
       unstructured sparsity); 1 is dense.
     group: a float factor may differ between groups of this many consecutive
       elements along the contracted axis (group-wise scales); 0 means that no
-      factor may vary along that axis.
-    length: the array holds machine words, and a row of them this many values;
-      0 means that every element of the array is one value.
+      factor varies along that axis.
+    length: the array holds machine words, and a row of words this many values;
+      0 means that each element of the array is one value.
   """
 
   bits: int
@@ -132,29 +132,29 @@ def tag(
   group: int = 0,
   length: int | None = None,
 ) -> jax.Array:
-  """Returns `x`, known to the cost counter as a low-bit value.
+  """Returns `x`, marked for the cost counter as a low-bit value.
 
-  Forward: identity. Backward: identity, and the cotangent is not tagged.
-  Place the tag after an affine map (`tag((sign(x) + 1) / 2, 1)`): addition
-  loses it. Products with float factors keep it as long as the factor can be
-  moved out of the contraction.
+  Forward and backward: the identity; the cotangent is not tagged. Place the tag
+  after an affine map (`tag((sign(x) + 1) / 2, 1)`): an addition loses it. A
+  product with a float factor keeps it as long as the factor can be moved out of
+  the contraction.
 
   Args:
-    x: any array `[...]`; its values are what the tag says, up to scales.
+    x: any array `[...]`, with values of this format up to scales.
     bits: width of the value; a sequence for a sum of terms that is contracted
       once but costs one contraction per term.
-    role: `"weight"` or `"act"`; decides the side in `(w_bits, a_bits)`. `None`
-      leaves it to the position: the right operand is the weight. `"shift"` is a
-      float summand of a weight, which is stored but is no kernel.
+    role: `"weight"` or `"act"`, the side in `(w_bits, a_bits)`. With `None` the
+      right operand is the weight. `"shift"` is a float summand of a weight; it
+      is stored but is not a kernel.
     alphabet: the possible values, e.g. `(0, 1)`; `None` is the whole grid.
     density: share of non-zero elements.
-    group: size of the groups along the contracted axis that have scales of
-      their own; 0 for none.
-    length: `x` holds packed 1-bit values in machine words (`pack_signs`), and
-      `length` is how many of them a row holds, that is K of the dot product
-      `K - 2 * sum(population_count(x ^ w))`. An axis of `x` has to have
-      `ceil(length / bits of a word)` words. Words without it count with the
-      bits that pad their last word.
+    group: size of the groups along the contracted axis that have their own
+      scales; 0 for none.
+    length: number of values in a row if `x` holds packed 1-bit values in
+      machine words (`pack_signs`): K of the dot product
+      `K - 2 * sum(population_count(x ^ w))`. One axis of `x` has
+      `ceil(length / bits of a word)` words. Without it, the padding bits of the
+      last word are counted too.
 
   Raises:
     TypeError, ValueError: an impossible width, role, density, group or length.
@@ -219,11 +219,11 @@ mlir.register_lowering(stored_p, lambda ctx, x, weight: [x])
 
 
 def stored(x: jax.Array, weight: jax.Array) -> jax.Array:
-  """Returns `x`, known to the cost counter as stored beside a weight.
+  """Returns `x`, marked for the cost counter as stored with a weight.
 
-  A scale that is computed from a weight is no variable, and yet the deployed
-  network, which has the low-bit values alone, has to keep it. Identity in both
-  directions; it costs nothing where it runs.
+  A scale computed from a weight is not a variable, yet the deployed network,
+  which has the low-bit values alone, has to store it. The identity in both
+  directions, without any work at run time.
 
   Args:
     x: `[...]`, computed from `weight`.
@@ -233,7 +233,7 @@ def stored(x: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 def _check_words(x: jax.Array, bits, length: int) -> None:
-  """Refuses a length that the words of no axis of `x` hold."""
+  """Raises if no axis of `x` has the words for this length."""
   _check_length(length)
   if length == 0:
     raise ValueError("`length` must be at least 1, got 0.")

@@ -1,10 +1,10 @@
-"""Collectors: what is kept of the tensors that enter contractions.
+"""Collectors: statistics of the tensors that enter contractions.
 
 A collector is two pure functions: `init(shape)` makes an empty state, `update`
-adds a tensor to it. `bnnjax.layers.collect` shows it the inputs of the layers
-of a model; anything else may call it, too. States are arrays in a tree and do
-not grow with the number of tensors, so that a pass over many batches needs the
-memory of one.
+adds a tensor to it. `bnnjax.layers.collect` feeds it the inputs of a model's
+layers; other code may call it, too. A state is a tree of arrays and does not
+grow with the number of tensors: a pass over many batches needs the memory of
+one.
 """
 
 import dataclasses
@@ -33,8 +33,8 @@ class Collector:
     name: as registered.
     init: `(shape) -> state`, empty, for tensors of that shape.
     update: `(state, x) -> state`, of the same shapes and dtypes.
-    rows: it sees what the kernel is multiplied with, `[..., K]`: of a
-      convolution its patches, in the order of the kernel's axes, not its map.
+    rows: whether `x` is the left operand of the product, `[..., K]`: for a
+      convolution its patches, in the order of the kernel's axes, not its input.
     defaults: hyper-parameters of `update` and their defaults.
   """
 
@@ -57,8 +57,8 @@ def collector(
 ) -> Callable[[Callable[..., State]], Collector]:
   """Registers a collector.
 
-  The decorated function is `update(state, x, *, hp=default)`; `init` and `rows`
-  as in `Collector`, and a name may stand first, see `core.decorators`.
+  The decorated function is `update(state, x, *, hp=default)`. `init` and `rows`
+  are fields of `Collector`; the name may come first, see `core.decorators`.
 
   Example:
     >>> @collector(init=lambda shape: jnp.zeros(()))
@@ -79,7 +79,7 @@ def parse(spec: "str | Collector | None") -> Collector | None:
 
   Raises:
     ValueError: an unknown name or hyper-parameter, with the nearest one.
-    TypeError: none of them.
+    TypeError: none of these types.
   """
   if spec is None or isinstance(spec, Collector):
     return spec
@@ -92,7 +92,7 @@ def parse(spec: "str | Collector | None") -> Collector | None:
   for name, value in given:
     if isinstance(value, Annealed):
       raise ValueError(
-        f"A collector knows no progress: `{name}` in {spec!r} must be a number,"
+        f"A collector has no progress: `{name}` in {spec!r} must be a number,"
         " not a schedule."
       )
   if not given:
@@ -103,19 +103,19 @@ def parse(spec: "str | Collector | None") -> Collector | None:
 
 
 def _per_channel(*names, value=0.0):
-  """`init` of states with one number for each entry of the last axis."""
+  """An `init` of states with one number per entry of the last axis."""
   return lambda shape: {
     name: jnp.full(shape[-1:], value, jnp.float32) for name in names
   }
 
 
 def _counted(init):
-  """The same, and the rows so far."""
+  """The same with a count of the rows."""
   return lambda shape: {**init(shape), "count": jnp.zeros((), jnp.int32)}
 
 
 def _rows(x):
-  """All axes but the last as one, float32, and their number."""
+  """Merges all axes but the last, as float32; also returns the rows' number."""
   x = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
   return x, x.shape[0]
 
@@ -127,26 +127,27 @@ def _rows(x):
   rows=True,
 )
 def gram(state, x):
-  """`X^T X` over all rows, and their number; `2 / count` of it is a Hessian.
+  """`X^T X` over all rows, and the number of rows.
 
-  Of `||X W - X V||^2 / count` by a column of `V` (GPTQ, 2210.17323).
+  `2 / count` times it is the Hessian of `||X W - X V||^2 / count` with respect
+  to a column of `V` (GPTQ, 2210.17323).
 
   Args:
     state: `gram [K, K]`, float32; `count`, int32.
     x: `[..., K]`, with all axes but the last as rows.
   """
   x, count = _rows(x)
-  # TF32 and bfloat16 products would leave three digits of the Hessian.
+  # TF32 and bfloat16 products would keep three digits of the Hessian.
   product = jnp.matmul(x.T, x, precision=jax.lax.Precision.HIGHEST)
   return {"gram": state["gram"] + product, "count": state["count"] + count}
 
 
 @collector(init=_counted(_per_channel("sum", "magnitude", "square")))
 def moments(state, x):
-  """Sums of `x`, `|x|` and `x^2` over all but the last axis, and the rows.
+  """Sums of `x`, `|x|` and `x^2` over all axes but the last.
 
-  Divided by `count`, they give the mean of each channel, the mean magnitude
-  (AWQ, 2306.00978) and the variance.
+  Divided by `count`, the number of rows, they give the mean, the mean magnitude
+  (AWQ, 2306.00978) and the mean square of each channel.
 
   Args:
     state: `sum`, `magnitude` and `square [C]`, float32; `count`, int32.
@@ -192,13 +193,13 @@ def absmax(state, x):
 
 @collector(init=_per_channel("max", "min"))
 def running_extremes(state, x, *, rate: RATE = 0.1):
-  """Averages of each tensor's extremes, zeros left out (PokeBNN, AQT).
+  """Moving averages of each tensor's extremes, without zeros (PokeBNN, AQT).
 
-  `e <- e + rate (extreme - e)`, 0 at the start; a channel of zeros alone keeps
-  its averages. The scale `ema_bound` keeps them in training.
+  `e <- e + rate (extreme - e)`, 0 at the start; a channel of zeros keeps its
+  averages. The scale `ema_bound` updates them in training.
 
   Args:
-    state: `max`, `min`, float32, with one number a channel.
+    state: `max`, `min`, float32, with one number per channel.
     x: `[..., C]`.
     rate: share of a new tensor in the averages.
   """

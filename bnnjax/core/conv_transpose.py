@@ -1,4 +1,4 @@
-"""The transposed convolution of low-bit operands."""
+"""Transposed convolution of low-bit operands."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import jax
 from jax import lax
 
 from bnnjax.core.bilinear import Conv
-from bnnjax.core.contract import contract
+from bnnjax.core.dot_and_conv import contract
 from bnnjax.core.quantized import Quantized
 
 Pads = tuple[tuple[int, int], ...]
@@ -29,21 +29,22 @@ def conv_transpose(
 
     y[o] = sum of x[i] w[k]   over all  i s = o + k d - p,
 
-  that is `inputs x taps` products: zeros between inputs and at the border are
-  places where nothing is added, whatever the alphabet of `a`.
+  that is `inputs x taps` products: nothing is added for the zeros between
+  inputs and at the border, whatever the alphabet of `a`.
 
   Args:
     a: `[N, *spatial, C]`.
     w: `[*window, C / groups, O]`.
-    strides, dilation: one number a spatial axis; ones by default.
-    padding: `"SAME"` (`s` times the inputs), `"VALID"` (all that an input
-      reaches), or pairs of zeros around the spread inputs; negative ones crop.
+    strides, dilation: one number per spatial axis; ones by default.
+    padding: `"SAME"` (`s` outputs per input), `"VALID"` (all outputs that an
+      input reaches), or pairs of zeros around the spread inputs; negative
+      numbers crop.
     groups: feature groups.
-    flip: the window runs backwards, as in the gradient of a convolution.
+    flip: reverses the window, as in the gradient of a convolution.
     precision: as in `jax.lax.conv_general_dilated`.
 
   Returns:
-    `[N, *spatial', O]`, dtype as of `contract.dot`.
+    `[N, *spatial', O]`, dtype as for `dot_and_conv.dot`.
 
   Raises:
     ValueError: a padding that crops all inputs.
@@ -68,7 +69,7 @@ def to_pads(
   padding: str | Sequence[tuple[int, int]],
   dilation: Sequence[int],
 ) -> Pads:
-  """Pairs of zeros around the spread inputs, as `lax.conv_transpose` puts them."""
+  """Pairs of zeros around the spread inputs, as in `lax.conv_transpose`."""
   if not isinstance(padding, str):
     return tuple(tuple(pair) for pair in padding)
   pads = []

@@ -1,10 +1,10 @@
-"""Decorators that register, all written alike.
+"""Decorators that register, with one syntax for all kinds.
 
-`bx.estimator`, `bx.scale`, `bx.transform`, `bx.source`, `bx.task`, `bx.model`,
-and `bx.method`, which takes fields instead of a function. The name comes first,
-as in `@bx.source("mine")`; where it is left out, it is that of the function, or
-that of the class in snake case: `@bx.model` makes `ToyNet` the model "toy_net".
-A name is a word of letters, digits and `_`, which a spec and a config can say.
+They are `bx.estimator`, `bx.scale`, `bx.transform`, `bx.source`, `bx.task`,
+`bx.model`, and `bx.method`, which takes fields instead of a function. The name
+is the first argument, as in `@bx.source("mine")`. By default it is the name of
+the function, or that of the class in snake case: `@bx.model` registers `ToyNet`
+as "toy_net". A name has letters, digits and `_`, as specs require.
 """
 
 import re
@@ -19,15 +19,15 @@ _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])")
 
 
 def decorate(make: Callable[[T, str], Any], named: T | str | None) -> Any:
-  """What a decorator gives back, whichever way it is written.
+  """What a decorator returns in each of its three forms.
 
   Args:
-    make: makes and registers an object of what is decorated and a name.
-    named: the first argument of the decorator: `None` of `@source()`, a name of
-      `@source("mine")`, what is decorated of `@source`.
+    make: makes and registers an object from the decorated thing and a name.
+    named: the first argument of the decorator: `None` in `@source()`, a name in
+      `@source("mine")`, the decorated thing in `@source`.
 
   Raises:
-    ValueError: a name that no spec can say, or a lambda without one.
+    ValueError: a name that a spec cannot hold, or a lambda without a name.
   """
   if named is None:
     return lambda thing: make(thing, _name_of(thing))
@@ -45,7 +45,7 @@ def _name_of(thing: Any) -> str:
   name = getattr(thing, "__name__", None)
   if name is None:
     raise TypeError(f"A function or a class is registered, got {thing!r}.")
-  if not _NAME.fullmatch(name):  # `<lambda>`, or letters of elsewhere first
+  if not _NAME.fullmatch(name):  # `<lambda>`, or a first letter outside ASCII
     what = "A lambda has no name" if name == "<lambda>" else f"Got {name!r}"
     raise ValueError(
       f"{what}, and a config needs one, a word of letters, digits and `_`: give a"
@@ -55,7 +55,7 @@ def _name_of(thing: Any) -> str:
 
 
 def source(named: Callable | str | None = None, /) -> Any:
-  """Registers a data set: a function `(split, *, option=default) -> Source`.
+  """Registers a dataset: a function `(split, *, option=default) -> Source`.
 
   Example:
     >>> @bx.source
@@ -90,8 +90,9 @@ def model(named: type | str | None = None, /) -> Any:
   """Registers a model, an `nnx.Module` whose `__init__` takes `rngs`.
 
   Its other arguments are fields of `config.model`, checked against their
-  annotations, see `core.arguments`; those that the data decide (`num_classes`,
-  `image_shape`, `vocab`, `max_len`) are given to models that take them.
+  annotations, see `core.arguments`. Those that the dataset decides
+  (`num_classes`, `image_shape`, `vocab`, `max_len`) are passed to the models
+  that take them.
   """
 
   def make(made, name):

@@ -1,6 +1,6 @@
-"""What one looks at while a binary network trains. Pure functions of arrays.
+"""Measures of the training of binary networks, as pure functions of arrays.
 
-Each takes one tensor, or a tree of tensors where it says so.
+Each takes one tensor, or a tree of tensors if it says so.
 """
 
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core.estimator import sign
+from bnnjax.core.numerics import sign
 
 
 def flip_ratio(before: jax.Array, after: jax.Array) -> jax.Array:
@@ -42,14 +42,14 @@ def sign_balance(w: jax.Array) -> jax.Array:
 def power_sign(x: jax.Array, o: jax.Array | float) -> jax.Array:
   """`sign(x) |x|^(1/o)`: the identity at `o = 1`, the sign as `o` grows.
 
-  ReSTE (Wu et al. 2023, 2308.06689, eq. 4). 0 stays 0. Not to be
-  differentiated: its derivative at 0 is infinite.
+  ReSTE (Wu et al. 2023, 2308.06689, eq. 4). 0 stays 0. Do not differentiate it:
+  its derivative at 0 is infinite.
   """
   return jnp.sign(x) * jnp.abs(x) ** (1 / o)
 
 
 def estimating_error(weights: Any, o: jax.Array | float) -> jax.Array:
-  """Distance between what is differentiated and the sign (ReSTE, eq. 8).
+  """Distance between the sign and its surrogate function (ReSTE, eq. 8).
 
   `sum_layers || f_o(w) - sign(w) ||_2` over latent weights.
 

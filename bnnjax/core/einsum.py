@@ -1,4 +1,4 @@
-"""Any einsum of two operands that may be low-bit."""
+"""Einsum of two operands that may be low-bit."""
 
 import collections
 import string
@@ -7,7 +7,7 @@ import jax
 from jax import lax
 
 from bnnjax.core.bilinear import Einsum
-from bnnjax.core.contract import contract
+from bnnjax.core.dot_and_conv import contract
 from bnnjax.core.quantized import Quantized
 
 
@@ -20,25 +20,25 @@ def einsum(
 ) -> jax.Array:
   """`jnp.einsum(equation, a, w)` of low-bit or float operands.
 
-  Forward: values are contracted. A scale leaves along the axes of the output,
-  else it moves to the other operand where that is float, else it stays on its
-  own. Backward: the cotangent of the dequantized operands, sent to their
-  surrogates. Of a low-bit operand that is summed along an axis which the other
-  lacks, the *sum* is contracted; it is no longer low-bit, and is counted so.
+  Forward: values are contracted. A scale over axes of the output multiplies the
+  output; another moves to the other operand if that is float, and otherwise
+  stays with its own. Backward: the cotangents of the dequantized operands go to
+  their surrogates. If a low-bit operand is summed along an axis that the other
+  lacks, the *sum* is contracted; it is not low-bit, and is counted as such.
 
   Args:
     equation: two operands, as in `jnp.einsum`: batch axes, several contracted
       axes, `...`, an axis twice for a diagonal, with or without `->`.
-    a, w: arrays or `Quantized`; where no tag says it, `w` is the weight.
+    a, w: arrays or `Quantized`; without tags, `w` is the weight.
     precision: as in `jax.lax.dot_general`.
 
   Returns:
-    The output, dtype of `a` (of two float operands: their common one).
+    The output, dtype of `a`; for two float operands their common dtype.
 
   Raises:
-    TypeError: two operands of which one is low-bit have different dtypes.
-    ValueError: a bad equation, another number of operands, or sizes that do not
-      agree.
+    TypeError: one operand is low-bit, and the dtypes differ.
+    ValueError: a bad equation, more or fewer than two operands, or sizes that
+      do not agree.
 
   Example:
     >>> w = bx.parse("ste|channel_l1", "weight").apply(jnp.ones((4, 8, 3)))[0]
@@ -50,7 +50,7 @@ def einsum(
 
 
 def _read(equation: str, *shapes: tuple[int, ...]) -> tuple[str, str, str]:
-  """The letters of both operands and of the output, `...` written out."""
+  """Letters of both operands and of the output, with `...` as letters."""
   if not isinstance(equation, str):
     raise TypeError(f"`equation` is a text such as 'ij,jk', got {equation!r}.")
   inputs, arrow, out = equation.replace(" ", "").partition("->")
@@ -58,7 +58,7 @@ def _read(equation: str, *shapes: tuple[int, ...]) -> tuple[str, str, str]:
   if len(operands) != 2:
     raise ValueError(
       f"`einsum` takes two operands, got {len(operands)} in {equation!r}:"
-      " contract more of them two by two."
+      " contract more of them in pairs."
     )
   for term in (*operands, out):
     letters = term.replace("...", "", 1)
@@ -87,7 +87,7 @@ def _read(equation: str, *shapes: tuple[int, ...]) -> tuple[str, str, str]:
 
 
 def _rest(term: str, shape: tuple[int, ...], equation: str) -> int:
-  """How many axes `...` stands for."""
+  """Number of axes that `...` stands for."""
   letters = term.replace("...", "")
   rest = len(shape) - len(letters)
   if rest < 0 or (rest and letters == term):
@@ -111,7 +111,7 @@ def _check_output(equation: str, inputs: str, out: str) -> None:
 
 
 def _check_sizes(equation: str, operands, shapes) -> None:
-  """An axis has one size in an operand, and 1 or the same in the other."""
+  """Raises unless an axis has one size, or 1 in one of the operands."""
   found: dict[str, int] = {}
   for letters, shape in zip(operands, shapes):
     own: dict[str, int] = {}

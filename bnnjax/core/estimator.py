@@ -1,17 +1,17 @@
 """Estimators: an alphabet in the forward pass, a surrogate in the backward.
 
-An estimator maps a latent tensor to low-bit *values*. Its backward rule says
-what reaches the latent tensor when `dy` is the cotangent of the dequantized
-tensor `value * scale`. Two forms exist:
+An estimator maps a latent tensor to low-bit *values*. Its backward rule gives
+the gradient of the latent tensor when `dy` is the cotangent of the dequantized
+tensor `value * scale`. It has one of two forms:
 
-* an elementwise slope `g(x)`: backward `dy * g(x)`; the decorator `estimator`
-  builds it, with the sign in front unless `forward=` says otherwise;
+* an elementwise slope `g(x)`: backward `dy * g(x)`. The decorator `estimator`
+  makes it; the forward pass is the sign unless `forward=` is given;
 * a full rule `rule(x, scale, dy, **hp) -> dx` for the few that need more; with
-  trained parameters it is `rule(x, scale, dy, params, **hp) -> (dx, dparams)`.
+  trained parameters, `rule(x, scale, dy, params, **hp) -> (dx, dparams)`.
 
-Both run through one `jax.custom_vjp`. Parameters and floating-point
-hyper-parameters are operands of it, so an annealed one may be traced and never
-retraces.
+Both run through one `jax.custom_vjp`, whose operands are the parameters and the
+floating-point hyper-parameters: an annealed one may be traced, and changing it
+does not retrace.
 """
 
 import dataclasses
@@ -21,49 +21,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from bnnjax.core import registry, signature
 from bnnjax.core.decorators import decorate
-from bnnjax.core.floats import as_float, divisor
 from bnnjax.core.hyper import Choice
-from bnnjax.core.nan_guard import pass_nan
+from bnnjax.core.numerics import as_float, divisor, pass_nan, sign
 
 SIGN = (-1, 1)
-
-
-def sign(x: jax.Array, at_zero: int = 1) -> jax.Array:
-  """Sign with a chosen value at zero, +1 unless told otherwise.
-
-  Args:
-    x: `[...]`.
-    at_zero: +1, -1 or 0. The last two exist to reproduce the vectors of other
-      code; a 0 does not fit into one bit.
-
-  Returns:
-    `[...]` in {-1, +1}, dtype of `x`; NaN for NaN.
-
-  Example:
-    >>> sign(jnp.array([-2.0, -0.0, 3.0]))
-    [-1.  1.  1.]
-  """
-  if not isinstance(x, jax.Array):
-    x = np.asarray(x)
-    if x.dtype.kind not in "iuf" and not jnp.issubdtype(x.dtype, jnp.floating):
-      raise TypeError(f"`sign` takes numbers, got {x!r}.")
-  x = jnp.asarray(x)
-  if not jnp.issubdtype(x.dtype, jnp.number):
-    raise TypeError(f"`sign` takes numbers, got an array of {x.dtype}.")
-  if at_zero not in (-1, 0, 1):
-    raise ValueError(f"`at_zero` must be +1, -1 or 0, got {at_zero!r}.")
-  if at_zero == 0:
-    return jnp.sign(x)
-  one = jnp.ones((), x.dtype)
-  value = jnp.where(x >= 0 if at_zero == 1 else x > 0, one, -one)
-  return pass_nan(value, x)
-
-
 Parameters = dict[str, jax.Array]
+_READ = dataclasses.field(init=False, repr=False, compare=False)
+
+
+def _arguments(formula: Callable | None) -> frozenset[str]:
+  """Names of the arguments of a formula; none where there is no formula."""
+  return frozenset(() if formula is None else signature.of(formula))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,20 +46,22 @@ class Estimator:
     alphabet: values of the forward pass; `None` for a grid of `bits` bits.
     slope: `g(x, [scale], **hp)`, same shape as `x`; or `None` with `rule`.
     rule: `(x, scale, dy, **hp) -> dx`; or `None` with `slope`.
-    forward: `(x, [params], *, [scale], [hp]) -> value`, given what it names;
-      `None` for the sign.
+    forward: `(x, [params], *, [scale], [hp]) -> value`; `None` for the sign.
     bits: width of the values, an int or a function of the hyper-parameters.
     scale_slope: `(x, [scale], [value], **hp)`, the elementwise derivative of
-      the dequantized tensor by the scale, for a learned step with a rule of its
-      own (`Binarizer.gradient="estimator"`); or `None`.
-    step: `(measure, **hp) -> scale`, what the scale's measurement means for
-      this grid (the bound of an int4 grid is 7 steps); `None`: the scale itself.
+      the dequantized tensor with respect to the scale, for a learned step with
+      a rule of its own (`Binarizer.gradient="estimator"`); or `None`.
+    step: `(bound, **hp) -> scale`, turns what the scale measures into the step
+      of this grid (an int4 grid has 7 steps to its bound); `None`: no change.
     init: `(x, key, **hp) -> params`, trained parameters; `x` may be abstract.
-    training_only: whether the deployed network leaves the parameters out.
+    training_only: whether the deployed network has no parameters.
     grid: `(**hp) -> range` of the values where there is no alphabet.
-    deployed: values that hyper-parameters have at the end of a run; with others
-      the values leave the alphabet, and carry no bit-width.
-    defaults: hyper-parameters and their defaults (those of the paper).
+    deployed: hyper-parameters at the end of a run; with other values of these
+      the tensor is not in the alphabet and carries no bit-width.
+    defaults: hyper-parameters and their defaults (the paper's).
+    forward_takes, slope_takes, scale_slope_takes: argument names of these
+      formulas, set at construction. An argument in [brackets] is passed to
+      those that name it.
   """
 
   name: str
@@ -107,24 +80,21 @@ class Estimator:
     default_factory=dict, hash=False
   )
   __doc__: str | None = dataclasses.field(default=None, hash=False)
-  # Argument names of each formula: what it asks for beside the tensor.
-  _wanted: Mapping[str, frozenset[str]] = dataclasses.field(
-    init=False, repr=False, compare=False
-  )
+  forward_takes: frozenset[str] = _READ
+  slope_takes: frozenset[str] = _READ
+  scale_slope_takes: frozenset[str] = _READ
 
   def __post_init__(self):
-    formulas = {
-      k: getattr(self, k) for k in ("forward", "slope", "scale_slope")
-    }
-    wanted = {k: frozenset(signature.of(f)) for k, f in formulas.items() if f}
-    object.__setattr__(self, "_wanted", wanted)
+    declare = functools.partial(object.__setattr__, self)
+    declare("forward_takes", _arguments(self.forward))
+    declare("slope_takes", _arguments(self.slope))
+    declare("scale_slope_takes", _arguments(self.scale_slope))
 
   def hyper(self, **given: Any) -> dict[str, Any]:
     """Defaults overridden by `given`.
 
     Raises:
-      ValueError: a name that this estimator does not have, or a value that it
-        does not take.
+      ValueError: an unknown name, or a value that its rule does not allow.
     """
     given = registry.check_hyper("estimator", self, given)
     return {**self.defaults, **given}
@@ -142,24 +112,18 @@ class Estimator:
   ):
     """Forward values of `x` for a grid with this scale, without gradient.
 
-    NaN for NaN, whatever the formula makes of it, so that nothing after it
-    takes a broken number for a sign.
+    NaN stays NaN, whatever the formula does, and is never read as a sign.
     """
     x, params = jax.lax.stop_gradient((as_float(x), params or {}))
     hp = self.hyper(**hp)
     if self.forward is None:
       return sign(x, hp["at_zero"])
-    hp = {k: v for k, v in hp.items() if k in self._wanted["forward"]}
-    value = self._call("forward", hp, x, scale, params).astype(x.dtype)
-    return pass_nan(value, x)
-
-  def _call(self, formula: str, hp, x, scale, params, **more) -> jax.Array:
-    """Calls one of the formulas with what it asks for of scale and params."""
-    wanted, own = self._wanted[formula], {"params": params, **more}
-    if "scale" in wanted:
-      own["scale"] = divisor(scale)
-    own = {k: v for k, v in own.items() if k in wanted}
-    return getattr(self, formula)(x, **own, **hp)
+    given = {k: hp[k] for k in hp if k in self.forward_takes}
+    if "params" in self.forward_takes:
+      given["params"] = params
+    if "scale" in self.forward_takes:
+      given["scale"] = divisor(scale)
+    return pass_nan(self.forward(x, **given).astype(x.dtype), x)
 
   def __call__(
     self,
@@ -174,11 +138,11 @@ class Estimator:
 
     Args:
       x: latent tensor `[...]`.
-      scale: factor of the values, broadcast against `x`. It does not touch the
-        gradient of `x`, and gets one only from `scale_slope`.
-      params: what `init` gave, trained since.
-      scaled: whether the result holds the scale. If not it is `value` with the
-        same gradient of `x`, for a caller who multiplies.
+      scale: factor of the values, broadcast against `x`. It does not affect the
+        gradient of `x`; its own gradient comes from `scale_slope` alone.
+      params: what `init` returned, trained since.
+      scaled: whether the result includes the scale. If not, it is `value` with
+        the same gradient of `x`, and the caller multiplies.
       **hp: hyper-parameters of this estimator.
 
     Returns:
@@ -211,15 +175,20 @@ def _surrogate_bwd(est, static, scaled, residuals, dy):
   hp = {k: v for k, v in (*static, *traced.items()) if k != "at_zero"}
   dparams = dscale = None
   if est.rule is None:
-    dx = dy * est._call("slope", hp, x, scale, params)
+    own = {"scale": divisor(scale)} if "scale" in est.slope_takes else {}
+    dx = dy * est.slope(x, **own, **hp)
   elif est.init is None:
     dx = est.rule(x, divisor(scale), dy, **hp)
   else:
     dx, dparams = est.rule(x, divisor(scale), dy, params, **hp)
     dparams = jax.tree.map(lambda d, p: d.astype(p.dtype), dparams, params)
   if est.scale_slope is not None and scaled:
-    value = est.value(x, scale, params, **dict(static), **traced)
-    each = dy * est._call("scale_slope", hp, x, scale, params, value=value)
+    own = {}
+    if "value" in est.scale_slope_takes:
+      own["value"] = est.value(x, scale, params, **dict(static), **traced)
+    if "scale" in est.scale_slope_takes:
+      own["scale"] = divisor(scale)
+    each = dy * est.scale_slope(x, **own, **hp)
     spread = lambda s: jnp.broadcast_to(s, x.shape)  # noqa: E731
     (dscale,) = jax.linear_transpose(spread, scale)(each.astype(scale.dtype))
   return dx.astype(x.dtype), dscale, None, dparams
@@ -228,7 +197,7 @@ def _surrogate_bwd(est, static, scaled, residuals, dy):
 _surrogate.defvjp(_surrogate_fwd, _surrogate_bwd)
 
 
-# The identity: what a transform alone makes of a float tensor.
+# The identity: a transform without a binarization.
 FLOAT = Estimator("float", None, lambda x: jnp.ones_like(x), bits=32)
 
 
@@ -249,18 +218,17 @@ def estimator(
 ) -> Any:
   """Turns a surrogate derivative into a registered estimator.
 
-  The decorated function is `slope(x, *, hp=default, ...)`, and takes `scale` if
-  it needs it; with `full_rule` it is `rule(x, scale, dy, *, hp=default, ...)`,
-  with `init` moreover `rule(x, scale, dy, params, *, hp=default, ...)`.
+  The decorated function is `slope(x, *, hp=default, ...)`, with a keyword
+  `scale` if it needs it. With `full_rule` it is the whole backward rule,
+  `rule(x, scale, dy, *, hp=default, ...)`, and with `init` also
+  `rule(x, scale, dy, params, *, hp=default, ...)`.
 
   Args:
-    named: the name where it is not the function's, see `core.decorators`.
-    alphabet, bits, scale_slope, step, training_only, grid, deployed: fields of
-      `Estimator`.
-    forward: the values, `None` for the sign (which takes `at_zero=`; another
-      function does if it names that keyword).
-    full_rule: the function is the whole backward rule.
-    init: `(x, key, **hp) -> params`, the trained parameters of a full rule.
+    named: the name, if it is not that of the function, see `core.decorators`.
+    full_rule: see above.
+    alphabet, bits, forward, scale_slope, step, init, training_only, grid,
+      deployed: fields of `Estimator`. The sign has a hyper-parameter `at_zero`;
+      so has another `forward` that names this keyword.
 
   Example:
     >>> @estimator
@@ -276,7 +244,7 @@ def estimator(
     if not free or (len(free) > 1 and not full_rule):
       raise TypeError(
         f"Estimator {name!r} takes the tensor, and hyper-parameters after a"
-        f" `*`; got the arguments ({', '.join(read)})."
+        f" `*`: got the arguments ({', '.join(read)})."
       )
     defaults = registry.defaults_of(function)
     defaults.pop("scale", None)
@@ -286,7 +254,7 @@ def estimator(
           f"Hyper-parameter {key!r} of estimator {name!r} needs a default (the"
           " paper's value)."
         )
-    if forward is None or "at_zero" in signature.of(forward):
+    if forward is None or "at_zero" in _arguments(forward):
       defaults["at_zero"] = 1
       defaults.rules["at_zero"] = Choice((1, -1, 0))
     made = Estimator(

@@ -1,4 +1,4 @@
-"""Scales of groups of inputs, each with one factor an output."""
+"""Scales of groups of inputs: one factor per group and output."""
 
 from bnnjax.core.hyper import Whole
 from bnnjax.core.scale import Measured, magnitude, scale
@@ -23,8 +23,7 @@ def _group_size(size=128, **_):
 
 
 def _group_init(x, *, size=128, **_):
-  # No variables: the shape is looked at when a layer is built.
-  _check_groups(x, size)
+  _check_groups(x, size)  # when a layer is built; there are no variables
   return {}, {}
 
 
@@ -39,9 +38,6 @@ def group_l1(x, params, stats, mode, *, size: Whole(1) = 128, pow2=False):
 
   Returns:
     `[in / size, out]`.
-
-  Raises:
-    ValueError: a kernel of another rank, or a size that does not divide `in`.
   """
   del params, mode
   return Measured(_group_magnitude(x, "l1", size, pow2), stats)

@@ -1,10 +1,10 @@
-"""What a hyper-parameter may be, written as the annotation of its default.
+"""Rules for the values of hyper-parameters, written as annotations.
 
     def ede(x, *, t: Real(1e-4, 1e4) = 10.0, strict: bool = False)
 
 A rule reads a value, and its text completes the sentence "`t` must be ...". An
-argument without a rule may be what is like its default: a finite number, a
-bool, a string.
+argument without a rule accepts values like its default: a finite number, a
+bool, or a string.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ EXACT = 2**24  # whole numbers up to here are float32 numbers
 
 
 class Refused(ValueError):
-  """The value is not what a rule asks for."""
+  """The value breaks a rule."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Real:
 
   Attributes:
     low, high: the bounds.
-    above: `low` itself is excluded.
-    none: `None` is taken, too.
+    above: whether `low` itself is excluded.
+    none: whether `None` is allowed, too.
   """
 
   low: float = -LARGEST
@@ -43,7 +43,7 @@ class Real:
   def read(self, value: Any) -> Any:
     """The value; raises `Refused`."""
     if isinstance(value, jax.Array) or (self.none and value is None):
-      return value  # arrays are traced: a schedule's value
+      return value  # an array is traced: the value of a schedule
     if isinstance(ends := getattr(value, "ends", None), tuple):
       for end in ends:
         self.read(end)
@@ -93,7 +93,7 @@ class Whole:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-  """One of some values of one type."""
+  """One of a few values of one type."""
 
   options: tuple[Any, ...]
 
@@ -110,14 +110,14 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Either:
-  """What one of two rules takes."""
+  """A value that one of two rules allows."""
 
   first: Any
   second: Any
 
   @property
   def options(self) -> tuple[Any, ...]:
-    """Names that a typo may have meant."""
+    """The names among the values, to suggest for a typo."""
     rules = (self.first, self.second)
     return tuple(o for r in rules for o in getattr(r, "options", ()))
 
@@ -147,13 +147,13 @@ class Text:
 
 
 POSITIVE = Real(0, above=True)
-FACTOR = Real(0, 6e4, above=True)  # of values: float16 holds their product
+FACTOR = Real(0, 6e4, above=True)  # float16 holds its product with a value
 FLAG = Choice((False, True))
 _LIKE = {bool: FLAG, int: Real(), float: Real(), str: Text()}
 
 
 class Defaults(dict):
-  """Hyper-parameters and their defaults; `rules` says what each may be."""
+  """Hyper-parameters and their defaults, with the `rules` of their values."""
 
   def __init__(self, values: Mapping[str, Any], rules: Mapping[str, Any]):
     super().__init__(values)
@@ -161,7 +161,7 @@ class Defaults(dict):
 
 
 def defaults_of(function: Callable[..., Any]) -> Defaults:
-  """Hyper-parameters of a formula: its keyword-only arguments' defaults."""
+  """Hyper-parameters of a formula: its keyword-only arguments."""
   read = signature.of(function)
   return as_defaults(read.only(k for k, a in read.items() if a.by_name))
 
@@ -174,16 +174,16 @@ def as_defaults(arguments: signature.Arguments) -> Defaults:
 
 
 def rule_of(default: Any, annotation: Any = None) -> Any:
-  """The rule of an argument: its annotation, or what is like its default."""
+  """The rule of an argument: its annotation, or that of its default's type."""
   own = hasattr(annotation, "read")
   return annotation if own else _LIKE.get(type(default))
 
 
 def shown(value: Any) -> str:
-  """A value in a message, cut where it is long."""
+  """A value as text for a message, shortened to 60 characters."""
   try:
     text = repr(value)
-  except ValueError:  # Python prints no int of more than 4,300 digits
+  except ValueError:  # Python does not print an int of over 4,300 digits
     text = f"an int of {value.bit_length()} bits"
   return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -1,6 +1,7 @@
 """A method: one paper, its presets and its citation."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from bnnjax.core import registry
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-  """A spec string and options of the binarizer that it makes."""
+  """A spec string and options of its binarizer."""
 
   spec: str | None
   options: tuple[tuple[str, Any], ...] = ()
@@ -17,22 +18,21 @@ class Preset:
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-  """What a paper prescribes, by name.
+  """The choices of a paper.
 
   Attributes:
-    name: as registered; what `method=` in a config and a bare spec mean.
+    name: as registered; the value of `method=` in a config, and itself a spec.
     paper: title, authors, year.
     arxiv: identifier.
     weight, act: presets of the two operands; a spec string is enough.
     output: scale of a layer's output, see `bnnjax.layers.output_scale`.
-    grad: quantizer of a layer's gradients, see `bnnjax.core.gradient`.
-    projection: what happens to latent weights after each update, by name.
-    blocks: names of layers that the paper defines, e.g. `"PokeConv"`.
+    grad: quantizer of a layer's gradients, see `bnnjax.core.gradient_quantizer`.
+    projection: name of a function of latent weights, applied after each update.
     family: networks that the paper binarizes: `"cnn"`, `"transformer"` or
-      `"llm"`; configs and sweeps of one family take its methods.
-    attention: arguments of `bnnjax.layers.attention.Attention` that make the
-      paper's attention: binarizers of queries, keys, values and probabilities,
-      the mixer, the residual.
+      `"llm"`; configs and sweeps of one family use its methods.
+    attention: arguments of `bnnjax.layers.attention.Attention` for the paper's
+      attention: binarizers of queries, keys, values and probabilities, the
+      mixer, the residual.
     embedding: preset of a word embedding.
     events: loop events of the recipe, `((when, name), ...)`.
   """
@@ -45,7 +45,6 @@ class Method:
   output: str | None = None
   grad: str | None = None
   projection: str | None = None
-  blocks: tuple[str, ...] = ()
   family: str = "cnn"
   attention: Mapping[str, Any] = dataclasses.field(
     default_factory=dict, hash=False
@@ -63,19 +62,25 @@ class Method:
 def method(name: str, **fields: Any) -> Method:
   """Makes a method and registers it."""
   origin = registry.calling_module()
+  if fields.pop("blocks", None) is not None:
+    warnings.warn(
+      "Nothing reads `blocks=` of a method: the next version raises an error.",
+      DeprecationWarning,
+      stacklevel=2,
+    )
   return registry.register("method", name, origin=origin)(
     Method(name, **fields)
   )
 
 
 def layer_options(name: str | None) -> dict[str, str]:
-  """What a method prescribes for the layer that holds its weight binarizer.
+  """Options of a method for the layer that holds its weight binarizer.
 
   Args:
-    name: of a method (`Binarizer.method`), or `None`.
+    name: name of a method (`Binarizer.method`), or `None`.
 
   Returns:
-    `output` and `grad`, those that it has.
+    `output` and `grad`, if the method has them.
   """
   if name is None:
     return {}

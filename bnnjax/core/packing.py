@@ -1,4 +1,4 @@
-"""Signs in machine words: one bit an element, +1 is a set bit."""
+"""Signs in machine words: one bit per element, set for +1."""
 
 import operator
 import warnings
@@ -13,7 +13,7 @@ WORDS = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32}
 
 
 def packed_length(length: int, word: int = 32) -> int:
-  """Words that `length` signs take: `ceil(length / word)`."""
+  """Number of words for `length` signs: `ceil(length / word)`."""
   return -(-length // word)
 
 
@@ -22,8 +22,8 @@ def pack_signs(x: jax.Array, *, axis: int = -1, word: int = 32) -> jax.Array:
 
   Args:
     x: `[..., n, ...]`, signed numbers; elements >= 0 become a set bit, others an
-      unset one. NaN, which has no sign, is refused; inside `jit` it is unset.
-    axis: the axis that is packed.
+      unset one. NaN has no sign and raises an error; inside `jit` it is unset.
+    axis: the axis to pack.
     word: 8, 16 or 32 bits.
 
   Returns:
@@ -31,8 +31,8 @@ def pack_signs(x: jax.Array, *, axis: int = -1, word: int = 32) -> jax.Array:
     past `n` are unset.
 
   Raises:
-    TypeError: no array, or one of a type without signs.
-    ValueError: another word length, an axis that `x` has not, or NaN.
+    TypeError: not an array, or a dtype without signs.
+    ValueError: another word length, an axis that does not exist, or NaN.
 
   Example:
     >>> pack_signs(jnp.array([1.0, -1.0, 1.0]), word=8)
@@ -77,7 +77,7 @@ def unpack_signs(
     `[..., length, ...]` in {-1, +1}.
 
   Raises:
-    TypeError: no array, or a `length` or `dtype` of another kind.
+    TypeError: not an array, or a `length` or `dtype` of another type.
     ValueError: the words do not hold exactly `length` signs.
   """
   packed = _array("unpack_signs", packed)
@@ -112,11 +112,11 @@ def _array(function: str, x) -> jax.Array:
 
 
 def _signed(dtype) -> bool:
-  if dtype is None:  # which numpy takes for a float64
+  if dtype is None:  # numpy reads it as float64
     return False
   try:
     with warnings.catch_warnings():
-      warnings.simplefilter("error")  # of numpy, about names without a meaning
+      warnings.simplefilter("error")  # of numpy, about deprecated names
       dtype = jnp.dtype(dtype)
   except (TypeError, ValueError, Warning):
     return False

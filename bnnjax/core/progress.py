@@ -1,4 +1,4 @@
-"""Where a run stands, and on whose behalf a layer speaks."""
+"""`Progress`, the position in a run, and `Mode`, training or deployed."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ import numpy as np
 )
 @dataclasses.dataclass(frozen=True)
 class Progress:
-  """Position in a run: what annealed estimators read.
+  """Position in a run, read by annealed estimators.
 
   All fields are scalars and may be traced, so that a schedule never retraces.
 
@@ -36,7 +36,7 @@ class Progress:
     """Progress at `step` of a run of `steps` steps and `epochs` epochs.
 
     Raises:
-      TypeError, ValueError: no number, or a known one that no run has.
+      TypeError, ValueError: not a number, or one that no run has.
     """
     _check_number("step", step, 0)
     _check_number("steps", steps, 1)
@@ -56,7 +56,7 @@ class Progress:
 
 
 def _check_number(name: str, value, least: int) -> None:
-  """One number, which may be traced; else finite, in range of an int32."""
+  """Raises unless a value is traced, or one number in the range of int32."""
   if isinstance(value, jax.core.Tracer):
     return
   array = isinstance(value, (jax.Array, np.ndarray, np.generic))
@@ -71,16 +71,16 @@ def _check_number(name: str, value, least: int) -> None:
 
 
 def to_step(when: float | int, steps):
-  """The step that a time means: an int is a step, a float a fraction of a run.
+  """The step of a time: an int is a step, a float a fraction of the run.
 
-  A whole float above 1 is a step, too: configs turn 120 into 120.0.
+  A whole float above 1 is a step, too: a config may turn 120 into 120.0.
 
   Example:
     >>> to_step(0.0625, 800), to_step(7500, 124_800)
     (50, 7500)
 
   Raises:
-    TypeError, ValueError: neither, or negative, or a fraction above 1.
+    TypeError, ValueError: neither type, negative, or a fraction above 1.
   """
   if isinstance(when, bool) or not isinstance(when, (int, float)):
     raise TypeError(f"A time is an int (step) or a float, got {when!r}.")
@@ -104,17 +104,18 @@ def to_step(when: float | int, steps):
 )
 @dataclasses.dataclass(frozen=True)
 class Mode:
-  """On whose behalf a layer computes.
+  """Training or deployed: how a layer computes.
 
   Attributes:
-    progress: position in the run; `None` outside one.
-    train: batch statistics are used, and statistics are updated.
-    deployed: speak for the network that will be shipped: schedules at their
-      end, quantization started, bounds calibrated. Evaluation, records and
-      cost always do.
-    sow: layers leave what distillation reads, see `layers.intermediates`.
-    part: number of the microbatch, in a step that accumulates the gradients of
-      several; `None` in one of a single batch.
+    progress: position in the run; `None` outside a run.
+    train: whether batch statistics are used, and statistics updated.
+    deployed: whether to compute as the network that will be shipped: schedules
+      at their end, quantization started, bounds calibrated. Evaluation, records
+      and cost always use it.
+    sow: whether layers keep the intermediates that distillation reads, see
+      `layers.intermediates`.
+    part: number of the microbatch in a step that accumulates the gradients of
+      several; `None` in a step of one batch.
   """
 
   progress: Progress | None = None
@@ -128,8 +129,21 @@ class Mode:
     """The mode of a training step."""
     return cls(progress, train=True, deployed=False)
 
+  def position(self, why: str) -> Progress:
+    """The progress; `why` it is needed starts the error.
+
+    Raises:
+      ValueError: there is none.
+    """
+    if self.progress is None:
+      raise ValueError(
+        f"{why}: training needs `Mode.training(progress)`, or"
+        " `set_progress(model, progress)` after `model.train()`."
+      )
+    return self.progress
+
   def fold_in(self, key: jax.Array) -> jax.Array:
-    """Another key each step and each microbatch; outside a run as at step 0."""
+    """A key for each step and microbatch; outside a run, that of step 0."""
     step = 0 if self.progress is None else self.progress.step
     key = jax.random.fold_in(key, step)
     return key if self.part is None else jax.random.fold_in(key, self.part)
@@ -139,10 +153,10 @@ DEPLOYED = Mode()
 
 
 class Overheard(Mode):
-  """The deployed mode, which notes whether anyone asks for it.
+  """The deployed mode; it records whether anything depended on it.
 
   Attributes:
-    asked: whether what was computed with it may differ in training.
+    asked: whether a field was read that differs in training.
   """
 
   asked = False
@@ -153,7 +167,7 @@ class Overheard(Mode):
     return super().__getattribute__(name)
 
 
-# Who hands it to a transformation of jax may ask there.
+# So that it can be passed to a transformation of jax.
 jax.tree_util.register_dataclass(
   Overheard, ["progress", "part"], ["train", "deployed", "sow"]
 )

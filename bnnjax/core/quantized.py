@@ -2,12 +2,13 @@
 
     x  ~  sum_k  mask_k * value_k * prod(factors_k)  + shift
 
-Every method is a choice of terms; training, cost, packing and packed inference
-all read this one type.
+Every method is a choice of terms. Training, cost, packing and packed inference
+read this one type.
 """
 
 import dataclasses
 import functools
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core import bits as bits_lib
-from bnnjax.core import invariants
+from bnnjax.core import quantized_check
 
 
 @nnx.register_data_type
@@ -31,12 +32,12 @@ class Term:
   Attributes:
     value: `[...]`, low-bit numbers in a float container.
     scale: a factor, or a tuple of factors whose product is the scale; `None` is
-      1. Each broadcasts against `value`: `[K, 1]` is one a row, `[1, O]` one a
-      column, and the two together a scale of rank 1. With `kind.group = g` a
-      factor may hold one row a group of the contracted axis (the last but one):
-      `[K / g, O]`.
-    mask: {0, 1}, broadcasts against `value`: which elements the term has;
-      `None` is all.
+      1. Each broadcasts against `value`: `[K, 1]` holds one number per row,
+      `[1, O]` one per column, and both together are a scale of rank 1. With
+      `kind.group = g` a factor may have one row per group of the contracted
+      axis (the last but one): `[K / g, O]`.
+    mask: {0, 1}, broadcasts against `value`: the elements of the term; `None`
+      is all.
     kind: width, alphabet, density and group; `None` for a float term.
   """
 
@@ -55,7 +56,7 @@ class Term:
 
   @property
   def factors(self) -> tuple[jax.Array, ...]:
-    """The scale as a tuple of factors, those of groups as they are stored."""
+    """The scale as a tuple of factors; group factors as they are stored."""
     if self.scale is None:
       return ()
     several = isinstance(self.scale, (tuple, list))
@@ -66,9 +67,10 @@ class Term:
 
   @property
   def full_factors(self) -> tuple[jax.Array, ...]:
-    """The factors with all axes of the values, those of groups repeated.
+    """The factors with all axes of the values; group factors repeated.
 
-    A scalar stays one. Of values `[N, H, W, C]`, a factor `[C]` is `[1, 1, 1, C]`.
+    For values `[N, H, W, C]`, a factor `[C]` becomes `[1, 1, 1, C]`; a scalar
+    stays a scalar.
     """
     return tuple(
       self.ranked(
@@ -78,7 +80,7 @@ class Term:
     )
 
   def ranked(self, factor: jax.Array) -> jax.Array:
-    """A factor with as many axes as the values; a scalar stays one."""
+    """A factor with as many axes as the values; a scalar stays a scalar."""
     missing = self.value.ndim - factor.ndim if factor.ndim else 0
     return factor.reshape(*(1,) * missing, *factor.shape)
 
@@ -114,15 +116,15 @@ class Term:
 )
 @dataclasses.dataclass(frozen=True)
 class Quantized:
-  """A sum of terms, and the path that its gradient takes.
+  """A sum of terms, and the surrogate that receives its gradient.
 
-  May be an attribute of an `nnx.Module`; `bnnjax.layers.quantized_weight` keeps
-  one as variables. `validate` checks the invariants:
+  May be an attribute of an `nnx.Module`; `bnnjax.layers.quantized_weight`
+  stores one as variables. `validate` checks the invariants:
 
   * there is a term, and all values have one shape and one floating dtype;
   * the values of a term are in its alphabet, or are at most `2^bits` numbers;
-  * factors, masks and the shift broadcast against the values, a group factor
-    with its rows repeated;
+  * factors, masks and the shift broadcast against the values, group factors
+    with their rows repeated;
   * a mask holds 0 and 1, and its mean is the density of its term's `kind`;
   * a surrogate has the shape of the values.
 
@@ -130,8 +132,8 @@ class Quantized:
     terms: at least one `Term`, all values of one shape.
     shift: broadcasts against the values; `None` is 0.
     surrogate: the dequantized tensor as a function of latent tensor and
-      parameters. Contractions send the cotangent of the dequantized tensor
-      there and read values and scales only.
+      parameters. Contractions read values and scales alone, and send the
+      cotangent of the dequantized tensor to the surrogate.
   """
 
   terms: tuple[Term, ...]
@@ -157,7 +159,7 @@ class Quantized:
 
   @property
   def T(self) -> "Quantized":
-    """A matrix transposed; group scales, along the contracted axis, spread."""
+    """The transposed matrix; group scales are repeated for each row."""
 
     def turned(x):
       return None if x is None else jnp.swapaxes(jnp.atleast_2d(x), 0, 1)
@@ -170,10 +172,10 @@ class Quantized:
     return Quantized(tuple(terms), turned(self.shift), turned(self.surrogate))
 
   def rows(self, ids: jax.Array) -> "Quantized":
-    """Rows of a matrix, as of a table of words: `[...] -> [..., O]`."""
+    """Rows of a matrix, as of an embedding table: `[...] -> [..., O]`."""
 
     def picked(x):
-      """Rows of an array that may be the same for all."""
+      """Rows of an array, which may have one row for all."""
       if x is None or x.ndim < 2:
         return x
       return x[0] if x.shape[0] == 1 else x[ids]
@@ -188,7 +190,7 @@ class Quantized:
     return Quantized(tuple(terms), picked(self.shift), surrogate)
 
   def astype(self, dtype: Any) -> "Quantized":
-    """Values and surrogate in another dtype; scales and shift keep theirs."""
+    """Casts values and surrogate; scales and shift keep their dtypes."""
     terms = tuple(
       dataclasses.replace(t, value=t.value.astype(dtype)) for t in self.terms
     )
@@ -198,24 +200,23 @@ class Quantized:
     return dataclasses.replace(self, terms=terms, surrogate=surrogate)
 
   def validate(self) -> "Quantized":
-    """Returns itself if the invariants hold; see the class.
+    """Returns itself if the invariants of the class hold.
 
-    Those of shapes and types are checked under `jit`, too; those of values
-    where the arrays are at hand.
+    Shapes and dtypes are checked under `jit`, too; values if they are known.
 
     Raises:
-      ValueError: names the invariant that is broken.
+      ValueError: names the broken invariant.
     """
     if not isinstance(self.terms, tuple) or not self.terms:
       raise ValueError(
         f"A Quantized has a tuple of at least one term, got {self.terms!r}."
       )
     for number, term in enumerate(self.terms):
-      invariants.check_term(
+      quantized_check.check_term(
         f"Term {number} of a Quantized", term, self.terms[0].value
       )
     if self.shift is not None:
-      invariants.check_fits(
+      quantized_check.check_fits(
         "The shift of a Quantized", self.shift.shape, self.shape
       )
     if self.surrogate is not None and self.surrogate.shape != self.shape:
@@ -233,9 +234,28 @@ def as_quantized(x: "jax.Array | Quantized") -> Quantized:
   return Quantized((Term(x),), surrogate=x)
 
 
+def float_term(
+  x: jax.Array, mask: jax.Array | None, density: Fraction, role: str
+) -> Quantized:
+  """A float tensor, or the elements of it that a mask keeps (outliers).
+
+  Args:
+    x: `[...]`.
+    mask: {0, 1}, broadcasts against `x`; `None` keeps all.
+    density: share of the elements that the mask keeps.
+    role: of the tag, see `core.bits.tag`.
+  """
+  if mask is None:
+    return as_quantized(x)
+  kind = bits_lib.BitTag(bits_lib.dtype_bits(x.dtype), density=density)
+  value = bits_lib.tag(x, kind, role=role)
+  masked = x * mask.astype(x.dtype)
+  return Quantized((Term(value, None, mask, kind),), surrogate=masked)
+
+
 def graft(value: jax.Array, surrogate: jax.Array) -> jax.Array:
-  """Forward `value`; the whole cotangent goes to `surrogate`, in its dtype."""
-  # The cast's own derivative brings the cotangent back.
+  """Forward: `value`. Backward: the cotangent goes to `surrogate` alone."""
+  # The derivative of the cast casts the cotangent back.
   return _graft(value, surrogate.astype(value.dtype))
 
 

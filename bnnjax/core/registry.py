@@ -1,15 +1,16 @@
 """Names for everything that a config can ask for.
 
-One table per kind (estimator, scale, transform, method, model, source, event,
-...). Contract tests, sweeps, the method table and the command line iterate over
-it; a typo is answered with the nearest registered name. What an entry accepts
-is read when it is registered, and asked for by `accepts`.
+There is one table per kind (estimator, scale, transform, method, model, source,
+event, ...). Contract tests, sweeps, the method table and the command line
+iterate over it. The error for an unknown name suggests the nearest one. The
+arguments of an entry are read when it is registered; `accepts` returns them.
 
-`core.decorators` has the decorators that register. A package registers by an
-entry point in the group `bnnjax.plugins`, which names a module of it.
+The decorators that register are in `core.decorators`. Another package registers
+with an entry point in the group `bnnjax.plugins` that names one of its modules.
 """
 
 import contextlib
+import importlib
 import importlib.metadata
 import sys
 import warnings
@@ -26,17 +27,17 @@ T = TypeVar("T")
 GROUPS = ("bnnjax.plugins", "bnnjax.methods")  # of entry points
 
 _TABLES: dict[str, dict[str, Any]] = {}
-_MISSING: list[str] = []  # why names are not known that should be
+_MISSING: list[str] = []  # why some names are missing
 _ORIGINS: dict[tuple[str, str], str | None] = {}  # of (kind, name)
-# By kind and identity, beside the object itself, which so keeps its identity.
+# By kind and id; holding the object keeps the id its own.
 _ACCEPTED: dict[tuple[str, int], tuple[Any, signature.Arguments]] = {}
-_NOT_LOADED = list(GROUPS)  # until the first look
-# Arguments that bnnjax gives by position, so that no config sets them.
+_NOT_LOADED = list(GROUPS)  # until a table is first read
+# Number of arguments that bnnjax passes by position: no config sets them.
 _GIVEN = {"source": 1, "output": 2}
 
 
 def missing(why: str) -> None:
-  """Lets the error for an unknown name say what was to register more."""
+  """Adds to the error for an unknown name why it may be missing."""
   _MISSING.append(why)
 
 
@@ -46,13 +47,24 @@ def unknown(what: str, name: str, options: Iterable[str]) -> errors.UserError:
   return errors.UserError(" ".join([str(error), *(f"{w}." for w in _MISSING)]))
 
 
+def pick(what: str, name: Any, table: Mapping[str, T]) -> T:
+  """`table[str(name)]`.
+
+  Raises:
+    ValueError: unknown name; the message holds the nearest one.
+  """
+  if str(name) not in table:
+    raise unknown(what, name, table)
+  return table[str(name)]
+
+
 def check_names(
   what: str, given: Iterable[str], known: Mapping[str, Any] | Iterable[str]
 ) -> None:
-  """Refuses a name that is not known, unless what is known is open-ended.
+  """Raises if a name is not known, unless `known` is open-ended.
 
   Raises:
-    ValueError: names the nearest one.
+    ValueError: an unknown name; the message holds the nearest one.
   """
   if getattr(known, "open_ended", False):
     return
@@ -64,7 +76,7 @@ def check_names(
 def check_hyper(
   kind: str, thing: Any, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """Hyper-parameters as `thing` takes them, see `check_values`."""
+  """Hyper-parameters of `thing` as its rules read them, see `check_values`."""
   return check_values(f"{kind} {thing.name!r}", thing.defaults, given)
 
 
@@ -74,8 +86,8 @@ def check_values(
   """Hyper-parameters as their rules (see `core.hyper`) read them.
 
   Raises:
-    ValueError: a name that is not among `defaults`, or a value that its rule
-      does not take.
+    ValueError: a name that is not in `defaults`, or a value that its rule does
+      not allow.
   """
   rules, read = getattr(defaults, "rules", {}), {}
   check_names(f"hyper-parameter of {what}", given, defaults)
@@ -92,19 +104,19 @@ def check_values(
 
 
 def register(kind: str, name: str, *, origin: Any = None) -> Callable[[T], T]:
-  """Decorator that files an object under `kind` and `name`.
+  """Decorator that registers an object under `kind` and `name`.
 
-  What the same code makes again (a notebook's cell that runs twice, a module
-  that is loaded anew) takes the place of the first.
+  An object replaces an earlier one that the same code made: a notebook cell may
+  run twice, and a module may be reloaded.
 
   Args:
-    kind: of the table.
-    name: in the table.
-    origin: function or class that the object was made of, or its module's
-      name; by default the object itself.
+    kind: name of the table.
+    name: name in the table.
+    origin: function or class that the object was made from, or the name of a
+      module; by default the object itself.
 
   Raises:
-    ValueError: the name is taken by an object of another origin.
+    ValueError: an object of another origin has the name.
   """
 
   def add(thing: T) -> T:
@@ -125,7 +137,7 @@ def register(kind: str, name: str, *, origin: Any = None) -> Callable[[T], T]:
 
 
 def calling_module(depth: int = 1) -> str:
-  """The module whose code calls, as the `origin` of what it only names."""
+  """The module of the caller, as the `origin` of an object without code."""
   names = sys._getframe(depth + 1).f_globals
   module = names.get("__name__", "")
   if module != "__main__" and names.get("__spec__") is None:
@@ -134,7 +146,7 @@ def calling_module(depth: int = 1) -> str:
 
 
 def _origin(thing: Any) -> str | None:
-  """Where a function, class or module comes from; `None` for other objects."""
+  """Name of the place that defines a function or class; else `None`."""
   if isinstance(thing, str):
     return thing
   module = getattr(thing, "__module__", None)
@@ -142,9 +154,9 @@ def _origin(thing: Any) -> str | None:
   if module is None or name is None:
     return None
   if module == "__main__":
-    return module  # a notebook: each run of a cell is another file
+    return module  # a notebook: a cell is another file each time it runs
   if getattr(sys.modules.get(module), "__spec__", None) is None:
-    # A file that was run: all of them share the name of one module.
+    # A file that `runpy` ran: all such files have the same module name.
     code = getattr(thing, "__code__", None)
     code = code or getattr(getattr(thing, "__init__", None), "__code__", None)
     module = module if code is None else code.co_filename
@@ -152,17 +164,19 @@ def _origin(thing: Any) -> str | None:
 
 
 def load_plugins() -> None:
-  """Imports what other packages declare as entry points in `GROUPS`.
+  """Imports our methods and the entry points of other packages in `GROUPS`.
 
-  The first look into a table does so: by then all of bnnjax can be imported. A
-  plugin that cannot be imported is warned of, and an unknown name mentions it.
+  Called when a table is first read: by then all of bnnjax can be imported. A
+  plugin that cannot be imported causes a warning, and the error for an unknown
+  name mentions it.
   """
   _NOT_LOADED.clear()
+  importlib.import_module("bnnjax.methods")
   for group in GROUPS:
     for entry in importlib.metadata.entry_points(group=group):
       try:
         entry.load()
-      # Somebody's code: anything can go wrong in it.
+      # Anything can go wrong in other people's code.
       except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {error}".rstrip(" .:")
         what = f"The plugin {entry.name!r} ({entry.value}) cannot be imported: {said}"
@@ -171,10 +185,10 @@ def load_plugins() -> None:
 
 
 def registered_table(kind: str) -> dict[str, Any]:
-  """All that is registered as a kind, by name.
+  """Everything registered as a kind, by name.
 
   Raises:
-    TypeError: no name of a kind.
+    TypeError: `kind` is not a string.
   """
   if not isinstance(kind, str):
     raise TypeError(f"A kind is a string such as 'estimator', got {kind!r}.")
@@ -196,11 +210,12 @@ def get(kind: str, name: str) -> Any:
 
 
 def accepts(kind: str, name: str) -> signature.Arguments:
-  """Arguments that a config or a spec may set, by name, with their defaults.
+  """Arguments that a config or a spec may set, with their defaults.
 
-  Hyper-parameters of an estimator, scale, transform ...; arguments of a model
-  but `rngs`; options of a source but the split; arguments of a task. An
-  annotation may be a rule of `core.hyper`.
+  These are the hyper-parameters of an estimator, scale or transform, the
+  arguments of a model except `rngs`, the options of a source except the split,
+  the arguments of a task, and so on. An annotation may be a rule of
+  `core.hyper`.
 
   Raises:
     ValueError: unknown name.
@@ -223,7 +238,7 @@ def _accepted(kind: str, thing: Any) -> signature.Arguments:
 
 def _read(kind: str, thing: Any) -> signature.Arguments:
   defaults = getattr(thing, "defaults", None)
-  if defaults is not None:  # made by a decorator of ours
+  if defaults is not None:  # one of our decorators made it
     rules = getattr(defaults, "rules", {})
     return signature.Arguments(
       (name, signature.Argument(value, rules.get(name, Any)))
@@ -254,14 +269,15 @@ def registered(kind: str, **attributes: Any) -> list[str]:
 
 
 def kinds() -> list[str]:
-  """The kinds of which something is registered."""
+  """The kinds that have entries."""
   return [kind for kind in _TABLES if registered_table(kind)]
 
 
 @contextlib.contextmanager
 def restored() -> Iterator[None]:
-  """What is registered inside is forgotten at the end, as a test wants it."""
+  """Context manager for tests: forgets at its end what it registered."""
   tables, origins = {k: dict(t) for k, t in _TABLES.items()}, dict(_ORIGINS)
+  missing = list(_MISSING)
   try:
     yield
   finally:
@@ -271,3 +287,4 @@ def restored() -> Iterator[None]:
       table.update(kept)
     _ORIGINS.clear()
     _ORIGINS.update(origins)
+    _MISSING[:] = missing

@@ -1,11 +1,11 @@
 """Scales: the float factors of low-bit values.
 
 A scale measures a tensor (mean magnitude, maximum) over some of its axes, or is
-learned, fixed, or calibrated from batches. `channel` means the last axis: the
-output channels of a kernel `[..., in, out]`, the features of an activation.
+learned or fixed. `channel` means the last axis: the output channels of a kernel
+`[..., in, out]`, the features of an activation.
 
-For a grid of more than one bit the measure is a *bound*; the estimator turns it
-into the step of its grid (`Estimator.step`).
+For a grid of more than one bit the scale measures a *bound*, which the
+estimator turns into the step of its grid (`Estimator.step`).
 """
 
 import dataclasses
@@ -15,7 +15,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core import collector, registry
+from bnnjax import deprecated
+from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
 from bnnjax.core.decorators import decorate
 from bnnjax.core.hyper import FACTOR, Choice, Either
@@ -23,17 +24,19 @@ from bnnjax.core.progress import Mode
 
 GRADIENTS = ("none", "multiply", "full", "estimator")
 Variables = dict[str, jax.Array]
-Learn = Callable[..., tuple[Variables, Variables]]
+Init = Callable[..., tuple[Variables, Variables]]
+Event = Callable[[Variables], Variables]
+DataEvent = Callable[..., tuple[Variables, Variables]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-  """What a scale says of one tensor.
+  """What a scale measures of one tensor.
 
   Attributes:
     scale: broadcasts against the tensor (group scales: see `Term`).
     stats: new statistics.
-    ready: whether the tensor may be quantized yet; `True` or a traced bool.
+    ready: whether the tensor may be quantized yet: `True` or a traced bool.
     shift: added to `scale * value`, broadcasts against the tensor; or `None`.
   """
 
@@ -41,6 +44,10 @@ class Measured:
   stats: Variables = dataclasses.field(default_factory=dict)
   ready: jax.Array | bool = True
   shift: jax.Array | None = None
+
+
+def _table() -> Any:
+  return dataclasses.field(default_factory=dict, hash=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,47 +60,59 @@ class Scale:
     init: `(x, **hp) -> (params, stats)`; `x` may be abstract.
     gradient: default of the option of that name (`Binarizer.gradient`).
     group: `(**hp) -> int`, elements of a group along the contracted axis.
-    events: loop events that change its statistics: `stats -> stats` by name.
-    learns: loop events at which it sets its variables from the tensor:
-      `(x, params, stats, mode, **hp) -> (params, stats)` by name.
+    events: by name, loop events that change its statistics: `stats -> stats`.
+    data_events: by name, loop events that set its variables from a tensor:
+      `(x, params, stats, mode, **hp) -> (params, stats)`.
     roles: `"weight"`, `"act"` or both: the tensors that it is made for.
     defaults: hyper-parameters and their defaults.
   """
 
   name: str
   measure: Callable[..., Measured]
-  init: Callable[..., tuple[Variables, Variables]] | None = None
+  init: Init | None = None
   gradient: str = "none"
   group: Callable[..., int] | None = None
-  events: Mapping[str, Callable[[Variables], Variables]] = dataclasses.field(
-    default_factory=dict, hash=False
-  )
-  learns: Mapping[str, Learn] = dataclasses.field(
-    default_factory=dict, hash=False
-  )
+  events: Mapping[str, Event] = _table()
+  data_events: Mapping[str, DataEvent] = _table()
   roles: tuple[str, ...] = ROLES
-  defaults: Mapping[str, Any] = dataclasses.field(
-    default_factory=dict, hash=False
-  )
+  defaults: Mapping[str, Any] = _table()
   __doc__: str | None = dataclasses.field(default=None, hash=False)
 
+  def measured(self, x, params, stats, mode: Mode, mask, hp) -> Measured:
+    """The measurement of `x`, or of the elements that a mask keeps.
 
+    Raises:
+      ValueError: a mask with a scale that rounds what it measures.
+    """
+    trained = self.init is not None and self.group is None
+    if mask is None or trained:
+      return self.measure(x, params, stats, mode, **hp)
+    if hp.get("pow2"):
+      raise ValueError(
+        f"The scale {self.name!r} with `pow2` rounds what it measures, which is"
+        " not defined under a mask: leave out `pow2`."
+      )
+    measure = lambda x: self.measure(x, {}, stats, mode, **hp).scale  # noqa: E731
+    return Measured(of_masked(measure, x, mask), stats)
+
+
+@deprecated.renamed_keyword("learns", "data_events")
 def scale(
   named: Callable[..., Any] | str | None = None,
   /,
   *,
-  init: Callable[..., tuple[Variables, Variables]] | None = None,
+  init: Init | None = None,
   gradient: str = "none",
   group: Callable[..., int] | None = None,
-  events: Mapping[str, Callable[[Variables], Variables]] | None = None,
-  learns: Mapping[str, Learn] | None = None,
+  events: Mapping[str, Event] | None = None,
+  data_events: Mapping[str, DataEvent] | None = None,
   roles: tuple[str, ...] = ROLES,
 ) -> Any:
   """Registers a scale.
 
-  The decorated function is `f(x, *, hp=default)` returning the factor, or, with
-  `init`, `f(x, params, stats, mode, *, hp=default)` returning `Measured`; the
-  options are the fields of `Scale`, and a name may stand first, see
+  The decorated function is `f(x, *, hp=default)` and returns the factor, or,
+  with `init`, `f(x, params, stats, mode, *, hp=default)` and returns
+  `Measured`. The options are fields of `Scale`; the name may come first, see
   `core.decorators`.
   """
 
@@ -109,7 +128,7 @@ def scale(
       gradient,
       group,
       events or {},
-      learns or {},
+      data_events or {},
       roles,
       registry.defaults_of(function),
       function.__doc__,
@@ -122,11 +141,11 @@ def scale(
 def of_masked(
   measure: Callable[[jax.Array], jax.Array], x: jax.Array, mask: jax.Array
 ) -> jax.Array:
-  """A measure of the elements under a mask alone.
+  """A measure of the elements that a mask keeps.
 
-  A mean (or maximum) of magnitudes over them is that of `x * mask` over that of
-  the mask itself: with mask (1, 0), |x| = (3, 5): (3 / 2) / (1 / 2) = 3. That of
-  ones, 1, leaves a constant as it is.
+  A mean (or maximum) of magnitudes under a mask is that of `x * mask` divided
+  by that of the mask itself: with mask (1, 0) and |x| = (3, 5), (3 / 2) / (1 /
+  2) is 3. The factor of ones, here 1, keeps a constant scale as it is.
 
   Args:
     measure: of a tensor like `x`.
@@ -141,13 +160,13 @@ def of_masked(
 def magnitude(x: jax.Array, how: str, axes: tuple[int, ...], pow2: bool):
   """Mean or maximum of |x| over `axes`, optionally rounded to 2^k."""
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-  # The derivative of |x| at 0 is then 0, the middle of its subgradients, where
-  # that of `jnp.abs` is 1.
+  # So the derivative of |x| at 0 is 0, the middle of its subgradients; that of
+  # `jnp.abs` is 1.
   x = x * jax.lax.stop_gradient(jnp.sign(x))
   reduce = {"l1": jnp.mean, "max": jnp.max}[how]
   s = reduce(x, axis=axes, keepdims=True)
   if pow2:
-    # A bound is rounded up so that nothing is clipped, a mean to the nearest.
+    # A bound is rounded up, so that nothing is clipped; a mean to the nearest.
     turn = jnp.ceil if how == "max" else jnp.round
     s = jnp.where(s == 0, 0, jnp.exp2(turn(jnp.log2(jnp.where(s == 0, 1, s)))))
   return s
@@ -193,22 +212,22 @@ def channel_max(x, *, pow2=False):
 
 @scale()
 def token_l1(x, *, pow2=False):
-  """Mean magnitude over the features, one scale a token (XNOR-Net, linear)."""
+  """Mean magnitude of each token over its features (XNOR-Net, linear)."""
   return magnitude(x, "l1", (x.ndim - 1,), pow2)
 
 
 @scale()
 def token_max(x, *, pow2=False):
-  """Largest magnitude over the features, one bound a token (BitNet b1.58)."""
+  """Largest magnitude of each token over its features (BitNet b1.58)."""
   return magnitude(x, "max", (x.ndim - 1,), pow2)
 
 
 @scale()
 def example_l1(x, *, pow2=False):
-  """Mean magnitude of each example, all axes but the first.
+  """Mean magnitude of each example, over all axes but the first.
 
   The activation scale of XNOR-Net (1603.05279, eq. 10) averaged over pixels, as
-  BiBench has it: it leaves the convolution as a factor.
+  in BiBench: it is a factor of the convolution's output.
   """
   return magnitude(x, "l1", _all(x)[1:], pow2)
 
@@ -246,7 +265,7 @@ def learned(
   axes: Choice(tuple(_KEPT)) = "channel",
   init: Either(FACTOR, Choice(("l1", "max"))) = "l1",
 ):
-  """A trained scale: `y = s sign(x)`, gradients to `s` and, times `s`, to `x`.
+  """A trained scale: `y = s sign(x)`; the gradient of `x` is multiplied by `s`.
 
   Args:
     axes: `"tensor"`, `"channel"` (last axis) or `"input"` (last but one).
@@ -263,42 +282,6 @@ def fixed(x, *, value: FACTOR = 1.0):
   return jnp.asarray(value, jnp.float32)
 
 
-def _ema_init(x, **_):
-  shape = (1,) * (len(x.shape) - 1) + (x.shape[-1],)
-  extremes = collector.running_extremes.init(shape)
-  stats = {**extremes, "bound": jnp.full(shape[-1:], -1, jnp.float32)}
-  return {}, {name: stat.reshape(shape) for name, stat in stats.items()}
-
-
-def _ema_bound(stats: Variables) -> jax.Array:
-  return jnp.maximum(jnp.abs(stats["max"]), jnp.abs(stats["min"]))
-
-
-def _freeze(stats: Variables) -> Variables:
-  return {**stats, "bound": _ema_bound(stats)}
-
-
-@scale(init=_ema_init, group=lambda **_: 1, events={"freeze_bounds": _freeze})
-def ema_bound(x, params, stats, mode: Mode, *, rate: collector.RATE = 0.1):
-  """Per-channel bound from running extremes, frozen once (PokeBNN, AQT).
-
-  Training keeps what `collector.running_extremes` collects: averages of each
-  batch's maximum and minimum, zeros left out, `e <- e + rate (extreme - e)`.
-  The event `freeze_bounds` sets `bound = max(|max|, |min|)`; until then
-  training does not quantize this tensor, and the deployed network uses the
-  bound that freezing would give now.
-
-  The bound varies along the contracted axis (group of 1): products are
-  low-bit, each is rescaled.
-
-  Args:
-    x: activations `[..., C]`.
-    rate: share of a new batch in the averages.
-  """
-  del params
-  if mode.train:
-    new = collector.running_extremes.update(stats, x, rate=rate)
-    stats = {**stats, **new}
-  frozen = stats["bound"] >= 0
-  bound = jnp.where(frozen, stats["bound"], _ema_bound(stats))
-  return Measured(bound, stats, True if mode.deployed else frozen)
+__getattr__ = deprecated.old_names(
+  __name__, {"ema_bound": "bnnjax.methods.aqt.ema_bound"}
+)

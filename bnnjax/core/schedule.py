@@ -1,6 +1,6 @@
 """Schedules: hyper-parameters that follow the progress of a run.
 
-A spec may give a schedule where an estimator or a transform takes a number:
+A spec may give a schedule in the place of a number:
 `"ede(t=geometric(start=0.1, end=10.0))"`. Training evaluates it at the current
 `Progress` (traced, so that nothing is compiled twice); the deployed network
 uses its end. `f` below is the fraction of the run, 0 to 1.
@@ -18,13 +18,13 @@ from bnnjax.core import registry
 from bnnjax.core.hyper import POSITIVE, Real, Refused, Whole
 from bnnjax.core.progress import Mode, Progress, to_step
 
-SPAN = Real(-1e6, 1e6)  # of ends farther apart a sum loses the smaller
-COUNT = Whole(-1000, 1000)  # of a staircase: times the steps it fits an int32
+SPAN = Real(-1e6, 1e6)  # a sum of ends farther apart loses the smaller
+COUNT = Whole(-1000, 1000)  # its product with the steps of a run fits an int32
 
 
 @dataclasses.dataclass(frozen=True)
 class Time:
-  """A time as `progress.to_step` reads it."""
+  """Rule for a time, see `progress.to_step`."""
 
   def read(self, value: Any) -> Any:
     """The value; raises `Refused`."""
@@ -65,7 +65,7 @@ class Annealed:
     object.__setattr__(self, "hp", tuple(read.items()))
 
   def __repr__(self) -> str:
-    """As a spec has it, which messages quote."""
+    """As written in a spec; messages quote it."""
     hp = ", ".join(f"{key}={value!r}" for key, value in self.hp)
     return f"{self.schedule.name}({hp})"
 
@@ -82,19 +82,14 @@ class Annealed:
     """
     if mode.deployed:
       return _value_at(self, 1)
-    if mode.progress is None:
-      raise ValueError(
-        f"A hyper-parameter follows the schedule {self.schedule.name!r}:"
-        " training needs `Mode.training(progress)`, or"
-        " `set_progress(model, progress)` after `model.train()`."
-      )
-    value = self.schedule(mode.progress, **dict(self.hp))
+    why = f"A hyper-parameter follows the schedule {self.schedule.name!r}"
+    value = self.schedule(mode.position(why), **dict(self.hp))
     return jnp.asarray(value, jnp.float32)
 
 
 @functools.cache
 def _value_at(annealed: Annealed, step: int) -> float:
-  """The value at a step of a run of one."""
+  """The value at a step of a run of one step."""
   with jax.ensure_compile_time_eval():
     progress = Progress.at(step, 1, 1.0)
     return float(annealed.schedule(progress, **dict(annealed.hp)))
@@ -145,8 +140,8 @@ def cosine(
   """`end + (start - end) (1 + cos(pi f)) / 2`, flat at both ends.
 
   Args:
-    ahead: epochs by which the schedule runs ahead of the progress, so that its
-      end is reached before the last epoch (released codes count epochs so).
+    ahead: epochs by which the schedule runs ahead of the progress: it ends
+      before the last epoch, as in codes that count epochs from 1.
   """
   f = jnp.minimum((progress.epoch + ahead) / progress.epochs, 1.0)
   return end + (start - end) * (1 + jnp.cos(jnp.pi * f)) / 2
@@ -168,10 +163,10 @@ def staircase(progress, *, start: COUNT = 0, end: COUNT = 1):
 
 @schedule
 def switch(progress, *, at: Time() = 0.5, before=0.0, after=1.0):
-  """`before`, and `after` from the time `at` on (fraction or step).
+  """`before` until the time `at` (fraction or step), then `after`.
 
-  With `at=1.0` the second value belongs to the deployed network alone.
+  With `at=1.0` only the deployed network has the second value.
   """
-  # The end of a run lies after every step, whatever its length.
+  # The end of a run is after every step, whatever its length.
   done = progress.step >= progress.steps
   return jnp.where(progress.reached(at) | done, after, before)

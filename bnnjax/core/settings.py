@@ -1,8 +1,9 @@
-"""Settings of a group that remember which of them were read.
+"""A group of settings that records which of them were read.
 
-A choice (a schedule, an optimizer, a kind of data set) leaves some settings
-without a meaning. Code reads those that it uses; the rest, if somebody chose
-it, is refused by one rule for every group, instead of a list of cases.
+A choice (a schedule, an optimizer, a kind of dataset) leaves some settings
+without effect. Code reads the settings that it uses; if a user chose another
+one, `refuse_unread` raises. One rule serves every group, instead of a list of
+cases.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,16 +13,17 @@ from bnnjax.core import registry
 
 
 class Settings(Mapping[str, Any]):
-  """A mapping that knows which of its keys were read by name.
+  """A mapping that records which of its keys were read by name.
 
   Args:
-    group: in messages, such as "optim.latent".
-    given: what was chosen.
-    defaults: all settings of the group; a value like the default is no choice.
-    strict: it is one, too.
+    group: name for messages, such as "optim.latent".
+    given: the chosen settings.
+    defaults: all settings of the group. A value like its default is not a
+      choice.
+    strict: whether it is a choice, too.
 
   Raises:
-    ValueError: a setting that the group does not have; the nearest is offered.
+    ValueError: an unknown setting; the message holds the nearest one.
 
   Example:
     >>> settings = Settings("optim", {"end_lr": 0.1}, {"lr": 1.0, "end_lr": 0.0})
@@ -60,14 +62,13 @@ class Settings(Mapping[str, Any]):
     return len(self._values)
 
   def refuse_unread(self, why: str = "") -> None:
-    """Refuses what was chosen and not read since.
+    """Raises if a chosen setting was not read.
 
     Args:
-      why: what leaves settings without a meaning, such as "with the schedule
-        'constant'".
+      why: why a setting has no effect, such as "with the schedule 'constant'".
 
     Raises:
-      ValueError: names the first.
+      ValueError: names the first such setting.
     """
     for key in self._chosen:
       if key not in self.read:
@@ -79,7 +80,7 @@ class Settings(Mapping[str, Any]):
 
 
 def same(a: Any, b: Any) -> bool:
-  """Whether two settings are equal, a sequence by its entries."""
+  """Whether two settings are equal; a list may equal a tuple."""
   if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
     return len(a) == len(b) and all(map(same, a, b))
   return (type(a) is type(b) and bool(a == b)) or _numbers(a, b)

@@ -1,4 +1,4 @@
-"""What a function or a class takes: the one place that reads signatures."""
+"""Arguments of functions and classes: the one place that reads signatures."""
 
 import dataclasses
 import functools
@@ -18,7 +18,7 @@ class Argument:
     default: `REQUIRED` if it has none.
     annotation: as written: a type, a rule of `core.hyper`, or `REQUIRED` if it
       has none.
-    by_name: whether it is given by name only.
+    by_name: whether it is keyword-only.
   """
 
   default: Any = REQUIRED
@@ -30,8 +30,8 @@ class Arguments(dict[str, Argument]):
   """Arguments by name, in order.
 
   Attributes:
-    open_ended: whether any other name is taken, too (`**options`).
-    function: whose they are, or `None`.
+    open_ended: whether any other name is accepted, too (`**options`).
+    function: the function that has them, or `None`.
   """
 
   def __init__(
@@ -46,15 +46,15 @@ class Arguments(dict[str, Argument]):
 
   @property
   def defaults(self) -> dict[str, Any]:
-    """Of those that have one."""
+    """Defaults of the arguments that have one."""
     return {k: a.default for k, a in self.items() if a.default is not REQUIRED}
 
   @functools.cached_property
   def hints(self) -> dict[str, Any]:
-    """Annotations, those that are written as strings evaluated.
+    """Annotations, with those written as strings evaluated.
 
-    Where one names what its module does not have at run time (an import for
-    type checkers), all that are strings become `Any`.
+    If one of them names something that its module has for type checkers alone,
+    all strings become `Any`.
     """
     written = {
       k: a.annotation for k, a in self.items() if a.annotation is not REQUIRED
@@ -74,9 +74,9 @@ class Arguments(dict[str, Argument]):
 
 
 def of(thing: Callable) -> Arguments:
-  """The arguments of a function, or of a class without `self`.
+  """The arguments of a function, or of a class's `__init__` without `self`.
 
-  Empty for what has no signature that Python knows, and without `*args`.
+  `*args` is left out. Empty if Python cannot tell the signature.
   """
   is_class = isinstance(thing, type)
   function = thing.__init__ if is_class else thing

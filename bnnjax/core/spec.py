@@ -1,25 +1,110 @@
-"""Reading the parts of a spec string: `name(key=literal, ...)`."""
+"""Specs: short strings that say how to binarize.
+
+  [transform(k=v) > ] estimator(k=v) [ | scale(k=v)]      or a method's name
+
+`parse` reads one. Each part is `name(key=literal, ...)`, which other registries
+share (augmentations, output scales, gradient quantizers): `part` reads that. A
+value may be a schedule: "ede(t=geometric(start=0.1, end=10.0))".
+"""
 
 import ast
+import dataclasses
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnnjax.core import registry, signature
+from bnnjax.core import group_scale, registry, signature  # noqa: F401 (names)
+from bnnjax.core.binarizer import ROLES, Binarizer
+from bnnjax.core.estimator import FLOAT
 from bnnjax.core.schedule import Annealed
 
-LONGEST = 2000  # far beyond any: Python's parser has a depth that it survives
+PRESETS = ("weight", "act", "embedding")  # fields of `core.method.Method`
+LONGEST = 2000  # no spec is as long; Python's parser overflows on deep nesting
 _PART = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*$", re.S)
 _ERRORS = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
 
 
 class Unreadable(ValueError):
-  """The text has not the form of a spec."""
+  """The text does not have the form of a spec."""
 
 
 class _Named(ValueError):
-  """An error whose message says enough."""
+  """An error about a schedule, which is raised as it is."""
+
+
+def parse(
+  spec: "str | Binarizer | None",
+  role: str,
+  *,
+  preset: str | None = None,
+  **options: Any,
+):
+  """Reads a spec string.
+
+  Args:
+    spec: `"ste"`, `"ste(clip=1.25)|channel_l1"`, `"center > ste | tensor_l1"`, a
+      method's name (its preset for this role), or a `Binarizer`. `None` and
+      `"float"` mean no binarization, `"standardize > float"` a transform alone.
+    role: `"weight"` or `"act"`.
+    preset: the preset that a method's name means: by default that of the role;
+      `"embedding"` for a word embedding.
+    **options: fields of the `Binarizer` (`gradient`, `measure`, `start`, `tag`)
+      that override those of the preset.
+
+  Returns:
+    `Binarizer` or `None`.
+
+  Raises:
+    ValueError: bad syntax, or an unknown name; the message holds the nearest.
+    TypeError: `spec` is neither a string nor a `Binarizer`.
+
+  Example:
+    >>> parse("ste|channel_l1", "weight").scale.name
+    'channel_l1'
+  """
+  for name, given in (("role", role), ("preset", preset)):
+    if given is not None and not isinstance(given, str):
+      raise TypeError(f"`{name}` must be a string, got {given!r}.")
+  preset_of = role if preset is None else preset
+  registry.check_names("role", [role], ROLES)
+  registry.check_names("preset", [preset_of], PRESETS)
+  if spec is None or (isinstance(spec, str) and spec == "float"):
+    return None
+  fields = [f.name for f in dataclasses.fields(Binarizer)]
+  registry.check_names("option of a binarizer", options, fields)
+  if isinstance(spec, Binarizer):
+    return dataclasses.replace(spec, role=role, **options)
+  if not isinstance(spec, str):
+    raise TypeError(
+      f"A {role} binarizer is a spec string, a Binarizer or None, got {spec!r}."
+    )
+  if spec.strip() in registry.registered("method"):
+    method = registry.get("method", spec.strip())
+    chosen = getattr(method, preset_of)
+    if chosen.spec is None:  # no preset of its own, e.g. for embeddings
+      chosen = getattr(method, role)
+    spec, options = chosen.spec, {**dict(chosen.options), **options}
+    if role == "weight" and preset is None:
+      options = {"method": method.name, **options}
+    if spec is None:
+      return None
+  head, bar, scale = spec.partition("|")
+  transform, arrow, estimator = head.rpartition(">")
+  parts: dict[str, Any] = {}
+  if estimator.strip() == "float":
+    parts["estimator"], estimator = FLOAT, ""
+  texts = {"transform": transform, "estimator": estimator, "scale": scale}
+  for kind, text in texts.items():
+    if text.strip():
+      also = registry.registered("method") if kind == "estimator" else ()
+      parts[kind], parts[f"{kind}_hp"] = part(kind, text, spec, also)
+  for sign, kind in ((arrow, "transform"), (bar, "scale")):
+    if sign and kind not in parts:
+      raise ValueError(f"Spec {spec!r} has {sign!r}, but names no {kind}.")
+  if "estimator" not in parts:
+    raise ValueError(f"Spec {spec!r} names no estimator.")
+  return Binarizer(role=role, **parts, **options)
 
 
 def part(
@@ -32,22 +117,21 @@ def part(
   """Reads `name(k=v, ...)`.
 
   Args:
-    kind: of the registry.
+    kind: kind of the registry.
     text: the part.
     spec: the whole spec, for messages.
-    also: names that stand alone, so that they are no part; an error offers
-      them.
-    as_call: whether it is read as a call in Python: `name(2, k=v)`, lists are
-      values, and what has no default is needed.
+    also: names that are a whole spec and never a part; errors mention them.
+    as_call: read `text` as a Python call: `name(2, k=v)`. Lists are values, and
+      arguments without a default are required.
 
   Returns:
-    The registered object and its hyper-parameters as pairs; a value is a
-    literal, or a schedule such as `linear(start=0.0, end=1.0)`.
+    The registered object and its hyper-parameters as pairs. A value is a
+    literal or a schedule such as `linear(start=0.0, end=1.0)`.
 
   Raises:
     Unreadable: bad syntax.
     ValueError: unknown name, or arguments that do not fit (`as_call`).
-    TypeError: no string.
+    TypeError: `text` is not a string.
   """
   name, arguments = _split(text, spec)
   known = registry.registered(kind)
@@ -65,7 +149,7 @@ def part(
 
 
 def parts(text: str) -> list[str]:
-  """`"a(1, 2), b"` as `["a(1, 2)", "b"]`; brackets around it do not count.
+  """Splits a list: `"a(1, 2), b"` and `"[a(1, 2), b]"` give `["a(1, 2)", "b"]`.
 
   Raises:
     Unreadable: bad syntax.
@@ -92,8 +176,8 @@ def bind(
   """The arguments of a call by name.
 
   Raises:
-    ValueError: an unknown name (with the nearest one), or too many arguments,
-      too few, or one twice.
+    ValueError: an unknown name (with the nearest one), too many or too few
+      arguments, or one argument twice.
   """
   known = registry.accepts(kind, name)
   registry.check_names(f"option of {kind} {name!r}", options, known)
@@ -110,7 +194,7 @@ def bind(
 
 
 def _split(text: str, spec: str) -> tuple[str, str]:
-  """The name, and what stands in the brackets."""
+  """The name and the text in the brackets."""
   if not isinstance(text, str):
     raise TypeError(f"A spec is a string, got {text!r}.")
   if len(spec) > LONGEST:
@@ -129,12 +213,12 @@ def _split(text: str, spec: str) -> tuple[str, str]:
 
 def _parsed(text: str) -> ast.expr:
   with warnings.catch_warnings():
-    warnings.simplefilter("ignore", SyntaxWarning)  # of Python programs
+    warnings.simplefilter("ignore", SyntaxWarning)  # about Python code
     return ast.parse(text, mode="eval").body
 
 
 def _arguments(text: str, spec: str, as_call: bool):
-  """Values by position, and pairs of names and values."""
+  """Positional values, and pairs of names and values."""
   if not text:
     return (), ()
   try:
@@ -171,7 +255,7 @@ def _pairs(call: ast.Call, read) -> tuple[tuple[str, Any], ...]:
 def _value(node: ast.expr, spec: str) -> Any:
   if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
     value = ast.literal_eval(node)
-    hash(value)  # a TypeError: binarizers are keys of tables
+    hash(value)  # or a TypeError: binarizers are hashable
     return value
   pairs = _pairs(_call(node), ast.literal_eval)
   try:

@@ -1,8 +1,8 @@
-"""Transforms of the latent tensor before it is binarized.
+"""Transforms of the latent tensor before binarization.
 
-A transform is a differentiable function of the tensor and, for some, of trained
-parameters; `channel` means the last axis (output channels of a kernel, features
-of an activation).
+A transform is a differentiable function of the tensor, and of trained
+parameters if it has some. `channel` means the last axis (output channels of a
+kernel, features of an activation).
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
 from bnnjax.core.decorators import decorate
@@ -31,8 +32,8 @@ class Transform:
     name: as registered.
     function: `(x, params, stats, mode, **hp) -> (x, stats)`.
     init: `(x, **hp) -> (params, stats)`; `x` may be abstract.
-    learns: loop events at which it sets its variables from the tensor:
-      `(x, params, stats, mode, **hp) -> (params, stats)` by name.
+    data_events: by name, loop events that set its variables from a tensor:
+      `(x, params, stats, mode, **hp) -> (params, stats)`.
     roles: `"weight"`, `"act"` or both: the tensors that it is made for.
     defaults: hyper-parameters and their defaults.
   """
@@ -40,7 +41,7 @@ class Transform:
   name: str
   function: Callable[..., tuple[jax.Array, Variables]]
   init: Callable[..., tuple[Variables, Variables]] | None = None
-  learns: Mapping[str, Learn] = dataclasses.field(
+  data_events: Mapping[str, Learn] = dataclasses.field(
     default_factory=dict, hash=False
   )
   roles: tuple[str, ...] = ROLES
@@ -66,20 +67,21 @@ class Transform:
     return self.apply(x, **hp)[0]
 
 
+@deprecated.renamed_keyword("learns", "data_events")
 def transform(
   named: Callable[..., Any] | str | None = None,
   /,
   *,
   init: Callable[..., tuple[Variables, Variables]] | None = None,
-  learns: Mapping[str, Learn] | None = None,
+  data_events: Mapping[str, Learn] | None = None,
   roles: tuple[str, ...] = ROLES,
 ) -> Any:
   """Registers a transform.
 
-  The decorated function is `f(x, *, hp=default)` returning the tensor, or, with
-  `init`, `f(x, params, stats, mode, *, hp=default)` returning the tensor and the
-  new statistics; `learns` as in `Transform`. A name may stand first, see
-  `core.decorators`.
+  The decorated function is `f(x, *, hp=default)` and returns the tensor, or,
+  with `init`, `f(x, params, stats, mode, *, hp=default)` and returns the tensor
+  and the new statistics. The options are fields of `Transform`; the name may
+  come first, see `core.decorators`.
   """
 
   def make(function, name):
@@ -91,7 +93,7 @@ def transform(
       name,
       plain if init is None else function,
       init,
-      learns or {},
+      data_events or {},
       roles,
       registry.defaults_of(function),
       function.__doc__,
@@ -102,7 +104,7 @@ def transform(
 
 
 def no_variables(x, **_) -> tuple[Variables, Variables]:
-  """`init` of a transform that has no variables but asks for the mode."""
+  """`init` of a transform that depends on the mode but has no variables."""
   del x
   return {}, {}
 
@@ -118,20 +120,20 @@ OVER = {
 def center(
   x: jax.Array, *, per: Choice(tuple(OVER)) = "channel", detach: bool = False
 ) -> jax.Array:
-  """Subtracts a mean; zero-mean signs hold most bits.
+  """Subtracts a mean; signs of mean zero carry most information.
 
   Args:
     x: latent tensor `[..., C]`.
-    per: one mean for each `"channel"` (last axis), each `"token"` (row of the
-      last axis, as in an embedding) or the whole `"tensor"`.
-    detach: the mean is not differentiated: `dx = dy` (BiPFT, BitNet).
+    per: one mean per `"channel"` (last axis), per `"token"` (row of the last
+      axis, as in an embedding) or for the whole `"tensor"`.
+    detach: whether the mean is not differentiated: `dx = dy` (BiPFT, BitNet).
   """
   mean = jnp.mean(x, axis=OVER[per](x.ndim), keepdims=True)
   return x - (jax.lax.stop_gradient(mean) if detach else mean)
 
 
 DEAD = 1e-5  # least `eps` of a constant channel
-VARIANCE = Real(1e-12, 1)  # its power of -3/2 is a float32 number
+VARIANCE = Real(1e-12, 1)  # float32 holds its power of -3/2
 
 
 @transform
@@ -140,9 +142,9 @@ def standardize(
 ) -> jax.Array:
   """Zero mean and standard deviation `gain` for each output channel.
 
-  `gain (x - mean) / sqrt(var + eps)` with the unbiased variance; everything is
-  differentiated. Weight Standardization (1903.10520) with the defaults, IR-Net
-  (1909.10788) without `eps`, ReCU (2103.12369) with `gain = sqrt(8)`. A constant
+  `gain (x - mean) / sqrt(var + eps)` with the unbiased variance, all of it
+  differentiated. The defaults are Weight Standardization (1903.10520); IR-Net
+  (1909.10788) has no `eps`, ReCU (2103.12369) has `gain = sqrt(8)`. A constant
   channel gives zeros and finite gradients.
 
   Args:
@@ -154,8 +156,8 @@ def standardize(
   axes = tuple(range(x.ndim - 1))
   variance = _variance(u, axes)
   if isinstance(eps, float) and eps < DEAD:
-    # The variance of a constant channel is rounding; its gradient would be as
-    # large as 1 / sqrt(eps), more than float16 holds.
+    # The variance of a constant channel is a rounding error, and its gradient
+    # would be as large as 1 / sqrt(eps), more than float16 holds.
     rounding = (8 * jnp.finfo(u.dtype).eps) ** 2
     square = jnp.mean(jnp.square(x.astype(u.dtype)), axes, keepdims=True)
     eps = jnp.where(variance <= rounding * square, DEAD, eps)
@@ -174,9 +176,10 @@ def _unit_std(x, mode, axes, eps):
 def example_std(x, params, stats, mode, *, eps: VARIANCE = 1e-5):
   """Divides each example by its standard deviation, in training only.
 
-  `x / sqrt(var + eps)`, unbiased variance over all axes but the first, mean
-  kept, differentiated (activations of ReCU, 2103.12369, and BiPer, 2404.01278).
-  The sign does not change, so that the deployed network leaves it out.
+  `x / sqrt(var + eps)` with the unbiased variance over all axes but the first;
+  the mean stays, and all is differentiated (activations of ReCU, 2103.12369,
+  and BiPer, 2404.01278). The deployed network omits it: the sign does not
+  change.
   """
   del params
   return _unit_std(x, mode, tuple(range(1, x.ndim)), eps), stats
@@ -184,7 +187,7 @@ def example_std(x, params, stats, mode, *, eps: VARIANCE = 1e-5):
 
 @transform(init=no_variables)
 def token_std(x, params, stats, mode, *, eps: VARIANCE = 1e-5):
-  """As `example_std`, over the features alone (linear layers of BiBench)."""
+  """Like `example_std`, over the features alone (linear layers of BiBench)."""
   del params
   return _unit_std(x, mode, (x.ndim - 1,), eps), stats
 
@@ -194,9 +197,20 @@ def _wide(x):
 
 
 def _variance(u, axes):
-  """Unbiased variance of what is centred already."""
+  """Unbiased variance of centred numbers."""
   count = math.prod(u.shape[axis] for axis in axes)
   return jnp.sum(jnp.square(u), axes, keepdims=True) / max(count - 1, 1)
+
+
+def shifted(x: jax.Array, shift: jax.Array) -> jax.Array:
+  """`x + shift`, dtype of `x`; before a sign it is RSign (ReActNet, eq. 4).
+
+  Args:
+    x: `[..., C]`.
+    shift: one number per channel, `[C]` or `[1, ..., C]`; the threshold of
+      RSign is `-shift`.
+  """
+  return (x + shift).astype(x.dtype)
 
 
 def _shift_init(x, **_):
@@ -208,8 +222,7 @@ def _shift_init(x, **_):
 def shift(x, params, stats, mode):
   """Adds a trained number to each channel, 0 at the start.
 
-  In front of a sign this is RSign (ReActNet, 2003.03488, eq. 4), whose threshold
-  is `-shift`.
+  Before a sign this is RSign (ReActNet, 2003.03488, eq. 4).
   """
   del mode
-  return x + params["shift"], stats
+  return shifted(x, params["shift"]), stats

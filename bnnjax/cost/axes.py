@@ -1,16 +1,24 @@
-"""How the axes of a value move through the shape primitives of lax."""
+"""How the axes of a value move through the shape primitives of lax.
+
+A mover maps the axes and run lengths (`abstract_value.Dims`) of the first
+operand to those of the result: the mover of `x.T` maps `{0: 4}` to `{1: 4}`.
+"""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from bnnjax.cost.values import Dims, everywhere, union
+from bnnjax.cost.abstract_value import Dims, everywhere, union
+from bnnjax.cost.equations import Operation
 
 Mover = Callable[[Dims], Dims]
 
 
 def resized(old: Sequence[int], new: Sequence[int]) -> Mover:
-  """Same axes, other lengths: a run survives where the length does."""
+  """Keeps the axes and changes their lengths (slice, pad, `rev`).
+
+  A run survives where the length does: from `(64, 8)` to `(60, 8)`,
+  `{0: 16, 1: 2}` is `{0: 1, 1: 2}`.
+  """
 
   def move(dims: Dims) -> Dims:
     return {
@@ -22,34 +30,32 @@ def resized(old: Sequence[int], new: Sequence[int]) -> Mover:
   return move
 
 
-def _transpose(eqn: Any) -> Mover:
-  order = eqn.params["permutation"]
+def _picking(axes: Iterable[int]) -> Mover:
+  """Result axis `i` is operand axis `axes[i]`."""
+  order = list(axes)
   return lambda dims: {i: dims[d] for i, d in enumerate(order) if d in dims}
 
 
-def _broadcast(eqn: Any) -> Mover:
-  old = eqn.invars[0].aval.shape
-  new = eqn.params["shape"]
-  to = eqn.params["broadcast_dimensions"]
+def without(axes: Sequence[int], ndim: int) -> Mover:
+  """Drops reduced axes."""
+  return _picking(d for d in range(ndim) if d not in axes)
+
+
+def _broadcast(op: Operation) -> Mover:
+  old = op.shapes[0]
+  new = op.params["shape"]
+  to = op.params["broadcast_dimensions"]
   return lambda dims: {
     to[d]: run for d, run in dims.items() if old[d] == new[to[d]]
   }
 
 
-def _squeeze(eqn: Any) -> Mover:
-  gone = eqn.params["dimensions"]
-  kept = [d for d in range(eqn.invars[0].aval.ndim) if d not in gone]
-  return lambda dims: {i: dims[d] for i, d in enumerate(kept) if d in dims}
-
-
-def without(axes: Sequence[int], ndim: int) -> Mover:
-  """Drops reduced axes."""
-  kept = [d for d in range(ndim) if d not in axes]
-  return lambda dims: {i: dims[d] for i, d in enumerate(kept) if d in dims}
-
-
 def _groups(old: Sequence[int], new: Sequence[int]):
-  """Pairs of axis ranges of equal size, as short as possible."""
+  """Pairs of axis ranges of equal size, as short as possible.
+
+  Example: from `(2, 4, 5)` to `(8, 5)` axes 0 and 1 become axis 0, and axis 2
+  becomes axis 1.
+  """
   i = j = 0
   while i < len(old) or j < len(new):
     a, b = i, j
@@ -67,7 +73,12 @@ def _groups(old: Sequence[int], new: Sequence[int]):
 
 
 def _flat_run(dims: Dims, shape: Sequence[int], axes: range) -> int | None:
-  """Run length over the row-major index of `axes`; `None`: it is constant."""
+  """Run length over the row-major index of `axes`; `None`: it is constant.
+
+  The last axis of `axes` that varies decides, times the lengths behind it.
+  Example: in shape `(2, 4, 5)`, `{1: 2}` over axes 0 to 2 changes every
+  `2 * 5 = 10` elements.
+  """
   after = 1
   for d in reversed(axes):
     if d in dims:
@@ -77,7 +88,14 @@ def _flat_run(dims: Dims, shape: Sequence[int], axes: range) -> int | None:
 
 
 def regroup(old: Sequence[int], new: Sequence[int]) -> Mover:
-  """Axes through a row-major reshape from `old` to `new`."""
+  """Axes through a row-major reshape from `old` to `new`.
+
+  Each group of axes is flattened, which gives one run length, and split again:
+  an axis with `stride` elements behind it varies every `run / stride` of its
+  own steps, and not at all where `run` is a multiple of `stride * size`.
+  Example: 8 elements in runs of 2, `{0: 2}` of `(8,)`, are `{0: 1, 1: 2}` of
+  `(2, 4)`; in runs of 4 they are `{0: 1}`, because each line of 4 is constant.
+  """
   if 0 in old or 0 in new:
     return lambda dims: everywhere(new) if dims else {}
   pairs = list(_groups(old, new))
@@ -100,22 +118,30 @@ def regroup(old: Sequence[int], new: Sequence[int]) -> Mover:
   return move
 
 
-def _reshape(eqn: Any) -> Mover:
-  return regroup(eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape)
+def _reshape(op: Operation) -> Mover:
+  return regroup(op.shapes[0], op.shape)
 
 
-def _same_rank(eqn: Any) -> Mover:
-  return resized(eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape)
+def _same_rank(op: Operation) -> Mover:
+  return resized(op.shapes[0], op.shape)
 
 
-def _reduce(eqn: Any) -> Mover:
-  return without(eqn.params["axes"], eqn.invars[0].aval.ndim)
+def _reduce(op: Operation) -> Mover:
+  return without(op.params["axes"], len(op.shapes[0]))
 
 
-def _gather(eqn: Any) -> Mover:
-  """Whole slices keep their axis; what is indexed varies with the indices."""
-  numbers = eqn.params["dimension_numbers"]
-  old, new = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
+def _squeeze(op: Operation) -> Mover:
+  return without(op.params["dimensions"], len(op.shapes[0]))
+
+
+def _gather(op: Operation) -> Mover:
+  """Whole slices keep their axis; indexed axes vary along the indices.
+
+  Example: `table[ids]` with `{1: 1}` of table `(V, D)` and ids `(B, T)` is
+  `{2: 1}`: its scale per feature stays one per feature.
+  """
+  numbers = op.params["dimension_numbers"]
+  old, new = op.shapes[0], op.shape
   batching = tuple(getattr(numbers, "operand_batching_dims", ()))
   gone = {*numbers.collapsed_slice_dims, *batching}
   windows = [d for d in range(len(old)) if d not in gone]
@@ -136,36 +162,37 @@ def _gather(eqn: Any) -> Mover:
 
 
 def inserted(axis: int) -> Mover:
-  """Makes room for a new axis."""
+  """Inserts a new axis, along which nothing varies."""
   return lambda dims: {d + (d >= axis): run for d, run in dims.items()}
 
 
-def parts(eqn: Any, new: Sequence[int]) -> Mover:
+def parts(op: Operation, new: Sequence[int]) -> Mover:
   """From the operand to one result of `split` or `unstack`."""
-  old = eqn.invars[0].aval.shape
+  old = op.shapes[0]
   if len(new) < len(old):
-    return without((eqn.params["axis"],), len(old))
+    return without((op.params["axis"],), len(old))
   return resized(old, new)
 
 
-def _all_gather(eqn: Any) -> Mover:
-  axis, tiled = eqn.params["all_gather_dimension"], eqn.params["tiled"]
-  return _same_rank(eqn) if tiled else inserted(axis)
+def _all_gather(op: Operation) -> Mover:
+  axis, tiled = op.params["all_gather_dimension"], op.params["tiled"]
+  return _same_rank(op) if tiled else inserted(axis)
 
 
-def _tile(eqn: Any) -> Mover:
-  old, new = eqn.invars[0].aval.ndim, eqn.outvars[0].aval.ndim
-  return lambda dims: {d + new - old: run for d, run in dims.items()}
+def _tile(op: Operation) -> Mover:
+  more = len(op.shape) - len(op.shapes[0])
+  return lambda dims: {d + more: run for d, run in dims.items()}
 
 
-def _same(eqn: Any) -> Mover:
-  del eqn
-  return lambda dims: dims
-
-
+_UNCHANGED = (
+  "convert_element_type copy copy_p stop_gradient reduce_precision"
+  " sharding_constraint layout_constraint reshard mesh_cast name pvary pcast"
+  " ppermute pbroadcast reduced_vary_cast vary_unreduced_cast"
+  " with_memory_space_constraint relayout"
+)
 # Primitives that only move, copy or pick elements of their first operand.
-KEEP: dict[str, Callable[[Any], Mover]] = {
-  "transpose": _transpose,
+KEEP: dict[str, Callable[[Operation], Mover]] = {
+  "transpose": lambda op: _picking(op.params["permutation"]),
   "broadcast_in_dim": _broadcast,
   "squeeze": _squeeze,
   "reshape": _reshape,
@@ -180,27 +207,5 @@ KEEP: dict[str, Callable[[Any], Mover]] = {
   "all_gather": _all_gather,
   "all_gather_invariant": _all_gather,
   "tile": _tile,
-  **{
-    name: _same
-    for name in (
-      "convert_element_type",
-      "copy",
-      "copy_p",
-      "stop_gradient",
-      "reduce_precision",
-      "sharding_constraint",
-      "layout_constraint",
-      "reshard",
-      "mesh_cast",
-      "name",
-      "pvary",
-      "pcast",
-      "ppermute",
-      "pbroadcast",
-      "reduced_vary_cast",
-      "vary_unreduced_cast",
-      "with_memory_space_constraint",
-      "relayout",
-    )
-  },
+  **dict.fromkeys(_UNCHANGED.split(), lambda op: lambda dims: dims),
 }

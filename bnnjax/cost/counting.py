@@ -1,13 +1,20 @@
-"""`count`: the entry point."""
+"""`count`: the entry point.
 
-from collections.abc import Callable, Sequence
+A function is traced, its jaxpr is interpreted, and the ledger of the
+interpreter becomes a report.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bnnjax.cost import storage
+from bnnjax.cost.abstract_value import AbstractValue, Source, plain
+from bnnjax.cost.interpret import Interpreter
+from bnnjax.cost.ledger import Ledger
 from bnnjax.cost.report import Report
-from bnnjax.cost.trace import trace
-from bnnjax.cost.values import plain
-from bnnjax.cost.walk import Walker
+from bnnjax.cost.trace import Traced, trace
+from bnnjax.cost.variables import DATA, Stored
 
 
 def count(
@@ -16,24 +23,23 @@ def count(
   """Counts what a function or an `nnx.Module` costs, without running it.
 
   Arrays, `jax.ShapeDtypeStruct`s and pytrees of them are traced; Python
-  numbers, strings and `None` are passed on as they are. A module may be
-  abstract (`nnx.eval_shape`); methods (`model.encode`) and modules among the
-  arguments (`count(loss, model, batch)`) are fine too. Put a module into the
-  mode that is deployed before counting it.
+  numbers, strings and `None` pass through unchanged. A module may be abstract
+  (`nnx.eval_shape`); methods (`model.encode`) and modules among the arguments
+  (`count(loss, model, batch)`) work too. Switch a module to its deployed mode
+  before counting it.
 
   Args:
     fn: the function, module or bound method.
     *args: its arguments.
-    params: positions of the arguments that hold parameters. Without it they
-      are found in modules: every `nnx.Variable` of one, or of a state, that is
-      no random state, cache or intermediate; the variables of Linen
-      (`{"params": ..., "batch_stats": ...}`); pytrees that can be called
-      (Equinox).
+    params: positions of the arguments that hold parameters. By default,
+      parameters are found in modules and states (every `nnx.Variable` except
+      random state, caches and intermediates), in variables of Linen
+      (`{"params": ..., "batch_stats": ...}`) and in callable pytrees (Equinox).
     **kwargs: its keyword arguments.
 
   Raises:
     TypeError: `fn` cannot be called.
-    ValueError: it does not trace, or `params` is no position.
+    ValueError: it does not trace, or `params` is not a position.
 
   Example:
     >>> x = jax.ShapeDtypeStruct((2, 3), jnp.float32)
@@ -41,46 +47,53 @@ def count(
     {(32, 32): 24}
   """
   traced = trace(fn, args, kwargs, params)
-  walker = Walker(
-    [(s.path, s.size) for s in traced.stored],
-    {i: s.dtype_bits for i, s in enumerate(traced.stored) if s.words},
-    {i: s.holds for i, s in enumerate(traced.stored) if s.holds},
-  )
-  inputs = []
-  for v, kind in zip(traced.jaxpr.jaxpr.invars, traced.inputs):
-    lineage = ()
-    if not isinstance(kind, bool):
-      lineage = ((kind, traced.stored[kind].size),)
-    static = kind is not False
-    number = hash(("input", len(inputs))) if static else 0
-    inputs.append(
-      plain(v.aval.shape, static=static, lineage=lineage, number=number)
-    )
-  _, peak = walker.walk(traced.jaxpr, inputs, "", owned=[True] * len(inputs))
-  notes = _gathered([*traced.notes, *walker.notes])
-  if traced.captured:
-    notes.append(
-      f"{traced.captured:,} bytes of arrays are closed over; they are not"
-      " counted as parameters. Pass them (or the module) as arguments."
-    )
-  elif not traced.stored and any(
-    not r.declared and not r.replaced for r in walker.rows
-  ):
-    notes.append(
-      "no argument is known to hold parameters: their number and the weight"
-      " bytes are unknown, not 0. Pass a module, or name the arguments that hold"
-      " them by position (`params=`)."
-    )
+  interpreter = Interpreter(traced.stored)
+  inputs = list(_inputs(traced))
+  owned = [True] * len(inputs)
+  _, peak = interpreter.interpret(traced.jaxpr, inputs, "", owned=owned)
+  ledger = interpreter.ledger
   return Report(
     name=traced.name,
-    rows=tuple(r for r in walker.rows if not r.replaced),
-    replaced=tuple(r for r in walker.rows if r.replaced),
-    parameters=storage.parameters(traced.stored, walker.uses, walker.scales),
-    work=tuple(walker.work),
+    rows=tuple(r for r in ledger.rows if not r.replaced),
+    replaced=tuple(r for r in ledger.rows if r.replaced),
+    parameters=storage.parameters(traced.stored, ledger.uses, ledger.scales),
+    work=tuple(ledger.work),
     activation_bits=peak,
-    warnings=[*traced.warnings, *_gathered(walker.warnings)],
-    notes=notes,
+    warnings=[*traced.warnings, *_gathered(ledger.warnings)],
+    notes=_gathered([*traced.notes, *ledger.notes]) + _unseen(traced, ledger),
   )
+
+
+def _inputs(traced: Traced) -> Iterator[AbstractValue]:
+  """The values of the inputs of the jaxpr."""
+  parameters = itertools.count()
+  for i, (v, kind) in enumerate(zip(traced.jaxpr.jaxpr.invars, traced.inputs)):
+    if kind == DATA:
+      yield plain(v.aval.shape)
+      continue
+    lineage = ()
+    if isinstance(kind, Stored):
+      lineage = (Source(next(parameters), kind.size),)
+    expression_id = hash(("input", i))
+    yield plain(
+      v.aval.shape, static=True, lineage=lineage, expression_id=expression_id
+    )
+
+
+def _unseen(traced: Traced, ledger: Ledger) -> list[str]:
+  """What to say about parameters that the counter cannot see."""
+  if traced.captured:
+    return [
+      f"{traced.captured:,} bytes of arrays are closed over; they are not"
+      " counted as parameters. Pass them (or the module) as arguments."
+    ]
+  if traced.stored or all(r.declared or r.replaced for r in ledger.rows):
+    return []
+  return [
+    "no argument is known to hold parameters: their number and the weight"
+    " bytes are unknown, not 0. Pass a module, or name the arguments that hold"
+    " them by position (`params=`)."
+  ]
 
 
 def _gathered(remarks: Sequence[tuple[str, str]]) -> list[str]:

@@ -4,16 +4,16 @@
 of BitTransGNN; its bfloat16 row is the comment in google/aqt's `pokebnn.py`;
 the float16 row is quoted from memory of the same table and unverified.
 
-Memory traffic is left out, except what `from_dram` adds: every weight byte read
-once for an example, from DRAM at 1300 pJ for 64 bits, the lower end of
-Horowitz's 1.3 to 2.6 nJ. DRAM stands beside the chip, so that the smaller node
-of the logic does not change it.
+Memory traffic is left out, except in `from_dram`: it reads every weight byte
+once per example from DRAM, at 1300 pJ for 64 bits, the lower end of Horowitz's
+1.3 to 2.6 nJ. DRAM is off-chip, so a smaller node of the logic does not change
+it.
 """
 
 from collections.abc import Iterable, Mapping
 
 from bnnjax.core.registry import unknown
-from bnnjax.cost.rows import Row
+from bnnjax.cost.ledger import Row
 
 DRAM_BYTE = 1300 / 8  # pJ; Horowitz 2014, 64 bits, lower end
 # pJ of one (multiplication, addition).
@@ -77,14 +77,14 @@ def _table(name: str) -> dict[str, tuple[float, float]]:
 def of_rows(rows: Iterable[Row], table: str | Mapping[str, float]) -> float:
   """Picojoules of the MACs, one multiplication and one addition each.
 
-  A 1-bit operand costs no multiplication: it decides whether the other is added
-  or subtracted (EcoFormer's rule, Liu et al. 2022).
+  A 1-bit operand needs no multiplication: it selects between addition and
+  subtraction of the other (EcoFormer's rule, Liu et al. 2022).
 
   Both operands at most 8 bits: integers. The multiplication is that of int8
   times `w_bits * a_bits / 64` (adders of an array multiplier, the assumption
   behind ACE); the addition is as wide as the accumulator, `w_bits + a_bits +
-  log2(products summed)`, and linear in its bits between int8 and int32, each of
-  which also holds beyond. At most 16 bits: fp16 (bf16 at 7 nm). Wider: fp32.
+  log2(products summed)`, and linear in its bits between int8 and int32, constant
+  outside. At most 16 bits: fp16 (bf16 at 7 nm). Wider: fp32.
   """
   return sum(_of_row(row, table) for row in rows)
 
@@ -105,9 +105,9 @@ def _of_row(row: Row, table: str | Mapping[str, float]) -> float:
 
 
 def integer_addition(bits: float, table: str = "45nm") -> float:
-  """Picojoules of an integer addition of so many bits.
+  """Picojoules of an integer addition of `bits` bits.
 
-  Linear between the table's int8 and int32, and theirs beyond.
+  Linear between the table's int8 and int32 entries, constant outside.
 
   Raises:
     ValueError: unknown table.
@@ -118,7 +118,7 @@ def integer_addition(bits: float, table: str = "45nm") -> float:
 
 
 def from_dram(count: float, table: str | Mapping[str, float] = "45nm") -> float:
-  """Picojoules of reading so many bytes from DRAM once.
+  """Picojoules to read `count` bytes from DRAM once.
 
   Raises:
     ValueError: unknown table, or a mapping without `"dram"`, pJ a byte.

@@ -1,55 +1,59 @@
-"""Recurrences: declared ones, and those that are counted as they are written."""
+"""Recurrences: declared ones, and those that are counted as written."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from jax.extend.core import Literal
 
-from bnnjax.core.counted import SCOPE
-from bnnjax.cost import program
-from bnnjax.cost._private_params import Scan, opened
-from bnnjax.cost.rows import Row
-from bnnjax.cost.values import Value
+from bnnjax.core.declared_cost import SCOPE
+from bnnjax.cost import equations
+from bnnjax.cost.abstract_value import AbstractValue
+from bnnjax.cost.equations import Operation
+from bnnjax.cost.ledger import Row
 
 AS_WRITTEN = (
   "scan over data whose carry is multiplied: a recurrence, counted as it is"
   " written, so that element-wise products of its state have no MACs and another"
-  " way to write it may count otherwise. `bnnjax.core.counted.counted_as`"
+  " way to write it may count otherwise. `bnnjax.core.declared_cost.counted_as`"
   " declares its own cost."
 )
-_PRODUCTS = frozenset(("mul", "div", "dot_general", "conv_general_dilated"))
+_PRODUCTS = equations.CONTRACTIONS | {"mul", "div"}
 
 
 def is_replaced(scope: str) -> bool:
-  """Whether work of this scope runs in the place of a declaration."""
+  """Whether work of this scope runs in place of a declaration."""
   return SCOPE in scope.split("/")
 
 
-def declared(walker: Any, eqn: Any, ins: list[Value], scope: str) -> Any:
-  """The row of a declaration; its operands pass."""
-  w_bits, a_bits = eqn.params["bits"]
-  what = eqn.params["what"]
-  walker.rows.append(
+def declared(op: Operation) -> list[AbstractValue]:
+  """Writes down the row of a declaration; its operands pass unchanged."""
+  w_bits, a_bits = op.params["bits"]
+  what, times = op.params["what"], op.interpreter.times
+  op.interpreter.ledger.rows.append(
     Row(
-      path=program.place(scope, ()),
-      scope=scope,
+      path=equations.place(op.scope, ()),
+      scope=op.scope,
       op="dot",
       shapes=(),
-      macs=walker.times * eqn.params["macs"],
+      macs=times * op.params["macs"],
       w_bits=w_bits,
       a_bits=a_bits,
-      length=eqn.params["length"],
-      times=walker.times,
+      length=op.params["length"],
+      times=times,
       declared=what,
-      replaced=is_replaced(scope),
+      replaced=is_replaced(op.scope),
     )
   )
   text = f"counted as {what}; products that run beyond it are 'extra MACs'."
-  walker.notes.append((scope, text))
-  return list(ins)
+  op.interpreter.ledger.note(op.scope, text)
+  return op.ins
 
 
-def extra_macs(rows: list[Row], replaced: list[Row]) -> int:
-  """MACs that run beyond the declared ones, scope by scope."""
+def extra_macs(rows: Sequence[Row], replaced: Sequence[Row]) -> int:
+  """MACs that run beyond the declared ones, scope by scope.
+
+  Example: a scope declares 100 MACs and its chunks multiply 130: 30.
+  """
   run: dict[str, int] = {}
   for r in replaced:
     scope = r.scope.split("/")
@@ -61,33 +65,39 @@ def extra_macs(rows: list[Row], replaced: list[Row]) -> int:
   return sum(max(n, 0) for n in run.values())
 
 
-def is_foreign(scan: Scan, xs: list[Value], scope: str) -> bool:
+def is_undeclared(
+  scan: equations.Scan, xs: list[AbstractValue], scope: str
+) -> bool:
   """Whether a scan is a recurrence over data that nobody declared.
 
-  Scans over layers read parameters alone, and sums do not multiply their carry.
+  Scans over layers read parameters only, and sums do not multiply their carry.
   """
   if is_replaced(scope) or scan.length < 2 or all(v.static for v in xs):
     return False
-  body = opened(scan.body)[0]
+  body = equations.opened(scan.body)[0]
   carry = body.invars[scan.consts : scan.consts + scan.carry]
-  # A counter is multiplied to find a place, not to remember.
+  # A counter is multiplied to compute an index, not to remember.
   floats = {v for v in carry if v.aval.shape and "float" in v.aval.dtype.name}
   return _multiplies(body, floats)
 
 
 def _multiplies(jaxpr: Any, reached: set) -> bool:
-  """Whether anything that comes from `reached` is an operand of a product."""
+  """Whether anything that comes from `reached` is an operand of a product.
+
+  Example: `h = a * h + x` multiplies its carry `h`; `s = s + x * y` does not
+  multiply `s`.
+  """
   reached = set(reached)
   for eqn in jaxpr.eqns:
     mine = [not isinstance(v, Literal) and v in reached for v in eqn.invars]
     if not any(mine):
       continue
     product = eqn.primitive.name in _PRODUCTS
-    if product and not is_replaced(program.scope_of(eqn)):
+    if product and not is_replaced(equations.scope_of(eqn)):
       return True
-    body = program.body(eqn)
+    body = equations.body(eqn)
     if body is not None:
-      inner = opened(body)[0]
+      inner = equations.opened(body)[0]
       if _multiplies(inner, {v for v, m in zip(inner.invars, mine) if m}):
         return True
     reached.update(eqn.outvars)

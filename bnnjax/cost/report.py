@@ -1,19 +1,25 @@
 """`Report`: what a function costs, in every unit of the field."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from bnnjax.cost import metrics, recurrence, sizes, storage, views
-from bnnjax.cost.energy import from_dram, of_rows
-from bnnjax.cost.rows import Parameter, Row
+from bnnjax.core.registry import unknown
+from bnnjax.cost import definitions as definitions_lib
+from bnnjax.cost import energy, figures, render, sizes
+from bnnjax.cost.ledger import Parameter, Row, tally
+from bnnjax.errors import nearest
 
 Rule = str | Callable[[int, int], int]
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-  """The cost of one traced function; see `definitions` for every unit.
+  """The cost of one traced function.
+
+  Every figure of `bnnjax.cost.figures.FIGURES` is an attribute, unless a method
+  below gives it with options: `report.ace`, `report.bops`, `report.ops`,
+  `report.total_macs`. `definitions` says what they mean.
 
   Attributes:
     name: the function.
@@ -37,68 +43,33 @@ class Report:
   notes: list[str] = dataclasses.field(default_factory=list)
   replaced: tuple[Row, ...] = ()
 
+  def __getattr__(self, name: str) -> Any:
+    """A figure, by its key in `FIGURES`."""
+    if name not in figures.FIGURES:
+      near = nearest(name, figures.FIGURES)
+      raise AttributeError(f"A report has no figure {name!r}.{near}")
+    return figures.FIGURES[name].of(self)
+
+  def __dir__(self) -> Iterable[str]:
+    return {*super().__dir__(), *figures.FIGURES}
+
   @property
   def macs(self) -> dict[tuple[int, int], int]:
-    """MACs by `(w_bits, a_bits)`."""
-    return metrics.macs(self.rows)
+    """MACs by `(w_bits, a_bits)`, sorted."""
+    return tally(((r.w_bits, r.a_bits), r.macs) for r in self.rows)
 
   @property
   def macs_by_name(self) -> dict[str, int]:
     """MACs by `"w1a1"`, in the order of `macs`."""
     return {f"w{w}a{a}": n for (w, a), n in self.macs.items()}
 
-  @property
-  def total_macs(self) -> int:
-    return sum(r.macs for r in self.rows)
-
-  @property
-  def extra_macs(self) -> int:
-    """MACs that run beyond declared work, e.g. by chunks of a recurrence."""
-    return recurrence.extra_macs(self.rows, self.replaced)
-
-  @property
-  def ace(self) -> int:
-    """Arithmetic computation effort; float counts 16x16."""
-    return metrics.ace(self.rows)
-
-  @property
-  def conv_ace(self) -> int:
-    """ACE of the convolutions."""
-    return metrics.ace(r for r in self.rows if r.op == "conv")
-
-  @property
-  def dense_ace(self) -> int:
-    """ACE of the dot products."""
-    return metrics.ace(r for r in self.rows if r.op == "dot")
-
-  @property
-  def bops(self) -> int:
-    """Binary operations: the 1x1 MACs."""
-    return metrics.bops(self.rows)
-
-  @property
-  def degree_of_binarization(self) -> float | None:
-    """BOPs / (64 OPs), at most 1 (BNext); `None` without a MAC."""
-    return self.bops / self.ops_x64 if self.ops_x64 else None
-
-  @property
-  def flops(self) -> int:
-    """All other MACs, one each."""
-    return metrics.flops(self.rows)
-
-  @property
-  def ops_x64(self) -> int:
-    """64 times OPs, exact."""
-    return self.bops + 64 * self.flops
-
-  @property
-  def ops(self) -> float:
-    """BOPs / 64 + FLOPs."""
-    return self.ops_x64 / 64
-
   def cpu64_x64(self, rule: Rule = "max") -> int:
     """64 times CPU64, exact; see `cpu64`."""
-    return metrics.cpu64_x64(self.rows, rule)
+    if not callable(rule):
+      if not isinstance(rule, str) or rule not in figures.CPU64:
+        raise unknown("CPU64 rule", rule, figures.CPU64)
+      rule = figures.CPU64[rule]
+    return sum(r.macs * rule(r.w_bits, r.a_bits) for r in self.rows)
 
   def cpu64(self, rule: Rule = "max") -> float:
     """Cost on 64-bit words.
@@ -112,21 +83,6 @@ class Report:
     """
     return self.cpu64_x64(rule) / 64
 
-  @property
-  def bit_operations(self) -> int:
-    """MACs x w_bits x a_bits with float32 as 32x32 (HAWQ)."""
-    return metrics.bit_operations(self.rows)
-
-  @property
-  def bit_operations_uniq(self) -> float:
-    """Bit operations with the accumulator (UNIQ)."""
-    return metrics.bit_operations_uniq(self.rows)
-
-  @property
-  def compute_cost_linear(self) -> int:
-    """MACs x max(w, a) rounded up to 4, 8 or 16 (google/aqt)."""
-    return metrics.linear(self.rows)
-
   def energy(
     self, table: "str | Mapping[str, float]" = "45nm", *, dram: bool = False
   ) -> float:
@@ -135,14 +91,14 @@ class Report:
     Args:
       table: `"45nm"`, `"7nm"`, or `{"mul": pJ, "add": pJ}`.
       dram: add what it takes to read the deployed weight bytes once from DRAM;
-        a table of one's own then has `"dram"`, pJ a byte.
+        a table of your own then has `"dram"`, pJ a byte.
 
     Raises:
       ValueError: unknown table, or one without an entry.
     """
-    total = of_rows(self.rows, table)
+    total = energy.of_rows(self.rows, table)
     if dram:
-      total += from_dram(self.weight_bytes("deployed"), table)
+      total += energy.from_dram(self.weight_bytes("deployed"), table)
     return total
 
   @property
@@ -158,11 +114,8 @@ class Report:
   @property
   def weights_by_bits(self) -> dict[int, int]:
     """Kernel elements by stored width."""
-    out: dict[int, int] = {}
-    for p in self.parameters:
-      if p.role == "kernel":
-        out[p.bits] = out.get(p.bits, 0) + p.size
-    return dict(sorted(out.items()))
+    kernels = [p for p in self.parameters if p.role == "kernel"]
+    return tally((p.bits, p.size) for p in kernels)
 
   def weight_bits(self, convention: str = "packed") -> int:
     """Bits of the stored arrays; see `weight_bytes`."""
@@ -181,31 +134,8 @@ class Report:
     return -(-self.weight_bits(convention) // 8)
 
   @property
-  def bits_per_weight(self) -> float | None:
-    """Deployed bits of all that is stored, per element of the weights.
-
-    Scales, masks, norms and everything else are shared out among the elements
-    of kernels and embeddings (several sparse terms of one weight count once);
-    `None` without any.
-    """
-    weights = storage.weights(self.parameters)
-    return self.weight_bits("deployed") / weights if weights else None
-
-  @property
-  def elementwise(self) -> dict[str, int]:
-    """Element-wise operations by name; not part of any figure above.
-
-    `affine` is a chain of multiplications and additions with fixed operands
-    (batch norm, bias, scale), one per element and scope; see `cost.work`.
-    """
-    out: dict[str, int] = {}
-    for _, name, n in self.work:
-      out[name] = out.get(name, 0) + n
-    return dict(sorted(out.items()))
-
-  @property
   def elementwise_by_scope(self) -> dict[str, dict[str, int]]:
-    """The same by named scope."""
+    """Element-wise operations by named scope and operation."""
     out: dict[str, dict[str, int]] = {}
     for scope, name, n in self.work:
       table = out.setdefault(scope, {})
@@ -235,7 +165,7 @@ class Report:
   @property
   def definitions(self) -> dict[str, str]:
     """What every figure means."""
-    return {**metrics.DEFINITIONS, **views.OTHER_DEFINITIONS}
+    return definitions_lib.text()
 
   def table(self, format: str = "rich", by: str = "layer") -> str:
     """The rows as text, with totals and definitions below.
@@ -248,19 +178,42 @@ class Report:
     Raises:
       ValueError: unknown format or grouping.
     """
-    return views.table(self, format, by)
+    return render.table(self, format, by)
 
-  def to_json(self, rows: bool = False) -> dict[str, Any]:
+  def to_json(
+    self, rows: bool = False, definitions: bool = False
+  ) -> dict[str, Any]:
     """Plain numbers and strings, ready for `json.dumps`.
 
     Args:
       rows: also list the contractions.
+      definitions: say what the figures mean, instead of the version of
+        `bnnjax.cost.definitions`, which records store.
     """
-    return views.to_json(self, rows)
+    out = {
+      "name": self.name,
+      **{key: f.of(self) for key, f in figures.FIGURES.items()},
+      "warnings": list(self.warnings),
+      "notes": list(self.notes),
+      "definitions": self.definitions
+      if definitions
+      else definitions_lib.VERSION,
+    }
+    if rows:
+      out["rows"] = [
+        {
+          **dataclasses.asdict(r),
+          "shapes": [list(s) for s in r.shapes],
+          "parameters": list(r.parameters),
+          "ace": r.ace,
+        }
+        for r in self.rows
+      ]
+    return out
 
-  def compare(self, other: "Report") -> "views.Comparison":
+  def compare(self, other: "Report") -> "render.Comparison":
     """Both reports, figure by figure."""
-    return views.Comparison(self, other)
+    return render.Comparison(self, other)
 
   def plot(self, ax: Any = None, metric: str = "ace") -> Any:
     """Stacked bar of the layers, one colour per pair of widths.
@@ -276,7 +229,7 @@ class Report:
       ImportError: matplotlib is missing.
       ValueError: unknown metric.
     """
-    return views.plot(self, ax, metric)
+    return render.plot(self, ax, metric)
 
   def __str__(self) -> str:
     return self.table("markdown", "bits")

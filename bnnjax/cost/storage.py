@@ -1,60 +1,105 @@
-"""How a parameter is stored, told from where and how it is read."""
+"""How a parameter is stored, derived from where and how it is read."""
 
+import dataclasses
 import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
+from bnnjax import deprecated
 from bnnjax.core.bits import BitTag
-from bnnjax.cost.inputs import BATCH_STAT, STAT, Stored
-from bnnjax.cost.rows import Computed, Parameter, Site, Use
-from bnnjax.cost.values import Value, dtype_bits
+from bnnjax.cost.abstract_value import AbstractValue, dtype_bits
+from bnnjax.cost.equations import Operation
+from bnnjax.cost.ledger import (
+  ComputedScale,
+  Parameter,
+  ParameterUse,
+  TagSite,
+)
+from bnnjax.cost.variables import BATCH_STAT, STAT, Stored
 
 _BIAS = re.compile(r"^(b|bias|.*_bias)$")
 _BN_PATH = re.compile(r"(^|[._])(bn|batch_?norm)\d*($|[._])", re.IGNORECASE)
 _BN_STAT = frozenset(("mean", "var", "running_mean", "running_var"))
 
 
-def split_sites(
-  v: Value, parameter: int
-) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
-  """Tags of an operand that a parameter stands behind, and the others."""
-  sites = v.sites if v.terms else ()
+def uses(
+  stored: Sequence[Stored],
+  v: AbstractValue,
+  size: int,
+  kind: str,
+  row_length: int,
+) -> list[ParameterUse]:
+  """How the parameters behind an operand of `size` elements are read.
+
+  A parameter is behind it if it has as many elements, or if its words hold
+  them, as declared or as the tag shows: 2 words of 32 bits hold 64 signs.
+  """
+  masks = tuple(sorted(s.expression_id for s in v.tag_sites if s.mask))
+  found = []
+  for i, n in v.lineage if v.static else ():
+    parameter = stored[i]
+    says = n != size and n * (parameter.holds or 0) == size
+    if n == size or says:
+      mine, others = _split_sites(v, i)
+      role = "mask" if _is_mask(mine, others) else kind
+      if v.role == "shift":  # float, whatever its tag says of its width
+        role, mine = v.role, ()
+      if says:  # the bits of a word
+        mine = tuple(
+          dataclasses.replace(s, bits=s.bits * size / n) for s in mine
+        )
+      held = size * parameter.size // n if says else 0
+      found.append(
+        ParameterUse(i, role, mine, row_length, bool(masks), held, masks)
+      )
+    elif parameter.words and _hold(parameter.dtype_bits * n, size, v.terms):
+      sites = packed(i, parameter.dtype_bits)
+      held = size * parameter.size // n
+      found.append(ParameterUse(i, kind, sites, row_length=0, held=held))
+  return found
+
+
+def _split_sites(
+  v: AbstractValue, parameter: int
+) -> tuple[tuple[TagSite, ...], tuple[TagSite, ...]]:
+  """Tags of an operand that come from a parameter, and the others."""
+  sites = v.tag_sites if v.terms else ()
   mine = tuple(s for s in sites if parameter in s.parameters)
   return mine, tuple(s for s in sites if parameter not in s.parameters)
 
 
-def is_mask(mine: Sequence[Site], others: Sequence[Site]) -> bool:
-  """Whether a parameter is but the mask of another one."""
+def _is_mask(mine: Sequence[TagSite], others: Sequence[TagSite]) -> bool:
+  """Whether a parameter is merely the mask of another one."""
   mask = bool(mine) and all(s.mask for s in mine)
   return mask and any(not s.mask for s in others)
 
 
-def holds(width: int, words: int, size: int, terms: Sequence[BitTag]) -> bool:
-  """Whether so many words hold `size` low-bit values, rows padded."""
+def _hold(bits: int, size: int, terms: Sequence[BitTag]) -> bool:
+  """Whether words of `bits` bits hold `size` low-bit values, rows padded."""
   needed = size * sum(t.bits for t in terms)
-  return bool(needed) and len(terms) == 1 and 1 <= words * width / needed < 2
+  return bool(needed) and len(terms) == 1 and 1 <= bits / needed < 2
 
 
-def packed(parameter: int, width: int) -> tuple[Site, ...]:
+def packed(parameter: int, width: int) -> tuple[TagSite, ...]:
   """The tag of words: all of their bits."""
-  return (Site(hash(("words", parameter)), Fraction(width), (parameter,)),)
+  return (TagSite(hash(("words", parameter)), Fraction(width), (parameter,)),)
 
 
-def computed(eqn: Any, scale: Value, weight: Value) -> list[Computed]:
-  """What the primitive `stored` says: a scale to be stored beside a weight.
+def computed(op: Operation) -> list[ComputedScale]:
+  """What the primitive `stored` declares: a scale to store beside a weight.
 
-  Nothing, if it is a parameter itself, or comes from no parameter.
+  Empty if the scale is a parameter itself, or no parameter is behind it.
   """
-  behind = {i for i, _ in weight.lineage}
-  if not scale.static or any(i not in behind for i, _ in scale.lineage):
+  scale, weight = op.ins
+  behind = {source.parameter for source in weight.lineage}
+  if not scale.static or any(s.parameter not in behind for s in scale.lineage):
     return []
-  size, whole = (math.prod(v.aval.shape) for v in eqn.invars)
-  width = dtype_bits(eqn.invars[0].aval.dtype)
-  number = scale.number or id(eqn)
+  size, whole = map(math.prod, op.shapes)
+  width = dtype_bits(op.eqn.invars[0].aval.dtype)
+  expression_id = scale.expression_id or id(op.eqn)
   return [
-    Computed(i, Fraction(size, n), width, number)
+    ComputedScale(i, Fraction(size, n), width, expression_id)
     for i, n in weight.lineage[:1]
     if n == whole
   ]
@@ -62,16 +107,20 @@ def computed(eqn: Any, scale: Value, weight: Value) -> list[Computed]:
 
 def parameters(
   stored: Sequence[Stored],
-  uses: Sequence[Use],
-  scales: Sequence[Computed] = (),
+  uses: Sequence[ParameterUse],
+  scales: Sequence[ComputedScale] = (),
 ) -> tuple[Parameter, ...]:
-  """Roles and widths, from where the parameters were read."""
-  found: dict[int, list[Use]] = {}
+  """Roles and widths, from where the parameters were read.
+
+  Example: an array that a dot reads is a `"kernel"`; a `b` or `*_bias` of the
+  same module is its `"bias"`; a parameter beside batch statistics is `"bn"`.
+  """
+  found: dict[int, list[ParameterUse]] = {}
   for use in uses:
     found.setdefault(use.parameter, []).append(use)
   read = [s for i, s in enumerate(stored) if i in found]
   kernels = {m for s in read for m in s.modules}
-  # Of a weight that is a module, the bias lies beside that module.
+  # The bias of a weight that is a module lies beside that module.
   kernels |= {_parent(_parent(s.weight)) for s in read if s.weight}
   homes = {_parent(_parent(s.path)) for s in stored if s.role == "mask"}
   norms = {m for s in stored if _of_norm(s) for m in s.modules}
@@ -79,15 +128,16 @@ def parameters(
     _parameter(s, found.get(i, []), kernels, norms, homes)
     for i, s in enumerate(stored)
   ]
-  # Of a kernel that nothing contracts (the deployed network's, dead code)
-  # nothing is kept.
-  kept = {(c.parameter, c.number): c for c in scales if c.parameter in found}
+  # A kernel that nothing contracts (dead code) has no scales in the network.
+  kept = {
+    (c.parameter, c.expression_id): c for c in scales if c.parameter in found
+  }
   return (*parameters, *(_scale(c, stored[c.parameter]) for c in kept.values()))
 
 
-def _scale(c: Computed, weight: Stored) -> Parameter:
+def _scale(c: ComputedScale, weight: Stored) -> Parameter:
   size = math.ceil(c.share * weight.size)
-  module = weight.path.rpartition(".")[0]
+  module = _parent(weight.path)
   path = f"{module}.scale" if module else "scale"
   return Parameter(
     path, (size,), c.dtype_bits, "scale", c.dtype_bits, trained=False
@@ -100,18 +150,18 @@ def _parent(path: str) -> str:
 
 def _parameter(
   s: Stored,
-  uses: list[Use],
+  uses: list[ParameterUse],
   kernels: set[str],
   norms: set[str],
   homes: set[str],
 ) -> Parameter:
   role = s.role or _role(s, {u.kind for u in uses}, kernels, norms)
-  tagged = bool(uses) and all(u.sites for u in uses)
+  tagged = bool(uses) and all(u.tag_sites for u in uses)
   sites = {
-    # Read twice, stored once; but parts of it by their masks.
-    (x.number, x.bits, u.masks if x.densities and not x.mask else ()): x
+    # What is read twice is stored once, but under two masks in two parts.
+    (x.root_id, x.bits, u.masks if x.densities and not x.mask else ()): x
     for u in (uses if tagged else ())
-    for x in u.sites
+    for x in u.tag_sites
   }
   bits = sum((x.bits for x in sites.values()), Fraction(0)) or s.dtype_bits
   bits = min(bits, s.dtype_bits) if s.dtype_bits == 1 else bits
@@ -127,7 +177,7 @@ def _parameter(
     dtype_bits=s.dtype_bits,
     role=role,
     bits=int(bits) if bits == int(bits) else bits,
-    row=next((u.row for u in uses if u.kind == role), 0),
+    row_length=next((u.row_length for u in uses if u.kind == role), 0),
     tagged=tagged,
     trained=s.trained,
     densities=() if masked else tuple(sparse),
@@ -159,45 +209,10 @@ def _role(
   return "other"
 
 
-def weights(ps: Sequence[Parameter]) -> int:
-  """Weights of the network: elements of its kernels and embeddings.
-
-  Sparse kernels of one shape in one module are terms of one weight as long as
-  their densities do not exceed 1: 90 % at 1 bit and 10 % at 8 are one. Terms
-  that say so are of one weight whatever their densities.
-  """
-  total, groups, terms = 0, {}, {}
-  for p in ps:
-    if p.role in ("kernel", "embedding"):
-      if p.weight:
-        terms[p.weight] = max(terms.get(p.weight, 0), p.held or p.size)
-        continue
-      key = (p.module, p.shape)
-      if p.density == 1:
-        total += p.held or p.size
-      else:
-        groups[key] = groups.get(key, Fraction(0)) + p.density
-  return (
-    total
-    + sum(terms.values())
-    + sum(
-      math.ceil(density) * math.prod(shape)
-      for (_, shape), density in groups.items()
-    )
-  )
-
-
-def mask_bits(ps: Sequence[Parameter]) -> int:
-  """Bits of the masks of sparse terms that the program has no array for.
-
-  One an element and term; the last term of a partition (densities that sum to
-  1, in one parameter or in several of one module and shape) needs none.
-  """
-  groups: dict[tuple[str, tuple[int, ...]], list[Fraction]] = {}
-  for p in ps:
-    if p.role in ("kernel", "embedding") and p.densities:
-      groups.setdefault((p.module, p.shape), []).extend(p.densities)
-  return sum(
-    math.prod(shape) * (len(terms) - (len(terms) > 1 and sum(terms) == 1))
-    for (_, shape), terms in groups.items()
-  )
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "mask_bits": "bnnjax.cost.sizes.mask_bits",
+    "weights": "bnnjax.cost.sizes.weights",
+  },
+)

@@ -2,20 +2,14 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 
-from bnnjax.cost import results
-from bnnjax.cost.inputs import (
-  Inputs,
-  Stored,
-  argument_names,
-  is_array,
-  is_foreign,
-  is_module,
-)
-from bnnjax.cost.values import dtype_bits
+from bnnjax.cost import outputs, variables
+from bnnjax.cost.abstract_value import dtype_bits
+from bnnjax.cost.inputs import Inputs, argument_names, check_shapes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +19,7 @@ class Traced:
   Attributes:
     name: what to call it in messages.
     jaxpr: the closed jaxpr.
-    stored: parameters and statistics.
-    inputs: for each input of the jaxpr: index into `stored`, `True` for other
-      fixed state, `False` for data.
+    inputs: what each input of the jaxpr is: `Stored`, `STATE` or `DATA`.
     captured: bytes of arrays that the function closes over.
     notes: how arguments were read.
     warnings: results that cannot be seen, so that their work seems dead.
@@ -35,21 +27,25 @@ class Traced:
 
   name: str
   jaxpr: Any
-  stored: tuple[Stored, ...]
-  inputs: tuple[int | bool, ...]
+  inputs: tuple[variables.Stored | str, ...]
   captured: int
   notes: tuple[tuple[str, str], ...] = ()
   warnings: tuple[str, ...] = ()
 
+  @property
+  def stored(self) -> tuple[variables.Stored, ...]:
+    """Parameters and statistics."""
+    return tuple(x for x in self.inputs if isinstance(x, variables.Stored))
+
 
 def name_of(fn: Any) -> str:
   """A name for messages."""
-  if is_module(fn):
+  if variables.is_module(fn):
     return type(fn).__name__
   return getattr(fn, "__qualname__", None) or type(fn).__name__
 
 
-def trace(fn: Any, args: tuple, kwargs: dict, params: Any) -> Traced:
+def trace(fn: Callable, args: tuple, kwargs: dict, params: Any) -> Traced:
   """Traces `fn` on shapes.
 
   Raises:
@@ -62,38 +58,39 @@ def trace(fn: Any, args: tuple, kwargs: dict, params: Any) -> Traced:
     )
   name = name_of(fn)
   owner = getattr(fn, "__self__", fn)
-  mine = is_module(owner) or is_foreign(owner) or _is_method_of_a_pytree(fn)
+  mine = (
+    variables.is_module(owner)
+    or variables.is_callable_pytree(owner)
+    or _is_method_of_a_pytree(fn)
+  )
   named = dict(zip(argument_names(fn, len(args)), args)) | kwargs
-  results.refuse_symbols(name, {"self": owner} | named if mine else named)
+  check_shapes(name, {"self": owner} | named if mine else named)
   inputs = Inputs(fn, args, kwargs, params)
   rebuild = inputs.owner(owner) if mine else None
   method = type(fn).__call__ if owner is fn else getattr(fn, "__func__", None)
   unseen: list[str] = []
 
   def flat(*xs):
-    called = results.noted(method, rebuild(xs)) if mine else results.noted(fn)
+    called = outputs.noted(method, rebuild(xs)) if mine else outputs.noted(fn)
     out, given = inputs.call(called, xs)
-    return results.arrays(out, given, xs, unseen)
+    return outputs.arrays(out, given, xs, unseen)
 
   try:
     jaxpr = jax.make_jaxpr(flat)(*inputs.traced)
   except Exception as error:
-    raise _refused(name, args, kwargs, error) from error
+    raise _untraceable(name, args, kwargs, error) from error
   captured = sum(
     math.prod(x.shape) * dtype_bits(x.dtype) // 8
     for x in getattr(jaxpr, "consts", ())
     if getattr(x, "ndim", 0) >= 2
   )
-  kinds = tuple(True if k == -1 else k for k in inputs.kinds)
-  warnings = tuple(map(results.warning, dict.fromkeys(unseen)))
   return Traced(
     name,
     jaxpr,
-    tuple(inputs.stored),
-    kinds,
+    tuple(inputs.kinds),
     captured,
     tuple(inputs.notes),
-    warnings,
+    tuple(map(outputs.warning, dict.fromkeys(unseen))),
   )
 
 
@@ -104,14 +101,18 @@ def _is_method_of_a_pytree(fn: Any) -> bool:
 
 
 def _shape_text(x: Any) -> str:
-  if is_array(x):
+  if variables.is_array(x):
     return f"{getattr(x.dtype, 'name', x.dtype)}{list(x.shape)}"
-  return type(x).__name__ if is_module(x) else repr(x)[:40]
+  return type(x).__name__ if variables.is_module(x) else repr(x)[:40]
 
 
-def _refused(name, args, kwargs, error: Exception) -> ValueError:
+def _untraceable(name, args, kwargs, error: Exception) -> ValueError:
+  """The error of tracing, with the arguments and what to change."""
   given = ", ".join(
-    [_shape_text(x) for x in jax.tree.leaves(args, is_leaf=is_module)[:6]]
+    [
+      _shape_text(x)
+      for x in jax.tree.leaves(args, is_leaf=variables.is_module)[:6]
+    ]
     + [f"{k}={_shape_text(v)}" for k, v in list(kwargs.items())[:4]]
   )
   errors = jax.errors

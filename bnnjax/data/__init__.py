@@ -1,4 +1,4 @@
-"""Images and texts: sources by name, grain iterators with a saved position.
+"""Images and texts: data sets by name, batches from grain iterators.
 
   data.info("fashion_mnist_mini").shape  # (28, 28, 1): no example is read
   source = data.load("fashion_mnist_mini", "train")
@@ -6,12 +6,13 @@
     source, batch_size=128, seed=0, augment=("pad_crop(2)", "flip")
   )
   batch = next(batches)  # image float32 [B, H, W, C], label int32 [B]
-  position = batches.get_state()  # JSON-able; `set_state` continues there
+  position = batches.get_state()  # JSON-able; `set_state` resumes there
 
-A text source such as `wordnet_mini` gives `tokens` int32 `[B, T]` for `image`;
-one for language modelling, such as `plays_mini`, has no label (see `windows`).
-Labels outside the classes and tokens outside the vocabulary are refused when a
-split is opened, or with the number of the record when it is read (see `check`).
+A text source such as `wordnet_mini` gives `tokens` int32 `[B, T]` instead of
+`image`; a source for language modelling, such as `plays_mini`, has no label
+(see `windows`). Labels outside the classes and tokens outside the vocabulary
+raise an error when a split is opened, or when the record is read (see
+`checks`). To add a data set, see `sources`.
 Importing this package imports neither grain, tfds, tokenizers nor scikit-learn.
 """
 
@@ -27,8 +28,14 @@ from bnnjax.data import (  # noqa: F401 (each registers its sources)
   tfds_source,
   wordnet,
 )
-from bnnjax.data.by_name import defaults_of, info, load, options_of
-from bnnjax.data.lm_tokenizer import LmTokenizer
+from bnnjax.data.lm_tokenizers import LmTokenizer
+from bnnjax.data.loading import (
+  defaults_of,
+  info,
+  load,
+  options_of,
+  tokenizer_of,
+)
 from bnnjax.data.pipeline import (
   input_shape,
   make_eval_batches,
@@ -41,7 +48,6 @@ from bnnjax.data.sources import (
   DatasetInfo,
   Source,
 )
-from bnnjax.data.windows import tokenizer_of
 
 __all__ = [
   "ArraySource",

@@ -1,7 +1,7 @@
-"""Compressed files, npz and IDX, read whole or refused.
+"""Readers of xz, npz and IDX files that raise on any damage.
 
-Whatever is damaged, the error names the file and the fault; nothing that follows
-the end of a stream, and no second layer of compression, is passed over.
+Errors name the file and the fault. Bytes after the end of a stream and a second
+layer of compression are errors too.
 """
 
 import gzip
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 _GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
-# What numpy and zipfile raise of damaged archives.
+# Raised by numpy and zipfile for damaged archives.
 _BROKEN = (
   ValueError, TypeError, KeyError, EOFError, OSError, RuntimeError, MemoryError,
   SyntaxError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
@@ -27,12 +27,12 @@ _HEADERS = {
   (1, 0): np.lib.format.read_array_header_1_0,
   (2, 0): np.lib.format.read_array_header_2_0,
 }
-_RANKS = 4  # of IDX files that we know
+_RANKS = 4  # the highest rank of an IDX file
 _UNSIGNED_BYTE = 8  # IDX's code of a type
 
 
 class Header(NamedTuple):
-  """What an array is."""
+  """Type and shape of an array."""
 
   dtype: np.dtype
   shape: tuple[int, ...]
@@ -42,7 +42,8 @@ def unxz(path: pathlib.Path) -> bytes:
   """The content of an xz file of one stream.
 
   Raises:
-    ValueError: damaged, cut, followed by something, or compressed twice.
+    ValueError: the file is damaged, truncated, followed by other bytes, or
+      compressed twice.
     OSError: it cannot be read.
   """
   data = path.read_bytes()
@@ -59,7 +60,7 @@ def unxz(path: pathlib.Path) -> bytes:
     )
   if stream.unused_data:
     raise ValueError(
-      f"{path} goes on after its xz stream: {len(stream.unused_data)} bytes."
+      f"{path} continues after its xz stream: {len(stream.unused_data)} bytes."
     )
   return _once(content, path)
 
@@ -81,7 +82,7 @@ def arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
   """The arrays of an npz in an xz file.
 
   Raises:
-    ValueError: as `unxz`, or the content is no npz of plain arrays.
+    ValueError: as `unxz`, or the content is not an npz of plain arrays.
     OSError: it cannot be read.
   """
   content = unxz(path)
@@ -95,10 +96,10 @@ def arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def npz_headers(path: pathlib.Path) -> dict[str, Header]:
-  """Type and shape of every array of an npz, of which none is read.
+  """Type and shape of every array of an npz, without reading any.
 
   Raises:
-    ValueError: it is none of plain arrays, or damaged.
+    ValueError: the file is damaged, or not an npz of plain arrays.
     OSError: it cannot be read.
   """
   found = {}
@@ -139,17 +140,18 @@ def npz_array(path: pathlib.Path, key: str) -> np.ndarray:
 
 
 def idx(path: pathlib.Path, shape: Iterable[int | None]) -> np.ndarray:
-  """The bytes of an IDX file, gzipped or not, whatever it is called.
+  """The values of an IDX file, gzipped or not, under any file name.
 
-  Two zero bytes, the type (8 = unsigned byte), the rank, then big-endian sizes,
-  then the values (LeCun's MNIST page).
+  The format (LeCun's MNIST page): two zero bytes, the type (8 = unsigned byte),
+  the rank, the sizes in big-endian order, the values.
 
   Args:
     path: the file.
-    shape: what it must have, `None` for any number of examples but 0.
+    shape: the expected shape; `None` stands for any number above 0.
 
   Raises:
-    ValueError: damaged, cut, longer than it says, of another type or shape.
+    ValueError: the file is damaged, truncated, longer than its header says, or
+      has another type or shape.
     OSError: it cannot be read.
   """
   wanted = tuple(shape)

@@ -1,7 +1,7 @@
-"""Files of Arrow, mapped into memory by pyarrow and made sure of.
+"""Arrow files, memory-mapped and validated by pyarrow.
 
-A stream of Arrow has no checksum: that it ends where it should, that offsets lie
-inside and texts are UTF-8 is looked at, numbers and letters are believed.
+An Arrow stream has no checksum. Its end, its offsets and the UTF-8 of its texts
+are checked; the values themselves cannot be.
 """
 
 import functools
@@ -14,27 +14,27 @@ State = tuple[tuple[int, int], ...]
 
 
 def table(files: Files) -> Any:
-  """The table of some files, mapped into memory.
+  """The memory-mapped table of some files.
 
   Raises:
-    ImportError: pyarrow is not installed; names the extra.
-    ValueError: a file is cut or damaged; names it.
+    ImportError: pyarrow is not installed; the message names the extra.
+    ValueError: a file is truncated or damaged; the message names it.
     OSError: a file cannot be read.
   """
   return _mapped(files, _state(files))
 
 
 def columns(files: Files, keys: tuple[str, ...]) -> Any:
-  """Some columns, sound and without gaps.
+  """Some columns, validated and without missing values.
 
   Raises:
-    ValueError: as `table`, or records that lack one; names it.
+    ValueError: as `table`, or some records lack a column.
   """
   return _checked(files, keys, _state(files))
 
 
 def _state(files: Files) -> State:
-  """What changes when the files do."""
+  """Sizes and times of change: another state means other content."""
   stats = [os.stat(file) for file in files]
   return tuple((s.st_size, s.st_mtime_ns) for s in stats)
 
@@ -43,7 +43,7 @@ def _state(files: Files) -> State:
 def _checked(files: Files, keys: tuple[str, ...], state: State) -> Any:
   table = _mapped(files, state).select(list(keys))
   try:
-    table.validate(full=True)  # offsets, and that texts are UTF-8
+    table.validate(full=True)  # checks offsets and UTF-8
   except ValueError as error:
     raise _damaged(files, error) from error
   for key in keys:
@@ -55,7 +55,9 @@ def _checked(files: Files, keys: tuple[str, ...], state: State) -> Any:
   return table
 
 
-@functools.lru_cache(maxsize=8)  # not kept by a source: it would be pickled
+@functools.lru_cache(
+  maxsize=8
+)  # not an attribute of a source, which is pickled
 def _mapped(files: Files, state: State) -> Any:
   del state
   try:
@@ -74,7 +76,7 @@ def _mapped(files: Files, state: State) -> Any:
     try:
       with pa.memory_map(file) as source:
         table = pa.ipc.open_stream(source).read_all()
-      _ = table.column_names  # are decoded here
+      _ = table.column_names  # decodes them
     except (pa.ArrowException, ValueError, OSError) as error:
       raise _damaged((file,), error) from error
     tables.append(table)

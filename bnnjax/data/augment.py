@@ -1,9 +1,9 @@
-"""Changes to images before they meet the model, written as short strings.
+"""Image augmentations, written as short strings.
 
-`("pad_crop(4)", "flip")` in a config, or dicts such as
-`{"name": "pad_crop", "padding": 4}`. Each is a function `(images, rng) ->
-images` of a whole batch: uint8 `[B, H, W, C]`, or a list of `[H, W, C]` where
-sizes differ. Those that draw nothing from `rng` serve evaluation too.
+A config has `("pad_crop(4)", "flip")`, or dicts such as
+`{"name": "pad_crop", "padding": 4}`. Each augmentation is a function `(images,
+rng) -> images` of a whole batch: uint8 `[B, H, W, C]`, or a list of `[H, W, C]`
+if sizes differ. Augmentations that do not use `rng` serve evaluation too.
 """
 
 import dataclasses
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bnnjax.core import numbers, registry
+from bnnjax.core import number_checks, registry
 from bnnjax.core import spec as spec_lib
 
-_LARGEST = 65_535  # pixels of a side; more is a typo, and fills the memory
+_LARGEST = 65_535  # pixels of a side; more is a typo that would fill the memory
 Images = np.ndarray | list[np.ndarray]
 Augment = Callable[[Images, np.random.Generator], Images]
 
@@ -24,12 +24,12 @@ Augment = Callable[[Images, np.random.Generator], Images]
 @registry.register("augment", "pad_crop")
 @dataclasses.dataclass(frozen=True)
 class PadCrop:
-  """Pads every side with black, then crops the old size at a random place."""
+  """Pads every side with black, then takes a random crop of the old size."""
 
   padding: int
 
   def __post_init__(self):
-    numbers.size("padding", self.padding, _LARGEST)
+    number_checks.size("padding", self.padding, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     _check_one_size("pad_crop", images)
@@ -47,12 +47,12 @@ class PadCrop:
 @registry.register("augment", "flip")
 @dataclasses.dataclass(frozen=True)
 class Flip:
-  """Mirrors left and right with probability `probability`."""
+  """Mirrors each image left to right with probability `probability`."""
 
   probability: float = 0.5
 
   def __post_init__(self):
-    numbers.number("probability", self.probability, 0, 1)
+    number_checks.number("probability", self.probability, 0, 1)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     _check_one_size("flip", images)
@@ -64,11 +64,12 @@ class Flip:
 @registry.register("augment", "random_resized_crop")
 @dataclasses.dataclass(frozen=True)
 class RandomResizedCrop:
-  """Crops a random part and resizes it to `size` x `size`, bilinear.
+  """Takes a random crop and resizes it to `size` x `size`, bilinear.
 
-  The usual ImageNet training crop (Szegedy et al. 2015): `scale` bounds the
-  share of the area, `ratio` width over height. After ten draws that do not fit
-  the image, the largest centred crop of a legal ratio is taken.
+  The usual ImageNet training crop (Szegedy et al. 2015). `scale` bounds the
+  area of the crop as a fraction of the image's, `ratio` its width over height.
+  If ten draws do not fit the image, it takes the largest centred crop of a
+  legal ratio.
   """
 
   size: int
@@ -76,10 +77,10 @@ class RandomResizedCrop:
   ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
   def __post_init__(self):
-    numbers.size("size", self.size, _LARGEST)
-    # More than the whole area never fits: every crop would be the centred one.
-    numbers.interval("scale", self.scale, 1)
-    numbers.interval("ratio", self.ratio, _LARGEST)
+    number_checks.size("size", self.size, _LARGEST)
+    # A scale above 1 never fits: every crop would be the centred one.
+    number_checks.interval("scale", self.scale, 1)
+    number_checks.interval("ratio", self.ratio, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     size = self.size, self.size
@@ -92,7 +93,7 @@ class RandomResizedCrop:
   def box(
     self, height: int, width: int, rng: np.random.Generator
   ) -> tuple[int, int, int, int]:
-    """Draws a crop: left, top, right, bottom in pixels."""
+    """Draws the left, top, right and bottom pixel of a crop."""
     for _ in range(10):
       area = height * width * rng.uniform(*self.scale)
       ratio = np.exp(rng.uniform(*np.log(self.ratio)))
@@ -110,12 +111,12 @@ class RandomResizedCrop:
 @registry.register("augment", "resize")
 @dataclasses.dataclass(frozen=True)
 class Resize:
-  """Resizes the shorter side to `size`, bilinear, and keeps the proportions."""
+  """Resizes the shorter side to `size`, bilinear; keeps the aspect ratio."""
 
   size: int
 
   def __post_init__(self):
-    numbers.size("size", self.size, _LARGEST)
+    number_checks.size("size", self.size, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     del rng
@@ -137,7 +138,7 @@ class CenterCrop:
   size: int
 
   def __post_init__(self):
-    numbers.size("size", self.size, _LARGEST)
+    number_checks.size("size", self.size, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     del rng
@@ -164,7 +165,7 @@ def parse(spec: Any) -> tuple[Augment, ...]:
     The functions, in order.
 
   Raises:
-    ValueError: unknown name or option; the nearest one is suggested.
+    ValueError: unknown name or option; the message suggests the nearest.
 
   Example:
     >>> parse(("pad_crop(2)", "flip"))
@@ -199,13 +200,13 @@ def apply(
   Args:
     augments: from `parse`.
     images: uint8 `[B, H, W, C]`, or a list of `[H, W, C]`.
-    rng: source of every random draw.
+    rng: for all random draws.
 
   Returns:
     uint8 `[B, H, W, C]`.
 
   Raises:
-    ValueError: the images still differ in size at the end.
+    ValueError: the images still differ in size after the last augmentation.
   """
   for augment in augments:
     images = augment(images, rng)
@@ -214,7 +215,7 @@ def apply(
 
 
 def _read(spec: str) -> tuple[Augment, ...]:
-  """`"pad_crop(2), flip"` to what it names."""
+  """The augmentations of a string such as `"pad_crop(2), flip"`."""
   try:
     made = [
       spec_lib.part("augment", part, part, as_call=True)

@@ -1,7 +1,7 @@
-"""Digests of content: the same for every process and machine.
+"""Digests of content, equal in every process and on every machine.
 
-Two things have the same digest if, and as far as anybody can tell only if, they
-hold the same, wherever they lie.
+Equal content has equal digests, wherever it is stored; different content has
+different ones, up to collisions of SHA-256.
 """
 
 import hashlib
@@ -12,28 +12,28 @@ from typing import Any
 
 import numpy as np
 
-_SIZE = 32  # characters, 128 bits: no two of anybody's runs meet by chance
+_SIZE = 32  # characters: 128 bits, so that runs do not collide by chance
 _CHUNK = 2**20
 
 
 def of(*parts: Any) -> str:
-  """Of texts, bytes, arrays and plain JSON, in their order.
+  """Digest of texts, bytes, arrays and JSON values, in this order.
 
-  Numbers count as numbers: 1 is 1.0, and a tuple is the list of its entries.
+  Values are compared by meaning: 1 equals 1.0, a tuple equals a list.
 
   Raises:
-    TypeError: an array of objects, or what JSON has no word for.
+    TypeError: an array of objects, or a value that JSON cannot express.
   """
   hashed = hashlib.sha256()
   for part in parts:
-    # The head says where a part ends, so that no two sequences of parts agree.
+    # Each part begins with its length: ("ab", "c") is not ("a", "bc").
     for piece in _pieces(part):
       hashed.update(piece)
   return hashed.hexdigest()[:_SIZE]
 
 
 def of_files(paths: Iterable[str | os.PathLike]) -> str:
-  """Of the bytes of files, in their order; of their names nothing."""
+  """Digest of the content of files, in this order; names do not count."""
   whole = []
   for path in paths:
     hashed = hashlib.sha256()
@@ -44,8 +44,14 @@ def of_files(paths: Iterable[str | os.PathLike]) -> str:
   return of(whole)
 
 
+def hash_of(text: str, word: int = 0) -> int:
+  """One of the four 64-bit words of the SHA-256 of a text, to split by."""
+  hashed = hashlib.sha256(text.encode()).digest()
+  return int.from_bytes(hashed[8 * word : 8 * word + 8])
+
+
 def plain(value: Any) -> Any:
-  """A value as JSON that compares by meaning: 1.0 is 1, a tuple is a list."""
+  """A JSON value that compares by meaning: 1.0 becomes 1, a tuple a list."""
   if isinstance(value, Mapping):
     return {str(key): plain(entry) for key, entry in value.items()}
   if isinstance(value, (list, tuple)):
@@ -64,7 +70,7 @@ def _pieces(part: Any) -> Iterator[Any]:
     if part.dtype.hasobject:
       raise TypeError(f"An array of {part.dtype} has no bytes of its own.")
     yield f"array {part.dtype.name} {part.shape}\n".encode()
-    # As bytes: buffers know no bfloat16.
+    # As bytes: the buffer protocol has no bfloat16.
     yield np.ascontiguousarray(part).reshape(-1).view(np.uint8)
   elif isinstance(part, (bytes, bytearray, memoryview)):
     yield f"bytes {len(part)}\n".encode()

@@ -1,12 +1,12 @@
-"""The 8x8 handwritten digits that travel with scikit-learn."""
+"""The 8x8 handwritten digits that come with scikit-learn."""
 
 import numpy as np
 
 from bnnjax.core import registry
 from bnnjax.data import sources
 
-# In file order, as scikit-learn's own example splits them (the writers of the
-# last part do not appear in the first).
+# In file order, as in scikit-learn's own example: the writers of the test split
+# do not appear in the training split.
 SPLITS = {"train": 1347, "test": 450}
 
 
@@ -36,7 +36,7 @@ def digits(split: str) -> sources.Source:
       " 'fashion_mnist_mini', which is inside bnnjax."
     ) from error
   bunch = datasets.load_digits()
-  # 16 grey levels and white, 0 .. 16, to the full range of a byte.
+  # Grey levels 0 .. 16 are spread over the range of a byte.
   images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
   first = SPLITS["train"]
   part = slice(None, first) if split == "train" else slice(first, None)

@@ -1,4 +1,4 @@
-"""Learnable noise: images, texts, one long text; for smoke runs and tests."""
+"""Learnable random images and texts, for smoke runs and tests."""
 
 import dataclasses
 import math
@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import digest, lm_tokenizer, sources, tokenizer, windows
+from bnnjax.data import digest, lm_tokenizers, sources, windows, wordpiece
 
 SUCCESSORS = 4  # of a token of `fake_tokens`
-_FIRST_LETTER = 0x100  # of its text: letters of Latin Extended
+_FIRST_LETTER = 0x100  # of its alphabet: Latin Extended and on
 _SPLITS = ("train", "test")
-_MOST = 2**28  # values that are made at once
-_LETTERS = 0xD800 - _FIRST_LETTER  # up to the surrogates, which are no text
+_MOST = 2**28  # values generated at once
+_LETTERS = 0xD800 - _FIRST_LETTER  # up to the surrogates, which are not text
 
 
 def _described(
   split: str, size: int, num_classes: int, name: str, **info: Any
 ) -> sources.DatasetInfo:
-  """What is said of examples with labels, without making any."""
+  """Description of a labelled set, without generating examples."""
   sources.check_split(name, split, _SPLITS)
   if size < 1 or num_classes < 2:
     raise ValueError(
@@ -33,7 +33,7 @@ def _described(
 
 
 def _check(seed: int, **counts: int) -> None:
-  """Refuses a seed below 0, and more values than can be meant.
+  """Raises if the seed is negative or the product of sizes is too large.
 
   Raises:
     ValueError: names the options.
@@ -49,10 +49,10 @@ def _check(seed: int, **counts: int) -> None:
 
 
 class FakeSource(sources.Source):
-  """Examples made on demand from (seed, split, index); labels take turns.
+  """Examples generated on demand from (seed, split, index), classes in turn.
 
-  A subclass draws an input of a class; what marks a class depends on the seed
-  alone, so both splits share it.
+  A subclass draws an input of a class. The features of a class depend on the
+  seed alone, so that both splits share them.
   """
 
   def __init__(self, split: str, seed: int, info: sources.DatasetInfo):
@@ -61,7 +61,7 @@ class FakeSource(sources.Source):
     self._seed = seed, _SPLITS.index(split)
 
   def draw(self, label: int, rng: np.random.Generator) -> np.ndarray:
-    """An input of that class."""
+    """Draws an input of a class."""
     raise NotImplementedError
 
   def __len__(self) -> int:
@@ -104,10 +104,10 @@ class FakeImages(FakeSource):
 
 
 class FakeText(FakeSource):
-  """`[CLS]`, then between T / 2 and T tokens, half of them of the class.
+  """Texts of T / 2 to T tokens that begin with `[CLS]`.
 
-  A class has `FAVOURITES` tokens of its own choice, the other half of a text is
-  any token that is not special.
+  About half of the tokens are drawn from the `FAVOURITES` tokens of the class,
+  the others from all that are not special.
   """
 
   FAVOURITES = 4
@@ -116,7 +116,7 @@ class FakeText(FakeSource):
     super().__init__(split, seed, info)
     _check(seed, num_classes=info.num_classes, max_len=info.shape[0])
     self._favourites = np.random.default_rng(seed).integers(
-      len(tokenizer.SPECIAL),
+      len(wordpiece.SPECIAL),
       self.info.vocab,
       (self.info.num_classes, self.FAVOURITES),
     )
@@ -125,10 +125,10 @@ class FakeText(FakeSource):
     (longest,) = self.info.shape
     length = rng.integers(longest // 2, longest) + 1
     own = rng.choice(self._favourites[label], length)
-    other = rng.integers(len(tokenizer.SPECIAL), self.info.vocab, length)
-    tokens = np.full(longest, tokenizer.PAD, np.int32)
+    other = rng.integers(len(wordpiece.SPECIAL), self.info.vocab, length)
+    tokens = np.full(longest, wordpiece.PAD, np.int32)
     tokens[:length] = np.where(rng.random(length) < 0.5, own, other)
-    tokens[0] = tokenizer.SPECIAL.index("[CLS]")
+    tokens[0] = wordpiece.SPECIAL.index("[CLS]")
     return tokens
 
 
@@ -171,9 +171,9 @@ def fake(
   Args:
     split: "train" or "test".
     shape: `(H, W, C)` of an image.
-    num_classes: number of labels; they take turns, so classes are balanced.
+    num_classes: number of classes; they take turns, so they are balanced.
     size: number of examples of the split.
-    seed: another seed gives other patterns and other noise.
+    seed: of the patterns of the classes and of the noise.
   """
   info = _image_info(split, shape=shape, num_classes=num_classes, size=size)
   return FakeImages(split, seed, info)
@@ -189,7 +189,7 @@ def _text_info(
   seed: int = 0,
 ) -> sources.DatasetInfo:
   del seed
-  special = len(tokenizer.SPECIAL)
+  special = len(wordpiece.SPECIAL)
   if max_len < 2 or vocab <= special:
     raise ValueError(
       "A fake text needs at least 2 tokens, and more entries than the"
@@ -211,15 +211,15 @@ def fake_text(
   size: int = 512,
   seed: int = 0,
 ) -> sources.Source:
-  """Learnable fake texts, each class with tokens that it prefers.
+  """Learnable fake texts; each class prefers some tokens.
 
   Args:
     split: "train" or "test".
     max_len: tokens of a text.
-    vocab: entries of the vocabulary, the special ones included.
-    num_classes: number of labels; they take turns, so classes are balanced.
+    vocab: entries of the vocabulary, including the special ones.
+    num_classes: number of classes; they take turns, so they are balanced.
     size: number of examples of the split.
-    seed: another seed gives other preferences and other texts.
+    seed: of the preferred tokens and of the texts.
   """
   info = _text_info(
     split, max_len=max_len, vocab=vocab, num_classes=num_classes, size=size
@@ -263,16 +263,17 @@ def fake_tokens(
   size: int = 512,
   seed: int = 0,
 ) -> sources.Source:
-  """A learnable fake text for language models: `SUCCESSORS` after each token.
+  """A learnable fake text for language models.
 
-  A Markov chain of order 1: at most 2 bits a character.
+  A Markov chain of order 1 in which each token has `SUCCESSORS` successors: at
+  most 2 bits per character.
 
   Args:
     split: "train" or "test".
     max_len: tokens of a window.
-    vocab: entries of the vocabulary; 0, for unknown characters, never comes.
+    vocab: entries of the vocabulary; 0, the unknown character, never occurs.
     size: number of windows of the split.
-    seed: another seed gives other successors and another text.
+    seed: of the successors and of the text.
   """
   info = _tokens_info(split, max_len=max_len, vocab=vocab, size=size)
   _check(seed, size=size, max_len=max_len)
@@ -282,4 +283,4 @@ def fake_tokens(
   for choice in rng.integers(0, SUCCESSORS, size * (max_len - 1)).tolist():
     ids.append(table[ids[-1]][choice])
   letters = "".join(chr(_FIRST_LETTER + i) for i in range(vocab - 1))
-  return windows.Windows(np.array(ids), lm_tokenizer.Chars(letters), info)
+  return windows.Windows(np.array(ids), lm_tokenizers.Chars(letters), info)

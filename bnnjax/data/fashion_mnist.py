@@ -10,12 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import archives, sources, tfds_source
+from bnnjax.data import archives, embedded, normalisation, sources, tfds_source
 
 DEBIAN_FOLDER = pathlib.Path("/usr/share/datasets/fashion-mnist")
-MINI_FILE = (
-  pathlib.Path(__file__).parent / "embedded" / "fashion_mnist_mini.npz.xz"
-)
+MINI_FILE = embedded.FASHION_MNIST
 SPLITS = {"train": 60_000, "test": 10_000}
 MINI_SPLITS = {"train": 10_000, "test": 2_000}
 _PREFIX = {"train": "train", "test": "t10k"}
@@ -23,7 +21,7 @@ _SIDE, _CLASSES = 28, 10
 
 
 def _info(name: str, splits: Mapping[str, int]) -> sources.DatasetInfo:
-  mean, std = tfds_source.MEAN_STD["fashion_mnist"]
+  mean, std = normalisation.MEAN_STD["fashion_mnist"]
   shape = (_SIDE, _SIDE, 1)
   return sources.DatasetInfo(name, shape, _CLASSES, mean, std, splits)
 
@@ -34,8 +32,7 @@ def _mini_info(split: str) -> sources.DatasetInfo:
 
 
 def _full_info(split: str, **options: str | None) -> sources.DatasetInfo:
-  # Wherever it lies: `read_idx` refuses files of another shape.
-  del options
+  del options  # the description is the same in every folder
   sources.check_split("fashion_mnist", split, SPLITS)
   return _info("fashion_mnist", SPLITS)
 
@@ -43,7 +40,7 @@ def _full_info(split: str, **options: str | None) -> sources.DatasetInfo:
 @registry.register("source", "fashion_mnist_mini")
 @sources.with_info(_mini_info)
 def fashion_mnist_mini(split: str) -> sources.Source:
-  """The first 1,000 train and 200 test images of each class, in the package."""
+  """1,000 training and 200 test images of each class, in the package."""
   info = _mini_info(split)
   arrays = mini_arrays()
   if f"{split}_images" not in arrays:
@@ -55,12 +52,12 @@ def fashion_mnist_mini(split: str) -> sources.Source:
   )
 
 
-@functools.cache  # a run opens both splits; xz takes 0.2 s each time
+@functools.cache  # a run opens both splits, and xz takes 0.2 s
 def mini_arrays() -> dict[str, np.ndarray]:
-  """Reads the embedded file: read-only `<split>_images`, `<split>_labels`.
+  """Read-only `<split>_images` and `<split>_labels` of the embedded file.
 
   Raises:
-    ValueError: it is damaged, or holds other arrays.
+    ValueError: the file is damaged, or holds other arrays.
   """
   arrays = archives.arrays(MINI_FILE)
   named = {f"{s}_{kind}" for s in MINI_SPLITS for kind in ("images", "labels")}
@@ -70,7 +67,7 @@ def mini_arrays() -> dict[str, np.ndarray]:
       f" {', '.join(sorted(arrays)) or 'nothing'}."
     )
   for key, value in arrays.items():
-    if value.ndim == 3:  # stored column by column: compresses better
+    if value.ndim == 3:  # stored by columns, which compresses better
       arrays[key] = np.ascontiguousarray(value.transpose(0, 2, 1))
     arrays[key].flags.writeable = False  # shared by every caller
   for split in {key.partition("_")[0] for key in arrays}:
@@ -83,7 +80,7 @@ def mini_arrays() -> dict[str, np.ndarray]:
 def _check(
   images: np.ndarray | None, labels: np.ndarray | None, where: object
 ) -> None:
-  """Refuses what is not uint8 `[N, 28, 28]` with labels 0 .. 9 `[N]`."""
+  """Raises unless images are uint8 `[N, 28, 28]` and labels 0 .. 9 `[N]`."""
   got = [x is not None and (str(x.dtype), x.shape) for x in (images, labels)]
   count = len(labels) if got[1] and labels.ndim == 1 else 0
   wanted = ("uint8", (count, _SIDE, _SIDE)), ("uint8", (count,))
@@ -107,8 +104,8 @@ def fashion_mnist(split: str, *, data_dir: str | None = None) -> sources.Source:
 
   Args:
     split: "train" or "test".
-    data_dir: folder of the four IDX files (gzipped or not), or of prepared
-      tfds data. By default the Debian package's folder, then tfds' own.
+    data_dir: folder of the four IDX files (gzipped or not) or of prepared tfds
+      data; by default the Debian package's folder, then that of tfds.
   """
   info = _full_info(split)
   folder = pathlib.Path(data_dir).expanduser() if data_dir else DEBIAN_FOLDER
@@ -131,8 +128,8 @@ def read_idx(folder: pathlib.Path, split: str) -> tuple[np.ndarray, np.ndarray]:
   """Images uint8 `[N, 28, 28]` and labels uint8 `[N]` of the original files.
 
   Raises:
-    DataNotFoundError: one is not there.
-    ValueError: one is damaged, or they do not belong together.
+    DataNotFoundError: a file is missing.
+    ValueError: a file is damaged, or the two do not match.
   """
   parts, paths = [], []
   for kind, rest in (("images-idx3", (_SIDE, _SIDE)), ("labels-idx1", ())):

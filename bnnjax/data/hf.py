@@ -1,12 +1,11 @@
-"""A data set that the library `datasets` saved, `hf:PATH`.
+"""Data sets saved by the library `datasets`, `hf:PATH`.
 
     datasets.load_dataset("ag_news").save_to_disk("ag_news")  # once, elsewhere
 
   data.load("hf:ag_news", "train", text="text")
 
-What `save_to_disk` writes are Arrow files, which are read here by pyarrow
-alone, mapped into memory: nothing is downloaded, and no code of a data set
-runs.
+`save_to_disk` writes Arrow files, which pyarrow alone memory-maps here: nothing
+is downloaded, and no code of a data set runs.
 """
 
 import functools
@@ -18,13 +17,20 @@ from typing import Any
 
 from bnnjax.core import registry
 from bnnjax.core.settings import Settings
-from bnnjax.data import arrow, check, digest, pictures, sources, tables
+from bnnjax.data import (
+  arrow,
+  checks,
+  digest,
+  encoded_images,
+  feature_tables,
+  sources,
+)
 
 _SPLITS, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
-TRAIN = "train"  # of a set that was saved without splits
+TRAIN = "train"  # the split of a set that was saved without splits
 
 
-class HfTable(tables.Table):
+class HfTable(feature_tables.Table):
   """A saved set.
 
   Args:
@@ -73,7 +79,7 @@ class HfTable(tables.Table):
       )
     found = {split: self.labels(split, key) for split in self.splits}
     way = "save the feature as a `ClassLabel`"
-    return check.counted(found, self.name, {_kind(feature)}, way)
+    return checks.counted(found, self.name, {_kind(feature)}, way)
 
   def check_text(self, key):
     feature = self.feature(key, "text")
@@ -90,7 +96,7 @@ class HfTable(tables.Table):
 
   def labels(self, split, key):
     column = arrow.columns(self._files[split], (key,)).column(key)
-    return check.integers(column.to_numpy(), self.name)
+    return checks.integers(column.to_numpy(), self.name)
 
   def content(self, split, keys):
     return digest.of(keys, digest.of_files(self._files[split]))
@@ -102,14 +108,14 @@ class Records:
   Args:
     files: of Arrow.
     keys: of the features.
-    channels: of those that are images.
+    channels: of the features that are images.
   """
 
   def __init__(
     self, files: arrow.Files, keys: Sequence[str], channels: Mapping[str, int]
   ):
     self._files, self._keys, self._channels = files, tuple(keys), channels
-    arrow.columns(self._files, self._keys)  # damage is told here
+    arrow.columns(self._files, self._keys)  # raises if they are damaged
 
   def __len__(self) -> int:
     return arrow.table(self._files).num_rows
@@ -121,7 +127,7 @@ class Records:
     return self.__getitems__([range(len(self))[index]])[0]
 
   def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-    """The records at some places."""
+    """The records at some positions."""
     table = arrow.columns(self._files, self._keys)
     found = []
     for index in indices:
@@ -129,7 +135,7 @@ class Records:
       for key, channels in self._channels.items():
         where = f"{index} of {os.path.dirname(self._files[0])} ({key!r})"
         data = _file(record[key], where).read()
-        record[key] = pictures.pixels(data, where, channels)
+        record[key] = encoded_images.pixels(data, where, channels)
       found.append(
         {
           key: value if key in self._channels else value.as_py()
@@ -140,7 +146,7 @@ class Records:
 
 
 def _info(split: str, **options: Any) -> sources.DatasetInfo:
-  return tables.info(*_opened(split, options))
+  return feature_tables.info(*_opened(split, options))
 
 
 @registry.register("source", "hf")
@@ -162,33 +168,33 @@ def hf(
 
   Args:
     split: its name; "train" of a set that was saved without splits.
-    path: what follows the colon.
+    path: the part after the colon.
     image_key: feature that holds the image.
-    label_key: feature that holds the class, a `ClassLabel` or whole numbers
-      (from 0; the largest of all splits says how many).
-    text: instead of an image: as in `tfds_source.tfds`, and so are the others.
+    label_key: feature that holds the class: a `ClassLabel`, or whole numbers
+      from 0, of which the largest of all splits gives the number of classes.
+    text: features to read instead of an image; this and the following options
+      are as in `tfds_source.tfds`.
     vocab_file: WordPiece vocabulary of the text, or the file of "bpe".
-    lowercase: whether the former is uncased.
+    lowercase: whether the WordPiece vocabulary is uncased.
     max_len: tokens of a text.
-    tokenizer: "chars", "bytes" or "bpe": all texts as one, for language
-      modelling.
-    context: of its windows, see `windows.Windows`.
+    tokenizer: "chars", "bytes" or "bpe": join all texts for language modelling.
+    context: of the windows, see `windows.Windows`.
 
   Raises:
     DataNotFoundError: no such folder.
-    ImportError: pyarrow is not installed; names the extra `hf`.
+    ImportError: pyarrow is not installed; the message names the extra `hf`.
     ValueError: a folder or file that `datasets` did not save or that is
-      damaged, a feature that is not there or of another kind, an option that
-      this use of the set does not read.
+      damaged, an unknown feature or one of another kind, or an option that this
+      use of the set does not read.
   """
   options = {k: v for k, v in locals().items() if k != "split"}
-  return tables.load(*_opened(split, options))
+  return feature_tables.load(*_opened(split, options))
 
 
 def _opened(
   split: str, options: dict[str, Any]
 ) -> tuple[HfTable, str, Settings]:
-  """The arguments of `tables.load`."""
+  """The arguments of `feature_tables.load`."""
   settings = Settings("data.options", options, registry.defaults_of(hf))
   return HfTable(settings["path"]), split, settings
 
@@ -223,7 +229,7 @@ def _described(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _files(folder: pathlib.Path) -> arrow.Files:
-  """The Arrow files of a split, in order; refuses another order of rows."""
+  """The Arrow files of a split, in order; raises if the rows are reordered."""
   state = _json(folder / _STATE)
   found = state.get("_data_files")
   if state.get("_indices_data_files"):
@@ -254,7 +260,7 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _kind(feature: Any) -> str:
-  """`Image`, `ClassLabel`, `string` ... of its description."""
+  """Kind of a feature: `Image`, `ClassLabel`, `string` ..."""
   if not isinstance(feature, dict):
     return type(feature).__name__
   kind = str(feature.get("_type"))
@@ -262,7 +268,7 @@ def _kind(feature: Any) -> str:
 
 
 def _file(value: Any, where: str) -> Any:
-  """The file of an image, inside the map of the data set."""
+  """The encoded image, as a view of the memory-mapped data set."""
   import pyarrow as pa
 
   if not pa.types.is_struct(value.type) or not value["bytes"].is_valid:
@@ -273,15 +279,15 @@ def _file(value: Any, where: str) -> Any:
   return pa.BufferReader(value["bytes"].as_buffer())
 
 
-@functools.lru_cache(maxsize=8)  # a run asks for both splits, and before
+@functools.lru_cache(maxsize=8)  # every split of a run asks for it
 def _image_shape(
   splits: tuple[tuple[str, arrow.Files], ...], key: str
 ) -> tuple[int | None, int | None, int]:
-  """Shape of all images, by their headers."""
+  """Common shape of all images, from their headers."""
   headers = []
   for split, files in splits:
     column = arrow.columns(files, (key,)).column(key)
     for index, value in enumerate(column):
       where = f"{index} of {split!r} of {os.path.dirname(files[0])} ({key!r})"
-      headers.append(pictures.header(_file(value, where), where))
-  return pictures.shape_of(headers)
+      headers.append(encoded_images.header(_file(value, where), where))
+  return encoded_images.shape_of(headers)

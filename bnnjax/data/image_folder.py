@@ -1,14 +1,13 @@
-"""Images in folders by their classes, `image_folder:PATH`.
+"""Images in one folder per class, `image_folder:PATH`.
 
     PATH/train/cat/1.png      or      PATH/cat/1.png
     PATH/train/dog/2.jpg              PATH/dog/2.jpg
     PATH/test/cat/3.png
 
-The folders of classes, in the order of their names, are the labels 0, 1, ...
-Without folders of splits there is one, `train`, to be cut as `train[:90%]` and
-`train[90%:]`: images come in the order of a hash of class and file name, so that
-a part has nearly the shares of the whole, and both are the same on every
-machine. Files are decoded as they are asked for.
+The classes, sorted by name, are the labels 0, 1, ... Without folders of splits
+there is one split, `train`, to be cut as `train[:90%]` and `train[90%:]`.
+Images are ordered by a hash of class and file name: a part is nearly balanced,
+and the same on every machine. Files are decoded when they are read.
 """
 
 import functools
@@ -23,17 +22,17 @@ from typing import NamedTuple
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import digest, pictures, sources
+from bnnjax.data import digest, encoded_images, sources
 
-# What Pillow reads with certainty; others are left out, with a warning.
+# Formats that every Pillow reads; other files are skipped, with a warning.
 SUFFIXES = (
   ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
-TRAIN = "train"  # where there are no folders of splits
+TRAIN = "train"  # the split of a folder without folders of splits
 
 
 class Image(NamedTuple):
-  """A file: its path below PATH with `/`, size and time of change."""
+  """A file: its path below PATH, its size and its time of change."""
 
   path: str
   size: int
@@ -66,16 +65,15 @@ class ImageFolder(sources.Source):
   def __getitem__(self, index: int) -> sources.Example:
     path = self._root / self._files[index]
     data = path.read_bytes()
-    image = pictures.pixels(data, str(path), self.info.shape[2])
+    image = encoded_images.pixels(data, str(path), self.info.shape[2])
     return {"image": image, "label": int(self._labels[index])}
 
   def all_labels(self):
     return self._labels
 
   def digest(self):
-    info = self.info
     return digest.of(
-      (info.num_classes, info.mean, info.std),
+      (self.info.num_classes, self.info.mean, self.info.std),
       self._labels,
       digest.of_files(self._root / file for file in self._files),
     )
@@ -90,21 +88,21 @@ def _info(split: str, *, path: str, channels: int) -> sources.DatasetInfo:
 def image_folder(
   split: str, *, path: str = "", channels: int = 0
 ) -> sources.Source:
-  """Images in folders by their classes, `image_folder:PATH`.
+  """Images in one folder per class, `image_folder:PATH`.
 
   Args:
-    split: a folder in PATH; "train" where it holds those of classes.
-    path: what follows the colon.
-    channels: 3, or 1 for the grey values of colours; 0: 3 if any image has
+    split: a folder in PATH; "train" if PATH holds the folders of classes.
+    path: the part after the colon.
+    channels: 3, or 1 to convert colours to grey; 0 means 3 if any image has
       colours.
 
   Raises:
     DataNotFoundError: no such folder.
-    ValueError: no folder of a split or class where one should be, a class
-      without images or that `train` lacks, an image that is none; names it.
+    ValueError: folders of splits and classes are mixed up, a class has no
+      images or none in `train`, or a file is not a supported image; names it.
 
   Warns:
-    UserWarning: files that are left out.
+    UserWarning: some files are skipped.
   """
   splits, classes = _scan(path)
   info = _described(path, split, channels, splits, classes)
@@ -115,12 +113,12 @@ def image_folder(
 
 
 def _order(image: Image) -> bytes:
-  """By class and file name: the same in whatever folder, whoever lists it."""
+  """Sorting key of class and file name, independent of folder and machine."""
   return hashlib.sha256(os.fsencode("/".join(_names(image.path)))).digest()
 
 
 def _names(path: str) -> list[str]:
-  """Class and file name."""
+  """Class and file name of a path."""
   return path.split("/")[-2:]
 
 
@@ -158,13 +156,15 @@ def _root(path: str) -> pathlib.Path:
   return pathlib.Path(path).expanduser().absolute()
 
 
-@functools.lru_cache(maxsize=2)  # a run asks for both splits, and before
+@functools.lru_cache(maxsize=2)  # every split of a run asks for it
 def _shape(
   root: pathlib.Path, images: tuple[Image, ...]
 ) -> tuple[int | None, int | None, int]:
-  """Shape of all images, by their headers."""
+  """Common shape of all images, from their headers."""
   paths = (root / image.path for image in images)
-  return pictures.shape_of(pictures.header(p, str(p)) for p in paths)
+  return encoded_images.shape_of(
+    encoded_images.header(p, str(p)) for p in paths
+  )
 
 
 def _scan(path: str) -> tuple[dict[str, tuple[Image, ...]], tuple[str, ...]]:
@@ -177,14 +177,12 @@ def _scan(path: str) -> tuple[dict[str, tuple[Image, ...]], tuple[str, ...]]:
       f"No folder of images {path!r}: write it as 'image_folder:PATH'."
       f"{kind or near}"
     )
-  folders, _ = _listed(root)
+  folders, files = _listed(root)
   inside = {name: _listed(root / name)[0] for name in folders}
   flat = [name for name, classes in inside.items() if not classes]
   if not folders or 0 < len(flat) < len(folders):
     found = (
-      f"{flat[0]!r} holds no folder, others do"
-      if flat
-      else "it holds no folder"
+      f"{flat[0]!r} holds no folder, others do" if flat else "it holds none"
     )
     raise ValueError(
       f"{root} must hold folders of classes, as {root / 'cat' / '1.png'}, or of"
@@ -193,11 +191,13 @@ def _scan(path: str) -> tuple[dict[str, tuple[Image, ...]], tuple[str, ...]]:
   if flat:
     inside = {TRAIN: folders}
   tops = {split: root if flat else root / split for split in inside}
-  splits, left = {}, [f for f in _listed(root)[1] if _is_image(f)]
+  splits, left = {}, [f for f in files if f.lower().endswith(SUFFIXES)]
   for split, classes in inside.items():
     top = tops[split]
     left += [
-      f"{split}/{f}" for f in _listed(top)[1] if not flat and _is_image(f)
+      f"{split}/{f}"
+      for f in _listed(top)[1]
+      if not flat and f.lower().endswith(SUFFIXES)
     ]
     splits[split] = tuple(
       image for name in classes for image in _images(root, top / name, left)
@@ -216,7 +216,7 @@ def _scan(path: str) -> tuple[dict[str, tuple[Image, ...]], tuple[str, ...]]:
 def _images(
   root: pathlib.Path, folder: pathlib.Path, left: list[str]
 ) -> list[Image]:
-  """The images of a class; other files are added to `left`."""
+  """The images of a class; adds other files to `left`."""
   folders, files = _listed(folder)
   if folders:
     raise ValueError(
@@ -226,7 +226,7 @@ def _images(
   found = []
   for name in files:
     path = (folder / name).relative_to(root).as_posix()
-    if not _is_image(name):
+    if not name.lower().endswith(SUFFIXES):
       left.append(path)
       continue
     try:
@@ -244,7 +244,7 @@ def _check_classes(
   splits: Mapping[str, tuple[Image, ...]],
   inside: Mapping[str, list[str]],
 ) -> None:
-  """Refuses a class without images in every split, and an empty split."""
+  """Raises if a class has no image in any split, or a split has none."""
   filled = {_names(i.path)[0] for images in splits.values() for i in images}
   for split, classes in inside.items():
     empty = [tops[split] / name for name in classes if name not in filled]
@@ -258,7 +258,7 @@ def _check_classes(
 def _check_learned(
   root: pathlib.Path, splits: Mapping[str, tuple[Image, ...]]
 ) -> None:
-  """Refuses classes that a split has images of, and `train` has none."""
+  """Raises if a split has images of a class and `train` has none."""
   filled = {s: {_names(i.path)[0] for i in splits[s]} for s in splits}
   learned = sorted(filled.get(TRAIN, ()))
   for split, names in filled.items():
@@ -274,25 +274,19 @@ def _check_learned(
 
 
 def _alike(name: str, learned: list[str]) -> str:
-  """The class that a name probably means."""
+  """A hint at the class of `train` that a name was meant to be."""
   for other in learned:
     forms = [unicodedata.normalize("NFC", n) for n in (name, other)]
     if forms[0] == forms[1]:
-      return (
-        f" {name!a} and {other!a} differ only in the normal form of Unicode."
-      )
+      return f" {name!a} and {other!a} differ only in the Unicode normal form."
     if forms[0].casefold() == forms[1].casefold():
       return f" {name!r} and {other!r} differ only in case."
   near = registry.nearest(name, learned)
   return f" {name!r}:{near}" if near else ""
 
 
-def _is_image(name: str) -> bool:
-  return name.lower().endswith(SUFFIXES)
-
-
 def _listed(folder: pathlib.Path) -> tuple[list[str], list[str]]:
-  """Names of folders and of files, sorted, without hidden ones."""
+  """Sorted names of the folders and the files, without hidden ones."""
   if not folder.is_dir():
     return [], []
   with os.scandir(folder) as found:

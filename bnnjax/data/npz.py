@@ -1,14 +1,14 @@
-"""Arrays of one's own in a file of numpy's, `npz:PATH`.
+"""Your own arrays in a numpy file, `npz:PATH`.
 
     np.savez_compressed(
       "mine.npz", x_train=images, y_train=labels, x_test=..., y_test=...
     )
 
-Keys are `x_SPLIT` and `y_SPLIT`, as Keras has them, `SPLIT_images` and
-`SPLIT_labels`, or `images` and `labels` of one split, `train`; `tokens` may
-stand for `images`. Images are uint8 `[N, H, W]` or `[N, H, W, C]`, tokens whole
-numbers `[N, T]`, labels whole numbers `[N]` or `[N, 1]`. Files with Python
-objects are not read.
+Keys are `x_SPLIT` and `y_SPLIT`, as in Keras, `SPLIT_images` and
+`SPLIT_labels`, or `images` and `labels` of the one split `train`; `tokens` may
+replace `images`. Images are uint8 `[N, H, W]` or `[N, H, W, C]`, tokens whole
+numbers `[N, T]`, labels whole numbers `[N]` or `[N, 1]`. Arrays of Python
+objects raise an error.
 """
 
 import functools
@@ -19,15 +19,15 @@ from typing import NamedTuple
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import archives, check, sources
+from bnnjax.data import archives, checks, sources
 
-# Key of the inputs, and of their labels; the split is what both share.
+# Key of the inputs, key of their labels; both contain the split.
 _KEYS = (
   (re.compile(r"x_(?P<split>\w+)"), "y_{split}"),
   (re.compile(r"(?P<split>\w+)_(images|tokens)"), "{split}_labels"),
   (re.compile(r"(images|tokens)|x"), "labels"),
 )
-TRAIN = "train"  # where the keys name no split
+TRAIN = "train"  # the split of keys that name none
 _FORMS = (
   "images are uint8 [N, height, width] or [N, height, width, channels], tokens"
   " whole numbers [N, tokens]"
@@ -35,7 +35,7 @@ _FORMS = (
 
 
 class _Pair(NamedTuple):
-  """Keys of a split's inputs and labels, and what the inputs are."""
+  """Keys of the inputs and labels of a split; type and shape of the inputs."""
 
   inputs: str
   labels: str
@@ -65,15 +65,15 @@ def npz(
   """Arrays of an npz file, `npz:PATH`.
 
   Args:
-    split: as its keys name it; "train" if they name none.
-    path: what follows the colon.
-    num_classes: 0: the largest label of all splits, and one; then labels of
-      the training split must begin at 0.
-    vocab: entries of the vocabulary of tokens; 0: the largest token, and one.
+    split: as in the keys; "train" if they name none.
+    path: the part after the colon.
+    num_classes: 0 means the largest label of all splits + 1; labels of the
+      training split must then begin at 0.
+    vocab: entries of the vocabulary; 0 means the largest token + 1.
 
   Raises:
     DataNotFoundError: no such file.
-    ValueError: it is damaged, or holds other arrays than these; names the key.
+    ValueError: the file is damaged, or holds other arrays; names the key.
   """
   info = _info(split, path=path, num_classes=num_classes, vocab=vocab)
   file = _file(path)
@@ -100,11 +100,11 @@ def _file(path: str) -> pathlib.Path:
   return file
 
 
-@functools.lru_cache(maxsize=4)  # a run asks for both splits, and before
+@functools.lru_cache(maxsize=4)  # every split of a run asks for it
 def _described(
   file: pathlib.Path, size: int, changed: int, num_classes: int, vocab: int
 ) -> sources.DatasetInfo:
-  """What the headers say, and the labels (tokens, too) as far as not told."""
+  """Description from the headers; from labels and tokens if options are 0."""
   del size, changed
   name, pairs = f"npz:{file}", _pairs(file)
   shapes = {split: _shape(file, pair) for split, pair in pairs.items()}
@@ -120,7 +120,7 @@ def _described(
     headers = archives.npz_headers(file)
     dtypes = {str(headers[pair.labels].dtype) for pair in pairs.values()}
     way = "say their number with `num_classes`"
-    num_classes = check.counted(found, name, dtypes, way)
+    num_classes = checks.counted(found, name, dtypes, way)
   splits = {split: pair.header.shape[0] for split, pair in pairs.items()}
   if len(shape) == 3:
     if vocab:
@@ -174,7 +174,7 @@ def _pairs(file: pathlib.Path) -> dict[str, _Pair]:
 
 
 def _shape(file: pathlib.Path, pair: _Pair) -> tuple[int, ...]:
-  """Shape of an example; refuses what is neither images nor tokens."""
+  """Shape of an example; raises unless the inputs are images or tokens."""
   key, _, (dtype, shape) = pair
   what = f"{file}: {key!r} is {dtype} {list(shape)}"
   if not shape or not all(shape):
@@ -202,7 +202,7 @@ def _labels(file: pathlib.Path, key: str, name: str) -> np.ndarray:
   if not labels.size:
     raise ValueError(f"{file}: {key!r} holds no label.")
   try:
-    labels = check.integers(labels, name)
+    labels = checks.integers(labels, name)
   except ValueError as error:
     raise ValueError(f"{file}: {key!r}: {error}") from error
   if labels.min() < 0:

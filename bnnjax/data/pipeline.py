@@ -1,13 +1,13 @@
-"""From a source to batches: grain iterators with a saved position.
+"""Pipelines from a source to batches: grain iterators with a saved position.
 
-grain shuffles and batches *positions*; images are read, augmented and
-normalised a whole batch at a time in numpy: 10,000 images of 28x28, padded,
-cropped and flipped, take 0.11 s on one core, and 0.47 s image by image.
+grain shuffles and batches *positions*. Images are read, augmented and
+normalised in numpy, a whole batch at a time: to pad, crop and flip 10,000
+images of 28x28 takes 0.11 s on one core, and 0.47 s image by image.
 
 Batches are dicts of numpy arrays: `image` float32 `[B, H, W, C]` or `tokens`
-int32 `[B, T]` (0 after the end of a text), `label` int32 `[B]`, whatever else a
-source gives (`windows`: no label, but `chars` and `scored`), and in evaluation
-`mask` float32 `[B]`, 0 where the last batch is filled up.
+int32 `[B, T]` (0 after the end of a text), `label` int32 `[B]`, other keys of
+the source (`windows` has no label, but `chars` and `scored`), and in evaluation
+`mask` float32 `[B]`, 0 for the padding of the last batch.
 """
 
 import dataclasses
@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 
 from bnnjax.data import augment as augment_lib
-from bnnjax.data import batch, check, sources
+from bnnjax.data import batch, checks, normalisation, sources
 from bnnjax.data import workers as workers_lib
 
 if typing.TYPE_CHECKING:
-  import grain  # takes 0.7 s to import: only when a pipeline is made
+  import grain  # takes 0.7 s: imported only when a pipeline is made
 
-# Batches made ahead of the train step. One thread keeps up with small images
-# and leaves the cores to XLA; decoding large ones wants `threads` or `workers`.
+# Batches made ahead of the train step. One thread is enough for small images
+# and leaves the cores to XLA; to decode large images, set `threads` or
+# `workers`.
 _PREFETCH = 4
 
 
@@ -44,39 +45,39 @@ def make_train_iterator(
   threads: int = 1,
   workers: int = 0,
 ) -> "grain.DatasetIterator":
-  """Shuffled, augmented, normalised batches, without end by default.
+  """Shuffled, augmented, normalised batches, endless by default.
 
-  Every epoch has its own order and drops the remainder (another one each
-  time). All draws depend on (seed, step, process) alone, so that after
-  `set_state` the iterator goes on as if it had never stopped. Step t takes the
-  same examples whatever the number of processes.
+  Every epoch has its own order and drops its own remainder. All random draws
+  depend only on (seed, step, process), so that after `set_state` the iterator
+  continues as if it had never stopped. Step t reads the same examples for any
+  number of processes.
 
   Args:
     source: images or texts.
     batch_size: of all processes together.
-    seed: order and augmentation; 0 <= seed < 2**32.
-    augment: see `augment.parse`, such as `("pad_crop(2)", "flip")`; of images.
+    seed: of order and augmentation; 0 <= seed < 2**32.
+    augment: for images, see `augment.parse`: `("pad_crop(2)", "flip")`.
     mean: per channel, of pixels in [0, 1]; by default the data set's own.
     std: per channel, as `mean`.
-    num_epochs: None repeats for ever.
+    num_epochs: None repeats forever.
     process_index: by default `jax.process_index()`.
     process_count: by default `jax.process_count()`.
-    threads: threads that make batches ahead; 0 makes them when asked.
+    threads: threads that make batches ahead; 0 makes them on demand.
     workers: processes that make batches (spawned, so the calling script needs
       `if __name__ == "__main__":`); 0 makes them in this process. A saved
-      position belongs to its number of workers.
+      position is valid for the same number of workers only.
 
   Returns:
     An iterator with `get_state()` (JSON-able) and `set_state(state)`, which
-    `grain.checkpoint.CheckpointSave` and `CheckpointRestore` take to Orbax. The
-    state depends on the number of batches taken and on `workers` alone. Call
-    `close()` in the end: it stops threads and workers.
+    `grain.checkpoint.CheckpointSave` and `CheckpointRestore` save with Orbax.
+    The state depends only on the number of batches taken and on `workers`. Call
+    `close()` at the end to stop threads and workers.
 
   Raises:
-    ValueError: a batch that does not fit the source or the processes, images
-      that are not uint8 `[H, W, C]`, tokens that are not int32 `[T]`, labels
-      outside the classes, unknown augmentations, or any for text. Labels that
-      cannot be had at once, and tokens, are checked in every batch.
+    ValueError: the batch does not fit the source or the processes, images are
+      not uint8 `[H, W, C]`, tokens not int32 `[T]`, labels outside the classes,
+      augmentations unknown or given for text. Tokens, and labels that are not
+      known without the inputs, are checked in every batch.
   """
   import grain
 
@@ -85,10 +86,10 @@ def make_train_iterator(
   index, count = _processes(process_index, process_count)
   local = local_batch_size(batch_size, count)
   steps = steps_per_epoch(source, batch_size)
-  normalise = batch.normaliser(source.info, mean, std)
+  normalise = normalisation.normaliser(source.info, mean, std)
   make_batch = batch.TrainBatch(source, augment_lib.parse(augment), normalise)
-  input_shape(source, make_batch.augments)  # bad inputs: an error here, now
-  check.source(source)
+  input_shape(source, make_batch.augments)  # raises for bad inputs
+  checks.source(source)
   positions = (
     grain.MapDataset.range(len(source))
     .shuffle(seed=seed)
@@ -96,7 +97,7 @@ def make_train_iterator(
     .batch(local, drop_remainder=True)
     .repeat(num_epochs)
   )
-  # The process is in the seed: grain draws per (seed, step).
+  # grain draws per (seed, step), so the seed contains the process.
   rng_seed = np.random.SeedSequence((seed, index)).generate_state(1)[0]
   batches = positions.random_map(make_batch, seed=int(rng_seed))
   iterable = batches.to_iter_dataset(_read_options(threads))
@@ -118,14 +119,15 @@ def make_eval_batches(
 ) -> "EvalBatches":
   """Every example exactly once, in order, in batches of one static shape.
 
-  The last batch is filled up with copies of the first example under `mask` 0
-  (a real one, since a metric times 0 must not be NaN). All processes get the
-  same number of batches.
+  The last batch is padded with copies of the first example, with `mask` 0: a
+    real
+  example, since a metric times 0 must not be NaN. All processes get the same
+  number of batches.
 
   Args:
     source: images or texts.
     batch_size: of all processes together.
-    augment: deterministic ones, such as `("resize(256)", "center_crop(224)")`.
+    augment: deterministic, such as `("resize(256)", "center_crop(224)")`.
     mean: as in `make_train_iterator`.
     std: as in `make_train_iterator`.
     process_index: by default `jax.process_index()`.
@@ -133,17 +135,20 @@ def make_eval_batches(
     threads: threads that make batches ahead.
 
   Returns:
-    An iterable with a length, to be run through once per evaluation.
+    An iterable with a length, to iterate over once per evaluation.
 
   Raises:
-    ValueError: as `make_train_iterator`. Warns of an augmentation that draws.
+    ValueError: as `make_train_iterator`.
+
+  Warns:
+    UserWarning: an augmentation is random.
   """
   index, count = _processes(process_index, process_count)
   augments = augment_lib.parse(augment)
   local_batch_size(batch_size, count)
-  normalise = batch.normaliser(source.info, mean, std)
+  normalise = normalisation.normaliser(source.info, mean, std)
   input_shape(source, augments)
-  check.source(source)
+  checks.source(source)
   _warn_of_draws(source, augments)
   make_batch = batch.EvalBatch(
     source, augments, normalise, batch_size, slice(index, None, count)
@@ -169,15 +174,15 @@ class EvalBatches:
     batches = iter(numbers.to_iter_dataset(_read_options(self.threads)))
     try:
       yield from batches
-    finally:  # also of a pass that an error or a signal ends: no thread is left
+    finally:  # no thread survives an error, a signal or an early end
       batches.close()
 
 
 def steps_per_epoch(source: sources.Source, batch_size: int) -> int:
-  """Full batches in one pass over `source`, at least one.
+  """Number of full batches in one pass over `source`.
 
   Raises:
-    ValueError: the source is smaller than a batch.
+    ValueError: the source is smaller than one batch.
   """
   steps = len(source) // batch_size
   if not steps:
@@ -189,10 +194,10 @@ def steps_per_epoch(source: sources.Source, batch_size: int) -> int:
 
 
 def local_batch_size(batch_size: int, process_count: int) -> int:
-  """Examples of a global batch that one process reads.
+  """Number of examples of a global batch that one process reads.
 
   Raises:
-    ValueError: the batch cannot be shared equally.
+    ValueError: the processes cannot share the batch equally.
   """
   if batch_size < 1 or batch_size % process_count:
     raise ValueError(
@@ -203,11 +208,11 @@ def local_batch_size(batch_size: int, process_count: int) -> int:
 
 
 def input_shape(source: sources.Source, augment: Any = ()) -> tuple[int, ...]:
-  """Shape of an input out of a pipeline: `(H, W, C)` of images, `(T,)` of text.
+  """Shape of an augmented input: `(H, W, C)` of images, `(T,)` of text.
 
   Raises:
-    ValueError: the source's images are not uint8 `[H, W, C]` or its texts not
-      int32 `[T]`, as its info says, or an augmentation does not fit them.
+    ValueError: images are not uint8 `[H, W, C]`, or texts not int32 `[T]`, of
+      the shape in the info, or an augmentation does not fit them.
   """
   info = source.info
   key, plural, dtype, axes = info.kind

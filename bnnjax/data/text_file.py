@@ -1,4 +1,4 @@
-"""A text of one's own for language modelling."""
+"""Your own text for language modelling, `text_file:PATH`."""
 
 import functools
 import pathlib
@@ -19,7 +19,7 @@ def _info(
 
 
 def _parts(split: str, path: str, test_share: float) -> Callable[[str], str]:
-  """From the name of a split to its text."""
+  """A function from the name of a split to its text."""
   sources.check_split("text_file", split, SPLITS)
   if not 0 < test_share < 1:
     raise ValueError(f"`test_share` must be in (0, 1): got {test_share!r}.")
@@ -44,16 +44,16 @@ def text_file(
   vocab_file: str = "",
   context: int = 0,
 ) -> sources.Source:
-  """A UTF-8 text file, `text_file:PATH`; the end of it is the test split.
+  """A UTF-8 text file, `text_file:PATH`; its end is the test split.
 
   Args:
     split: "train" or "test".
     path: the file.
-    test_share: part of the characters that is the test split.
+    test_share: fraction of the characters in the test split.
     max_len: tokens of a window.
     tokenizer: "chars", "bytes" or "bpe".
-    vocab_file: of `bpe`, any `tokenizer.json`; by default that of `plays_mini`,
-      which suits English. `lm_tokenizer.train_bpe` makes another.
+    vocab_file: of "bpe", any `tokenizer.json`; by default that of `plays_mini`,
+      for English. `lm_tokenizers.train_bpe` trains another.
     context: see `windows.Windows`.
   """
   return windows.pack(
@@ -68,12 +68,12 @@ def text_file(
 
 
 def read(path: str) -> str:
-  """The text of a file, its line ends as they are, without its byte order mark.
+  """The text of a file, with its line ends, without its byte order mark.
 
   Raises:
     DataNotFoundError: no such file.
-    ValueError: it is not UTF-8 (says what it is, and how to convert it), or
-      has no word.
+    ValueError: the file is not UTF-8 (the message says how to convert it), or
+      holds no word.
   """
   file = pathlib.Path(path).expanduser()
   if not path or not file.is_file():

@@ -1,9 +1,8 @@
-"""Labels of a prepared tfds split, read without its inputs and kept beside it.
+"""Labels of a prepared tfds split, read without its inputs and cached.
 
-A record's label is parsed alone: no image is decoded, no text tokenized. Still
-every record has to be read once; what was found is stored in the data set's
-folder, next to the files that it was read from, and used for as long as these
-have the same names, sizes and times of change.
+Only the label of a record is decoded, no image and no text; but every record
+has to be read once. The labels are stored in the folder of the data set, and
+used as long as its files keep their names, sizes and times of change.
 """
 
 import io
@@ -16,7 +15,7 @@ import numpy as np
 
 from bnnjax.data import tfds_records
 
-_CHUNK = 256  # records in memory
+_CHUNK = 256  # records in memory at once
 _VERSION = 1  # of the stored file
 
 
@@ -29,8 +28,8 @@ def read(builder: Any, split: str, key: str) -> np.ndarray | None:
     key: of the label among the features.
 
   Returns:
-    int `[N]`, or None where the files are not on this machine (`gs://...`):
-    reading them all would be a download.
+    int `[N]`, or None if the files are remote (`gs://...`), since reading all
+    of them would be a download.
   """
   files = [os.fspath(path) for path in builder.info.splits[split].filepaths]
   if any("://" in file for file in files):
@@ -46,7 +45,7 @@ def read(builder: Any, split: str, key: str) -> np.ndarray | None:
 
 
 def _state(files: list[str]) -> str:
-  """What changes when the files do."""
+  """Names, sizes and times of change: another state means other content."""
   found = [(os.path.basename(f), os.stat(f)) for f in sorted(files)]
   return json.dumps(
     [_VERSION, [(name, s.st_size, s.st_mtime_ns) for name, s in found]]
@@ -54,7 +53,7 @@ def _state(files: list[str]) -> str:
 
 
 def _parse(builder: Any, split: str, key: str) -> np.ndarray:
-  """Labels by the one feature of every record."""
+  """Decodes the label of every record."""
   records = tfds_records.Records(builder, split, (key,))
   labels = [
     record[key]
@@ -67,18 +66,18 @@ def _parse(builder: Any, split: str, key: str) -> np.ndarray:
 
 
 def _load(path: pathlib.Path, state: str, count: int) -> np.ndarray | None:
-  """Stored labels, or None: there are none, of other files, or damaged."""
+  """Stored labels, or None if they are missing, stale or damaged."""
   try:
     with np.load(io.BytesIO(path.read_bytes())) as file:
       labels, theirs = file["labels"], str(file["state"])
-  except Exception:  # damaged in whatever way: it is only a copy
+  except Exception:  # damaged in any way: it is only a cache
     return None
   fits = labels.shape == (count,) and labels.dtype.kind in "iu"
   return labels if fits and theirs == state else None
 
 
 def _store(path: pathlib.Path, state: str, labels: np.ndarray) -> None:
-  """Keeps labels, unless the folder cannot be written."""
+  """Stores labels, unless the folder is read-only."""
   least, most = (
     (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
   )
@@ -88,6 +87,6 @@ def _store(path: pathlib.Path, state: str, labels: np.ndarray) -> None:
   draft = path.with_name(f"{path.name}.{os.getpid()}")
   try:
     draft.write_bytes(data.getvalue())
-    draft.replace(path)  # at once: several processes may start together
+    draft.replace(path)  # atomic: several processes may start together
   except OSError:
     draft.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
-"""Records of a prepared tfds split, of which only some features are decoded.
+"""Records of a prepared tfds split, with only some features decoded.
 
-Another feature may be large, or of a kind that cannot be decoded without
-TensorFlow or OpenCV.
+The others may be large, or need TensorFlow or OpenCV.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ class Records:
 
   Args:
     builder: of the prepared data set.
-    split: its name, or a part of it as `train[:50%]`.
+    split: its name, or a part of it such as `train[:50%]`.
     keys: of the features.
   """
 
@@ -23,7 +22,7 @@ class Records:
     import tensorflow_datasets as tfds  # 0.4 s: only when used
     from tensorflow_datasets.core import decode
 
-    # tfds' own `PartialDecoding` is for `as_dataset` and asks for TensorFlow.
+    # tfds' own `PartialDecoding` is for `as_dataset`, which needs TensorFlow.
     self._features = tfds.features.FeaturesDict(
       {key: builder.info.features[key] for key in keys}
     )
@@ -42,10 +41,10 @@ class Records:
     return self._decoded(self._raw[index], index)
 
   def __getitems__(self, indices: Sequence[int]) -> list[Record]:
-    """The records at some places.
+    """The records at some positions.
 
     Raises:
-      ValueError: one cannot be decoded; names it.
+      ValueError: a record cannot be decoded; names it.
     """
     raw = self._raw.__getitems__(list(indices))
     return [self._decoded(data, i) for data, i in zip(raw, indices)]
@@ -53,7 +52,7 @@ class Records:
   def _decoded(self, data: bytes, index: int) -> Record:
     try:
       return self._features.deserialize_example_np(data)
-    except Exception as error:  # of whatever library decodes it
+    except Exception as error:  # the decoders of features raise any
       keys = ", ".join(map(repr, self._features))
       reason = " ".join(str(error).split())[:200].rstrip(".")
       raise ValueError(

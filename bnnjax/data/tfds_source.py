@@ -1,7 +1,7 @@
-"""Any prepared set of TensorFlow Datasets: images, texts, language modelling.
+"""Prepared sets of TensorFlow Datasets: images, texts, language modelling.
 
-Through `tfds.data_source` alone, which reads array_record (or parquet) files
-and decodes images without importing TensorFlow.
+They are read by `tfds.data_source`, which reads array_record (or parquet) files
+and decodes images without TensorFlow.
 
   data.load("tfds:cifar10", "train")
   data.load("tfds:glue/mnli", "train", text=("premise", "hypothesis"))
@@ -14,25 +14,24 @@ from typing import Any
 
 import numpy as np
 
+from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.settings import Settings
-from bnnjax.data import digest, sources, tables, tfds_labels, tfds_records
+from bnnjax.data import (
+  digest,
+  feature_tables,
+  normalisation,
+  sources,
+  tfds_labels,
+  tfds_records,
+)
 
-# Per channel, of pixels in [0, 1]; the values in common use for each set.
-MEAN_STD = {
-  "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-  "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-  "fashion_mnist": ((0.2860,), (0.3530,)),
-  "imagenet2012": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-  "mnist": ((0.1307,), (0.3081,)),
-  "svhn_cropped": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
-}
-_FORMATS = ("array_record", "parquet")
+FORMATS = ("array_record", "parquet")
 _INFO = "dataset_info.json"  # in the folder of a version
 
 
-class TfdsTable(tables.Table):
-  """A prepared set.
+class TfdsTable(feature_tables.Table):
+  """A set of tfds.
 
   Args:
     builder: of the set.
@@ -43,7 +42,7 @@ class TfdsTable(tables.Table):
     self._builder, self.name = builder, name
     self.features = builder.info.features
     self.splits = {k: v.num_examples for k, v in builder.info.splits.items()}
-    self.mean_std = MEAN_STD.get(builder.name)
+    self.mean_std = normalisation.MEAN_STD.get(builder.name)
 
   def image_shape(self, key):
     feature = self.feature(key, "image_key` (of texts: `text")
@@ -56,15 +55,15 @@ class TfdsTable(tables.Table):
     if (dtype := np.dtype(feature.np_dtype)) != np.uint8:
       raise ValueError(
         f"Feature {key!r} of {self.name!r} holds {dtype}: images are uint8, 0 .."
-        " 255, a channel. Prepare the set with such ones, or choose another with"
-        " `image_key`."
+        " 255 per channel. Prepare the set with such images, or choose another"
+        " feature with `image_key`."
       )
     return shape
 
   def num_classes(self, key):
     feature = self.feature(key, "label_key")
     classes = getattr(feature, "num_classes", None)
-    if not classes or feature.shape != ():  # a sequence has its entries'
+    if not classes or feature.shape != ():  # a sequence has `num_classes` too
       raise ValueError(
         f"Feature {key!r} of {self.name!r} is not a class label, but"
         f" {type(feature).__name__}, which does not say how many classes there"
@@ -93,9 +92,9 @@ class TfdsTable(tables.Table):
 
 
 def _info(split: str, **options: Any) -> sources.DatasetInfo:
-  """Told by the builder, which needs no data but the characters of texts."""
+  """From the builder alone, unless the characters of texts are needed."""
   prepared = options["tokenizer"] == "chars"
-  return tables.info(*_opened(split, options, prepared))
+  return feature_tables.info(*_opened(split, options, prepared))
 
 
 @registry.register("source", "tfds")
@@ -114,43 +113,42 @@ def tfds(
   tokenizer: str = "",
   context: int = 0,
 ) -> sources.Source:
-  """A set of TensorFlow Datasets, written `tfds:<name>` in `load`.
+  """A set of TensorFlow Datasets, `tfds:NAME`.
 
-  One that `tfds build` made of a builder of your own, too: by its name, with
+  Also a set that `tfds build` prepared with your own builder: by its name, with
   the folder above as `data_dir`, or by its path.
 
   Args:
     split: name of a split of that set.
-    dataset: what follows `tfds:`, such as `cifar10`, `imagenet2012:5.1.0` or
+    dataset: the part after `tfds:`, such as `cifar10`, `imagenet2012:5.1.0` or
       `glue/sst2`; or the folder of a version, which begins with `/`, `~` or `.`
       (`~/tensorflow_datasets/mine/1.0.0`).
-    data_dir: where it was prepared, by default ~/tensorflow_datasets.
+    data_dir: where the set was prepared, by default ~/tensorflow_datasets.
     image_key: feature that holds the image.
     label_key: feature that holds the class.
-    text: instead of an image: the feature that holds the text, as
-      `("sentence",)`, or the two of a pair, as `("premise", "hypothesis")`.
+    text: features to read instead of an image: a text, `("sentence",)`, or a
+      pair of texts, `("premise", "hypothesis")`.
     vocab_file: WordPiece vocabulary of the text; by default the embedded one of
       `wordnet_mini`.
-    lowercase: whether that is uncased, by default see `tokenizer.Tokenizer`.
+    lowercase: whether it is uncased; for the default see `wordpiece.Tokenizer`.
     max_len: tokens of a text.
-    tokenizer: "chars", "bytes" or "bpe": not texts with a label, but all of
-      them as one, for language modelling; after each comes `tables.END`.
-      The whole is held in memory. `vocab_file` is then of "bpe", and no
-      `label_key` is needed.
-    context: of such windows, see `windows.Windows`.
+    tokenizer: "chars", "bytes" or "bpe": join all texts for language modelling,
+      in memory, with `feature_tables.END` after each. `vocab_file` is then that
+      of "bpe", and `label_key` is not needed.
+    context: of the windows, see `windows.Windows`.
 
   Raises:
-    ValueError: a feature that is not there or of another kind, an option that
+    ValueError: an unknown feature or one of another kind, or an option that
       this use of the set does not read.
   """
   options = {k: v for k, v in locals().items() if k != "split"}
-  return tables.load(*_opened(split, options))
+  return feature_tables.load(*_opened(split, options))
 
 
 def _opened(
   split: str, options: dict[str, Any], prepared: bool = True
 ) -> tuple[TfdsTable, str, Settings]:
-  """The arguments of `tables.load`."""
+  """The arguments of `feature_tables.load`."""
   dataset = options["dataset"]
   if not dataset:
     raise ValueError("Write the tfds name after a colon, as 'tfds:cifar10'.")
@@ -161,11 +159,11 @@ def _opened(
 
 
 def _content(builder: Any, split: str, keys: Sequence[str]) -> str:
-  """Digest of what a split holds, of which nothing is read.
+  """Digest of the content of a split, without reading it.
 
-  Name, configuration and version of the set, and of the files of the split
-  names, sizes and numbers of examples: a set that is prepared twice gives
-  the same, whatever its folder.
+  It covers name, configuration and version of the set, and the names, sizes and
+  numbers of examples of the files: a set that is prepared twice, in any folder,
+  has the same digest.
   """
   chosen = builder.info.splits[split]
   files = [(path.name, path.stat().length) for path in chosen.filepaths]
@@ -191,10 +189,10 @@ def _builder(dataset: str, data_dir: str | None, prepared: bool = True) -> Any:
   Args:
     dataset: name, or the folder of a prepared one.
     data_dir: where it was prepared.
-    prepared: refuse one that is not, or in a format that we cannot read.
+    prepared: raise unless the set is prepared, in a readable format.
 
   Raises:
-    DataNotFoundError: there is none; says how to get it.
+    DataNotFoundError: there is no such set; the message says how to get it.
   """
   import tensorflow_datasets  # 0.4 s: only when used
 
@@ -212,21 +210,21 @@ def _builder(dataset: str, data_dir: str | None, prepared: bool = True) -> Any:
     near = registry.nearest(dataset, names)
     raise sources.DataNotFoundError(
       f"tfds knows no data set {dataset!r}, and {where} holds none of that"
-      f" name.{near} One that you prepared yourself is found through"
+      f" name.{near} For a set that you prepared yourself, set"
       " `data_dir`, the folder above <name>/<version>."
     ) from error
   return _prepared(builder, dataset, data_dir) if prepared else builder
 
 
 def _prepared(builder: Any, dataset: str, data_dir: str | None) -> Any:
-  """Refuses a set that is not here, or stored in another format."""
+  """Raises unless a set is prepared, in a readable format."""
   if not builder.info.splits:
     raise sources.DataNotFoundError(
       f"The tfds data set {dataset!r} is not prepared in"
       f" {builder.data_dir}. Give the folder where it is prepared as"
       f" `data_dir`, or {how_to_prepare(dataset, data_dir)}."
     )
-  if builder.info.file_format.value not in _FORMATS:
+  if builder.info.file_format.value not in FORMATS:
     raise sources.DataNotFoundError(
       f"The tfds data set {dataset!r} in {builder.data_dir} is stored as"
       f" {builder.info.file_format.value}, which cannot be read at random."
@@ -237,7 +235,7 @@ def _prepared(builder: Any, dataset: str, data_dir: str | None) -> Any:
 
 
 def _version_folder(path: str, data_dir: str | None) -> pathlib.Path:
-  """The folder of a prepared set, made sure of."""
+  """The folder of a version of a prepared set, checked."""
   if data_dir:
     raise ValueError(
       f"'tfds:{path}' is the folder of a data set: leave out the option"
@@ -246,7 +244,7 @@ def _version_folder(path: str, data_dir: str | None) -> pathlib.Path:
   folder = pathlib.Path(path).expanduser()
   if (folder / _INFO).is_file():
     return folder
-  # As data_dir, its set, its configuration hold them.
+  # From a data_dir, from a set, from a configuration.
   depths = ("*", "*/*", "*/*/*")
   files = [f for depth in depths for f in folder.glob(f"{depth}/{_INFO}")]
   found = sorted(str(file.parent) for file in files)
@@ -255,3 +253,8 @@ def _version_folder(path: str, data_dir: str | None) -> pathlib.Path:
     f"No {_INFO} in {folder}: it is no data set that tfds prepared."
     f"{instead if found else ''}"
   )
+
+
+__getattr__ = deprecated.old_names(
+  __name__, {"MEAN_STD": "bnnjax.data.normalisation.MEAN_STD"}
+)

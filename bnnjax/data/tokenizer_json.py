@@ -1,8 +1,8 @@
-"""Files of the `tokenizers` library (`tokenizer.json`), and what they promise.
+"""Files of the `tokenizers` library (`tokenizer.json`) and their properties.
 
-What a file says is asked for its consequences here: the bytes that an entry
-stands for, whether a text comes back as it was, whether it can be encoded in
-parts, whether tokens can be decoded as they come.
+From the parts of a file follow the bytes that an entry stands for, whether
+decoding restores a text, whether a text can be encoded in parts, and whether
+tokens can be decoded one by one.
 """
 
 import contextlib
@@ -15,17 +15,17 @@ from typing import Any
 
 from bnnjax.data import sources, utf8
 
-# GPT-2 writes printable Latin-1 as it is, and the other bytes from U+0100.
+# GPT-2 writes printable Latin-1 as itself, the other bytes from U+0100 on.
 _SHOWN = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
 _HIDDEN = tuple(byte for byte in range(256) if byte not in _SHOWN)
 BYTE_OF = {chr(byte): byte for byte in _SHOWN}
 BYTE_OF |= {chr(0x100 + i): byte for i, byte in enumerate(_HIDDEN)}
 
-# Of GPT-2, LLaMA, LLaMA-3 and Gemma; the file does not say what they are for.
+# Of GPT-2, LLaMA, LLaMA-3 and Gemma; a file does not mark their role.
 _ENDS = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>")
 _TRIAL = "Ab  ée\u0301\n\n don't 12 \t…"
-_PART = 1 << 16  # characters: below a millisecond of overhead, above cache size
-# No word goes on over it, see `in_parts`.
+PART = 1 << 16  # characters: overhead below a millisecond, larger than caches
+# No word continues across it, see `in_parts`.
 _LINE_END = re.compile(r"\S\n(?=[^\W\d_])")
 _SUFFIXES = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _CASED = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"
@@ -43,29 +43,29 @@ _KNOWN_PATTERNS = (
 
 
 def read(path: pathlib.Path) -> tuple["tokenizers.Tokenizer", dict[str, Any]]:  # noqa: F821
-  """The tokenizer of a file, and what the file says (without the vocabulary).
+  """The tokenizer of a file, and the content of the file but its vocabulary.
 
-  Encoding is the file's own, but for what would change a long text: padding,
-  truncation and dropout are switched off, with a warning. Special entries that
-  its post-processor puts around a text ([CLS], <s>) are not added.
+  Padding, truncation and dropout, which would change a long text, are switched
+  off with a warning. The post-processor, which puts special entries around a
+  text ([CLS], <s>), is removed.
 
   Raises:
     DataNotFoundError: no such file.
-    ValueError: another kind of file; one that the library cannot use.
+    ValueError: another kind of file, or one that the library cannot use.
   """
   import tokenizers  # 0.1 s: only when used
 
   if not path.is_file():
     raise sources.DataNotFoundError(
       f"No vocabulary {path}: a tokenizer.json of the `tokenizers` library, as"
-      " `lm_tokenizer.train_bpe` makes."
+      " `lm_tokenizers.train_bpe` makes."
     )
   text = utf8.decode(path.read_bytes(), str(path))
   try:
     with errors():
       encoder = tokenizers.Tokenizer.from_str(text)
       off = _switch_off(encoder)
-      # First: the library goes through all numbers up to the last to write.
+      # Before `to_str`, which loops over all numbers up to the last.
       _check_numbers(encoder)
       ids = encoder.encode(_TRIAL).ids
       encoder.decode(ids, skip_special_tokens=False)
@@ -73,12 +73,12 @@ def read(path: pathlib.Path) -> tuple["tokenizers.Tokenizer", dict[str, Any]]:  
   except Exception as error:  # the library raises no narrower one
     raise ValueError(
       f"{path} is no tokenizer: {str(error).rstrip('.')}. It must be a tokenizer.json of the"
-      " `tokenizers` library, as `lm_tokenizer.train_bpe` makes."
+      " `tokenizers` library, as `lm_tokenizers.train_bpe` makes."
     ) from error
   if off:
     warnings.warn(
       f"{path}: {' and '.join(off)} {'is' if len(off) == 1 else 'are'} switched"
-      " off. A text for language modelling is encoded whole, and always alike.",
+      " off. Texts for language modelling are encoded whole, without randomness.",
       stacklevel=2,
     )
   spec["model"].pop("vocab", None)
@@ -88,10 +88,10 @@ def read(path: pathlib.Path) -> tuple["tokenizers.Tokenizer", dict[str, Any]]:  
 
 @contextlib.contextmanager
 def errors(what: str = "A tokenizer") -> Iterator[None]:
-  """Makes a panic of the library, which is no `Exception`, a `ValueError`.
+  """Turns a panic of the library, which is no `Exception`, into `ValueError`.
 
   Args:
-    what: failed, in the message.
+    what: subject of the message.
   """
   try:
     yield
@@ -114,12 +114,12 @@ def _switch_off(encoder: Any) -> list[str]:
   if getattr(encoder.model, "dropout", None):
     encoder.model.dropout = None
     off.append("dropout of merges")
-  encoder.post_processor = None  # it would trim offsets, too
+  encoder.post_processor = None  # it would trim offsets too
   return off
 
 
 def _check_numbers(encoder: Any) -> None:
-  """Published vocabularies leave numbers out, damaged ones nearly all."""
+  """Raises if most numbers have no entry; published vocabularies lack a few."""
   table = encoder.get_vocab()
   if not table:
     raise ValueError("it has no entries")
@@ -131,15 +131,15 @@ def _check_numbers(encoder: Any) -> None:
 
 
 def is_bytewise(spec: dict[str, Any]) -> bool:
-  """Whether tokens stand for bytes, which need only be joined."""
+  """Whether tokens stand for bytes, so that decoding joins them."""
   return [part["type"] for part in _parts(spec["decoder"])] == ["ByteLevel"]
 
 
 def pieces(encoder: Any) -> list[bytes]:
-  """Bytes that every token of a byte-level vocabulary stands for.
+  """The bytes that every token of a byte-level vocabulary stands for.
 
-  An added token stands for its own text. (The library's decoder takes one of
-  Latin-1 for bytes, which are then no characters.)
+  An added token stands for its own text. (The library's decoder reads an added
+  token of Latin-1 letters as bytes, which are no characters.)
   """
   added = {
     token: entry.content.encode()
@@ -155,15 +155,15 @@ def pieces(encoder: Any) -> list[bytes]:
 def _bytes(entry: str) -> bytes:
   try:
     return bytes(map(BYTE_OF.__getitem__, entry))
-  except KeyError:  # not of the alphabet: the library takes it as it is
+  except KeyError:  # not in the alphabet: the library keeps it
     return entry.encode()
 
 
 def is_lossless(encoder: Any, spec: dict[str, Any]) -> bool:
-  """Whether every text is decoded to what it was, as the file promises it.
+  """Whether decoding restores every text, by the parts of the file.
 
-  Byte-level BPE with all 256 bytes that changes nothing before: no normalizer,
-  no prefix, nothing removed, no added token that takes spaces around it.
+  This holds for byte-level BPE with all 256 bytes, without a normalizer, a
+  prefix, removed characters, or added tokens that strip spaces around them.
   """
   model, table = spec["model"], encoder.get_vocab()
   before = _parts(spec["pre_tokenizer"])
@@ -189,9 +189,9 @@ def is_lossless(encoder: Any, spec: dict[str, Any]) -> bool:
 
 
 def has_word_line_ends(spec: dict[str, Any]) -> bool:
-  """Whether no token goes on over a single line end between two words.
+  """Whether no token crosses a single line end between two words.
 
-  Known of published byte-level pre-tokenizers; any other text is encoded whole.
+  Known for published byte-level pre-tokenizers; others encode a text whole.
   """
   before = _parts(spec["pre_tokenizer"])
   return (
@@ -208,24 +208,28 @@ def has_word_line_ends(spec: dict[str, Any]) -> bool:
 
 
 def in_parts(text: str) -> Iterator[str]:
-  r"""Cuts a text after line ends where no published word goes on.
+  r"""Cuts a text after line ends that no word of published patterns crosses.
 
-  GPT-2's, cl100k's and o200k's words go on over a line end only to spaces, to
-  other line ends, or to a slash (o200k), never to a letter.
+  Words of GPT-2, cl100k and o200k continue after a line end only with spaces,
+  line ends or a slash (o200k), never with a letter.
+
+  Example:
+    >>> list(in_parts("word\nnext\n\nlast"))  # for PART = 1
+    ['word\n', 'next\n\nlast']
   """
   start = 0
-  while found := _LINE_END.search(text, start + _PART):
+  while found := _LINE_END.search(text, start + PART):
     yield text[start : found.end()]
     start = found.end()
   yield text[start:]
 
 
 def late(encoder: Any, spec: dict[str, Any]) -> Container[int]:
-  """Tokens whose text may depend on those that follow.
+  """Tokens whose text may depend on later tokens.
 
-  Of a decoder that looks at one token (and at whether it is the first): none.
-  With bytes that stand for themselves, `<0xC3>`: these, as a run of them is
-  decoded at once. Of any other: all, the text is only known at the end.
+  None, if the decoder works token by token (and knows which one is the first).
+  The byte tokens such as `<0xC3>`, if it has them: a run of them is decoded
+  together. All, for any other decoder: the text is known only at the end.
   """
   kinds = [part["type"] for part in _parts(spec["decoder"])]
   joined = kinds.index("Fuse") if "Fuse" in kinds else len(kinds)
@@ -245,14 +249,14 @@ def late(encoder: Any, spec: dict[str, Any]) -> Container[int]:
 
 
 def unknown(encoder: Any, spec: dict[str, Any]) -> int | None:
-  """The token of what the vocabulary lacks, if it has one."""
+  """The token for everything outside the vocabulary, if there is one."""
   model = spec["model"]
   entry = model.get("unk_token")
   return model.get("unk_id") if entry is None else encoder.token_to_id(entry)
 
 
 def ends(spec: dict[str, Any]) -> tuple[int, ...]:
-  """The special tokens that published files put behind a text."""
+  """The special tokens that published files use as the end of a text."""
   return tuple(
     token["id"]
     for token in spec["added_tokens"]
@@ -266,7 +270,7 @@ def _ends_at_lines(part: dict[str, Any]) -> bool:
   if part["type"] != "Split" or part["invert"]:
     return False
   pattern, behavior = part["pattern"], part["behavior"]
-  if pattern == {"String": "\n"}:  # as `lm_tokenizer.train_bpe` makes
+  if pattern == {"String": "\n"}:  # as `lm_tokenizers.train_bpe` makes
     return behavior == "MergedWithPrevious"
   return behavior == "Isolated" and pattern.get("Regex") in _KNOWN_PATTERNS
 
@@ -276,7 +280,7 @@ def _takes_spaces(token: dict[str, Any]) -> bool:
 
 
 def _parts(spec: dict[str, Any] | None) -> list[dict[str, Any]]:
-  """A step's parts in order, of a sequence within a sequence too."""
+  """The parts of a step in order, with nested sequences flattened."""
   if spec is None:
     return []
   if spec["type"] != "Sequence":

@@ -1,6 +1,6 @@
-"""Text of bytes, or what they are instead and the command that converts them.
+"""Decodes UTF-8; errors name the actual format and a command to convert it.
 
-A byte order mark at the start is no character of the text and left out.
+A byte order mark at the start is removed.
 """
 
 import pathlib
@@ -8,9 +8,9 @@ import re
 import shlex
 import unicodedata
 
-_START = 4096  # bytes that are looked at
-_FEW = 64  # bytes show nothing: short texts of a data set may be anything
-# How a file begins, what it then is, the command that writes its content.
+_START = 4096  # bytes to inspect
+_FEW = 64  # so few bytes prove nothing: short texts of a set may be anything
+# First bytes of a file, its format, the command that writes its content.
 _COMPRESSED = (
   (rb"\x1f\x8b", "gzip", "gzip -dc {}"),
   (rb"\xfd7zXZ\x00", "xz", "xz -dc {}"),
@@ -23,7 +23,7 @@ _COMPRESSED = (
   (rb"Rar!\x1a\x07", "RAR", "unrar p -inul {}"),
   (rb"[\s\S]{257}ustar", "tar", "tar -xOf {}"),
 )
-# How another file begins, and what it then is.
+# First bytes of another file, and its format.
 _OTHERS = (
   (b"%PDF-", "a PDF"),
   (b"\x89PNG\r\n", "a PNG image"),
@@ -38,7 +38,7 @@ _OTHERS = (
 )
 _CONTROL = frozenset({*range(0x20), 0x7F} - {*b"\t\n\v\f\r\x1b"})
 _ENCODINGS = "cp1252 (Western), cp1251 (Cyrillic), shift_jis, gb18030, latin1"
-_MARKS = (  # of 4 bytes first: they begin like those of 2
+_MARKS = (  # those of 4 bytes first: they begin like those of 2
   (b"\xff\xfe\x00\x00", "utf-32"),
   (b"\x00\x00\xfe\xff", "utf-32"),
   (b"\xff\xfe", "utf-16"),
@@ -47,16 +47,17 @@ _MARKS = (  # of 4 bytes first: they begin like those of 2
 
 
 def decode(data: bytes, what: str) -> str:
-  """The text of UTF-8.
+  """Decodes UTF-8.
 
   Args:
-    data: its bytes.
-    what: their name in a message; if it is a file's, its command can be run.
+    data: the bytes.
+    what: their name for messages; with the path of a file, the command in the
+      message can be run as it is.
 
   Raises:
-    ValueError: they are compressed, no text at all, UTF-16 or UTF-32 (with or
-      without a mark) or another encoding; says what they are, and the command
-      that converts them.
+    ValueError: the bytes are compressed, binary, UTF-16 or UTF-32 (with or
+      without a mark), or in another encoding; the message names the format and
+      the command that converts it.
   """
   for begins, kind, command in _COMPRESSED:
     if re.match(begins, data):
@@ -79,7 +80,7 @@ def decode(data: bytes, what: str) -> str:
   try:
     return data.decode("utf-8-sig")
   except UnicodeDecodeError as error:
-    # The codec counts from behind the mark.
+    # The codec counts from after the mark.
     at = error.start + len(data) - len(error.object)
     where = f"{what} is not UTF-8: byte 0x{data[at]:02x} at offset {at}."
     if 0 in data[:_START]:
@@ -108,10 +109,14 @@ def _encoded(what: str, name: str) -> ValueError:
 
 
 def _wide(data: bytes) -> str:
-  """The encoding of 2 or 4 bytes a character, empty if it is none.
+  """Name of an encoding of 2 or 4 bytes per character, empty if it is none.
 
-  Without a mark: its alphabets begin below U+2000, so that the high bytes are
-  below 0x20, and those of spaces 0. UTF-8 allows them, as control characters.
+  Without a mark: alphabets lie below U+2000, so that high bytes are below 0x20,
+  and 0 for spaces. In UTF-8 these bytes would be control characters.
+
+  Example:
+    >>> _wide("naïve text".encode("utf-16le"))
+    'utf-16le'
   """
   for mark, name in _MARKS:
     if data.startswith(mark):
@@ -131,9 +136,9 @@ def _wide(data: bytes) -> str:
 
 
 def _ideographs(data: bytes) -> str:
-  """UTF-16 without a mark of Chinese or Japanese, empty if it is not that.
+  """Name of a UTF-16 encoding of Chinese or Japanese without a mark, or empty.
 
-  Only one order of the bytes gives lines or words of letters.
+  Only one of the two byte orders gives lines or words of letters.
   """
   head = data[: min(_START, len(data) // 4 * 4)]
   fits = [name for name in ("utf-16le", "utf-16be") if _letters(head, name)]
@@ -150,7 +155,7 @@ def _letters(head: bytes, encoding: str) -> bool:
 
 
 def _high(data: bytes, size: int) -> tuple[bool | None, ...]:
-  """Which bytes of every `size` are high ones; None where it is not clear."""
+  """Which of every `size` bytes are high bytes; None if it is not clear."""
   columns = [data[place::size] for place in range(size)]
   return tuple(map(_is_high, columns))
 
@@ -163,7 +168,7 @@ def _is_high(column: bytes) -> bool | None:
 
 
 def _command(command: str, what: str) -> str:
-  """The command for a file, to one beside it; for the rest without a name."""
+  """Fills in the file and a target beside it; placeholders if it is no file."""
   path = pathlib.Path(what)
   try:
     known = path.is_file()

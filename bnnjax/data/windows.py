@@ -1,17 +1,17 @@
 """One long text as windows of T tokens, for language models.
 
-A source of this kind gives, for every example, `tokens` int32 `[T]`, `chars`
-int32 `[T]`, the characters of text that each token completes, and `scored` bool
-`[T]`, False for tokens that are only read. There is no label and no padding.
+An example has `tokens` int32 `[T]`, `chars` int32 `[T]`, the number of
+characters that each token completes, and `scored` bool `[T]`, False for tokens
+that are only context. There is no label and no padding.
 """
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
-from bnnjax.data import by_name, digest, lm_tokenizer, sources
+from bnnjax import deprecated
+from bnnjax.data import digest, lm_tokenizers, sources
 
 TRAIN = "train"
 
@@ -19,24 +19,29 @@ TRAIN = "train"
 class Windows(sources.Source):
   """Windows that overlap by `max(context, 1)` tokens.
 
-  Every token but the very first is scored in exactly one of them: not the first
-  of a window, which nothing predicts, nor those that the window before has
-  scored. The last window is moved back to the end of the text.
+  Every token but the very first is scored in exactly one window: not as the
+    first
+  of a window, which nothing predicts, and not if the window before has scored
+  it. The last window is moved back to the end of the text.
+
+  Example:
+    8 tokens in windows of 5 with `context=2`: the first window is tokens 0 .. 4
+    and scores 1 .. 4, the second is tokens 3 .. 7 and scores 5 .. 7.
 
   Args:
     ids: tokens of the text, int `[N]`, N >= T.
-    tokenizer: theirs.
+    tokenizer: of the tokens.
     info: description of the data set; its shape is `(T,)`.
-    context: tokens at least that precede a scored one, except in the first
-      window; 0 <= context < T. More of it costs more windows.
-    chars: characters of the text that each token completes, int `[N]`; by
-      default those of a lossless tokenizer, see `LmTokenizer.align`.
+    context: least number of tokens before a scored one, except in the first
+      window; 0 <= context < T. A larger context needs more windows.
+    chars: number of characters that each token completes, int `[N]`; by default
+      for a lossless tokenizer, see `LmTokenizer.align`.
   """
 
   def __init__(
     self,
     ids: np.ndarray,
-    tokenizer: lm_tokenizer.LmTokenizer,
+    tokenizer: lm_tokenizers.LmTokenizer,
     info: sources.DatasetInfo,
     context: int = 0,
     chars: np.ndarray | None = None,
@@ -44,7 +49,7 @@ class Windows(sources.Source):
     (self._length,) = info.shape
     self._stride = self._length - max(context, 1)
     self.info, self.tokenizer = info, tokenizer
-    # As narrow as they can be: this is all of a text that stays in memory.
+    # The narrowest types: these arrays are all of a text that stays in memory.
     self._ids = ids.astype(np.min_scalar_type(len(tokenizer) - 1))
     chars = tokenizer.chars(ids) if chars is None else chars
     self._chars = chars.astype(np.min_scalar_type(chars.max()))
@@ -59,7 +64,7 @@ class Windows(sources.Source):
   def read(self, indices):
     index = np.asarray(indices)
     start = np.minimum(index * self._stride, len(self._ids) - self._length)
-    done = (index - 1) * self._stride + self._length  # by the window before
+    done = (index - 1) * self._stride + self._length  # end of the window before
     first = np.where(index == 0, 1, done - start)
     inside = np.arange(self._length)
     places = start[:, None] + inside
@@ -78,7 +83,7 @@ class Windows(sources.Source):
 
 
 def count(tokens: int, length: int, stride: int) -> int:
-  """Windows that cover a text."""
+  """Number of windows that cover a text."""
   return 1 + -(-(tokens - length) // stride)
 
 
@@ -96,23 +101,23 @@ def pack(
 
   Args:
     name: of the data set.
-    text: from the name of a split to its text.
-    split: which one.
+    text: function from the name of a split to its text.
+    split: name of the split.
     max_len: tokens of a window, T.
     tokenizer: "chars" (those of the split "train"), "bytes" or "bpe".
-    vocab_file: of `bpe`, see `lm_tokenizer.of`.
-    context: see `Windows`; 0 is taken for the split "train".
+    vocab_file: of "bpe", see `lm_tokenizers.make_tokenizer`.
+    context: see `Windows`; the split "train" uses 0.
 
   Raises:
     ValueError: fewer than 2 tokens, a context that leaves nothing to score, a
-      text shorter than a window, or as `lm_tokenizer.of`.
+      text shorter than a window, or as `lm_tokenizers.make_tokenizer`.
 
   Warns:
-    UserWarning: the vocabulary lacks some of the text.
+    UserWarning: the vocabulary lacks some characters of the text.
   """
   _check(max_len, context)
   own = text(split)
-  encoder = lm_tokenizer.of(
+  encoder = lm_tokenizers.make_tokenizer(
     tokenizer, lambda: own if split == TRAIN else text(TRAIN), vocab_file
   )
   ids, chars = encoder.align(own)
@@ -126,8 +131,8 @@ def pack(
   if lacks and (unknown := np.count_nonzero(ids == encoder.unknown)):
     warnings.warn(
       f"{unknown} of the {len(ids)} tokens of the split {split!r} of {name!r} are"
-      " unknown: what they stand for is not coded, so that bits per character"
-      " are too few. Take a tokenizer that has them, such as 'bytes'.",
+      " unknown: their content is not encoded, which makes bits per character"
+      " too low. Choose a tokenizer that has them, such as 'bytes'.",
       stacklevel=2,
     )
   context = 0 if split == TRAIN else context
@@ -145,18 +150,20 @@ def info(
   vocab_file: str,
   context: int,
 ) -> sources.DatasetInfo:
-  """What `pack` would say of such windows, but for their number.
+  """Description of the windows that `pack` would make, without their number.
 
-  The text is read for the tokenizer "chars" alone.
+  The text is read for the tokenizer "chars" only.
 
   Args:
-    name: as of `pack`, and so are the others.
+    name: this and all other arguments are as in `pack`.
 
   Raises:
-    ValueError: as `pack`, of the arguments.
+    ValueError: as `pack`, for bad arguments.
   """
   _check(max_len, context)
-  encoder = lm_tokenizer.of(tokenizer, lambda: text(TRAIN), vocab_file)
+  encoder = lm_tokenizers.make_tokenizer(
+    tokenizer, lambda: text(TRAIN), vocab_file
+  )
   return _described(name, max_len, len(encoder), {})
 
 
@@ -181,23 +188,6 @@ def _described(
   )
 
 
-def tokenizer_of(
-  name: str, split: str = "test", **options: Any
-) -> lm_tokenizer.LmTokenizer:
-  """The tokenizer of a source for language modelling, to read its samples.
-
-  Args:
-    name: of the source, as for `load`.
-    split: any of its splits; the smallest is the fastest.
-    **options: of the source.
-
-  Raises:
-    ValueError: as `load`, or another kind of source.
-  """
-  source = by_name.load(name, split.partition("[")[0], **options)
-  if not hasattr(source, "tokenizer"):
-    raise ValueError(
-      f"{name!r} has no tokenizer to write text with: it is no source for"
-      " language modelling (such as 'plays_mini')."
-    )
-  return source.tokenizer
+__getattr__ = deprecated.old_names(
+  __name__, {"tokenizer_of": "bnnjax.data.loading.tokenizer_of"}
+)

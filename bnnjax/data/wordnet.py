@@ -1,34 +1,31 @@
 """WordNet 3.0 noun glosses and their 26 lexicographer files (Miller 1995).
 
-A gloss (definition and examples, 12 words on average, without the word that it
-explains) is to be assigned to animal, artifact, feeling, ... WordNet licence
+The task is to classify a gloss (definition and examples, 12 words on average,
+without the word it explains) as animal, artifact, feeling, ... WordNet licence
 (Princeton University).
 
-The splits follow a hash of the gloss: a tenth is the test split, the same
-glosses on every machine, and a gloss that several synsets share is in one of
-them only.
-Examples come in the order of that hash, so that a part such as `train[:90%]`
-has nearly the shares of the whole.
+A hash of the gloss decides the split: a tenth is the test split, the same
+glosses on every machine, and a gloss of several synsets is in one split only.
+Examples are ordered by that hash, so that a part such as `train[:90%]` is
+nearly balanced.
 """
 
 import functools
-import hashlib
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from bnnjax import deprecated
 from bnnjax.core import registry
-from bnnjax.data import archives, sources, tokenizer
+from bnnjax.data import archives, digest, embedded, sources, wordpiece
 
 DEBIAN_FOLDER = pathlib.Path("/usr/share/wordnet")
-EMBEDDED = pathlib.Path(__file__).parent / "embedded"
-MINI_FILE = EMBEDDED / "wordnet_mini.tsv.xz"
-VOCAB_FILE = EMBEDDED / "wordnet_mini.vocab.txt"  # of its training split
+MINI_FILE = embedded.WORDNET
 SPLITS = ("train", "test")
 MINI_SPLITS = {"train": 13_746, "test": 1_389}
-# lexnames(5WN): the noun files, from number 3; the label is the position here.
+# lexnames(5WN): the noun files, from number 3; labels are positions here.
 CLASSES = (
   "Tops", "act", "animal", "artifact", "attribute", "body", "cognition",
   "communication", "event", "feeling", "food", "group", "location", "motive",
@@ -39,7 +36,7 @@ _FIRST_FILE = 3
 
 
 class Gloss(NamedTuple):
-  """One example before it is encoded."""
+  """An example before it is encoded."""
 
   label: int
   text: str
@@ -55,7 +52,7 @@ def _info(
   lowercase: bool | None,
   data_dir: str | None = None,
 ) -> sources.DatasetInfo:
-  """What is known of the glosses and an encoder, wherever they lie."""
+  """Description of the glosses, without reading them."""
   del data_dir
   sources.check_split(name, split, SPLITS)
   return _described(name, splits, _encoder(vocab_file, max_len, lowercase))
@@ -70,14 +67,14 @@ def wordnet_mini(
   vocab_file: str = "",
   lowercase: bool | None = None,
 ) -> sources.Source:
-  """At most 600 train and 60 test glosses of each class, in the package.
+  """At most 600 training and 60 test glosses of each class, embedded.
 
   Args:
     split: "train" or "test".
     max_len: tokens of a text.
-    vocab_file: WordPiece vocabulary; by default the embedded one, which was
-      trained on this training split.
-    lowercase: whether that is uncased, by default see `tokenizer.Tokenizer`.
+    vocab_file: WordPiece vocabulary; by default the embedded one, trained on
+      this training split.
+    lowercase: whether it is uncased; for the default see `wordpiece.Tokenizer`.
   """
   encoder = _encoder(vocab_file, max_len, lowercase)
   return _source("wordnet_mini", mini(), split, encoder)
@@ -100,7 +97,7 @@ def wordnet(
     data_dir: folder of `data.noun`, by default the Debian package's.
     max_len: tokens of a text.
     vocab_file: WordPiece vocabulary; by default that of `wordnet_mini`.
-    lowercase: whether that is uncased, by default see `tokenizer.Tokenizer`.
+    lowercase: whether it is uncased; for the default see `wordpiece.Tokenizer`.
   """
   folder = pathlib.Path(data_dir).expanduser() if data_dir else DEBIAN_FOLDER
   encoder = _encoder(vocab_file, max_len, lowercase)
@@ -112,7 +109,7 @@ def mini() -> dict[str, tuple[Gloss, ...]]:
   """The glosses of the embedded file by split.
 
   Raises:
-    ValueError: the file is damaged, or a line is no label and gloss.
+    ValueError: the file is damaged, or a line is not a label and a gloss.
   """
   lines = archives.text(MINI_FILE).removesuffix("\n").split("\n")
   return by_split(
@@ -139,8 +136,9 @@ def full(folder: pathlib.Path = DEBIAN_FOLDER) -> dict[str, tuple[Gloss, ...]]:
   """The glosses of WordNet's `data.noun` by split.
 
   Raises:
-    DataNotFoundError: the file is not in `folder`; says how to get it.
-    ValueError: the file is none of WordNet's.
+    DataNotFoundError: the file is not in `folder`; the message says how to get
+      it.
+    ValueError: the file is not WordNet's.
   """
   path = folder / "data.noun"
   if not path.is_file():
@@ -164,9 +162,9 @@ def full(folder: pathlib.Path = DEBIAN_FOLDER) -> dict[str, tuple[Gloss, ...]]:
 
 
 def by_split(glosses: Iterable[Gloss]) -> dict[str, tuple[Gloss, ...]]:
-  """Assigns glosses to splits and puts them in order, both by their hash."""
+  """Splits and orders glosses by their hash."""
   parts = {split: [] for split in SPLITS}
-  keyed = ((hash_of(gloss.text), gloss) for gloss in glosses)
+  keyed = ((digest.hash_of(gloss.text), gloss) for gloss in glosses)
   for key, gloss in sorted(keyed):
     parts["train" if key % 10 else "test"].append(gloss)
   return {split: tuple(part) for split, part in parts.items()}
@@ -183,22 +181,16 @@ def _parse(line: str, where: str) -> Gloss:
   return Gloss(label, text.strip())
 
 
-def hash_of(text: str, word: int = 0) -> int:
-  """One of the four 64-bit words of the SHA-256 of a text."""
-  digest = hashlib.sha256(text.encode()).digest()
-  return int.from_bytes(digest[8 * word : 8 * word + 8])
-
-
 def _encoder(
   vocab_file: str, max_len: int, lowercase: bool | None
-) -> tokenizer.Tokenizer:
-  return tokenizer.Tokenizer.from_file(
-    vocab_file or VOCAB_FILE, max_len, lowercase=lowercase
+) -> wordpiece.Tokenizer:
+  return wordpiece.Tokenizer.from_file(
+    vocab_file or embedded.WORDNET_VOCAB, max_len, lowercase=lowercase
   )
 
 
 def _described(
-  name: str, splits: Mapping[str, int], encoder: tokenizer.Tokenizer
+  name: str, splits: Mapping[str, int], encoder: wordpiece.Tokenizer
 ) -> sources.DatasetInfo:
   return sources.DatasetInfo(
     name=name,
@@ -213,7 +205,7 @@ def _source(
   name: str,
   glosses: dict[str, tuple[Gloss, ...]],
   split: str,
-  encoder: tokenizer.Tokenizer,
+  encoder: wordpiece.Tokenizer,
 ) -> sources.Source:
   sources.check_split(name, split, SPLITS)
   splits = {key: len(part) for key, part in glosses.items()}
@@ -224,3 +216,12 @@ def _source(
   return sources.ArraySource(
     encoder.encode(texts), np.array(labels), info, encoder.digest()
   )
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "VOCAB_FILE": "bnnjax.data.embedded.WORDNET_VOCAB",
+    "hash_of": "bnnjax.data.digest.hash_of",
+  },
+)

@@ -1,4 +1,4 @@
-"""Processes that make batches, and end with the one that reads them."""
+"""Processes that make batches and end with the process that reads them."""
 
 import atexit
 import multiprocessing
@@ -23,9 +23,9 @@ if typing.TYPE_CHECKING:
 def iterate(
   iterable: "grain.IterDataset", workers: int, ahead: int
 ) -> "grain.DatasetIterator":
-  """Batches made by `workers` processes, `ahead` of them each.
+  """Batches made by `workers` processes, each `ahead` batches in advance.
 
-  Call `close()` of what is returned in the end.
+  Call `close()` of the iterator at the end.
   """
   import grain
 
@@ -37,8 +37,8 @@ def iterate(
   )
   shared = iterable.mp_prefetch(options, worker_init_fn=_start)
   iterator = iter(shared.map(_copied))
-  # Who does not close it, as in a notebook: before multiprocessing counts what
-  # is left of shared memory.
+  # For callers that do not close it, such as notebooks: before multiprocessing
+  # reports leaked shared memory.
   atexit.register(_close, weakref.ref(iterator))
   return iterator
 
@@ -50,18 +50,19 @@ def _close(reference: weakref.ReferenceType) -> None:
 
 
 def _copied(made: batch.Batch) -> batch.Batch:
-  """Out of the memory shared with a worker, which is then free at once.
+  """Copies a batch out of the memory shared with a worker.
 
-  Who holds the batch when the program ends would leave it to the system.
+  Otherwise a batch still in use at the end of the program would leak the
+  memory.
   """
   return {key: np.array(value) for key, value in made.items()}
 
 
 def _start(index: int, count: int) -> None:
-  """Lets a worker live as long as the process that reads from it, no longer.
+  """Makes a worker live exactly as long as its parent process.
 
-  A signal to the whole group, as Ctrl-C in a terminal, is for that process: it
-  needs batches until it has stopped.
+  A signal to the whole group, such as Ctrl-C in a terminal, is meant for the
+  parent, which needs batches until it has stopped.
   """
   del index, count
   for number in (signal.SIGINT, signal.SIGTERM):
@@ -70,7 +71,7 @@ def _start(index: int, count: int) -> None:
 
 
 def _follow_parent() -> None:
-  multiprocessing.parent_process().join()  # returns also after a SIGKILL
+  multiprocessing.parent_process().join()  # also returns after a SIGKILL
   for _ in range(100):
     signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
     time.sleep(0.05)
@@ -81,8 +82,9 @@ def _end_without_parent(number: int, frame: Any) -> None:
   del number
   if multiprocessing.parent_process().is_alive():
     return
-  # What was made is removed by multiprocessing's resource tracker, but for what
-  # it has not been told of yet: then once more, a little later.
+  # multiprocessing's resource tracker removes the shared memory it knows. If a
+  # block is being created right now, return: the next signal comes a little
+  # later.
   making = shared_memory.SharedMemory.__init__.__code__
   while frame is not None:
     if frame.f_code is making:

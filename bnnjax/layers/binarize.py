@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax import deprecated
-from bnnjax.core import parse as parse_lib
+from bnnjax.core import spec as spec_lib
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.collector import Collector
 from bnnjax.core.progress import Mode, Overheard, Progress
@@ -33,7 +33,7 @@ class Binarize(mode_lib.ModeAware, CollectionPoint):
     like: the latent weight, or a `jax.ShapeDtypeStruct` for an activation.
     rngs: random numbers for parameters that need them; `params` is used.
     parallel: how the weight is sharded; its parameters follow it.
-    **options: fields of the binarizer, see `bnnjax.core.parse.parse`.
+    **options: fields of the binarizer, see `bnnjax.core.spec.parse`.
   """
 
   def __init__(
@@ -46,11 +46,11 @@ class Binarize(mode_lib.ModeAware, CollectionPoint):
     parallel: str = "column",
     **options: Any,
   ):
-    made = self.binarizer = parse_lib.parse(spec, role, **options)
+    made = self.binarizer = spec_lib.parse(spec, role, **options)
     self.role = role
     params, stats, passing = {}, {}, frozenset()
     if made is not None:
-      passing = made.passing(like)
+      passing = made.training_only_names(like)
       random = made.estimator.init is not None and rngs is not None
       params, stats = made.init(like, rngs.params() if random else None)
     kinds = {k: TrainingParam for k in passing}
@@ -138,24 +138,26 @@ class Binarize(mode_lib.ModeAware, CollectionPoint):
     if self.binarizer is None:
       return ()
     scale = self.binarizer.scale
-    return (*(scale.events if scale else ()), *self.binarizer.learns)
+    return (*(scale.events if scale else ()), *self.binarizer.data_events)
 
-  def on_event(self, name: str) -> None:
+  def apply_event(self, name: str) -> None:
     """Updates the statistics at a loop event that needs no data."""
     scale = self.binarizer and self.binarizer.scale
     if scale and name in scale.events:
       self._store(scale.events[name](arrays_of(self.stats)), self.stats)
 
+  on_event = deprecated.renamed("apply_event")
+
   def learner(self, event: str, progress: Progress | None) -> Learned | None:
     """A collector that learns at a loop event; `None` if nothing is learned."""
     made = self.binarizer
-    if made is None or event not in made.learns:
+    if made is None or event not in made.data_events:
       return None
 
     def update(state, x):
       params, stats, progress = state
       mode = Mode.training(progress)
-      return *made.learn(event, x, params, stats, mode), progress
+      return *made.apply_event(event, x, params, stats, mode), progress
 
     state = arrays_of(self.params), arrays_of(self.stats), progress
     return Learned(state, collector=Collector(event, lambda _: state, update))

@@ -14,8 +14,8 @@ from flax import nnx
 
 from bnnjax import deprecated
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode
+from bnnjax.core.spec import parse
 from bnnjax.layers.activations import ACTIVATIONS, LearnedShift, activation
 from bnnjax.layers.conv import Conv
 from bnnjax.layers.linear import Linear, Spec

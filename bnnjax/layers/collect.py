@@ -134,7 +134,7 @@ def learning(
 
   Args:
     model: any module.
-    event: name of the loop event, see `core.transform.Transform.learns`.
+    event: name of the loop event, see `core.transform.Transform.data_events`.
     progress: of the run, if there is one.
 
   Yields:

@@ -14,8 +14,8 @@ from flax import nnx
 
 from bnnjax.core.arguments import checked
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode
+from bnnjax.core.spec import parse
 from bnnjax.layers.activations import DPReLU
 from bnnjax.layers.conv import Conv
 from bnnjax.layers.linear import Spec

@@ -8,7 +8,7 @@ import jax
 from flax import nnx
 
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.estimator import sign
+from bnnjax.core.numerics import sign
 from bnnjax.layers import partition
 
 STACKED = "stacked"  # the first axis of a variable counts layers

@@ -10,7 +10,7 @@ import numpy as np
 
 from bnnjax.core import bits as bits_lib
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.invariants import check_mask, density_of, is_known
+from bnnjax.core.quantized_check import check_mask, density_of, is_known
 from bnnjax.core.scale import of_masked
 from bnnjax.layers.binarize import Binarize
 

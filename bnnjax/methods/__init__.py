@@ -1,7 +1,7 @@
 """One file per paper: formulas, citation, preset.
 
-Importing this package registers them all. Those of other packages, see
-`core.registry`, come with the first look into a table.
+Importing this package registers them all. `core.registry` imports it, and the
+methods of other packages, when a table is first read.
 """
 
 import importlib

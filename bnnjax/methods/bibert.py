@@ -1,11 +1,11 @@
 """BiBERT: attention without softmax, cut to {0, 1}.
 
 BiBERT: Accurate Fully Binarized BERT, Qin et al., ICLR 2022, arXiv:2203.06390.
-Weights `s sign(w - mean)` with `s = mean |w|` of each output channel; the
-authors' code is followed: the scale sees the uncentred weights and does not
-touch the gradient, the mean is differentiated. Bi-Attention cuts the scaled,
+Weights are `s sign(w - mean)` with `s = mean |w|` of each output channel. As in
+the authors' code, the scale measures the uncentred weights and does not affect
+the gradient; the mean is differentiated. Bi-Attention thresholds the scaled,
 masked score at 0 (`ste_heaviside`), which maximises the entropy of the map. The
-other idea, the matching of directions, is `bnnjax.tasks.distillation`.
+paper's other idea, direction matching, is in `bnnjax.tasks.distillation`.
 """
 
 from bnnjax.core.method import Preset, method
@@ -25,7 +25,7 @@ method(
   attention={**_HEADS, "mixer": "none", "probs": "ste_heaviside(strict=True)"},
   embedding=_EMBEDDING,
 )
-# The naive way: the softmax stays, and its map is rounded at 1/2.
+# The baseline keeps the softmax and rounds its map at 1/2.
 method(
   "bibert_baseline",
   paper="the baseline of BiBERT, Qin et al., ICLR 2022, sec. 3",

@@ -2,17 +2,18 @@
 
 BiPer: Binary Neural Networks using a Periodic Function, Vargas et al., CVPR
 2024, arXiv:2404.01278. The first stage trains with the sine itself, the second
-with its sign; the preset changes after two thirds of the run (600 of 900
-epochs). Output scale and activations are ReCU's. A latent weight beyond
+with its sign; the preset switches after two thirds of the run (600 of 900
+epochs). Output scale and activations are those of ReCU. A latent weight beyond
 `pi / freq` wraps around.
 """
 
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core.estimator import estimator, sign
+from bnnjax.core.estimator import estimator
 from bnnjax.core.hyper import Real
 from bnnjax.core.method import method
+from bnnjax.core.numerics import sign
 
 
 def _wave(x, freq):
@@ -42,13 +43,13 @@ def biper(x, *, freq: Real(1e-3, 1e3) = 20.0, stage: Real(1, 2) = 2.0):
 
 
 def sine_penalty(w: jax.Array, *, freq: float = 20.0, tau: float = 0.037):
-  """`tau mean(sin(freq w)^2)`, the regularizer of the CIFAR scripts, off here.
+  """`tau mean(sin(freq w)^2)`, a regularizer of the CIFAR scripts, unused here.
 
-  It pulls the sine to 0, away from its signs, although the paper speaks of
-  lowering the quantization error. The scripts use tau 0.037, then 0.0468.
+  It pulls the sine to 0 and away from its signs, although the paper says that
+  it lowers the quantization error. The scripts use tau 0.037, then 0.0468.
 
   Args:
-    w: latent weights of a layer; sum over layers.
+    w: latent weights of a layer; add the penalties of all layers.
   """
   return tau * jnp.mean(jnp.square(jnp.sin(freq * w)))
 

@@ -2,10 +2,10 @@
 
 BiPFT: Binary Pre-trained Foundation Transformer with Low-rank Estimation of
 Binarization Residual Polynomials, Xing et al., AAAI 2024, arXiv:2312.08937. The
-binarizers are those of BiT: one learned step a tensor with the gradient of LSQ,
-set from the first batch (the event `init_steps`). Weights have one scale a
-tensor and a plain identity gradient. The residual of the attention products is
-`bnnjax.layers.low_rank`.
+binarizers are those of BiT: one learned step per tensor with the gradient of
+LSQ, set from the first batch (the event `init_steps`). Weights have one scale
+per tensor and the identity as gradient. The residual of the attention products
+is `bnnjax.layers.low_rank`.
 """
 
 import jax
@@ -79,20 +79,22 @@ def _first_step(x, params, stats, mode, *, gain=2.0):
   return {**params, "step": jnp.full_like(params["step"], step)}, stats
 
 
-@scale(init=_ones, gradient="estimator", learns={"init_steps": _first_step})
+@scale(
+  init=_ones, gradient="estimator", data_events={"init_steps": _first_step}
+)
 def learned_step(x, params, stats, mode, *, gain: FACTOR = 2.0):
-  """A trained step whose gradient is the estimator's business.
+  """A trained step with the gradient of its estimator.
 
   1 at the start; the event `init_steps` sets it to `gain mean |x|` of a batch
-  (2 for signed, 4 for unsigned tensors in the authors' code, which does it at
-  the first forward pass).
+  (gain 2 for signed and 4 for unsigned tensors in the authors' code, which sets
+  it in the first forward pass).
 
   Args:
     x: tensor `[...]`.
     gain: see above.
 
   Returns:
-    `[1, ...]`, at least 1e-5; the floor does not stop its gradient.
+    `[1, ...]`, at least 1e-5; the floor does not block its gradient.
   """
   del x, mode, gain
   step = params["step"]

@@ -1,10 +1,10 @@
 """Bi-Real Net: a triangular gradient for the sign of activations.
 
 Bi-Real Net: Enhancing the Performance of 1-bit CNNs, Liu et al., ECCV 2018,
-arXiv:1808.00278. The released PyTorch code is followed: the weights' scale does
-not touch their gradient. The paper's magnitude-aware gradient (and larq's
-MagnitudeAwareSign) multiplies it: `gradient="multiply"`. The identity shortcut
-around every convolution belongs to the network.
+arXiv:1808.00278. As in the released PyTorch code, the scale of the weights does
+not affect their gradient. In the paper's magnitude-aware gradient (and larq's
+MagnitudeAwareSign) it does: `gradient="multiply"`. The identity shortcut around
+each convolution belongs to the network.
 """
 
 import jax.numpy as jnp

@@ -4,10 +4,10 @@ BitNet: Scaling 1-bit Transformers for Large Language Models, Wang et al. 2023,
 arXiv:2310.11453; The Era of 1-bit LLMs: All Large Language Models are in 1.58
 Bits, Ma et al. 2024, arXiv:2402.17764. Rounding and sign pass the gradient
 unchanged. BitNet centres a weight before the sign and scales by `mean |w|` of
-the uncentred one; its paper has sign(0) = -1 (`at_zero=-1`), ours is +1.
-Activations have one scale a token, as at inference (BitNet trains with one a
-tensor: `tensor_max`). The norm inside BitLinear (SubLN) is not part of the
-binarizers: our decoder norms before each branch only.
+the uncentred one; in its paper sign(0) is -1 (`at_zero=-1`), here +1.
+Activations have one scale per token, as at inference (BitNet trains with one
+per tensor: `tensor_max`). The norm inside BitLinear (SubLN) is not part of the
+binarizers: our decoder normalizes before each branch alone.
 """
 
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from bnnjax.core.estimator import estimator
 from bnnjax.core.hyper import Whole
 from bnnjax.core.method import Preset, method
 
-FLOOR = 1e-5  # least magnitude that a scale is made of, as released
+FLOOR = 1e-5  # least magnitude for a scale, as released
 
 
 def _ternary(x, *, scale):

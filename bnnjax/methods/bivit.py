@@ -1,12 +1,12 @@
 """BiViT: a threshold for the softmax, learned weight scales.
 
 BiViT: Extremely Compressed Binary Vision Transformers, He et al., ICCV 2023,
-arXiv:2211.07091. Softmax-aware binarization keeps a probability where it is at
-least a quarter of its row's largest; its gradient is the identity, placed after
-the softmax (the released module, not its unused autograd function). Weight
-scales are trained, start at `mean |w|` and multiply the weight gradient.
-Cross-layer binarization (attention first, then the MLPs too) is a stage list:
-see `configs/fashion_mnist_vit.py`.
+arXiv:2211.07091. Softmax-aware binarization maps a probability to 1 if it is at
+least a quarter of the largest of its row; its gradient is the identity, placed
+after the softmax (as in the released module, not its unused autograd function).
+Weight scales are trained, start at `mean |w|` and multiply the weight gradient.
+Cross-layer binarization (attention first, then also the MLPs) is a list of
+stages: see `configs/fashion_mnist_vit.py`.
 """
 
 import jax.numpy as jnp
@@ -14,13 +14,13 @@ import jax.numpy as jnp
 from bnnjax.core.estimator import estimator
 from bnnjax.core.hyper import Real
 from bnnjax.core.method import Preset, method
-from bnnjax.core.nan_guard import pass_nan
+from bnnjax.core.numerics import pass_nan
 
 
 def _above(x, *, beta):
   top = jnp.max(x, axis=-1, keepdims=True)
   value = (x >= beta * top).astype(x.dtype)
-  return pass_nan(value, jnp.broadcast_to(top, x.shape))  # the whole row's
+  return pass_nan(value, jnp.broadcast_to(top, x.shape))  # of the whole row
 
 
 @estimator(alphabet=(0, 1), forward=_above)
@@ -31,7 +31,7 @@ def softmax_aware(x, *, beta: Real(0, 1) = 0.25):
 
   Args:
     x: probabilities `[..., keys]`.
-    beta: share of the largest; 0.25 is close to the optimal binary coding.
+    beta: share of the largest; 0.25 is close to the optimal binary code.
   """
   del beta
   return jnp.ones_like(x)

@@ -2,8 +2,8 @@
 
 Latent Weights Do Not Exist: Rethinking Binarized Neural Network Optimization,
 Helwegen et al., NeurIPS 2019, arXiv:1906.02107. The flipping rule is
-`bnnjax.train.bop`; the weight passes its gradient on as it is, activations
-have the clipped straight-through sign of their experiments.
+`bnnjax.train.bop`. The gradient of a weight is the identity; activations have
+the clipped straight-through sign of the paper's experiments.
 """
 
 from bnnjax.core.method import Preset, method

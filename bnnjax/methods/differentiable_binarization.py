@@ -1,9 +1,9 @@
 """Differentiable Binarization: a steep sigmoid in the place of a step.
 
 Real-time Scene Text Detection with Differentiable Binarization, Liao et al.,
-AAAI 2020, arXiv:1911.08947. Training is soft, the deployed network steps. The
-threshold is trained: one number a channel here (the transform `shift`), a map
-in a segmentation head (`db_step(p - t, soft=1.0)`).
+AAAI 2020, arXiv:1911.08947. Training uses the sigmoid, the deployed network the
+step. The threshold is trained: here one number per channel (the transform
+`shift`), in a segmentation head a map (`db_step(p - t, soft=1.0)`).
 """
 
 import jax
@@ -15,7 +15,7 @@ from bnnjax.core.method import method
 
 
 def _step(x, *, k, soft):
-  if isinstance(soft, float):  # deployed: the other way is no work
+  if isinstance(soft, float):  # deployed: compute one branch alone
     return jax.nn.sigmoid(k * x) if soft > 0 else x >= 0
   return jnp.where(soft > 0, jax.nn.sigmoid(k * x), x >= 0)
 
@@ -31,8 +31,8 @@ def db_step(x, *, k: Real(1e-4, 1e4) = 50.0, soft: Real(0, 1) = 0.0):
   Args:
     x: probability minus threshold `[...]`.
     k: steepness.
-    soft: whether the forward pass is the sigmoid; the preset anneals it from 1
-      to 0 at the very end, so that only the deployed network steps.
+    soft: whether the forward pass is the sigmoid. The preset switches it from 1
+      to 0 at the very end, so that only the deployed network has the step.
   """
   del soft
   b = jax.nn.sigmoid(k * x)

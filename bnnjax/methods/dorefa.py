@@ -1,23 +1,26 @@
 """DoReFa-Net: weights, activations and gradients of k bits.
 
 DoReFa-Net, Zhou et al. 2016, arXiv:1606.06160. The preset is the paper's: 1-bit
-weights with one scale a layer, 2-bit activations, 6-bit gradients (the layer
-option `grad=`). Where larq and tensorpack differ (whether the tanh's maximum is
-differentiated) larq is followed; `detach=False` is the other. BiBench's
-"DoReFa" is `ste|channel_l1` on weights and `ste` on activations.
+weights with one scale per layer, 2-bit activations, 6-bit gradients (the layer
+option `grad=`). The maximum of the tanh is not differentiated, as in larq;
+`detach=False` differentiates it, as in tensorpack. BiBench's "DoReFa" is
+`ste|channel_l1` on weights and `ste` on activations.
 """
 
 import jax
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
-from bnnjax.core.gradient import gradient
+from bnnjax.core.gradient_quantizer import gradient
 from bnnjax.core.hyper import Whole
 from bnnjax.core.method import method
 from bnnjax.core.transform import transform
-from bnnjax.core.uniform import width
 
 BITS = Whole(1, 8)
+
+
+def _width(*, bits):
+  return bits
 
 
 def _top(bits):
@@ -30,7 +33,7 @@ def tanh_unit(x: jax.Array, *, detach: bool = True) -> jax.Array:
 
   Args:
     x: latent weights `[...]`; all zeros stay zeros.
-    detach: nothing flows through the maximum.
+    detach: whether the maximum is not differentiated.
   """
   t = jnp.tanh(x)
   top = jnp.max(jnp.abs(t))
@@ -56,7 +59,7 @@ def _grid(*, bits):
   return range(2**bits)
 
 
-@estimator(alphabet=None, bits=width, forward=_odd, step=_step, grid=_odd_grid)
+@estimator(alphabet=None, bits=_width, forward=_odd, step=_step, grid=_odd_grid)
 def dorefa_weight(x, *, bits: BITS = 2):
   """Odd integers `-n .. n`, `n = 2^bits - 1`, after `tanh_unit` (eq. 9).
 
@@ -72,17 +75,17 @@ def dorefa_weight(x, *, bits: BITS = 2):
 
 
 def _steps(x, *, scale, bits):
-  # The bound first: n x is what the rounding ties of the original depend on.
+  # In the order of the original, whose rounding ties depend on n x.
   n = _top(bits)
   return jnp.round(jnp.clip(x / (scale * n), 0, 1) * n)
 
 
-@estimator(alphabet=None, bits=width, forward=_steps, step=_step, grid=_grid)
+@estimator(alphabet=None, bits=_width, forward=_steps, step=_step, grid=_grid)
 def dorefa_act(x, *, bits: BITS = 2, scale=1.0):
   """Integers `0 .. n`, `n = 2^bits - 1` (eq. 11); one bit gives {0, 1}.
 
   Forward: `round(n clip(x, 0, 1))`, ties to even, in steps of `1 / n`.
-  Backward: `dx = dy 1[0 <= x <= 1]`. A scale is the bound in the place of 1.
+  Backward: `dx = dy 1[0 <= x <= 1]`. A scale replaces the bound 1.
 
   Args:
     x: activations `[...]`.
@@ -97,10 +100,10 @@ def dorefa_act(x, *, bits: BITS = 2, scale=1.0):
 def dorefa_grad(
   dy: jax.Array, key: jax.Array, *, bits: Whole(1, 15) = 6
 ) -> jax.Array:
-  """Gradients of `bits` bits, rounded at random (eq. 12).
+  """Gradients of `bits` bits with random rounding (eq. 12).
 
   `2 m (q(clip(g / (2 m) + 1/2 + u, 0, 1)) - 1/2)` with `m = max |g|` of each
-  example and `u` uniform within half a level, which makes it unbiased.
+  example; `u` is uniform within half a level, which makes it unbiased.
 
   Args:
     dy: `[N, ...]`.

@@ -1,36 +1,37 @@
 """EcoFormer: queries and keys hashed to signs, for linear attention.
 
 EcoFormer: Energy-Saving Attention with Linear Complexity, Liu et al., NeurIPS
-2022, arXiv:2209.09004. Queries and keys are one projection and one code of
-`bits` signs; weights and values stay float. The hash is not trained: a loop
-event learns it from a batch, in the paper once, at the start of 30 epochs that
-follow training with standard attention. `bnnjax.layers.linear_attention` has
-the attention over codes. The authors' code hashes a 0 to 0, ours to +1.
+2022, arXiv:2209.09004. Queries and keys share a projection and a code of `bits`
+signs; weights and values stay float. The hash is not trained by gradients: a
+loop event learns it from a batch (`hashing.py`), in the paper once, at the
+start of 30 epochs that follow training with standard attention.
+`bnnjax.layers.linear_attention` has the attention over codes. The authors' code
+hashes 0 to 0, ours to +1.
 """
 
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core import hashing
 from bnnjax.core.hyper import POSITIVE, Real, Whole
 from bnnjax.core.method import method
 from bnnjax.core.transform import transform
+from bnnjax.methods import hashing
 
 
 def learn_hash(x, params, stats, mode, **hp):
   """The loop event: statistics of `ksh` from a batch.
 
-  Anchors are the tokens of the first sample at random places, the same for all
+  Anchors are tokens of the first sample at random places, the same for all
   heads; the hyperplanes start from the present ones (`hashing.learn`).
 
   Args:
     x: queries or keys `[B, T, H, D]`; padding counts as tokens.
-    params, stats: of `ksh`.
-    mode: the step of its progress, if there is one, draws the places.
+    params, stats: variables of `ksh`.
+    mode: its progress, if any, seeds the random places.
     **hp: hyper-parameters of `ksh`.
 
   Returns:
-    The parameters, and new statistics.
+    The parameters and new statistics.
 
   Raises:
     ValueError: a sample has fewer tokens than `anchors` or `top_k`.
@@ -72,7 +73,7 @@ def _init(x, **hp):
   }
 
 
-@transform(init=_init, learns={"learn_hash": learn_hash}, roles=("act",))
+@transform(init=_init, data_events={"learn_hash": learn_hash}, roles=("act",))
 def ksh(
   x,
   params,
@@ -86,20 +87,21 @@ def ksh(
   iterations: Whole(0) = 100,
   top_k: Whole(1) = 10,
 ):
-  """What a learned hash takes the signs of (supervised hashing with kernels).
+  """Projections whose signs are the hash (supervised hashing with kernels).
 
   `y = K A^T` with `K = exp(-||u - anchor||^2 / (2 sigma)) - mean` and
-  `u = x / ||x||_2`; `sigma` is the mean squared distance, one a sample and head.
-  The hyperplanes `A`, anchors and mean are statistics that the event
-  `learn_hash` sets, random until then; `dx` goes through distances and `sigma`.
+  `u = x / ||x||_2`; `sigma` is the mean squared distance of a sample and head.
+  The hyperplanes `A`, anchors and mean are statistics, random until the event
+  `learn_hash` sets them; distances and `sigma` are differentiated.
 
   Args:
     x: queries or keys `[B, T, H, D]`.
     bits: signs of a code.
-    anchors: tokens that span the kernel.
-    lr, momentum, iterations: of the descent of a bit, see `hashing.learn`. At
-      the authors' `lr` hardly any bit moves on small data.
-    top_k: similar and dissimilar tokens of each, see `hashing.similarity`.
+    anchors: number of tokens that span the kernel.
+    lr, momentum, iterations: descent of a bit, see `hashing.learn`. With the
+      authors' `lr` hardly any bit changes on small data.
+    top_k: number of similar and of dissimilar tokens, see
+      `hashing.similarity`.
 
   Returns:
     `[B, T, H, bits]`.

@@ -3,8 +3,8 @@
 FBI-LLM: Scaling Up Fully Binarized LLMs from Scratch via Autoregressive
 Distillation, Ma et al. 2024, arXiv:2407.07093. `w ~ alpha sign(w) + beta`, both
 trained; the scale multiplies the weight gradient, nothing is clipped or
-centred. The default, one pair a column, lies on the contracted axis: the layer
-applies it to the float input, so that the contraction stays 1-bit.
+centred. The default, one pair per column, varies along the contracted axis: the
+layer applies it to the float input, so that the contraction stays 1-bit.
 """
 
 import jax.numpy as jnp
@@ -29,13 +29,13 @@ def affine(
   """A trained scale `alpha` and shift `beta`: `y = alpha sign(w) + beta`.
 
   Backward: `dalpha = sum dy sign(w)`, `dbeta = sum dy`, `dw = alpha dy` times
-  the estimator's slope. At the start `beta` is the mean of `w`, `alpha` the mean
-  of `|w - beta|`.
+  the estimator's slope. At the start `beta` is the mean of `w`, and `alpha` the
+  mean of `|w - beta|`.
 
   Args:
     x: kernel `[in, out]`.
-    per: one pair for each `"input"` (the paper's column), each `"output"` (row)
-      or the whole `"tensor"` (single).
+    per: one pair per `"input"` (the paper's column), per `"output"` (row) or
+      for the whole `"tensor"` (single).
   """
   del x, mode, per
   return Measured(params["scale"], stats, shift=params["shift"])
@@ -50,7 +50,7 @@ method(
   weight=_WEIGHT,
   family="llm",
 )
-# The same for the two projections of a Mamba-2 block (model `mamba`).
+# Bi-Mamba binarizes the two projections of a Mamba-2 block (model `mamba`) so.
 method(
   "bi_mamba",
   paper="Bi-Mamba, Tang et al. 2024",

@@ -2,9 +2,9 @@
 
 Learning Frequency Domain Approximation for Binary Neural Networks, Xu et al.,
 NeurIPS 2021, arXiv:2103.00841. A small network adds `alpha eta(x)` to the signs
-while `alpha` falls to 0; the deployed network has none of it. The gradient
-follows BiBench (the authors released evaluation only): `n` grows from 9 to 18,
-although the surrogate is then negative near |x| = 1.
+while `alpha` falls to 0; the deployed network does not have it. The gradient
+follows BiBench (the authors released the evaluation alone): `n` grows from 9 to
+18, although the surrogate is then negative near |x| = 1.
 """
 
 import math
@@ -12,9 +12,10 @@ import math
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core.estimator import estimator, sign
+from bnnjax.core.estimator import estimator
 from bnnjax.core.hyper import Choice, Real, Whole
 from bnnjax.core.method import Preset, method
+from bnnjax.core.numerics import sign
 
 ALONG = ("feature", "filter")
 
@@ -36,8 +37,8 @@ def noise(params, x: jax.Array, along: str = "feature") -> jax.Array:
   Args:
     params: `noise_in [d, hidden]` and `noise_out [hidden, d]`.
     x: `[..., C]`.
-    along: vectors are the last axis (`"feature"`: activations) or all others
-      (`"filter"`: the filter of each output channel).
+    along: axes of a vector: the last one (`"feature"`: activations) or all
+      others (`"filter"`: the filter of each output channel).
   """
   v = x.reshape(-1, x.shape[-1]).T if along == "filter" else x
   hidden = jax.nn.relu(v @ params["noise_in"].astype(v.dtype))
@@ -99,7 +100,7 @@ def fda(
     omega: base frequency.
     alpha: share of the noise.
     along: see `noise`.
-    reduction: hidden units are `d / reduction`, at least 1; 0: no noise.
+    reduction: there are `d / reduction` hidden units, at least 1; 0: no noise.
   """
   del scale, reduction
   dx = dy * fourier_slope(x, n, omega)

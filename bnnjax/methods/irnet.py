@@ -4,8 +4,8 @@ Forward and Backward Information Retention for Accurate Binary Neural Networks,
 Qin et al., CVPR 2020, arXiv:1909.10788. Weights: `s sign(w^)` with `w^`
 standardized per output channel and `s` the power of two nearest to `mean |w^|`
 (Libra-PB, eq. 6 and 7); the scale multiplies the gradient, mean and deviation
-are differentiated. The variance gets 1e-12 where the code has nothing, so that
-a constant channel stays finite.
+are differentiated. Unlike the authors' code, 1e-12 is added to the variance, so
+that a constant channel stays finite.
 """
 
 import jax.numpy as jnp
@@ -29,11 +29,11 @@ def ede(x, *, t: STEEP = 10.0, k: Real(0, 1e4, none=True) = None):
   Args:
     x: latent tensor `[...]`.
     t: steepness.
-    k: factor; `None` is `max(1 / t, 1)`, which keeps the peak at 1 while t < 1.
+    k: factor; `None` is `max(1 / t, 1)`: the peak is 1 while t < 1.
   """
   if k is None:
     k = jnp.maximum(1 / t, 1)
-  # The square of 1 / cosh, without the digits that 1 - tanh^2 loses.
+  # 1 / cosh^2; 1 - tanh^2 would lose digits.
   e = jnp.exp(-2 * jnp.abs(t * x))
   return k * t * 4 * e / jnp.square(1 + e)
 

@@ -14,7 +14,7 @@ from bnnjax.core.hyper import Real
 from bnnjax.core.method import method
 from bnnjax.methods.ste import WINDOW, ste
 
-_FLAT = 40.0  # cosh(40)^2 is 1e34: beyond it the slope is 0 and cosh overflows
+_FLAT = 40.0  # cosh(40)^2 is 1e34: beyond, the slope is 0 and cosh overflows
 
 
 @estimator()

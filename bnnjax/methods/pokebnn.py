@@ -1,15 +1,15 @@
 """PokeBNN: half-shifted 1-bit quantizers with a bound.
 
 PokeBNN: A Binary Pursuit of Lightweight Accuracy, Zhang, Zhang, Lew, CVPR 2022,
-arXiv:2112.00133, sec. 3.1. Where paper and released code (google/aqt) differ,
-the code is followed: the gradient window is a factor 1 - 2^-7 inside the bound,
-and weights are scaled by their largest magnitude. Its 4/8-bit layers use the
-uniform grids of `core/uniform.py`.
+arXiv:2112.00133, sec. 3.1. We follow the released code (google/aqt) where it
+differs from the paper: the gradient window is the bound times 1 - 2^-7, and
+weights are scaled by their largest magnitude. The 4- and 8-bit layers use the
+grids of `aqt.py`; the layers are in `bnnjax.layers.poke`.
 """
 
 from bnnjax.core.estimator import estimator
 from bnnjax.core.method import Preset, method
-from bnnjax.core.uniform import EPS, clip_slope
+from bnnjax.methods.aqt import EPS, clip_slope
 
 EDGE = 1 - 2.0**-7  # where a half-shifted grid clips, in units of the bound
 
@@ -35,5 +35,4 @@ method(
   arxiv="2112.00133",
   weight=Preset("half_shift|channel_max", (("start", 0.0625),)),
   act="half_shift|fixed(value=3.0)",
-  blocks=("PokeInit", "PokeConv"),
 )

@@ -1,8 +1,8 @@
-"""ReCU: weights standardized, their tails clamped, so that dead ones revive.
+"""ReCU: standardized weights with clamped tails, which revives dead weights.
 
 ReCU: Reviving the Dead Weights in Binary Neural Networks, Xu et al., ICCV 2021,
-arXiv:2103.12369. The released code is followed: one clamp a layer, not one a
-filter. The output scale is trained, which is a scale of the weights with the
+arXiv:2103.12369. As in the released code, there is one clamp per layer, not one
+per filter. The trained output scale is here a scale of the weights with the
 full gradient (the authors draw it from U[0, 1); ours starts at 1). Activations
 are divided by the deviation of their example, in training only.
 """
@@ -24,12 +24,12 @@ def recu(x: jax.Array, *, tau: Real(0.5, 1e4, above=True) = 0.99) -> jax.Array:
   Forward: `clip(w1, -Q, Q)` with `w1 = sqrt(8) (w - mean) / sqrt(var + 1e-5)`
   and `Q = -mean|w1| log(2 - 2 tau)`, the quantile `tau` of a Laplace
   distribution. Backward: 1 where `|w1| <= Q`, else 0, then through mean and
-  deviation; nothing through `Q`. The sign never changes: only the gradient
-  does. In training `tau` grows from 0.85 to 0.99.
+  deviation; `Q` is not differentiated. The clamp changes the gradient alone,
+  not the sign. In training `tau` grows from 0.85 to 0.99.
 
   Args:
     x: latent weights `[..., C]`, output channels last.
-    tau: quantile, above 0.5; from 1 on nothing is clamped.
+    tau: quantile, above 0.5; at 1 and above nothing is clamped.
   """
   x = standardize(x, gain=math.sqrt(8.0), eps=1e-5)
   fixed = jax.lax.stop_gradient(x)

@@ -2,8 +2,8 @@
 
 Estimator Meets Equilibrium Perspective: A Rectified Straight Through Estimator
 for Binary Neural Networks Training, Wu et al., ICCV 2023, arXiv:2308.06689. One
-scale a layer, differentiated. The released code is followed in the constants
-`t` and `m`. The paper's indicators are in `bnnjax.core.diagnostics`.
+scale per layer, differentiated. The constants `t` and `m` are those of the
+released code. The paper's indicators are in `bnnjax.core.diagnostics`.
 """
 
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ def reste(
     m: half-width of the secant.
   """
   r = jnp.abs(x)
-  # r itself would be infinite at 0. Three times as fast as a power on a CPU.
+  # The power of r is infinite at 0. On CPU, three times as fast as `**`.
   power = jnp.exp((1 / o - 1) * jnp.log(jnp.maximum(r, m)))
   slope = power / jnp.where(r <= m, 1, o)
   return jnp.where(r <= t, slope, 0)

@@ -21,10 +21,10 @@ def ste(x, *, clip: WINDOW = 1.0, strict: bool = False):
 
   Args:
     x: latent tensor `[...]`.
-    clip: half-width of the window; `None` is the plain identity (the weights
-      of BiPer and ReCU).
-    strict: `|x| < clip` instead. Implementations differ here: larq and the
-      clamp trick include the edge, XNOR-Net-PyTorch excludes it.
+    clip: half-width of the window; `None` is the plain identity (weights of
+      BiPer and ReCU).
+    strict: `|x| < clip` instead. Implementations differ: larq and the clamp
+      trick include the edge, XNOR-Net-PyTorch excludes it.
   """
   if clip is None:
     return jnp.ones_like(x)

@@ -1,10 +1,10 @@
 """Weight Standardization and Batch-Channel Normalization.
 
 Micro-Batch Training with Batch-Channel Normalization and Weight
-Standardization, Qiao et al. 2019, arXiv:1903.10520. Made for float networks:
-the transform `standardize` (alone: `"standardize > float"`) and the layer
-`BatchChannelNorm`. The preset binarizes what it standardizes, which is Libra-PB
-of IR-Net without its scale.
+Standardization, Qiao et al. 2019, arXiv:1903.10520. For float networks: the
+transform `standardize` (alone, it is `"standardize > float"`) and the layer
+`BatchChannelNorm`. The preset binarizes the standardized weights: IR-Net's
+Libra-PB without its scale.
 """
 
 from bnnjax.core.method import method
@@ -15,5 +15,4 @@ method(
   arxiv="1903.10520",
   weight="standardize > ste",
   act="ste",
-  blocks=("BatchChannelNorm",),
 )

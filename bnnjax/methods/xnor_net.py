@@ -1,11 +1,11 @@
 """XNOR-Net: signs scaled by mean magnitudes.
 
 XNOR-Net: ImageNet Classification Using Binary Convolutional Neural Networks,
-Rastegari et al., ECCV 2016, arXiv:1603.05279. Weights have one scale an output
-channel (eq. 6); it is detached and does not touch the weight gradient, as in
-most code. The scale `K` of the inputs is an option, as batch normalization
-follows: `act="ste|example_l1"` (one number an example, BiBench) or
-`output="spatial_l1"` (the paper's map). Other conventions are reachable:
+Rastegari et al., ECCV 2016, arXiv:1603.05279. Weights have one scale per output
+channel (eq. 6); it is detached and does not affect the weight gradient, as in
+most code. The scale `K` of the inputs is optional, since batch normalization
+follows: `act="ste|example_l1"` (one number per example, BiBench) or
+`output="spatial_l1"` (the paper's map). Other conventions are available:
 `center > ste|channel_l1` with `gradient="multiply"` is BiBench's linear layer;
 `fan_in_gain > ste|channel_l1` with `gradient="full"`, and the projection
 `center_clamp`, are XNOR-Net-PyTorch.
@@ -23,18 +23,18 @@ from bnnjax.core.transform import transform
 
 @registry.register("projection", "center_clamp")
 def center_clamp(w: jax.Array, *, bound: float = 1.0) -> jax.Array:
-  """Latent weights, centred over their inputs and clamped, after an update.
+  """Centres latent weights over their inputs and clamps them, after an update.
 
-  `clip(w - mean_i(w), -bound, bound)`, the mean over input channels alone (each
-  tap of the window has its own): replaces the latent weights in the authors'
-  Torch code and in XNOR-Net-PyTorch.
+  `clip(w - mean_i(w), -bound, bound)` with the mean over input channels alone
+  (each tap of the window has its own), as in the authors' Torch code and in
+  XNOR-Net-PyTorch.
 
   Args:
     w: kernel `[*window, in, out]`.
     bound: half-width of the estimator's window.
 
   Returns:
-    The kernel that is stored.
+    The new kernel.
   """
   return jnp.clip(w - jnp.mean(w, axis=-2, keepdims=True), -bound, bound)
 

@@ -1,10 +1,10 @@
-"""XNOR-Net++: trained factors of the output instead of measured ones.
+"""XNOR-Net++: trained instead of measured factors of the output.
 
 XNOR-Net++: Improved Binary Neural Networks, Bulat & Tzimiropoulos, BMVC 2019,
 arXiv:1909.13863. The factors are the layer option `output=`: `"rank1"` is the
-paper's case 4 (channel, row and column), `"channel"` its case 1; they are
-differentiated, and the gradients of both operands contain them. Linear layers
-of BiBench use `ste(strict=True)`.
+paper's case 4 (channel, row and column), `"channel"` its case 1. They are
+differentiated and multiply the gradients of both operands. Linear layers of
+BiBench use `ste(strict=True)`.
 """
 
 from bnnjax.core.method import method

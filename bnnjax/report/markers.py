@@ -1,6 +1,6 @@
-"""What stands between markers of a markdown file, replaced by what is generated.
+"""Markers in a markdown file; the lines between them are generated.
 
-A marker is a line of its own; lines inside a fenced block of code are none.
+A marker has a line of its own. Fenced blocks of code hold no markers.
 """
 
 import os
@@ -17,26 +17,28 @@ SYNTAX = """\
   <!-- /table -->
   <!-- methods -->               the table of all methods
   <!-- /methods -->
+  <!-- moved -->                 the table of old names and new ones
+  <!-- /moved -->
 """
-OPENS = re.compile(r"<!--\s*(?:(results|table):\s*(.*?)|(methods))\s*-->")
+OPENS = re.compile(r"<!--\s*(?:(results|table):\s*(.*?)|(methods|moved))\s*-->")
 FENCE = re.compile(r"\s{0,3}(```|~~~)")
 
 Makers = Mapping[str, Callable[[str], str]]
 
 
 def replace(text: str, makers: Makers) -> tuple[str, int]:
-  """Replaces what stands between markers.
+  """Replaces the lines between markers.
 
   Args:
     text: markdown.
-    makers: of each kind of marker that is to be replaced (`results`, `table`,
-      `methods`), what makes the lines from the file that it names.
+    makers: for each kind of marker (`results`, `table`, ...), what makes the
+      lines from the file that the marker names. Other markers stay.
 
   Returns:
     The new text, and the number of markers that were found.
 
   Raises:
-    UserError: a marker is not closed; names its line.
+    UserError: a marker is not closed; the message names its line.
   """
   lines, out, found = text.splitlines(keepends=True), [], 0
   fence, at = None, 0
@@ -58,7 +60,7 @@ def replace(text: str, makers: Makers) -> tuple[str, int]:
     if end is None:
       raise UserError(
         f"The marker `{line.strip()}` in line {at} is not closed: write"
-        f" `{closing}` on a line of its own behind it."
+        f" `{closing}` on a line of its own after it."
       )
     out.append(makers[kind](marker.group(2) or ""))
     at, found = end, found + 1
@@ -69,7 +71,7 @@ def inside(root: os.PathLike, name: str) -> Path:
   """The file that a marker names, in the folder of the markdown file.
 
   Raises:
-    UserError: it lies elsewhere, links followed, or there is none.
+    UserError: it lies elsewhere (links are followed), or does not exist.
   """
   root, path = Path(root), Path(root) / name
   if "\0" in name or ".." in Path(name).parts or Path(name).is_absolute():

@@ -1,4 +1,4 @@
-"""What the registry knows, for people: the method table, estimator curves."""
+"""The table of methods, and the curves of estimators, from the registry."""
 
 import re
 
@@ -8,23 +8,22 @@ import numpy as np
 
 import bnnjax.methods  # noqa: F401 (registers them)
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
-from bnnjax.report import markers
+from bnnjax.core.spec import parse
 
 OPERANDS = ("query", "key", "value", "probs")
 POINTS = np.linspace(-2.5, 2.5, 101)
 
 
 def formula(name: str) -> str:
-  """The sentences of an estimator's docstring that say forward and backward."""
+  """The sentences on forward and backward in an estimator's docstring."""
   text = registry.get("estimator", name).__doc__ or ""
   found = re.search(r"(Forward.*?)(\n\s*\n|$)", text, re.S)
   return " ".join(found.group(1).split()) if found else ""
 
 
 def estimators_of(name: str) -> list[str]:
-  """Names of the estimators that a method's presets have."""
+  """Names of the estimators in a method's presets."""
   inside = registry.get("method", name).attention
   made = (
     parse(name, "weight"),
@@ -36,7 +35,7 @@ def estimators_of(name: str) -> list[str]:
 
 
 def method_table() -> str:
-  """A markdown table: a row for each method, its presets and formula."""
+  """A markdown table of all methods: presets and formulas."""
   rows = [
     "| method | paper | weights | activations | attention | estimator |",
     "|---|---|---|---|---|---|",
@@ -58,16 +57,11 @@ def method_table() -> str:
   return "\n".join(rows) + "\n"
 
 
-def refresh(text: str) -> str:
-  """Regenerates the table between `<!-- methods -->` markers."""
-  return markers.replace(text, {"methods": lambda _: method_table()})[0]
-
-
 def curves() -> dict[str, dict[str, list[float]]]:
   """Forward values and surrogate gradient of every estimator on `POINTS`.
 
-  Estimators that look at a whole tensor are drawn on these points as theirs,
-  annealed ones at the end of the run.
+  For an estimator that depends on the whole tensor, the points are the tensor;
+  annealed ones are shown at the end of the run.
   """
   mode = Mode(Progress.at(1, 1, 1.0), train=False, deployed=True)
   drawn = {}

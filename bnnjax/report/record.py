@@ -4,32 +4,28 @@ Tables and figures are generated from these lines, never typed.
 """
 
 import dataclasses
-import importlib.metadata
 import json
 import math
 import os
 import pathlib
-import platform
 import shutil
-import subprocess
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import jax
 from etils import epath
 
-PACKAGES = (
-  "bnnjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy"
-)  # fmt: skip
+from bnnjax import deprecated
+from bnnjax.report import provenance
+
 FIELDS = (
   "id", "name", "config", "seed", "commit", "versions", "device", "metrics",
   "cost", "wall_seconds",
 )  # fmt: skip
-# Of records that know what they are, see `bnnjax.train.identity`; older ones
-# lack them: digests of the run, of its data, of the network that it ends with
-# and of those that it began with; of a sweep's, the name of the workdir and the
-# ids of the records that this one stands for now.
+# Older records lack these. Digests (see `bnnjax.train.identity`) of the run,
+# its data, the network that it ends with and those that it starts from; in a
+# sweep, the name of the workdir and the ids of the records that this one
+# replaces.
 OPTIONAL = (
   "digest", "data", "weights", "init", "teacher", "lengthened_from", "folder",
   "supersedes",
@@ -39,18 +35,18 @@ ROOM = 65536  # bytes; the longest record of ours has 8 thousand
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-  """What is known of a run.
+  """The result of a run.
 
   Attributes:
     name: the config's name and arguments, e.g. `fashion_mnist_mini_pokebnn`.
     config: resolved, as plain JSON.
-    seed: of the run.
+    seed: the run's.
     metrics: final evaluation (the deployed network after the last step), and
       `best_*` of the best checkpoint.
     cost: of the deployed network for one example, see `bnnjax.cost`.
     wall_seconds: of training and evaluation, all sessions of a resumed run
       together.
-    id: of the run.
+    id: the run's.
   """
 
   name: str
@@ -68,9 +64,9 @@ class Record:
       "name": self.name,
       "config": self.config,
       "seed": self.seed,
-      "commit": git_commit(),
-      "versions": versions(),
-      "device": device(),
+      "commit": provenance.git_commit(),
+      "versions": provenance.versions(),
+      "device": provenance.device(),
       "metrics": dict(self.metrics),
       "cost": dict(self.cost),
       "wall_seconds": round(self.wall_seconds, 1),
@@ -78,15 +74,15 @@ class Record:
 
 
 def append(path: epath.PathLike, record: Mapping[str, Any]) -> None:
-  """Appends one line, whole or not at all; writers at a time do not mix.
+  """Appends one line, whole or not at all; concurrent writers do not mix.
 
-  A last line without an end is ended first if it is a record.
+  A last line without a line end gets one first, if it is a record.
 
   Raises:
     ValueError: a field is missing or wrong, or the last line of the file is
-      no record.
-    OSError: the line cannot be written, of a full disk say; the file is as it
-      was.
+      not a record.
+    OSError: the line cannot be written, e.g. to a full disk; the file stays as
+      it was.
   """
   if wrong := _wrong(record):
     raise ValueError(f"The record {wrong}.")
@@ -119,13 +115,13 @@ def append(path: epath.PathLike, record: Mapping[str, Any]) -> None:
 
 
 def _lock(handle: int) -> None:
-  """Keeps other writers away until `handle` is closed, where that is possible."""
+  """Keeps other writers away until `handle` is closed, if the system can."""
   try:
     import fcntl
 
     fcntl.flock(handle, fcntl.LOCK_EX)
   except (ImportError, OSError):
-    # Then one write to a file opened for appending is not interleaved.
+    # One write to a file opened for appending is not interleaved anyway.
     pass
 
 
@@ -135,7 +131,7 @@ def _ends_a_line(handle: int, size: int) -> bool:
 
 
 def _write(handle: int, line: bytes) -> None:
-  """All of it: the system may take a part, of a disk that is almost full."""
+  """Writes all of it; on an almost full disk, a call may take only a part."""
   while line:
     line = line[os.write(handle, line) :]
 
@@ -143,7 +139,7 @@ def _write(handle: int, line: bytes) -> None:
 def check_appendable(path: epath.PathLike) -> None:
   """Raises `ValueError` unless records can be appended to `path`.
 
-  What is there is read: a damaged line is named now, not after the training.
+  It reads the file, so that a damaged line is named now, not after training.
   """
   path = os.path.abspath(os.fspath(path))
   folder = os.path.dirname(path)
@@ -153,7 +149,7 @@ def check_appendable(path: epath.PathLike) -> None:
     try:
       os.stat(place)
     except FileNotFoundError:
-      continue  # will be made; also the parents of what is too long are asked
+      continue  # will be made; a parent may be what is too long
     except OSError as error:  # a name that is too long, links in a circle
       raise ValueError(
         f"The record {path} cannot be written: {error.strerror}."
@@ -168,7 +164,7 @@ def check_appendable(path: epath.PathLike) -> None:
   if free < ROOM:
     raise ValueError(
       f"The record {path} cannot be written: {free} bytes are left on the disk,"
-      f" and a record wants up to {ROOM}. Make room, or choose another --record."
+      f" and a record needs up to {ROOM}. Make room, or choose another --record."
     )
   if exists:
     list(read(path))
@@ -178,8 +174,8 @@ def read(path: epath.PathLike) -> Iterator[dict[str, Any]]:
   """The records of a file.
 
   Raises:
-    ValueError: a line is not a record, or one of a run that is on record
-      already; says which.
+    ValueError: a line is not a record, or repeats the run of another line;
+      the message names the line.
   """
   # Not `splitlines`: strings of JSON may hold U+2028 and the like.
   lines = epath.Path(path).read_bytes().split(b"\n")
@@ -204,28 +200,28 @@ def _parse(line: bytes, where: str) -> Any:
   """The object of a line.
 
   Raises:
-    ValueError: not JSON, or with a field twice.
+    ValueError: it is not JSON, or has a field twice.
   """
 
   def unique(pairs):
     found = dict(pairs)
     if len(found) < len(pairs):
-      raise ValueError("a field stands there twice")
+      raise ValueError("it has a field twice")
     return found
 
   try:
     record = json.loads(line.decode(), object_pairs_hook=unique)
-    # What a string may hold and no file can: half of a surrogate pair.
+    # A string may hold half of a surrogate pair, which no file can.
     json.dumps(record, ensure_ascii=False).encode()
     return record
-  except (ValueError, RecursionError) as error:  # UnicodeErrors are the first
+  except (ValueError, RecursionError) as error:  # UnicodeError is a ValueError
     raise ValueError(
       f"{where}: not JSON ({error}). Mend or remove that line."
     ) from error
 
 
 def _wrong(record: Any) -> str:
-  """What is wrong with a record, after its name; empty if nothing."""
+  """What is wrong with a record, as the end of a sentence; empty if nothing."""
   if not isinstance(record, Mapping):
     return f"is no record but {record!r:.40}: an object of fields is wanted"
   missing = [f for f in FIELDS if f not in record]
@@ -277,52 +273,23 @@ _FIELD_KINDS = {
 
 
 def current(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-  """The records without those that another one supersedes."""
+  """The records that no other one supersedes."""
   records = list(records)
   gone = {i for record in records for i in record.get("supersedes", ())}
   return [record for record in records if record.get("id") not in gone]
 
 
 def ids(path: epath.PathLike) -> set[str]:
-  """Ids of the runs on record; none where there is no file."""
+  """Ids of the runs on record; none if there is no file."""
   path = epath.Path(path)
   return {r["id"] for r in read(path)} if path.exists() else set()
 
 
-def git_commit() -> str | None:
-  """Commit of the code that runs, `-dirty` with local changes; or `None`."""
-  root = epath.Path(__file__).parent
-
-  def git(*arguments):
-    return subprocess.run(
-      ["git", "-C", os.fspath(root), *arguments],
-      capture_output=True,
-      text=True,
-      check=True,
-    ).stdout.strip()
-
-  try:
-    # Installed into somebody's repository, this file is not tracked there.
-    git("ls-files", "--error-unmatch", os.path.basename(__file__))
-    # Records are no code: a run before this one may have appended to some.
-    code = ("--", ":/", ":(exclude,top)*.jsonl")
-    dirty = git("status", "--porcelain", "--untracked-files=no", *code)
-    return git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
-  except (OSError, subprocess.CalledProcessError):
-    return None  # installed from a wheel: the version below says which
-
-
-def versions() -> dict[str, str]:
-  """Versions of Python and of the packages that numbers depend on."""
-  found = {"python": platform.python_version()}
-  for package in PACKAGES:
-    try:
-      found[package] = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-      continue
-  return found
-
-
-def device() -> str:
-  """The accelerators in words, e.g. `2 x cpu`."""
-  return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "git_commit": "bnnjax.report.provenance.git_commit",
+    "versions": "bnnjax.report.provenance.versions",
+    "device": "bnnjax.report.provenance.device",
+  },
+)

@@ -7,19 +7,18 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bnnjax import errors
+from bnnjax import deprecated, errors
 from bnnjax.errors import UserError
-from bnnjax.report import markers
 from bnnjax.report import record as record_lib
 
 SEED = re.compile(r"-seed=\d+")
 PERCENT = 100.0
 PIPE = r"\|"
-# What markdown and HTML take as it is.
+# What markdown and HTML show as it is.
 PLAIN = re.compile(r"[\w .,:;=+/()@%#-]*", re.A)
-# Groups of a config that say only what differs from the defaults of others.
+# Groups of a config that hold only what differs from defaults kept elsewhere.
 OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
-# What a table shows of a record.
+# The figures of a record that a table shows.
 SHOWN = (
   ("metrics", "accuracy"),
   ("cost", "ace"),
@@ -32,10 +31,11 @@ Cell = Callable[[Runs], str]
 
 
 def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
-  """Records by name, those that differ only in the seed together.
+  """Groups records that differ only in the seed, by name.
 
-  Runs of one name whose configs differ in more (an override on the command
-  line) are told apart by a number. Superseded records are left out.
+  Runs of one name whose configs differ in more, as after an override on the
+  command line, form groups `name (2)`, `name (3)`. Superseded records are left
+  out.
   """
   configs: dict[str, list[dict]] = {}
   groups: dict[str, list[dict]] = {}
@@ -44,7 +44,7 @@ def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
   for record in records:
     name = SEED.sub("", record["name"])
     config = {k: v for k, v in record["config"].items() if k != "seed"}
-    # A teacher's workdir is named after its seed, and perhaps its digest.
+    # The name of a teacher's workdir holds its seed, and perhaps its digest.
     text = json.dumps(config, sort_keys=True)
     for folder, own in folders.items():
       text = text.replace(f'/{folder}"', f'/{own}"')
@@ -60,7 +60,7 @@ def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
 
 
 def _agree(one: Any, other: Any, path: str = "") -> bool:
-  """Whether two configs say the same, but for fields that one is too old for."""
+  """Whether two configs agree, apart from fields that one is too old for."""
   if not isinstance(one, dict) or not isinstance(other, dict):
     return one == other
   if path in OPEN and one.keys() != other.keys():
@@ -91,12 +91,12 @@ def cost(figure: str) -> Cell:
 
 
 def deployed_bytes(runs: Runs) -> str:
-  """Bytes of everything that is stored: embeddings, norms, scales too."""
+  """Bytes of all that is stored, including embeddings, norms and scales."""
   return f"{runs[0]['cost']['weight_bytes_by_convention']['deployed']:,}"
 
 
 def real(figure: str, factor: float = 1.0) -> Cell:
-  """A cell with a real figure of the cost report; empty where it has none."""
+  """A cell with a real figure of the cost report; empty if it has none."""
 
   def cell(runs: Runs) -> str:
     value = runs[0]["cost"].get(figure)
@@ -111,12 +111,12 @@ def minutes(runs: Runs) -> str:
 
 
 def devices(runs: Runs) -> str:
-  """The accelerators that the runs had."""
+  """The accelerators that the runs used."""
   return ", ".join(sorted({escape(r["device"]) for r in runs}))
 
 
 def escape(text: str) -> str:
-  """Text that somebody's record holds, for a cell: no markup, no line break."""
+  """Text of a record for a cell, without markup and line breaks."""
   return "".join(
     c if c.isalnum() or (PLAIN.fullmatch(c) and c != "_") else f"&#{ord(c)};"
     for c in errors.one_paragraph(text)
@@ -124,7 +124,7 @@ def escape(text: str) -> str:
 
 
 def code(text: str) -> str:
-  """A name as code, whatever it holds."""
+  """A name as code, whatever characters it has."""
   if text and PLAIN.fullmatch(text):
     return f"`{text}`"
   return f"<code>{escape(text)}</code>"
@@ -141,7 +141,7 @@ COLUMNS: dict[str, Cell] = {
   "device": devices,
 }
 YOUNG = ("bpw", "binarized, %")  # older records lack them
-# Of texts, whose embeddings are no kernels and still most of the bytes.
+# For texts: embeddings are no kernels, but hold most of the bytes.
 TEXT_COLUMNS: dict[str, Cell] = {
   **{k: COLUMNS[k] for k in ("test accuracy, %", "ACE", "BOPs")},
   "weight bytes, deployed": deployed_bytes,
@@ -164,7 +164,7 @@ def markdown(
     head: heading of the names.
 
   Returns:
-    The table, without columns that none of its records has a figure for.
+    The table, without the `YOUNG` columns that are empty in every row.
   """
   cells = {
     title: [cell(runs) for runs in groups.values()]
@@ -181,50 +181,11 @@ def _line(cells: Iterable[str]) -> str:
   return f"| {' | '.join(c.replace('|', PIPE) for c in cells)} |\n"
 
 
-def refresh(text: str, root: os.PathLike) -> str:
-  """Regenerates every table between markers.
-
-  `<!-- results: FILE -->` is a table of the records of that file, `<!-- table:
-  FILE -->` the first one of that markdown page.
-
-  Args:
-    text: markdown.
-    root: folder that the files are relative to.
-
-  Raises:
-    UserError: a file is missing or outside the folder, a marker is not closed,
-      or a record lacks what a table shows.
-  """
-  return markers.replace(text, makers(root))[0]
-
-
-def makers(root: os.PathLike) -> markers.Makers:
-  """What makes the lines between the markers of a file in the folder `root`."""
-
-  def table(name: str) -> str:
-    return markdown(group(records(markers.inside(root, name))))
-
-  def copy(name: str) -> str:
-    path = markers.inside(root, name)
-    try:
-      page = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-      raise UserError(f"{path} is not UTF-8 text ({error}).") from error
-    found = re.search(r"(?:^\|.*\n)+", page, re.M)
-    if found is None:
-      raise UserError(
-        f"The page {path} has no table (lines that begin with |)."
-      )
-    return found.group()
-
-  return {"results": table, "table": copy}
-
-
 def records(path: os.PathLike) -> list[dict[str, Any]]:
-  """The records of a file, with what a table shows of each.
+  """The records of a file, each with the figures that a table shows.
 
   Raises:
-    UserError: one lacks something; names file, line and field.
+    UserError: a record lacks one; the message names file, line and field.
   """
   found = list(record_lib.read(path))
   for number, record in enumerate(found, 1):
@@ -236,3 +197,12 @@ def records(path: os.PathLike) -> list[dict[str, Any]]:
           f" table shows; got {value!r}."
         )
   return found
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "makers": "bnnjax.report.pages.makers",
+    "refresh": "bnnjax.report.pages.refresh",
+  },
+)

@@ -1,17 +1,17 @@
-"""Gradients of a batch, whole or added up over its microbatches.
+"""Gradients of a batch, computed whole or accumulated over microbatches.
 
-A step of `optim.accumulate = k` computes the gradient of `k` microbatches one
-after the other, each `1 / k` of the batch, and takes the mean: that of the whole
-batch, in the memory of one microbatch. Exactly so where the loss is a mean over
-examples, or, of a task that is `weighted`, over as many terms as its output
-`weight` says (microbatches differ in the tokens that are scored): gradients, loss
-and scalar outputs are then weighted by it. A loss that is no such mean is
-refused.
+With `optim.accumulate = k` a step computes the gradients of `k` microbatches,
+each `1 / k` of the batch, one after the other, and takes their mean. This is
+the gradient of the whole batch in the memory of one microbatch, provided that
+the loss is a mean over examples. A `weighted` task returns the number of terms
+of its mean as the output `weight` (microbatches differ in the number of scored
+tokens); gradients, loss and scalar outputs are then weighted by it. A loss that
+is not such a mean raises.
 
-What reads other examples of its batch reads those of its microbatch: batch norm
-and the bounds of activations, whose running statistics are updated `k` times a
-step, and mixup. Every microbatch draws its own random numbers (`Mode.part`). A
-loop event and the evaluation take their batches whole.
+Batch norm, the bounds of activations and mixup see the examples of their
+microbatch only; running statistics are updated `k` times a step. Every
+microbatch draws its own random numbers (`Mode.part`). Loop events and
+evaluation use whole batches.
 """
 
 import dataclasses
@@ -24,18 +24,18 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core.progress import Mode
-from bnnjax.tasks import check as task_check
+from bnnjax.tasks import checks as task_checks
 from bnnjax.tasks.base import Task
-from bnnjax.train.state import Network
+from bnnjax.train.networks import Network
 
 Grad = tuple[tuple[jax.Array, tuple[Any, dict[str, jax.Array]]], Any]
 
 
 def check(task: Task, parts: int) -> None:
-  """Refuses to split the batches of a task whose loss is of the whole batch.
+  """Raises if the loss of a task needs the whole batch, and it is split.
 
   Raises:
-    ValueError: says what reads the whole batch.
+    ValueError: says what needs the whole batch.
   """
   if parts > 1 and task.whole_batch:
     raise ValueError(
@@ -47,18 +47,22 @@ def check(task: Task, parts: int) -> None:
 def make_gradient(
   network: Network, task: Task, teacher: Network | None = None, parts: int = 1
 ) -> Callable[..., Grad]:
-  """`(params, rest, batch, mode, teacher_state) -> ((loss, (rest, outputs)), grads)`.
+  """Makes a function that computes loss, outputs and gradients of a batch.
 
   Args:
-    network, task: give the loss.
+    network, task: define the loss.
     teacher: of the task.
-    parts: microbatches; of examples `i, i + parts, ...`, which lie on the
-      devices where the batch has them.
+    parts: number of microbatches. Microbatch `i` has the examples `i, i +
+      parts, ...`, so that every device keeps its own.
+
+  Returns:
+    `(params, rest, batch, mode, teacher_state) -> ((loss, (rest, outputs)),
+    grads)`.
 
   Raises:
-    ValueError: see `check`; when it is traced: an output of the loss that is
-      neither of examples nor a mean, or none of the name `weight`; what the
-      loss returns is no loss (see `tasks.check.returned`).
+    ValueError: see `check`. When traced: an output of the loss has neither a
+      row per example nor is a mean, the output `weight` is missing, or the loss
+      returns something else (see `tasks.checks.checked_loss`).
   """
   check(task, parts)
 
@@ -68,7 +72,7 @@ def make_gradient(
     def loss_fn(params):
       model = network.merge({"params": params, "rest": rest})
       found = task.loss(model, batch, mode, guide)
-      loss, outputs = task_check.returned(task, found)
+      loss, outputs = task_checks.checked_loss(task, found)
       _, _, new = nnx.split(model, nnx.Param, ...)
       return loss, (nnx.to_pure_dict(new), outputs)
 
@@ -91,7 +95,7 @@ def _accumulated(
   mode: Mode,
   teacher_state: Any,
 ) -> Grad:
-  """`gradient` of a batch by its parts."""
+  """Applies `gradient` to each part of a batch, and joins the results."""
 
   def split(x):
     return jnp.swapaxes(x.reshape(-1, parts, *x.shape[1:]), 0, 1)
@@ -122,21 +126,8 @@ def _accumulated(
   )
   count = jnp.sum(weights)
   count = jnp.where(count > 0, count, 1)  # no term at all: gradients are 0
-  shares = weights / count
-
   size = len(jax.tree.leaves(batch)[0]) // parts
-
-  def joined(name, x):
-    if x.ndim == 1:  # of every microbatch a mean
-      return jnp.sum(x * shares)
-    if x.shape[1] != size:
-      raise ValueError(
-        f"With `optim.accumulate` the output {name!r} of a loss must have a row"
-        f" for each of the {size} examples, or be a mean: got shape"
-        f" {x.shape[1:]}."
-      )
-    return jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:])
-
+  joined = functools.partial(_joined, shares=weights / count, size=size)
   loss = joined("loss", losses)
   outputs = {name: joined(name, x) for name, x in outputs.items()}
   if weighted:
@@ -145,11 +136,32 @@ def _accumulated(
   return (loss, (rest, outputs)), grads
 
 
+def _joined(name: str, x: jax.Array, *, shares: jax.Array, size: int):
+  """An output of the whole batch, from the outputs of its microbatches.
+
+  Args:
+    name: of the output.
+    x: `[parts]`, a mean of each microbatch, or `[parts, size, ...]`.
+    shares: `[parts]`, of each microbatch in a mean.
+    size: examples of a microbatch.
+  """
+  if x.ndim == 1:
+    return jnp.sum(x * shares)
+  if x.shape[1] != size:
+    raise ValueError(
+      f"With `optim.accumulate` the output {name!r} of a loss must have a row"
+      f" for each of the {size} examples, or be a mean: got shape {x.shape[1:]}."
+    )
+  return jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:])
+
+
 def check_dtypes(params: Any, grads: Any) -> None:
-  """A gradient in another dtype has lost what an optimizer squares.
+  """Raises if a gradient has another dtype than its parameter.
+
+  In float16, a gradient of 1e-4 that an optimizer squares is 0.
 
   Raises:
-    TypeError: names the first parameter.
+    TypeError: names the first such parameter.
   """
   pairs = zip(
     jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(grads)

@@ -1,4 +1,4 @@
-"""Bop: an optimizer that flips binary weights; there is no latent weight.
+"""Bop: an optimizer that flips binary weights and needs no latent weights.
 
 Latent Weights Do Not Exist: Rethinking Binarized Neural Network Optimization,
 Helwegen et al., NeurIPS 2019, arXiv:1906.02107, algorithm 1.
@@ -26,21 +26,21 @@ class BopState(NamedTuple):
 def bop(
   gamma: float | optax.Schedule = 1e-4, threshold: float = 1e-8
 ) -> optax.GradientTransformation:
-  """Flips a weight that a steady gradient has argued against for long enough.
+  """Flips a weight once its averaged gradient is strong enough.
 
-  `m <- (1 - gamma) m + gamma g`; where `|m| > threshold` and
-  `sign(m) = sign(w)`, `w <- -w`. Every other weight stays. larq's `Bop` is the
-  same rule with the same defaults; its `gamma` is a number or a schedule, too,
-  but another optimizer for another `gamma` begins with an average of 0, where
-  here it goes on.
+  `m <- (1 - gamma) m + gamma g`; then `w <- -w` where `|m| > threshold` and
+  `sign(m) = sign(w)`, and `w` stays everywhere else. larq's `Bop` is the same
+  rule with the same defaults. There, too, `gamma` is a number or a schedule;
+  but a new optimizer with another `gamma` starts with an average of 0, while
+  here a stage keeps the average.
 
   Args:
     gamma: adaptivity rate, or a schedule of it; the paper starts at 1e-4.
-    threshold: how strong the averaged gradient has to be; 1e-8 in the paper.
+    threshold: of the averaged gradient; 1e-8 in the paper.
 
   Returns:
-    An optax transformation for parameters in {-1, +1}; a parameter outside is
-    set to its sign by the first update.
+    An optax transformation for parameters in {-1, +1}; the first update replaces
+    any other parameter by its sign.
 
   Raises:
     ValueError: `gamma` is not in (0, 1], or `threshold` is negative.
@@ -76,18 +76,18 @@ def bop(
 
 
 def make_gamma(settings: Settings, steps: int) -> float | optax.Schedule:
-  """The adaptivity rate of every step; the average knows nothing of it.
+  """The adaptivity rate as a function of the step.
 
-  The paper's ImageNet runs decay 1e-4 to 1e-6 ("exponential" is a straight line
-  between them in the logarithm).
+  The paper's ImageNet runs decay from 1e-4 to 1e-6; with "exponential" the
+  logarithm falls along a straight line.
 
   Args:
-    settings: `gamma`, `schedule`, and but for "constant" `end_gamma`.
+    settings: `gamma`, `schedule`, and, unless it is "constant", `end_gamma`.
     steps: until `end_gamma` is reached.
 
   Raises:
-    ValueError: an unknown schedule, a rate outside (0, 1], or an end outside
-      [0, 1], which "exponential" never reaches at 0.
+    ValueError: the schedule is unknown, the rate is not in (0, 1], or the end
+      is not in [0, 1] (for "exponential" not in (0, 1], as it never reaches 0).
   """
   name, gamma = settings["schedule"], settings["gamma"]
   if name not in SCHEDULES:

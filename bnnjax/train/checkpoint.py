@@ -1,8 +1,8 @@
-"""Orbax checkpoints of a run: `last` to go on from, `best` to keep.
+"""Orbax checkpoints of a run: `last` to resume from, `best` to keep.
 
-Each holds the state, what diagnostics compare with, and `info`: the position in
-the data, what was measured, of which run and data it is, and digests of all of
-this, which are checked when it is read.
+A checkpoint holds the state, the signs that diagnostics compare with, and `info`
+(see `bnnjax.train.run_info`) with digests of all of this. Reading one checks the
+digests.
 """
 
 import functools
@@ -20,8 +20,8 @@ from bnnjax.errors import UserError
 from bnnjax.train import identity
 
 KINDS = ("last", "best")
-# 2: `info` has digests, the position in the data and the config. Without a
-# number (1) the position is in files of grain's, nothing is checked.
+# 2: `info` has digests, the position in the data and the config. Format 1 has no
+# number; its position is in grain's files, and nothing is checked.
 FORMAT = 2
 PARTS = ("info", "state")  # folders of a checkpoint
 
@@ -69,7 +69,7 @@ class Checkpoints:
     folder = self.root / kind
     if not folder.is_dir():
       return None
-    # A kill while one is written leaves a folder of another name.
+    # A kill during a write leaves a folder whose name is no number.
     steps = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
     if not steps:
       return None
@@ -93,14 +93,14 @@ class Checkpoints:
     info: dict[str, Any],
     watched: Any = None,
   ) -> None:
-    """Stores state and `info`; the older one goes after it.
+    """Stores state and `info`, then deletes the checkpoint before.
 
     Args:
       kind: `"last"` or `"best"`.
       step: optimizer steps taken.
       state: arrays by part, `params` and so on.
       info: plain JSON.
-      watched: what diagnostics compare with next, see `Diagnostics.saved`.
+      watched: signs that diagnostics compare with, see `Diagnostics.saved`.
     """
     parts = {**state, **({"watched": watched} if watched else {})}
     info = {
@@ -124,11 +124,11 @@ class Checkpoints:
     )
 
   def info(self, kind: str) -> dict[str, Any]:
-    """What was measured when the checkpoint was made, and of which run it is.
+    """The `info` of a checkpoint, see `bnnjax.train.run_info`.
 
     Raises:
-      UserError: there is no such checkpoint, it is damaged, or of a newer
-        version.
+      UserError: there is no such checkpoint, it is damaged, or a newer version
+        has written it.
     """
     step = self._step(kind)
     parts = ocp.args.Composite(info=ocp.args.JsonRestore())
@@ -154,7 +154,7 @@ class Checkpoints:
 
   def _old_position(self, where: epath.Path) -> Any:
     """Position in the data of a checkpoint of format 1."""
-    # The same for every process, each of which has a file.
+    # Every process has a file, and all of them say the same.
     for file in sorted((where / "data").glob("process_*.json")):
       try:
         return json.loads(file.read_text())
@@ -190,13 +190,13 @@ class Checkpoints:
     Args:
       kind: `"last"` or `"best"`.
       state: arrays or `jax.ShapeDtypeStruct`s with shardings, by part.
-      watched: the same of what diagnostics compare with, if it is wanted.
-      partial: whether the checkpoint may hold more parts than `state` has,
-        which are then not read.
+      watched: the same for the signs of diagnostics, if they are wanted.
+      partial: whether the checkpoint may hold more parts than `state`; they are
+        not read.
 
     Returns:
-      The state, the `info` it was stored with, and what diagnostics compare
-      with; `None` where the checkpoint does not have it.
+      The state, its `info`, and the signs that diagnostics compare with, `None`
+      if the checkpoint has none.
 
     Raises:
       UserError: there is no such checkpoint, or it is damaged.
@@ -219,7 +219,7 @@ class Checkpoints:
     return got["state"], info, got.get("watched")
 
   def tidy(self) -> None:
-    """Deletes what a kill has left beside a newer checkpoint."""
+    """Deletes older checkpoints that a kill has left beside the newest."""
     for manager in self._managers.values():
       *older, _ = sorted(manager.all_steps()) or [None]
       for step in older:

@@ -9,8 +9,7 @@ from ml_collections import ConfigDict
 
 from bnnjax import errors
 from bnnjax.errors import UserError
-from bnnjax.train import config as config_lib
-from bnnjax.train import overrides
+from bnnjax.train import config_overrides
 
 
 def read(
@@ -21,30 +20,33 @@ def read(
   Args:
     spec: a config file and its arguments.
     given: the overrides.
-    load: Python files that were run before, which the config then names; those
-      that the file asks for by `config.load` are run here.
+    load: Python files that have been run already; the config records them. The
+      files that the config itself lists in `load` are run here.
+
+  Returns:
+    The config, not resolved yet (see `config.resolve`).
 
   Raises:
-    ValueError: no such file, unknown argument or field (with the nearest name),
-      a value of another type.
+    ValueError: there is no such file, the file fails, or an argument or
+      override is unknown (with the nearest name) or has another type.
   """
-  given = overrides.pairs(given)
-  overrides.check(spec, given)
+  given = config_overrides.pairs(given)
+  config_overrides.check(spec, given)
   path, _, arg = spec.partition(":")
   config = _load(path, arg)
-  overrides.apply(config, given)
+  config_overrides.apply(config, given)
   more = tuple(f for f in _files(config.get("load")) if f not in load)
   for file in more:
     run(file)
   config.load = (*load, *more)
-  return config_lib.resolve(config)
+  return config.lock()
 
 
 def run(path: str) -> dict[str, Any]:
-  """Runs a Python file that somebody wrote; its names.
+  """Runs a user's Python file and returns its names.
 
   Raises:
-    UserError: there is no such file, or it does not run: says where.
+    UserError: there is no such file, or it fails; says where.
   """
   if "\0" in path or not Path(path).is_file():
     raise UserError(f"There is no file {path!r} to run.")
@@ -65,8 +67,8 @@ def _load(path: str, arg: str) -> ConfigDict:
   """What `get_config(arg)` of a file returns, unlocked.
 
   Raises:
-    ValueError: the file does not run, refuses its arguments, or returns
-      something else.
+    ValueError: the file fails, rejects its arguments, or returns something
+      else.
   """
   made = run(path)
   if not callable(made.get("get_config")):
@@ -81,9 +83,10 @@ def _load(path: str, arg: str) -> ConfigDict:
 
 
 def name_of(spec: str) -> str:
-  """`configs/x.py:smoke,width=0.5` as `x-smoke-width=0.5`.
+  """The name of a run: `x-smoke-width=0.5` for `configs/x.py:smoke,width=0.5`.
 
-  Of a folder among the arguments the last part: the name is one of a folder.
+  The name has to be one folder, so a path among the arguments gives its last
+  part: `x-teacher=t` for `configs/x.py:teacher=runs/t`.
   """
   path, _, arg = spec.partition(":")
   stem = path.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")

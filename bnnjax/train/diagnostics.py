@@ -1,4 +1,4 @@
-"""What one looks at while a binary network trains, logged at an interval.
+"""Measures of the binarized weights during training, logged at an interval.
 
 Off by default; `config.diagnostics = N` writes a line to `diagnostics.jsonl`
 every N steps.
@@ -17,17 +17,22 @@ from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers.variables import STACKED, LatentWeight
 from bnnjax.train import accumulate as accumulate_lib
 from bnnjax.train import writers
-from bnnjax.train.state import Network, State
+from bnnjax.train.networks import Network
+from bnnjax.train.state import State
 
 BINS = 20  # of the latent weights' histogram, over [-1, 1] times the largest
 
 
 def binarized(values: Any, network: Network) -> dict[str, jax.Array]:
-  """What belongs to latent and binary weights, those of a stack one by one.
+  """Splits what belongs to the layers of a stack; one entry per layer.
 
   Args:
-    values: by dotted path of the variable, see `_flat`.
-    network: that they are of.
+    values: of latent and binary weights, by dotted path of the variable.
+    network: that has these weights.
+
+  Example:
+    >>> binarized({"stack.kernel": jnp.zeros((2, 4, 4))}, network)
+    {'stack.kernel.0': ..., 'stack.kernel.1': ...}  # each [4, 4]
   """
   found = {}
   for name, variable in _variables(network):
@@ -40,10 +45,10 @@ def binarized(values: Any, network: Network) -> dict[str, jax.Array]:
 
 
 def saved_like(every: int, params: Any, network: Network) -> dict[str, Any]:
-  """Shapes and shardings of what `Diagnostics.saved` gives.
+  """Shapes and shardings of the arrays that `Diagnostics.saved` returns.
 
   Args:
-    every: as of `Diagnostics`.
+    every: see `Diagnostics`.
     params: arrays or `jax.ShapeDtypeStruct`s of the network.
     network: of the stage.
   """
@@ -76,11 +81,13 @@ def make_diagnose(
   teacher: Network | None = None,
   accumulate: int = 1,
 ) -> Callable[..., tuple[dict[str, Any], dict[str, jax.Array]]]:
-  """`(state, signs of the last time, batch, teacher_state) -> measures, signs`.
+  """Makes `(state, last signs, batch, teacher_state) -> (measures, signs)`.
 
-  Per layer: `flips` since the last time, `balance` (mean sign; its spread over
-  the output channels), `histogram` of the latent weights with its `edge`. Over
-  all layers: ReSTE's `estimating_error` at o = 1 and `gradient_stability`.
+  Measures of each layer: `flips`, the share of signs that changed since the
+  last line; `balance`, the mean sign, and its spread over output channels;
+  `histogram` of the latent weights over [-edge, edge], and `edge`. Measures of
+  all layers together: ReSTE's `estimating_error` at o = 1 and
+  `gradient_stability`.
   """
   gradient = accumulate_lib.make_gradient(network, task, teacher, accumulate)
 
@@ -117,14 +124,14 @@ def make_diagnose(
 
 @jax.jit
 def _signs(values):
-  # Of one byte each, and no part of a state that the train step donates.
+  # Copies of one byte per sign: the train step donates the state's own arrays.
   return jax.tree.map(
     lambda x: jnp.where(x >= 0, 1, -1).astype(jnp.int8), values
   )
 
 
 class Diagnostics:
-  """Measures every `every` steps of a stage; 0 is off.
+  """Writes a line of measures every `every` steps of a stage; 0 is off.
 
   Args:
     workdir: of the run.
@@ -132,9 +139,9 @@ class Diagnostics:
     diagnose: see `make_diagnose`.
     network: of the stage.
     params: before the first step.
-    before: what `saved` gave when the checkpoint was made that the run goes on
-      from; `None` at the start of a stage.
-    start: step that the run goes on from; later lines go.
+    before: what `saved` returned when the checkpoint was made from which the
+      run resumes; `None` at the start of a stage.
+    start: step that the run resumes at; later lines are dropped.
     active: False on processes other than the first, which compute but do not
       write.
   """
@@ -151,10 +158,9 @@ class Diagnostics:
     start: int = 0,
     active: bool = True,
   ):
-    self._every, self._diagnose, self._active = every, diagnose, active
-    self._file = workdir / "diagnostics.jsonl"
+    self._every, self._diagnose, self._file = every, diagnose, None
     if every and active:
-      writers.truncate(self._file, start)
+      self._file = writers.JsonlWriter(workdir / "diagnostics.jsonl", start)
     self._before = {}
     if every:
       self._before = before or _signs(_flat(params, network))
@@ -162,20 +168,20 @@ class Diagnostics:
   def step(
     self, number: int, state: State, batch: Any, teacher_state: Any = None
   ) -> None:
-    """After optimizer step `number`."""
+    """Is called after optimizer step `number`."""
     if not self._every or number % self._every:
       return
     got, self._before = self._diagnose(
       state, self._before, batch, teacher_state
     )
     got = jax.device_get(got)
-    if self._active:
-      line = {"step": number} | jax.tree.map(lambda x: x.tolist(), got)
-      writers.append_line(self._file, line)
+    if self._file:
+      self._file.write(number, jax.tree.map(lambda x: x.tolist(), got))
 
   def saved(self) -> dict[str, jax.Array]:
-    """What a checkpoint keeps, so that `flips` go on: signs at the last line.
+    """The signs at the last line, by dotted path of the variable.
 
-    By dotted path of the variable; empty when off.
+    A checkpoint stores them, so that `flips` continue after a resume. Empty if
+    diagnostics are off.
     """
     return self._before

@@ -1,17 +1,17 @@
-"""Two runs compared field by field, and in words what differs.
+"""Compares two runs field by field, and says in words what differs.
 
-Which fields of a config count in what a run computes is said here; `identity`
-takes the digest of those.
+The tables say which fields of a config affect what a run computes; `identity`
+takes the digest of those fields.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bnnjax.data import digest
-from bnnjax.train import config as config_lib
+from bnnjax.train import config_fields
 
-# Change nothing in what is computed.
+# Fields that do not affect what is computed.
 FREE = (
   "mesh",
   "log_every",
@@ -22,7 +22,7 @@ FREE = (
 )
 LENGTH = ("epochs", "steps")
 TOLD = ("data.shape", "data.num_classes", "data.vocab")
-# Names of content: the content counts.
+# Fields that only name content: the content itself is compared.
 DATA = ("data.name", "data.options", "data.train_split", "data.eval_split")
 WEIGHTS = {"init": "init", "teacher": "task.distill.teacher"}
 _PLACES = ("data.options.path", "data.options.data_dir", "data.name")
@@ -32,15 +32,20 @@ UNSET = object()
 def difference(
   theirs: Mapping[str, Any], ours: Mapping[str, Any]
 ) -> str | None:
-  """The first thing in which two identities differ, in words; or `None`.
+  """The first difference between two identities in words, or `None`.
 
-  Whatever one of them does not tell is not compared, but data, `init` and
-  teacher by their names where both have a config and one has no digest. The
-  length (`LENGTH` and `stages`) is left to the caller: a run may become longer.
+  Parts that one of them lacks are not compared; but if both have a config and
+  one lacks a digest of its data, `init` or teacher, their names are compared.
+  The length (`LENGTH` and `stages`) is left to the caller, since a run may
+  become longer.
 
   Args:
-    theirs: of the run "there", as a checkpoint has it.
-    ours: of the run "here".
+    theirs: identity of the run "there", as a checkpoint stores it.
+    ours: identity of the run "here".
+
+  Example:
+    >>> difference({"config": {"seed": 1}}, {"config": {"seed": 2}})
+    '`seed` is 1 there and 2 here'
   """
   there, here = flat(theirs.get("config")), flat(ours.get("config"))
   skipped = [*FREE, *LENGTH, "stages"]
@@ -64,9 +69,10 @@ def difference(
 def free_changes(
   theirs: Mapping[str, Any], ours: Mapping[str, Any]
 ) -> list[str]:
-  """Fields of two configs that differ and may, in words.
+  """The differences between two configs that are allowed, in words.
 
-  Those of `FREE`; and names of data and weights whose content is the same.
+  These are the fields of `FREE`, and names of data and weights whose content is
+  the same.
   """
   free = list(FREE)
   if theirs.get("data") and theirs.get("data") == ours.get("data"):
@@ -86,16 +92,16 @@ def _other_data(theirs, ours, there, here) -> str | None:
       continue
     changed = {k: v for k, v in _changes(there, here).items() if is_of(k, DATA)}
     if changed:
-      return f"the {word} data are others: {next(iter(changed.values()))}"
+      return f"the {word} data differ: {next(iter(changed.values()))}"
     place = next((p for p in _PLACES if here.get(p)), None)
     where = f"`{place}` {here[place]!r} holds" if place else "they hold"
     return (
-      f"the {word} data have changed: {where} other content than when the run"
-      " began"
+      f"the {word} data have changed: {where} different content than when the"
+      " run began"
     )
   words = {side["vocabulary"] for side in (their, our) if "vocabulary" in side}
   if len(words) > 1:
-    return "the vocabulary of the data, what a token means, is another"
+    return "the vocabulary of the data (what a token means) differs"
   return None
 
 
@@ -106,16 +112,14 @@ def _other_weights(theirs, ours, there, here) -> str | None:
       continue
     path, before = here.get(field), there.get(field)
     also = f", where it was {before!r}" if before and before != path else ""
-    return (
-      f"`{field}` {path!r}{also} holds other weights than when the run began"
-    )
+    return f"`{field}` {path!r}{also} holds different weights than when the run began"
   return None
 
 
 def _changes(
   there: Mapping[str, Any], here: Mapping[str, Any]
 ) -> dict[str, str]:
-  """Fields that differ, and in what words. A field that lacks has its default."""
+  """Fields that differ, with the words. A missing field has its default."""
   found = {}
   for key in sorted({*there, *here}):
     default = defaults().get(key, UNSET)
@@ -131,8 +135,8 @@ def _shown(value: Any) -> str:
 
 @functools.cache
 def defaults() -> dict[str, Any]:
-  """The fields of `config.base()`."""
-  return flat(config_lib.base())
+  """The fields of `config_fields.base()`."""
+  return flat(config_fields.base())
 
 
 def from_defaults(config: Any) -> dict[str, Any]:
@@ -145,20 +149,17 @@ def from_defaults(config: Any) -> dict[str, Any]:
 
 
 def is_of(key: str, groups: Iterable[str]) -> bool:
-  """Whether a field is one of some, or in a group of them."""
+  """Whether a field is one of `groups` or belongs to one."""
   return any(key == group or key.startswith(f"{group}.") for group in groups)
 
 
 def flat(config: Any) -> dict[str, Any]:
-  """Fields by dotted name, as plain JSON (see `digest.plain`)."""
+  """Fields by dotted name, as plain JSON (see `digest.plain`).
+
+  Example:
+    >>> flat({"optim": {"lr": 0.1}, "stages": ()})
+    {'optim.lr': 0.1, 'stages': []}
+  """
   config = {} if config is None else config
   values = config.to_dict() if hasattr(config, "to_dict") else config
-  return dict(_fields(digest.plain(values), ""))
-
-
-def _fields(group: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-  for key, value in group.items():
-    if isinstance(value, Mapping):
-      yield from _fields(value, f"{path}{key}.")
-    else:
-      yield f"{path}{key}", value
+  return config_fields.by_dotted_name(digest.plain(values))

@@ -1,25 +1,27 @@
-"""How a run goes, for a person: a progress bar or plain lines."""
+"""Shows a run on the screen: as a progress bar or as plain lines."""
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich import console as rich_console
 from rich import progress as rich_progress
 from rich import table as rich_table
 
+PER_SECOND = "_per_s"  # ends the names of speeds
+
 
 class Display:
-  """Tells a person how the run goes: a bar in a terminal, else plain lines.
+  """Shows how a run goes: as a bar in a terminal, otherwise as plain lines.
 
   Args:
     steps: of the run.
-    start: step that it starts (or goes on) from.
+    start: step that the run starts or resumes at.
     active: False on processes other than the first.
   """
 
-  EVERY = 30.0  # seconds between plain lines, evaluations apart
+  EVERY = 30.0  # seconds between two plain lines of intervals
 
   def __init__(self, steps: int, start: int = 0, *, active: bool = True):
     self._steps, self._start, self._active = steps, start, active
@@ -32,7 +34,7 @@ class Display:
         rich_progress.BarColumn(bar_width=16),
         rich_progress.MofNCompleteColumn(),
         rich_progress.TimeRemainingColumn(),
-        # In a narrow terminal it goes on below, the others stay whole.
+        # In a narrow terminal this column wraps and the others stay whole.
         rich_progress.TextColumn(
           "{task.fields[text]}", table_column=rich_table.Column(ratio=1)
         ),
@@ -43,28 +45,52 @@ class Display:
         "train", total=steps, completed=start, text=""
       )
       self._bar.start()
+    if start:
+      self.line(f"resuming at step {start}/{steps}")
 
-  def update(
+  def interval(
     self,
     step: int,
     scalars: Mapping[str, Any],
-    speeds: Mapping[str, float],
+    rate: float,
+    shown: Iterable[str],
+    more: Mapping[str, float],
   ) -> None:
-    """Shows the metrics of an interval that ended before `step`.
+    """Shows the metrics of an interval, see `writers.Log.interval`.
 
-    Args:
-      step: of the run.
-      scalars: metrics by name.
-      speeds: numbers a second of what the names say.
+    These are the metrics named in `shown`, the norm of the gradient, learning
+    rates, and steps and examples (for texts: tokens) per second.
     """
-    if not self._warm:  # what compiled until now says nothing of the rest
+    if not self._warm:  # the first interval compiles: it predicts nothing
       self._warm, self._start, self._began = True, step, time.monotonic()
-    shown = (f"{_speed(v)} {k}/s" for k, v in speeds.items())
-    text = "  ".join([_text(scalars), *shown])
+    names = [*shown, "grad_norm"]
+    seen = {k: scalars[k] for k in names if k in scalars}
+    seen |= {k: v for k, v in more.items() if not k.endswith(PER_SECOND)}
+    speeds = {k: v for k, v in more.items() if k.endswith(PER_SECOND)}
+    if f"tokens{PER_SECOND}" not in speeds:
+      speeds[f"examples{PER_SECOND}"] = rate
+    text = _text(seen)
+    for name, speed in speeds.items():
+      text += f"  {_speed(speed)} {name.removesuffix(PER_SECOND)}/s"
     if self._bar is not None:
       self._bar.update(self._task, completed=step, text=text)
     elif time.monotonic() - self._last > self.EVERY:
       self.line(f"step {step}/{self._steps}  {text}  {self._left(step)}")
+
+  def evaluation(
+    self,
+    step: int,
+    epoch: float,
+    train_loss: float | None,
+    metrics: Mapping[str, float],
+  ) -> None:
+    """Prints the result of an evaluation, see `writers.Log.evaluation`."""
+    shown = {} if train_loss is None else {"train loss": train_loss}
+    shown |= {f"test {k}": v for k, v in metrics.items()}
+    self.line(
+      f"epoch {epoch:5.2f}  step {step}/{self._steps}  {_text(shown)}"
+      f"  {self._left(step)}"
+    )
 
   def line(self, text: str) -> None:
     """Prints a line that stays."""
@@ -74,18 +100,12 @@ class Display:
     elif self._active:
       print(text, flush=True)
 
-  def evaluated(self, step: int, epoch: float, scalars: Mapping[str, Any]):
-    """Prints the result of an evaluation."""
-    self.line(
-      f"epoch {epoch:5.2f}  step {step}/{self._steps}  {_text(scalars)}"
-      f"  {self._left(step)}"
-    )
-
   def close(self) -> None:
     if self._bar is not None:
       self._bar.stop()
 
   def _left(self, step: int) -> str:
+    """The time that is left; at the end, the time that the run took."""
     done = step - self._start
     if step >= self._steps:
       return f"{time.monotonic() - self._opened:.0f} s"

@@ -1,23 +1,26 @@
-"""Averages of the parameters over the steps: what is evaluated of a run.
+"""Averages of the parameters over the steps, which a run evaluates.
 
     average <- average + s (value - average),   s = max(1 - decay, 9 / (10 + t))
 
 after step `t` of the schedule (from 0). The second number is the warm-up of
 TensorFlow's `ExponentialMovingAverage` and of timm: without it the average of a
-short run would be that of its random start. A stage that restarts its schedule
-begins at 0 again, with the average that it is handed.
+short run would stay close to its random start. A stage that restarts its schedule
+begins at 0 again, with the average of the stage before.
 
-What is averaged, and what is not:
+These are averaged:
 
-* parameters; of a binarized layer the latent weight, of which the network takes
-  the sign after it is averaged: a majority vote of the steps, weighted;
-* not weights without a latent one (Bop), nor counters: they have no mean;
-* batch statistics, as in timm and in EfficientNet's code: they belong to the
-  weights of the same steps. Bounds, hashes and other statistics of binarizers
-  stay those of the last step: they are set by events and frozen.
+* Parameters. For a binarized layer that is the latent weight; the network takes
+  the sign of the average, a weighted majority vote of the steps.
+* Batch statistics, as in timm and in EfficientNet's code, because they belong to
+  the weights of the same steps.
 
-The average is part of the state, `state["ema"] = {"params": ..., "rest": ...}`,
-of float32 at least; without an average the state does not have that part.
+These are not, and stay as after the last step:
+
+* Weights without a latent one (Bop) and counters, which have no mean.
+* Bounds, hashes and other statistics of binarizers, which events set and freeze.
+
+The average is a part of the state, `state["ema"] = {"params": ..., "rest": ...}`,
+in float32 or wider. A run without an average does not have that part.
 """
 
 import dataclasses
@@ -27,8 +30,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.train import state as state_lib
-from bnnjax.train.state import Network, State
+from bnnjax.train.networks import Network
+from bnnjax.train.state import State
 
 PART = "ema"
 
@@ -38,7 +41,7 @@ class Average:
   """How fast the average of a stage forgets.
 
   Attributes:
-    decay: share of the old average that a step keeps, after the warm-up.
+    decay: share of the old average that a step keeps after the warm-up.
     began: step of the run at which the schedule began.
 
   Raises:
@@ -60,8 +63,8 @@ class Average:
 
     Args:
       network: of both states.
-      before: has the average, and the number of the step.
-      after: without its average.
+      before: the state with the average and the number of the step.
+      after: the state after the step, still without its average.
     """
     t = (before["step"] - self.began).astype(jnp.float32)
     share = jnp.maximum(1 - self.decay, 9 / (10 + t))
@@ -81,7 +84,7 @@ class Average:
 
 
 def averaged_parts(network: Network, state: State) -> dict[str, Any]:
-  """Of a state (or shapes of one) what the average is of."""
+  """The parts of a state (or of its shapes) that are averaged."""
   wanted = nnx.to_flat_state(nnx.state(network.abstract, nnx.BatchStat))
   rest = nnx.traversals.flatten_mapping(state["rest"])
   chosen = {path: rest[path] for path, _ in wanted}
@@ -92,7 +95,7 @@ def averaged_parts(network: Network, state: State) -> dict[str, Any]:
 
 
 def begin(network: Network, state: State) -> State:
-  """`state` with an average that begins with its values."""
+  """`state` with an average that starts from its values."""
 
   def start(x):
     dtype = x.dtype
@@ -100,17 +103,17 @@ def begin(network: Network, state: State) -> State:
       dtype = jnp.promote_types(dtype, jnp.float32)
     if isinstance(x, jax.ShapeDtypeStruct):
       return jax.ShapeDtypeStruct(x.shape, dtype, sharding=x.sharding)
-    # A copy: the train step is given both to overwrite.
+    # A copy: the train step overwrites both.
     return jnp.array(x, dtype, copy=True)
 
   return {**state, PART: jax.tree.map(start, averaged_parts(network, state))}
 
 
 def deployed(state: State) -> State:
-  """`params` and `rest` of the network that a run gives: the average, if any.
+  """`params` and `rest` of the deployed network: the average, if there is one.
 
   Args:
-    state: `params` may be shapes where there is an average.
+    state: with an average, `params` may be shapes.
   """
   if PART not in state:
     return {k: state[k] for k in ("params", "rest")}
@@ -126,28 +129,11 @@ def deployed(state: State) -> State:
   }
 
 
-def carry_over(
-  network: Network, old: State, new: State, *, fresh: bool
-) -> State:
-  """As `state.carry_over`; the average goes on, or begins where there is none.
-
-  A scale of weights that only the new stage has is measured of the averaged
-  weights.
-  """
-  passed = state_lib.carry_over(network, old, new, fresh=fresh)
-  if PART not in new:
-    return passed
-  if PART not in old:
-    return begin(network, passed)
-  mean = {**old, **deployed(old)}
-  mean = state_lib.carry_over(network, mean, new, fresh=True)
-  return {**passed, PART: begin(network, mean)[PART]}
-
-
 def follow(before: State, after: State) -> State:
-  """`after` with an average that takes over what an event has set.
+  """`after` with an average in which parameters that an event set are replaced.
 
-  A parameter that jumps (a scale from data) has no mean of before and after.
+  A mean of the values before and after an event (e.g. a scale measured from data)
+  would have no meaning.
   """
   if PART not in before:
     return after

@@ -1,4 +1,4 @@
-"""Evaluation of the deployed network: of a running run, of a stored one."""
+"""Evaluation of the deployed network, during a run and of a stored one."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -12,9 +12,9 @@ from ml_collections import ConfigDict
 
 from bnnjax import tasks
 from bnnjax.errors import UserError
-from bnnjax.tasks import check as task_check
+from bnnjax.tasks import checks as task_checks
 from bnnjax.tasks.base import Task
-from bnnjax.train import differences, identity, inputs, setup, sharding, step
+from bnnjax.train import datasets, differences, identity, runs, sharding, step
 from bnnjax.train import workdir as workdir_lib
 
 Batch = Mapping[str, np.ndarray]
@@ -32,10 +32,10 @@ def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
   """
   config = workdir_lib.read_config(workdir)
   mesh = sharding.fitting_mesh(**config.mesh.to_dict())
-  split = _split(config, mesh)
-  network, state, info = setup.restore(config, workdir, kind, mesh)
+  split = _batch_sharding(config, mesh)
+  network, state, info = runs.restore(config, workdir, kind, mesh)
   task = tasks.build(config.task)
-  train_source, source = inputs.load_data(config)
+  train_source, source = datasets.load_data(config, task)
   theirs = info.get("identity", {}).get("data")
   if theirs:
     ours = identity.of_data(train_source, source)
@@ -44,7 +44,7 @@ def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
       raise UserError(f"{workdir} cannot be evaluated: {changed}.")
   whole = NamedSharding(mesh, PartitionSpec())
   eval_step = step.make_eval_step(network, task, whole)
-  batches = inputs.make_eval_batches(config, source)
+  batches = datasets.make_eval_batches(config, source)
   return measure(eval_step, task, state, batches, split, whole)
 
 
@@ -59,26 +59,27 @@ def measure(
   """Metrics of one pass over a split: means, and what `task.reduce` gives.
 
   Args:
-    eval_step: see `step.make_eval_step`.
+    eval_step: from `step.make_eval_step`.
     task: of the run.
     state: `params` and `rest`.
-    batches: the part of this process.
-    split, whole: how a batch lies on the devices, and a whole array.
+    batches: those that this process reads.
+    split: how a batch is split over the devices.
+    whole: how an array is replicated on them.
 
   Raises:
-    UserError: a metric has two values, or `task.headline` none; `task.reduce`
-      returns no dict of numbers.
+    UserError: a metric has two values, `task.headline` has none, or
+      `task.reduce` does not return a dict of numbers.
   """
   metrics = jax.device_put(task.eval_metrics.empty(), whole)
   parts: dict[str, list[np.ndarray]] = {name: [] for name in task.gathered}
   for batch in batches:
     metrics, rows, mask = eval_step(state, metrics, put(batch, split))
-    for name, part in parts.items():  # not waited for, where there is none
+    for name, part in parts.items():  # without parts nothing is waited for
       part.append(np.asarray(rows[name])[np.asarray(mask) > 0])
   got = metrics.compute()
   if parts:
     gathered = {name: np.concatenate(part) for name, part in parts.items()}
-    reduced = task_check.reduced(task, task.reduce(gathered))
+    reduced = task_checks.checked_reduced(task, task.reduce(gathered))
     if both := got.keys() & reduced.keys():
       raise UserError(
         f"`reduce` of {type(task).__name__} returns {', '.join(sorted(both))},"
@@ -94,16 +95,16 @@ def measure(
 
 
 def put(batch: Batch, split: NamedSharding) -> dict[str, jax.Array]:
-  """A batch on the devices, of which this process has read its part."""
+  """A batch on the devices; each process gives the part that it has read."""
   return jax.tree.map(
     lambda x: jax.make_array_from_process_local_data(split, x), batch
   )
 
 
-def _split(config: ConfigDict, mesh: Mesh) -> NamedSharding:
-  """How a batch of evaluation lies on the devices that are here.
+def _batch_sharding(config: ConfigDict, mesh: Mesh) -> NamedSharding:
+  """How an evaluation batch is split over the devices that are here.
 
-  Whole on each where they cannot share it equally.
+  Each device gets all of it if they cannot share it equally.
 
   Raises:
     UserError: several processes cannot share it.

@@ -1,14 +1,14 @@
-"""What a run is: digests of its config, of its data and of arrays.
+"""The identity of a run: digests of its config, its data and its arrays.
 
-A run is what it computes. Its digest leaves out where it runs (`mesh`, threads,
-workdir), what it shows, how long it is (`differences`), and what the data
-tell anyway; data, `init` and teacher count by what they hold, not by
-their names. So the digest of a run is the same wherever its files lie, and
-another one as soon as anything is changed that its result depends on.
+Two runs are the same if they compute the same. The digest of a run leaves out
+where it runs (`mesh`, threads, workdir), what it shows, how long it is
+(`differences`), and facts that its data imply; data, `init` and teacher count by
+their content, not by their names. So the digest does not depend on where files
+lie, and it changes whenever something changes that the result depends on.
 
 An identity is `{"config": ..., "data": ..., "init": ..., "teacher": ..., "run":
-...}`: the resolved config as JSON, and digests. It is kept with every
-checkpoint, and `differences` names what is another in a second one.
+...}`: the resolved config as JSON, and digests. Every checkpoint stores it, and
+`differences` says how two identities differ.
 """
 
 import os
@@ -21,15 +21,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from bnnjax.data import digest, sources
-from bnnjax.train import config as config_lib
-from bnnjax.train import differences
+from bnnjax.train import config_fields, differences
 from bnnjax.train.differences import DATA, FREE, LENGTH, TOLD, WEIGHTS
 
 
 def of_data(
   train: sources.Source, evaluation: sources.Source
 ) -> dict[str, str]:
-  """Digests of both splits, and of what a token of texts means."""
+  """Digests of both splits, and for texts of the vocabulary."""
   found = {"train": train.digest(), "eval": evaluation.digest()}
   if vocabulary := train.vocabulary():
     found["vocabulary"] = vocabulary
@@ -39,11 +38,11 @@ def of_data(
 def of_arrays(tree: Any) -> str:
   """Digest of the arrays of a tree, each with its path, type and shape.
 
-  The same however devices share them, and whatever kind of container (dict,
-  tuple, dataclass) a node is. Leaves come to the host one by one.
+  It does not depend on how arrays are sharded, nor on the type of a node (dict,
+  tuple, dataclass). Leaves come to the host one by one.
 
   Raises:
-    RuntimeError: an array of which other processes hold a part.
+    RuntimeError: other processes hold a part of an array.
   """
   leaves, parts = jax.tree_util.tree_leaves_with_path(tree), []
   for path, leaf in leaves:
@@ -58,24 +57,24 @@ def of_arrays(tree: Any) -> str:
 
 
 def of_parts(digests: Mapping[str, str]) -> str:
-  """Digest of a network of those of `params`, `rest` and, if any, `ema`."""
+  """Digest of a network from those of `params`, `rest` and, if any, `ema`."""
   average = [digests["ema"]] if "ema" in digests else []
   return digest.of(digests["params"], digests["rest"], *average)
 
 
 def of_weights(path: str) -> str | None:
-  """Digest of what `init` or a teacher holds.
+  """Digest of the weights at a path, as of `init` or a teacher.
 
   Args:
-    path: workdir of a run (the arrays of its last checkpoint; its config as
-      long as it has none), a file of weights, an index of several, or a folder
-      of these (their bytes).
+    path: workdir of a run (digest of the arrays of its last checkpoint, or of
+      its config if it has none); or a file of weights, an index of several, or
+      a folder of these (digest of their bytes).
 
   Returns:
-    The digest, or `None` where there is nothing that can be read: who needs
-    the weights says what is wrong.
+    The digest, or `None` if nothing there can be read: whoever loads the
+    weights says what is wrong.
   """
-  # They import this module.
+  # These import this module.
   from bnnjax.models import pretrained_files
   from bnnjax.train import initial
 
@@ -88,8 +87,8 @@ def of_weights(path: str) -> str | None:
 
 
 def _of_run_in(workdir: str) -> str | None:
-  """Digest of the network that a run has come to."""
-  from bnnjax.train import setup, sharding
+  """Digest of the network of a run, as far as it has been trained."""
+  from bnnjax.train import runs, sharding
   from bnnjax.train import workdir as workdir_lib
   from bnnjax.train.checkpoint import Checkpoints
 
@@ -105,7 +104,7 @@ def _of_run_in(workdir: str) -> str | None:
     checkpoints.close()
   if not {"params", "rest"} <= stored.keys():  # of an older version
     config, mesh = workdir_lib.read_config(workdir), sharding.make_mesh()
-    _, state, _ = setup.restore(config, workdir, "last", mesh)
+    _, state, _ = runs.restore(config, workdir, "last", mesh)
     stored = {part: of_arrays(state[part]) for part in ("params", "rest")}
   return of_parts(stored)
 
@@ -114,9 +113,9 @@ def of_run(config: Any, contents: Mapping[str, Any]) -> str:
   """Digest of a run.
 
   Args:
-    config: resolved, a ConfigDict or as JSON (also of an older version, which
-      lacks fields that are new since).
-    contents: `data` as of `of_data`, and `init` and `teacher` as of
+    config: resolved, as a ConfigDict or as JSON; JSON of an older version may
+      lack newer fields.
+    contents: `data` as from `of_data`, and `init` and `teacher` as from
       `of_weights`, each if there is one.
   """
   fields = differences.from_defaults(config)
@@ -132,7 +131,7 @@ def of_run(config: Any, contents: Mapping[str, Any]) -> str:
 
 
 def length(config: Any) -> dict[str, Any]:
-  """How long a run is: `steps`, or without them `epochs`."""
+  """The length of a run: its `steps` or, if they are 0, its `epochs`."""
   fields = differences.defaults() | differences.flat(config)
   chosen = "steps" if fields["steps"] else "epochs"
   return {chosen: fields[chosen]}
@@ -145,19 +144,17 @@ def of_record(
   *,
   by_name: bool = False,
 ) -> str:
-  """Digest of a run by its record, and by the records of the runs before it.
+  """Digest of a run from its record and the records of the runs before it.
 
-  Data and weights count by the digests that the record has of them, else by
-  what they hold now. If some are not on this machine, all count by their names:
-  then two configs of the same names agree.
+  Data and weights count by their digests in the record or, without these, by
+  their content now. If any of them is not on this machine, all count by their
+  names: then two configs with the same names have the same digest.
 
   Args:
     record: has `config`, perhaps `data`, `init` and `teacher`, see `of_run`.
-    others: records by the paths of their workdirs; a run whose `init` or
-      teacher is one of these counts it by the digest of that record and its
-      length.
-    loaded: digests of data that were loaded before, by what names them; is
-      added to.
+    others: records by the paths of their workdirs. If `init` or a teacher is
+      one of these, it counts by the digest and the length of that record.
+    loaded: digests of data that were loaded before; new ones are added.
     by_name: data and weights count by their names in any case.
   """
   loaded = {} if loaded is None else loaded
@@ -174,7 +171,11 @@ class _NotHereError(Exception):
 
 
 def _of_record(record, others, loaded, seen) -> str:
-  """`of_record`; `loaded` is `None` where names count."""
+  """As `of_record`; `loaded` is `None` if names count.
+
+  `seen` are the workdirs on the way here: runs that start from each other count
+  once.
+  """
   fields = differences.flat(record["config"])
   named = {
     k: v for k, v in fields.items() if differences.is_of(k, (*DATA, *TOLD))
@@ -201,7 +202,7 @@ def _of_record(record, others, loaded, seen) -> str:
 
 
 def _data(record, named: Any, loaded: dict[str, Any]) -> dict[str, str]:
-  """Digests of the data that a config names, loaded once."""
+  """Digests of the data that a config names; each is loaded once."""
   key = digest.of(named)
   if key not in loaded:
     loaded[key] = _loaded(record["config"])
@@ -211,13 +212,13 @@ def _data(record, named: Any, loaded: dict[str, Any]) -> dict[str, str]:
 
 
 def _loaded(config: Mapping[str, Any]) -> dict[str, str] | None:
-  """Digests of the data that a config names; `None`: they are not here."""
-  from bnnjax.train import inputs
+  """Digests of the data that a config names, or `None` if they are not here."""
+  from bnnjax.train import datasets
 
   try:
-    settings = config_lib.base().data.to_dict() | dict(config["data"])
-    return of_data(*inputs.open_data(ConfigDict(settings)))
+    settings = config_fields.base().data.to_dict() | dict(config["data"])
+    return of_data(*datasets.open_data(ConfigDict(settings)))
   except (ValueError, OSError, ImportError):
     return None
   except (KeyError, TypeError, AttributeError):
-    return None  # the record is no run's of ours
+    return None  # the record is not of a run of bnnjax

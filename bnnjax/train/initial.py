@@ -1,4 +1,4 @@
-"""What a run starts from: another run's variables, or a checkpoint's."""
+"""Initial weights of a run: those of another run, or of a checkpoint file."""
 
 import dataclasses
 from typing import Any
@@ -13,20 +13,20 @@ from bnnjax.layers import binarizer_state
 from bnnjax.layers.attention import Attention
 from bnnjax.models import pretrained
 from bnnjax.models import pretrained_files as files
-from bnnjax.train import inputs, setup
+from bnnjax.train import datasets, runs
 from bnnjax.train import workdir as workdir_lib
-from bnnjax.train.state import Network
+from bnnjax.train.networks import Network
 
 _BUCKETS = ("gs://", "s3://")  # what `epath` reads
 
 
 def load(config: ConfigDict, network: Network, vocabulary: str = "") -> Any:
-  """Parameters and running statistics of `config.init`, as a network has them.
+  """Parameters and running statistics from `config.init`, for a network.
 
   Latent weights take the float weights. A binarizer that the other run has at
-  the same place goes on with what it has learned (scales, thresholds); any
-  other starts again, a learned scale from the weights. Attention that shares
-  queries and keys leaves the other's keys out.
+  the same place keeps what it has learned (scales, thresholds); any other starts
+  anew, a learned scale from the weights. Attention that shares queries and keys
+  leaves out the other's keys.
 
   Args:
     config: resolved, `init` a trained run's workdir, a `.safetensors` file, the
@@ -42,7 +42,7 @@ def load(config: ConfigDict, network: Network, vocabulary: str = "") -> Any:
     host = jax.local_devices(backend="cpu")[0]
   except RuntimeError:  # JAX_PLATFORMS names others alone
     host = None
-  # Off the accelerator, of which one may not hold what all of them share.
+  # On the host: one accelerator may be too small for what all of them share.
   with jax.default_device(host):
     return _load(config, network, vocabulary)
 
@@ -54,7 +54,7 @@ def _load(config: ConfigDict, network: Network, vocabulary: str) -> Any:
     source = {k: v[...] for k, v in pretrained.weights(theirs).items()}
     names = pretrained.own_names(source)
   else:
-    source, names = config.init, _family(config)
+    source, names = config.init, family_of(config)
   params, rest = network.variables(config.seed)
   model = network.merge({"params": params, "rest": rest})
   shared = tuple(
@@ -75,10 +75,10 @@ def _load(config: ConfigDict, network: Network, vocabulary: str) -> Any:
 
 
 def is_run(init: str) -> bool:
-  """Whether a path is a run's, and no file of weights or folder of them.
+  """Whether a path is the workdir of a run, rather than a file of weights.
 
   Raises:
-    FileNotFoundError: neither, such as a name of the Hugging Face Hub.
+    FileNotFoundError: it is neither, e.g. a name on the Hugging Face Hub.
   """
   if init.endswith((*files.ENDINGS, *files.OTHERS)):
     return False
@@ -100,8 +100,8 @@ def _nothing(init: str) -> FileNotFoundError:
   )
 
 
-def _family(config: ConfigDict) -> pretrained.Names:
-  """Names of a file's tensors, its network checked before one is made."""
+def family_of(config: ConfigDict) -> pretrained.Names:
+  """Names of the tensors in a file; checks that its network is the config's."""
   names = pretrained.FAMILIES.get(config.model.name)
   if names is None:
     raise registry.unknown(
@@ -109,7 +109,7 @@ def _family(config: ConfigDict) -> pretrained.Names:
       config.model.name,
       pretrained.FAMILIES,
     )
-  said = pretrained.said(config.init, names)
+  said = pretrained.settings_of(config.init, names)
   mine = {k: config.model[k] for k in names.settings if k in config.model}
   told = {k: v for k, v in mine.items() if k not in said}
   pretrained.config_of(config.init, names, **told)
@@ -119,6 +119,6 @@ def _family(config: ConfigDict) -> pretrained.Names:
 def _trained(config: ConfigDict, vocabulary: str = "") -> nnx.Module:
   """The model of a trained run."""
   theirs = workdir_lib.read_config(config.init)
-  network, state, info = setup.restore(theirs, config.init, "last")
-  inputs.check_vocabulary(config, theirs, vocabulary, info)
+  network, state, info = runs.restore(theirs, config.init, "last")
+  datasets.check_vocabulary(config, theirs, vocabulary, info)
   return network.merge(state)

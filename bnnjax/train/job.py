@@ -1,11 +1,17 @@
-"""What is known of a run before a file is touched: the config, checked."""
+"""What is known of a run before a file is touched: its config, checked."""
 
 from ml_collections import ConfigDict
 
-from bnnjax import data, models, tasks
+from bnnjax import data, models
 from bnnjax.errors import UserError
-from bnnjax.train import accumulate, facts, inputs, setup
-from bnnjax.train import config as config_lib
+from bnnjax.train import (
+  accumulate,
+  config_check,
+  datasets,
+  runs,
+  sharding,
+)
+from bnnjax.train.plan import Plan
 
 
 class Job:
@@ -14,26 +20,28 @@ class Job:
   Attributes:
     config: resolved.
     task, teacher, teacher_state: what is learned, and from whom.
-    sharded, replicated: how a batch lies on the devices, and a whole array.
+    sharded, replicated: how a batch is split over the devices, and how an array
+      is replicated.
     train_source, eval_source, eval_batches: the data.
     steps_per_epoch, steps, epochs: the length.
     stages, events: what happens when; `events` are `[(step, name), ...]`.
     report: cost of the deployed network for one example.
 
   Args:
-    config: see `bnnjax.train.config.base`.
+    config: see `bnnjax.config.base`.
 
   Raises:
     UserError: anything that is wrong with config or data.
   """
 
   def __init__(self, config: ConfigDict):
-    self.config = config = config_lib.resolve(config)
-    self.task = tasks.build(config.task)
-    self.sharded, self.replicated = setup.shardings(config)
-    self.train_source, self.eval_source = inputs.load_data(config)
-    with config.unlocked():
-      facts.fill(config.data, self.train_source.info)
+    plan = Plan(config)
+    self.config, self.task = config, task = plan.config, plan.task
+    self.sharded, self.replicated = sharding.batch_shardings(
+      config.mesh, config.data, [s.optim["accumulate"] for s in plan.settings]
+    )
+    self.train_source, self.eval_source = datasets.load_data(config, task)
+    self.eval_batches = datasets.make_eval_batches(config, self.eval_source)
     self.steps_per_epoch = data.steps_per_epoch(
       self.train_source, config.data.batch_size
     )
@@ -44,19 +52,16 @@ class Job:
         " can be measured untrained, with `epochs` 0.)"
       )
     self.epochs = self.steps / self.steps_per_epoch
-    self.stages = setup.plan(config, self.steps)
+    self.stages = plan.stages(self.steps)
     for stage in self.stages:
-      accumulate.check(self.task, stage.accumulate)
-    networks = [stage.network for stage in self.stages]
-    setup.check_used(config, networks)
+      accumulate.check(task, stage.accumulate)
+    plan.check_used()
     required = [
       (s.start, models.required_events(s.network.abstract)) for s in self.stages
     ]
-    self.events = config_lib.check_times(config, self.steps, required)
+    self.events = config_check.check_times(config, self.steps, required)
     self.teacher, self.teacher_state = None, None
-    if self.task.teacher:
-      self.teacher, self.teacher_state = setup.load_teacher(
-        config, self.task, self.stages, self.train_source.vocabulary()
-      )
-    self.report = setup.cost_of(config, networks[-1])
-    self.eval_batches = inputs.make_eval_batches(config, self.eval_source)
+    if task.teacher:
+      vocabulary = self.train_source.vocabulary()
+      self.teacher, self.teacher_state = runs.load_teacher(plan, vocabulary)
+    self.report = plan.report()

@@ -1,4 +1,4 @@
-"""One writer for a workdir, on every machine that reaches it."""
+"""Lets one process at a time write to a workdir, across machines."""
 
 import contextlib
 import datetime
@@ -21,8 +21,8 @@ try:
 except ImportError:  # Windows
   fcntl = None
 
-RENEW = 30.0  # seconds between two signs of life of a lease
-STALE = 120.0  # seconds without one after which another may take it over
+RENEW = 30.0  # seconds between two renewals of a lease
+STALE = 120.0  # seconds without renewal after which others may take it over
 _UNSUPPORTED = {
   errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL
 }  # fmt: skip
@@ -36,19 +36,19 @@ class WorkdirInUseError(UserError):
 class Writer:
   """The right to write to a folder, held until `close` or the process's end.
 
-  A lock of the system (`flock`) where the file system has them: it ends with
-  the process, however that ends. Else a lease: a file with a sign of life every
-  `renew` seconds, which others may take over after `stale` seconds without one.
-  Folders that are no files of this machine, as `gs://`, are not guarded.
+  Uses a system lock (`flock`) if the file system supports it; it is released
+  however the process ends. Otherwise uses a lease: a file that is touched every
+  `renew` seconds and that others may take over after `stale` seconds without a
+  touch. Folders outside the file system, e.g. `gs://`, are not guarded.
 
   Args:
-    folder: exists.
-    renew: of a lease.
-    stale: of a lease.
+    folder: must exist.
+    renew: seconds, of a lease.
+    stale: seconds, of a lease.
 
   Example:
     >>> with Writer(workdir) as writer:
-    ...   writer.check()  # before something is written that must not be mixed
+    ...   writer.check()  # before writing what must not be mixed with others
   """
 
   def __init__(
@@ -59,7 +59,7 @@ class Writer:
     self._held = None
 
   def acquire(self) -> "Writer":
-    """Takes the right.
+    """Takes the right to write.
 
     Raises:
       WorkdirInUseError: another process has it; says which.
@@ -82,13 +82,13 @@ class Writer:
   def check(self) -> None:
     """Raises `WorkdirInUseError` if the right was lost.
 
-    Which can be of a lease only, while this process or its disk stood still.
+    Only a lease can be lost, while this process or its disk stood still.
     """
     if self._held is not None:
       self._held.check()
 
   def close(self) -> None:
-    """Gives the right back."""
+    """Gives up the right."""
     held, self._held = self._held, None
     if held is not None:
       held.close()
@@ -104,18 +104,18 @@ class _NoFlock(Exception):
 
 
 class _Flock:
-  """An exclusive `flock` of the file `.lock`, which stays (and is not read)."""
+  """An exclusive `flock` of the file `.lock`, which is never removed."""
 
   def __init__(self, folder):
     if fcntl is None:
       raise _NoFlock
     path = os.path.join(folder, ".lock")
-    # Not inherited by programs that this one starts (PEP 446).
+    # Child programs do not inherit the handle (PEP 446).
     self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
       fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
       os.ftruncate(self._handle, 0)
-      # The lock holds without it: a full disk is noticed by what is written.
+      # The lock holds without this note; other writes notice a full disk.
       with contextlib.suppress(OSError):
         os.write(self._handle, _who())
     except OSError as error:
@@ -137,11 +137,11 @@ class _Flock:
 
 
 class _Lease:
-  """The file `.lease.N` of the highest N, with a recent time of change.
+  """The file `.lease.N` with the highest N, modified recently.
 
-  A lease is ended by making the next one, which the file system lets one
-  process do. Numbers are not used twice, so that who looked long ago and makes
-  a file now sees that there is a higher one.
+  A process takes over by creating the next number, which the file system allows
+  one process only. Numbers are not reused, so a process that looked long ago
+  and creates a file now sees that there is a higher one.
   """
 
   def __init__(self, folder, renew, stale):
@@ -183,7 +183,7 @@ class _Lease:
   def close(self):
     self._end.set()
     self._thread.join()
-    # The number is kept, and is free at once.
+    # The file stays, so its number is not reused, but counts as stale at once.
     with contextlib.suppress(FileNotFoundError):
       os.utime(self._path(self._number), (0, 0))
 
@@ -206,7 +206,7 @@ class _Lease:
     return max(self._numbers(), default=0)
 
   def _age(self, number):
-    """Seconds since a sign of life, by the clock of the file system alone."""
+    """Seconds since the last touch, by the file system's own clock."""
     now = self._folder / f".lease.now-{uuid.uuid4().hex}"
     try:
       now.touch()
@@ -219,7 +219,7 @@ class _Lease:
 
 
 def _who() -> bytes:
-  """What the message of another process says of this one."""
+  """A note on this process, for the error message of others."""
   since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
   who = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
   return (json.dumps(who) + "\n").encode()
@@ -230,7 +230,7 @@ def _in_use(folder, path) -> str:
     found = json.loads(pathlib.Path(path).read_text())
     who = "process {pid} on {host} since {since}".format(**found)
   except (OSError, ValueError, KeyError, TypeError):
-    who = "another process"  # between its two steps
+    who = "another process"  # it has the lock and has not left its note yet
   return (
     f"The workdir {folder} is being written by {who}: wait until it has ended,"
     " or choose another --workdir."
@@ -238,7 +238,7 @@ def _in_use(folder, path) -> str:
 
 
 def _forget_locks():
-  """A fork shares the lock, and would hold it longer than its parent."""
+  """Drops the locks in a fork, which would hold them beyond its parent."""
   for lock in list(_open_locks):
     lock.forget()
   _open_locks.clear()

@@ -1,37 +1,44 @@
-"""The training loop: from a config to a trained, evaluated, recorded network."""
+"""The training loop: restore, train, evaluate, save, record.
+
+config -> Job: everything is checked, nothing is written
+       -> workdir -> state, as stored or new
+       -> each stage: step, log, evaluate, save
+       -> record
+"""
 
 import contextlib
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 from etils import epath
 from ml_collections import ConfigDict
 
-from bnnjax import data
 from bnnjax.report import record as record_lib
 from bnnjax.tasks.metrics import names_of
 from bnnjax.train import (
+  datasets,
   diagnostics,
   ema,
   evaluate,
-  identity,
   initial,
   lock,
-  resume,
-  setup,
+  programs,
+  resume_check,
+  run_info,
   sharding,
-  step,
+  stages,
   stops,
-  summary,
   writers,
 )
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
-from bnnjax.train.interval import Clock, Interval
 from bnnjax.train.job import Job
-from bnnjax.train.setup import Stage
+from bnnjax.train.log_interval import Clock, Interval
+from bnnjax.train.run_info import RunInfo
+from bnnjax.train.stages import Stage
 from bnnjax.train.state import State
 from bnnjax.train.step import NonFiniteLossError
 
@@ -61,360 +68,291 @@ def train(
   *,
   name: str = "run",
   record: epath.PathLike | None = None,
+  signals: stops.Signals | None = None,
 ) -> Result:
-  """Trains, evaluates and records one run; goes on where a killed one stopped.
+  """Trains, evaluates and records one run; resumes one that was killed.
 
   Args:
-    config: see `bnnjax.train.config.base`.
+    config: see `bnnjax.config.base`.
     workdir: folder of the run.
     name: goes into the record.
     record: file that the record is appended to; `workdir/record.jsonl` if none.
+    signals: asked after every step whether to save and stop; by default
+      SIGTERM and SIGINT.
 
   Raises:
     ValueError: anything wrong with config, data or workdir, before anything is
       compiled or written.
+    WorkdirInUseError: another process writes to the workdir.
     NonFiniteLossError: names the step.
+    Stopped: a signal came; the run is saved.
   """
-  return Run(config, workdir, name, record).run()
-
-
-class Run:
-  """One run. Its config is checked here, before a file is touched.
-
-  Args:
-    config, workdir, name, record: see `train`.
-    signals: asked after every step whether to save and stop, see `stops`.
-  """
-
-  def __init__(self, config, workdir, name, record, signals=None):
-    self.job = job = Job(config)
-    self.config, self.task, self.steps = job.config, job.task, job.steps
-    self.workdir = epath.Path(workdir)
-    self.initial = None
-    if self.config.init and resume.read(self.workdir).info is None:
-      vocabulary = job.train_source.vocabulary()
-      self.initial = initial.load(
-        self.config, job.stages[0].network, vocabulary
-      )
-    self.first = jax.process_index() == 0
-    self.record = epath.Path(record or self.workdir / "record.jsonl")
-    if record:
-      record_lib.check_appendable(record)
-    self.name = name
-    self.signals = signals or stops.Signals()
-
-  def run(self) -> Result:
-    """Trains to the end.
-
-    Raises:
-      UserError: the workdir is another run's, or in use.
-      Stopped: a signal came; the run is saved.
-    """
-    self.workdir = workdir_lib.make(self.workdir)
-    with contextlib.ExitStack() as stack:
-      self.writer = lock.Writer(self.workdir)
-      if self.first:
-        stack.enter_context(self.writer)
-      stack.enter_context(self.signals)
-      found = self._claim()
-      self.checkpoints = Checkpoints(self.workdir, create=True)
-      stack.callback(self.checkpoints.close)
-      self.iterator = self._make_iterator()
-      stack.callback(self.iterator.close)
-      state, info, watched = self._start(found)
-      begun = int(state["step"])
-      resumed = begun == self.steps and bool(info["eval"])
-      self.log = writers.Log(
-        self.workdir,
-        self.steps,
-        begun,
-        tensorboard=self.config.tensorboard,
-        active=self.first,
-      )
-      stack.callback(self.log.close)
-      for stage in self.job.stages:
-        if stage.stop > begun or not (self.steps or resumed):
-          state, info = self._run_stage(stage, state, info, watched)
-          watched = None
-      if self.first:
-        self._record(info)
-    return Result(
-      info["eval"],
-      self.job.report,
-      self.checkpoints.root / "last",
-      self.record,
-      resumed,
-    )
-
-  def _make_iterator(self):
-    settings = self.config.data
-    return data.make_train_iterator(
-      self.job.train_source,
-      batch_size=settings.batch_size,
-      seed=self.config.seed,
-      augment=settings.augment,
-      threads=settings.threads,
-      workers=settings.workers,
-    )
-
-  def _claim(self) -> resume.Found:
-    """Makes the workdir this run's, if it may be."""
-    held = resume.read(self.workdir)
-    self.identity = self._identity(held)
-    found = resume.check(
-      self.workdir, held, self.config, self.steps, self.identity
-    )
-    record_lib.check_appendable(self.record)
-    for name in ("metrics.jsonl", "diagnostics.jsonl"):
-      writers.check_lines(self.workdir / name)
-    if self.first:
+  job, weights = check(config, workdir, record)
+  workdir = workdir_lib.make(workdir)
+  record = epath.Path(record or workdir / "record.jsonl")
+  first = jax.process_index() == 0
+  with contextlib.ExitStack() as stack:
+    writer = lock.Writer(workdir)
+    if first:
+      stack.enter_context(writer)
+    signals = stack.enter_context(signals or stops.Signals())
+    found = resume_check.check(workdir, job)
+    record_lib.check_appendable(record)
+    for file in ("metrics.jsonl", "diagnostics.jsonl"):
+      writers.check_lines(workdir / file)
+    if first:
       for line in found.news:
         print(line, flush=True)
-      workdir_lib.write_config(self.workdir, self.config)
-    return found
+      workdir_lib.write_config(workdir, job.config)
+    checkpoints = Checkpoints(workdir, create=True)
+    stack.callback(checkpoints.close)
+    batches = datasets.make_train_batches(job.config, job.train_source)
+    stack.callback(batches.close)
+    info = run_info.new(job, found.identity)
+    if checkpoints.latest("last") is None:
+      state, signs = first_state(job, weights), None
+    else:
+      state, info, signs = _restore(job, checkpoints, batches, found, info)
+    del weights  # a copy of the parameters
+    begun = int(state["step"])
+    resumed = begun == job.steps and bool(info.eval)
+    log = writers.Log(
+      workdir,
+      job.steps,
+      begun,
+      tensorboard=job.config.tensorboard,
+      active=first,
+    )
+    stack.callback(log.close)
+    clock = Clock(job.config.checkpoint, begun)
+    run = Run(job, workdir, checkpoints, batches, log, clock, writer, signals)
+    for stage in job.stages:
+      if stage.stop > begun or not (job.steps or resumed):
+        state, info = run.train_stage(stage, state, info, signs)
+        signs = None
+    if first and info.id not in record_lib.ids(record):
+      digests = checkpoints.info("last").get("digests", {})
+      line = run_info.record_of(job, name, info, digests)
+      record_lib.append(record, line)
+  last = checkpoints.root / "last"
+  return Result(info.eval, job.report, last, record, resumed)
 
-  def _identity(self, held: resume.Held) -> dict[str, Any]:
-    """Digests of what decides this run."""
-    contents = {
-      "data": identity.of_data(self.job.train_source, self.job.eval_source)
-    }
-    for key, path in (
-      ("init", self.config.init),
-      ("teacher", self.task.teacher),
-    ):
-      if path:
-        # A run that has begun does not need what it began with.
-        contents[key] = identity.of_weights(path) or held.contents.get(key)
-    return {**contents, "run": identity.of_run(self.config, contents)}
 
-  def _start(self, found: resume.Found) -> tuple[State, dict[str, Any], Any]:
-    """The first state, or that of the last checkpoint."""
-    done = self.checkpoints.latest("last")
-    stage = setup.stage_at(self.job.stages, done or 0)
-    state = self._new_state(stage)
-    info = summary.new(self.job, self.identity)
-    watched = None
-    if done is not None:
-      like = diagnostics.saved_like(
-        self.config.diagnostics, state["params"], stage.network
-      )
-      state, stored, watched = self.checkpoints.restore("last", state, like)
-      self.checkpoints.tidy()
-      self.iterator.set_state(stored["position"])
-      info = summary.going_on(info, stored, found.lengthened, self.job)
-      info["best"] = self._stored_best()
-      if info["measured"] == done:
-        # A kill between the two saves may have left the better one unsaved.
-        self._save_best(stage, done, state, info)
-    elif self.initial is not None:
-      placed = {k: sharding.of(state[k]) for k in self.initial}
-      state |= jax.device_put(self.initial, placed)
-      if stage.average:
-        state = ema.begin(stage.network, state)
-      self.initial = None  # a copy of the parameters
-    self.events = [tuple(e) for e in info.get("events", self.job.events)]
-    return state, info, watched
+def check(
+  config: ConfigDict,
+  workdir: epath.PathLike,
+  record: epath.PathLike | None = None,
+) -> tuple[Job, Any]:
+  """Checks a run as far as that is possible without touching a file.
 
-  def _new_state(self, stage: Stage) -> State:
-    mesh, seed = self.job.replicated.mesh, self.config.seed
-    new = sharding.new_state(stage.network, stage.optimizer, seed, mesh)
-    return ema.begin(stage.network, new) if stage.average else new
+  Returns:
+    The job, and the initial weights if `config.init` gives any and the run has
+    not begun.
 
-  def _run_stage(self, stage, state, info, watched):
-    """Steps, events, evaluations and checkpoints of one stage."""
-    entered = int(state["step"]) == stage.start and stage.start
-    if entered:
-      state, watched = self._enter(stage, state), None
+  Raises:
+    ValueError: see `train`.
+  """
+  job, weights = Job(config), None
+  if job.config.init and resume_check.read(workdir).info is None:
+    network, source = job.stages[0].network, job.train_source
+    weights = initial.load(job.config, network, source.vocabulary())
+  if record:
+    record_lib.check_appendable(record)
+  return job, weights
+
+
+def first_state(job: Job, weights: Any = None) -> State:
+  """The state before the first step, with initial weights if there are any."""
+  stage = job.stages[0]
+  state = stages.first_state(stage, job.config.seed, job.replicated.mesh)
+  if weights is None:
+    return state
+  placed = {part: sharding.shardings_of(state[part]) for part in weights}
+  state |= jax.device_put(weights, placed)
+  return ema.begin(stage.network, state) if stage.average else state
+
+
+def _restore(
+  job: Job,
+  checkpoints: Checkpoints,
+  batches: Any,
+  found: resume_check.Resumption,
+  info: RunInfo,
+) -> tuple[State, RunInfo, Any]:
+  """State, info and signs (see `Diagnostics.saved`) of the last checkpoint."""
+  done = checkpoints.latest("last")
+  stage = stages.stage_at(job.stages, done)
+  state = stages.first_state(stage, job.config.seed, job.replicated.mesh)
+  like = diagnostics.saved_like(
+    job.config.diagnostics, state["params"], stage.network
+  )
+  state, stored, signs = checkpoints.restore("last", state, like)
+  checkpoints.tidy()
+  batches.set_state(stored["position"])
+  info = run_info.resumed(info, stored, found.lengthened, job)
+  best, start = checkpoints.latest("best"), job.stages[-1].start
+  if best is None or 0 < best <= start:
+    kept = {}  # of another network, before a stage was added
+  else:
+    kept = checkpoints.info("best")["eval"]
+  info = dataclasses.replace(info, best=kept)
+  if info.measured == done:
+    # A kill between the two saves may have left the better one unsaved.
+    info = _save_best(job, checkpoints, stage, done, state, info)
+  return state, info, signs
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A run whose files are open, and what it does step by step.
+
+  Attributes:
+    job: what to do.
+    workdir: folder of the run.
+    checkpoints, batches, log, clock: state, training data, metrics and time.
+    writer: the right to write to the workdir.
+    signals: asked after every step whether to stop.
+  """
+
+  job: Job
+  workdir: epath.Path
+  checkpoints: Checkpoints
+  batches: Iterator[Any]
+  log: writers.Log
+  clock: Clock
+  writer: lock.Writer
+  signals: stops.Signals
+
+  def train_stage(
+    self, stage: Stage, state: State, info: RunInfo, signs: Any = None
+  ) -> tuple[State, RunInfo]:
+    """Trains to the end of a stage.
+
+    Args:
+      stage: of the run.
+      state: at its start, at the end of the stage before, or restored within.
+      info: of the state.
+      signs: what diagnostics compare with; `None` at the start.
+    """
+    job, config, events = self.job, self.job.config, info.events
+    events = job.events if events is None else events
+    if stage.start and int(state["step"]) == stage.start:
+      mesh = job.replicated.mesh
+      state, signs = stages.enter(stage, state, config.seed, mesh), None
     now = int(state["step"])
-    train_step, self.eval_step, watch = self._compiled(stage, state, watched)
-    every = max(1, round(self.config.eval_every * self.job.steps_per_epoch))
-    log_every = self.config.log_every
-    interval = self._interval(now, info)
-    clock = Clock(self.config.checkpoint, now)
-    if not self.steps:
-      info = self._measure(stage, now, state, info, clock)
+    made = programs.make(job, stage, state, self.workdir, signs)
+    interval = self._interval(now, info.interval)
+    eval_every = max(1, round(config.eval_every * job.steps_per_epoch))
+    self.clock.restart(now)
+    if not job.steps:
+      return state, self._evaluate(stage, made, now, state, info)
     while now < stage.stop:
-      batch = evaluate.put(next(self.iterator), self.job.sharded)
-      state = self._fire(stage, state, batch, now)
-      state, metrics = train_step(
-        state, interval.metrics, batch, self.job.teacher_state
+      batch = evaluate.put(next(self.batches), job.sharded)
+      state = programs.apply_events(job, events, stage, state, batch, now)
+      state, metrics = made.train_step(
+        state, interval.metrics, batch, job.teacher_state
       )
       now += 1
       interval = dataclasses.replace(interval, metrics=metrics)
-      watch.step(now, state, batch, self.job.teacher_state)
-      evaluates = now % every == 0 or now == stage.stop
-      if now % log_every == 0 or evaluates:
-        loss, info = self._log_interval(
-          stage, now, state, interval, info, clock
-        )
+      made.diagnostics.step(now, state, batch, job.teacher_state)
+      evaluates = now % eval_every == 0 or now == stage.stop
+      if evaluates or now % config.log_every == 0:
+        loss, info = self._log(stage, now, state, interval, info)
         interval = self._interval(now)
       stopping = self.signals.should_stop(now)
       if evaluates:
-        info = self._measure(stage, now, state, info, clock, loss, watch)
-      elif stopping or clock.is_due(now):
-        info = self.save_now(now, state, info, clock, interval, watch)
-      if stopping and now < self.steps:
-        self._stop(now)
+        info = self._evaluate(stage, made, now, state, info, loss)
+      elif stopping or self.clock.is_due(now):
+        info = self._save(made, now, state, info, interval)
+      if stopping and now < job.steps:
+        raise stops.Stopped(self.signals.number, now, job.steps)
     return state, info
 
-  def _compiled(self, stage, state, watched):
-    """The functions of one stage, which their first calls compile."""
-    length = {"steps": self.steps, "epochs": self.job.epochs}
-    shared = {
-      **length,
-      "teacher": self.job.teacher,
-      "accumulate": stage.accumulate,
-    }
-    train_step = step.make_train_step(
-      stage.network,
-      stage.optimizer,
-      self.task,
-      shardings=sharding.of(state),
-      average=stage.average,
-      **shared,
-    )
-    watch = diagnostics.Diagnostics(
-      self.workdir,
-      self.config.diagnostics,
-      diagnostics.make_diagnose(stage.network, self.task, **shared),
-      stage.network,
-      state["params"],
-      start=int(state["step"]),
-      active=self.first,
-      before=watched,
-    )
-    whole = self.job.replicated
-    eval_step = step.make_eval_step(stage.network, self.task, whole)
-    return train_step, eval_step, watch
-
-  def _interval(self, now: int, info: Any = None) -> Interval:
+  def _interval(self, now: int, saved: Any = None) -> Interval:
     """Steps that are not logged yet: none, or those of a checkpoint."""
-    # Placed as a step returns it: one trace serves all.
-    empty = jax.device_put(self.task.train_metrics.empty(), self.job.replicated)
-    saved = (info or {}).get("interval")
-    return Interval.from_json(saved, empty) if saved else Interval(now, empty)
+    empty = self.job.task.train_metrics.empty()  # new: a step overwrites it
+    empty = jax.device_put(empty, self.job.replicated)
+    return Interval.begin(now, empty, saved)
 
-  def _log_interval(self, stage, now, state, interval, info, clock):
-    """The training loss of an interval, and `info` with its flips."""
-    self._check_finite(state)
+  def _log(self, stage, now, state, interval, info) -> tuple[float, RunInfo]:
+    """Logs an interval; its training loss, and `info` with its flips."""
+    self._raise_if_not_finite(state)
     scalars = {k: float(v) for k, v in interval.metrics.compute().items()}
-    taken = now - interval.since
-    flips = info["flips"] + scalars["flip_ratio"] * taken
-    rate, settings = clock.rate(now), self.config.data
+    flips = info.flips + scalars["flip_ratio"] * (now - interval.since)
+    rate, settings = self.clock.rate(now), self.job.config.data
     more = {**stage.rates(now - 1), **writers.speeds(rate, settings)}
-    shown = names_of(self.task.eval_metrics)
+    shown = names_of(self.job.task.eval_metrics)
     self.log.interval(now, scalars, rate * settings.batch_size, shown, more)
-    return scalars["loss"], {**info, "flips": flips, "interval": None}
+    info = dataclasses.replace(info, flips=flips, interval=None)
+    return scalars["loss"], info
 
-  def _measure(self, stage, now, state, info, clock, loss=None, watch=None):
-    """`info` with a new evaluation, which is shown and saved."""
+  def _evaluate(self, stage, made, now, state, info, loss=None) -> RunInfo:
+    """Evaluates the deployed network, logs and saves; `info` with the result."""
+    job = self.job
     try:
-      info = self._evaluate(state, info)
-    except NonFiniteLossError:
-      raise
-    except Exception:  # a fault of a task's evaluation loses no training
+      got = evaluate.measure(
+        made.eval_step,
+        job.task,
+        ema.deployed(state),
+        job.eval_batches,
+        job.sharded,
+        job.replicated,
+      )
+    except Exception:  # a task's fault must not lose the training before it
       if now:
-        self.save_now(now, state, info, clock, None, watch)
+        self._save(made, now, state, info)
       raise
-    epoch = now / self.job.steps_per_epoch
-    self.log.evaluation(now, epoch, loss, info["eval"])
-    info = self.save_now(now, state, info, clock, None, watch)
-    self._save_best(stage, now, state, info)
-    clock.restart(now)
+    if not all(map(math.isfinite, got.values())):
+      raise NonFiniteLossError(
+        f"The evaluation at step {now} is not finite ({got}).{self._kept()}"
+      )
+    self.log.evaluation(now, now / job.steps_per_epoch, loss, got)
+    info = dataclasses.replace(info, eval=got, measured=now)
+    info = self._save(made, now, state, info)
+    info = _save_best(job, self.checkpoints, stage, now, state, info)
+    self.clock.restart(now)
     return info
 
-  def save_now(self, now, state, info, clock, interval=None, watch=None):
-    """`info` as it is saved, with the state, in the checkpoint `last`."""
-    self._check_finite(state)
-    self.writer.check()  # of a lease that others may have taken over
-    info = {
-      **info,
-      "seconds": info["seconds"] + clock.lap(),
-      "position": self.iterator.get_state(),
-      "interval": interval and interval.to_json(),
-    }
-    watched = watch and watch.saved()
-    self.checkpoints.save("last", now, state, info, watched)
-    clock.saved(now)
-    return info
-
-  def _stop(self, now: int) -> None:
-    raise stops.Stopped(
-      self.signals.number,
-      f"Stopped by {stops.name(self.signals.number)} at step {now} of"
-      f" {self.steps}, saved. The same command goes on from there.",
+  def _save(self, made, now, state, info, interval=None) -> RunInfo:
+    """Saves the checkpoint `last`; `info` as it is saved."""
+    self._raise_if_not_finite(state)
+    self.writer.check()  # another process may have taken over a lease
+    info = dataclasses.replace(
+      info,
+      seconds=info.seconds + self.clock.lap(),
+      position=self.batches.get_state(),
+      interval=interval and interval.to_json(),
     )
+    signs = made.diagnostics.saved() if now else None
+    self.checkpoints.save("last", now, state, info.to_json(), signs)
+    self.clock.saved(now)
+    return info
 
-  def _enter(self, stage: Stage, state: State) -> State:
-    """Hands the state from the stage before to this one."""
-    new = self._new_state(stage)
-    return ema.carry_over(stage.network, state, new, fresh=stage.fresh)
-
-  def _fire(self, stage, state, batch, step_now):
-    """The events whose time has come."""
-    for when, name in self.events:
-      if when == step_now:
-        length = {"steps": self.steps, "epochs": self.job.epochs}
-        event = step.make_event(stage.network, name, self.task, **length)
-        state = event(state, batch)
-    return state
-
-  def _check_finite(self, state: State) -> None:
+  def _raise_if_not_finite(self, state: State) -> None:
     bad = int(state["bad_step"])
     if bad >= 0:
       raise NonFiniteLossError(
         "Batch, loss, gradients or parameters are not finite at step"
-        f" {bad} of {self.steps}.{self._kept()} Lower `optim.lr`, add"
+        f" {bad} of {self.job.steps}.{self._kept()} Lower `optim.lr`, add"
         " `optim.warmup` or set `optim.grad_clip`."
       )
 
-  def _evaluate(self, state, info) -> dict[str, Any]:
-    """`info` with a new evaluation of the deployed network."""
-    job = self.job
-    got = evaluate.measure(
-      self.eval_step,
-      self.task,
-      ema.deployed(state),
-      job.eval_batches,
-      job.sharded,
-      job.replicated,
-    )
-    if not all(map(math.isfinite, got.values())):
-      raise NonFiniteLossError(
-        f"The evaluation at step {int(state['step'])} is not finite ({got})."
-        f"{self._kept()}"
-      )
-    return {**info, "eval": got, "measured": int(state["step"])}
-
   def _kept(self) -> str:
-    """What is left of a run that cannot go on."""
+    """What is left of a run that cannot continue."""
     if (good := self.checkpoints.latest("last")) is None:
       return " There is no checkpoint yet."
     return f" The last good checkpoint, step {good} of {self.workdir}, is kept."
 
-  def _stored_best(self) -> dict[str, float]:
-    """The evaluation of the best checkpoint of the last stage, if any."""
-    best, start = self.checkpoints.latest("best"), self.job.stages[-1].start
-    if best is None or 0 < best <= start:
-      return {}  # of another network, before a stage was added
-    return self.checkpoints.info("best")["eval"]
 
-  def _save_best(self, stage, now, state, info) -> None:
-    """Keeps a checkpoint that is better than the one kept.
+def _save_best(job, checkpoints, stage, now, state, info) -> RunInfo:
+  """Keeps a checkpoint that is better than the one kept; `info` with its eval.
 
-    Only in the last stage: the networks of earlier ones are others.
-    """
-    if stage is not self.job.stages[-1] or not info["eval"]:
-      return
-    key, best = self.task.headline, info["best"]
-    sign = 1 if self.task.highest_is_best else -1
-    if not best or sign * info["eval"][key] > sign * best[key]:
-      self.checkpoints.save("best", now, state, info)
-      info["best"] = info["eval"]
-
-  def _record(self, info) -> None:
-    """Appends the record, unless this run is on record already."""
-    if info["id"] not in record_lib.ids(self.record):
-      stored = self.checkpoints.info("last")
-      found = summary.of(self.job, self.name, info, stored)
-      record_lib.append(self.record, found)
+  Only in the last stage, because earlier stages have other networks.
+  """
+  if stage is not job.stages[-1] or not info.eval:
+    return info
+  key, sign = job.task.headline, 1 if job.task.highest_is_best else -1
+  if info.best and sign * info.eval[key] <= sign * info.best[key]:
+    return info
+  checkpoints.save("best", now, state, info.to_json())
+  return dataclasses.replace(info, best=info.eval)

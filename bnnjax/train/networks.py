@@ -1,96 +1,106 @@
-"""From a config to a network: built, checked for what is unused, counted."""
+"""Networks: the structure of a model, and what of its settings it uses."""
 
-import functools
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 from flax import nnx
-from ml_collections import ConfigDict
 
-from bnnjax import cost, models, tasks
+from bnnjax import models
 from bnnjax.core import registry
-from bnnjax.models import unused
-from bnnjax.tasks import base
+from bnnjax.data.sources import DatasetInfo
+from bnnjax.layers.variables import (
+  STACKED,
+  BinarizerParam,
+  BinaryWeight,
+  LatentWeight,
+)
+from bnnjax.models import unused_options
 from bnnjax.tasks.base import Task
-from bnnjax.train import config as config_lib
 from bnnjax.train import optim
-from bnnjax.train.state import Network
+from bnnjax.train.config import StageSettings
+
+KINDS = (
+  (BinaryWeight, "binary"),
+  (LatentWeight, "latent"),
+  (BinarizerParam, "binarizer"),
+  (nnx.Param, "float"),
+)
 
 
-def network_of(config: ConfigDict, overrides: Any = ()) -> Network:
-  """Structure of the model that a config asks for, nothing allocated.
+@dataclasses.dataclass(frozen=True)
+class Network:
+  """A model's structure without its arrays.
 
-  Raises:
-    ValueError: unknown model or argument, an impossible value, or a model of
-      images for text, or the other way round.
+  Attributes:
+    graphdef: what `nnx.split` gives.
+    kinds: tree like the parameters: `"latent"`, `"binary"` (weights without a
+      latent one), `"binarizer"` (scales, thresholds), `"float"`, or
+      `"undecayed"` for a float one that weight decay must leave alone.
+    abstract: the module with shapes in place of arrays.
+    build: makes the module from `nnx.Rngs`.
   """
-  settings, build = _builder_of(config, overrides)
-  return Network.of(lambda rngs: build(settings, rngs))
+
+  graphdef: Any
+  kinds: Any
+  abstract: nnx.Module
+  build: Callable[[nnx.Rngs], nnx.Module]
+
+  @classmethod
+  def of(cls, build: Callable[[nnx.Rngs], nnx.Module]) -> "Network":
+    """Reads the structure without allocating an array."""
+    abstract = models.abstract(build)
+    module = abstract
+    if models.draws(abstract):  # dropout needs a real stream of random numbers
+      module = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    graphdef, params, _ = nnx.split(module, nnx.Param, ...)
+    kinds = jax.tree.map(
+      _kind, params, is_leaf=lambda v: isinstance(v, nnx.Variable)
+    )
+    return cls(graphdef, nnx.to_pure_dict(kinds), abstract, build)
+
+  def variables(self, seed: int) -> tuple[Any, Any]:
+    """Initial `params` and `rest`, made under jit."""
+
+    @jax.jit
+    def make(key):
+      _, params, rest = nnx.split(self.build(nnx.Rngs(key)), nnx.Param, ...)
+      # An array of weak type changes type in the first step: a new trace.
+      return jax.tree.map(
+        lambda x: jax.lax.convert_element_type(x, x.dtype),
+        (nnx.to_pure_dict(params), nnx.to_pure_dict(rest)),
+      )
+
+    return make(jax.random.key(seed))
+
+  def merge(self, state: Mapping[str, Any]) -> nnx.Module:
+    """The module with the arrays of `state`, see `bnnjax.train.state`."""
+    return nnx.merge(self.graphdef, state["params"], state["rest"])
 
 
-def _builder_of(
-  config: ConfigDict, overrides: Any = ()
-) -> tuple[dict[str, Any], unused.Build]:
-  """Settings of the model, and what builds it of some and random numbers."""
-  settings = {**config.model.to_dict(), **dict(overrides)}
-  fixed = _arguments_of(config)
-
-  def build(settings: Mapping[str, Any], rngs: nnx.Rngs) -> nnx.Module:
-    return models.make(settings, rngs=rngs, **fixed)
-
-  return settings, build
+def _kind(variable: nnx.Variable) -> str:
+  """The label by which optimizers and metrics choose."""
+  kind = next(name for type_, name in KINDS if isinstance(variable, type_))
+  vectors = variable.get_metadata(STACKED, False) and len(variable.shape) < 3
+  decay = variable.get_metadata("decay", True) and not vectors
+  return kind if decay or kind != "float" else "undecayed"
 
 
-def check_used(
-  config: ConfigDict, networks: Sequence[Network] = ()
-) -> list[Network]:
-  """Warns of binarizers, refuses options, that change nothing in any stage.
+def arguments_of(
+  settings: Mapping[str, Any], task: Task, info: DatasetInfo
+) -> dict[str, Any]:
+  """The arguments of a model that task and data decide.
 
   Args:
-    config: resolved.
-    networks: of the stages, if they are made already.
-
-  Returns:
-    The networks of the stages.
-
-  Raises:
-    ValueError: an option that the model does not read beside the others, such
-      as `head_size` of a Mamba of the first kind.
-  """
-  stages = [dict(stage) for stage in config.stages] or [{}]
-  specs, idle, kinds, given, chosen = {}, [], set(), {}, {}
-  made = []
-  for number, stage in enumerate(stages):
-    settings, build = _builder_of(config, stage.get("model", {}))
-    if len(networks) == len(stages):
-      network = networks[number]
-    else:
-      network = Network.of(functools.partial(build, settings))
-    made.append(network)
-    for name, used in unused.specs(settings, network.abstract).items():
-      specs[name] = specs.get(name, False) or used
-    idle.append(set(unused.options(settings, network.abstract, build)))
-    kinds |= set(jax.tree.leaves(network.kinds))
-    given |= settings
-    chosen |= config_lib.optim_of(config, stage)
-  for name in sorted(set.intersection(*idle)):
-    raise ValueError(
-      f"The model {config.model.name!r} does not read `model.{name}` as it is"
-      f" set up, got {given[name]!r}: leave it out."
-    )
-  unused.warn(config.model.name, specs, given)
-  optim.warn_unused(chosen, kinds)
-  return made
-
-
-def _arguments_of(config: ConfigDict) -> dict[str, Any]:
-  """The arguments of the model that the data and the task decide.
+    settings: `config.model`.
+    task: of the run.
+    info: what the config says of its data.
 
   Raises:
     ValueError: a model of images for text, or the other way round.
   """
-  name, info = config.model.name, config_lib.info_of(config)
+  name = settings["name"]
   takes = registry.accepts("model", name)
   if info.vocab and "vocab" not in takes:
     raise ValueError(
@@ -103,30 +113,61 @@ def _arguments_of(config: ConfigDict) -> dict[str, Any]:
       " 0). Set `data.vocab` and `data.shape` = (tokens,), or choose a model of"
       " images."
     )
-  task = tasks.build(config.task)
-  return task.model_arguments(info, config.model.to_dict())
+  return task.model_arguments(info, settings)
 
 
-def cost_of(config: ConfigDict, network: Network | None = None) -> Any:
-  """Cost report of the deployed network, one example; needs no data.
-
-  Of what the task calls the model with, see `Task.inputs` and `Task.forward`.
+def network_of(
+  settings: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Network:
+  """The network of a stage; nothing is allocated.
 
   Args:
-    config: resolved.
-    network: the deployed one, if it is made already.
+    settings: of its model, `name` among them.
+    arguments: those that task and data decide, see `arguments_of`.
+
+  Raises:
+    ValueError: unknown model or argument, or an impossible value.
   """
-  overrides = config.stages[-1].get("model", {}) if config.stages else {}
-  model = (network or network_of(config, overrides)).abstract
-  task = tasks.build(config.task)
-
-  def forward(model, *inputs):
-    return task.forward(model, *inputs)
-
-  forward.__qualname__ = type(model).__name__  # in tables and messages
-  return cost.count(forward, model, *inputs_of(config, task))
+  return Network.of(lambda rngs: models.make(settings, rngs=rngs, **arguments))
 
 
-def inputs_of(config: ConfigDict, task: Task) -> tuple[Any, ...]:
-  """Shapes of what the task calls a model with, for one example."""
-  return base.input_shapes(task, config_lib.info_of(config))
+def check_used(
+  networks: Sequence[Network],
+  stages: Sequence[StageSettings],
+  arguments: Mapping[str, Any],
+) -> None:
+  """Warns about binarizers that no layer of any stage uses.
+
+  Args:
+    networks: of the stages.
+    stages: what they were made from.
+    arguments: of all models, see `arguments_of`.
+
+  Raises:
+    ValueError: an option that the model does not read beside the others, such
+      as `head_size` of a Mamba-1.
+  """
+
+  def build(settings: Mapping[str, Any], rngs: nnx.Rngs) -> nnx.Module:
+    return models.make(settings, rngs=rngs, **arguments)
+
+  specs, idle, kinds, given, chosen = {}, [], set(), {}, {}
+  for stage, network in zip(stages, networks, strict=True):
+    for name, used in unused_options.specs(
+      stage.model, network.abstract
+    ).items():
+      specs[name] = specs.get(name, False) or used
+    idle.append(
+      set(unused_options.options(stage.model, network.abstract, build))
+    )
+    kinds |= set(jax.tree.leaves(network.kinds))
+    given |= stage.model
+    chosen |= stage.optim
+  model = given["name"]
+  for name in sorted(set.intersection(*idle)):
+    raise ValueError(
+      f"The model {model!r} does not read `model.{name}` as it is set up, got"
+      f" {given[name]!r}: leave it out."
+    )
+  unused_options.warn(model, specs, given)
+  optim.warn_unused(chosen, kinds)

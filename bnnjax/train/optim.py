@@ -1,9 +1,9 @@
 """Optimizers by variable type, schedules, weight decay, latent clipping.
 
-The fields of `config.optim` are listed in `bnnjax.train.fields`.
+`bnnjax.train.config_fields` lists the fields of `config.optim`.
 
-A field that is set and that nothing reads is refused, such as `end_lr` beside
-the schedule "constant".
+A field that is set but that nothing reads is an error, e.g. `end_lr` with the
+schedule "constant".
 """
 
 import warnings
@@ -18,31 +18,30 @@ from bnnjax.core import registry
 from bnnjax.core.progress import to_step
 from bnnjax.core.settings import Settings
 from bnnjax.train import bop as bop_lib
-from bnnjax.train import config as config_lib
-from bnnjax.train import optim_options
+from bnnjax.train import config_fields, optim_options
 
 SCHEDULES = ("cosine", "linear", "constant")
-OPTIMIZERS = optim_options.OPTIMIZERS
 _OF_SCHEDULE = ("lr", "schedule", "warmup", "decay_until", "end_lr")
 DECOUPLED = ("adamw", "lamb", "lion")
 
 
 def make_schedule(optim: Mapping[str, Any], steps: int) -> optax.Schedule:
-  """Learning rate of every step.
+  """Learning rate as a function of the step.
 
   Args:
     optim: `lr`, `schedule`, `warmup`, `decay_until`, `end_lr`.
-    steps: of the run (or of the stage, when it restarts the schedule).
+    steps: of the run, or of the stage if it restarts the schedule.
 
   Raises:
-    ValueError: unknown schedule, or times out of order or beyond the run.
+    ValueError: the schedule is unknown, or its times are out of order or beyond
+      the run.
   """
   if optim["schedule"] not in SCHEDULES:
     raise registry.unknown("schedule", optim["schedule"], SCHEDULES)
   if not 0 < optim["lr"] < float("inf"):
     raise ValueError(f"`optim.lr` must be above 0, got {optim['lr']}.")
   peak, warmup = optim["lr"], to_step(optim["warmup"], steps)
-  falls = optim["schedule"] != "constant"  # which reads neither end nor time
+  falls = optim["schedule"] != "constant"  # else end and time are not read
   until = to_step(optim["decay_until"], steps) if falls else steps
   if until > steps:
     raise ValueError(
@@ -74,17 +73,17 @@ Rates = Callable[[int], dict[str, float]]
 def rates(
   optim: Mapping[str, Any], steps: int, kinds: Any, began: int = 0
 ) -> Rates:
-  """The learning rates that the optimizer of the same arguments uses.
+  """The learning rates that `make_optimizer` uses with these arguments.
 
   Args:
     optim: `config.optim`.
     steps: that the schedule spans.
-    kinds: tree of labels like the parameters.
+    kinds: tree of labels, shaped like the parameters.
     began: step of the run at which the schedule began.
 
   Returns:
-    Of the number of a step of the run, from 0: `lr`, and `lr_latent` where
-    `optim.latent` makes it another one.
+    A function of the step of the run (from 0) that gives `lr`, and `lr_latent`
+    if `optim.latent` changes it.
   """
   schedules = {"lr": make_schedule(optim, steps)}
   own = {**optim, **optim["latent"]}
@@ -106,22 +105,24 @@ def make_optimizer(
   """The optimizer of a run.
 
   Args:
-    optim: `config.optim`, see the head of this file.
+    optim: `config.optim`.
     steps: of the run.
-    kinds: tree of labels like the parameters, see `state.Network.kinds`.
-    binary: another stage has weights without latent ones, if not this one: the
-      states of both then have the same parts, and one goes on from the other.
-    inherited: fields that another stage of the run may read, if not this one,
-      such as `"end_lr"` or `"bop.end_gamma"`.
+    kinds: tree of labels, shaped like the parameters, see
+      `state.Network.kinds`.
+    binary: some stage of the run has binary weights without latent ones. The
+      optimizer states of all stages then have the same parts, so that one stage
+      can continue from another.
+    inherited: fields that another stage of the run reads, even if this one does
+      not, e.g. `"end_lr"` or `"bop.end_gamma"`.
 
   Raises:
-    ValueError: unknown optimizer or schedule, an option that it does not take
-      or cannot use, or a field that nothing reads.
+    ValueError: the optimizer or the schedule is unknown, it does not take or
+      cannot use an option, or nothing reads a field.
   """
-  defaults = config_lib.base().optim.to_dict()
+  defaults = config_fields.base().optim.to_dict()
   shared = Settings("optim", optim, defaults)
   own = dict(shared["latent"])
-  # Its own fields over the shared ones, which count as read where it does.
+  # Falls back to the shared fields; what it reads of them counts as read.
   latent = Settings("optim.latent", own, dict(optim), strict=True)
   rules = {
     "float": _one(shared, steps, kinds),
@@ -157,7 +158,7 @@ def _bop(
   steps: int,
   inherited: Container[str],
 ) -> optax.GradientTransformation:
-  """The rule of binary weights."""
+  """The update rule of binary weights."""
   settings = Settings("optim.bop", given, defaults)
   rule = bop_lib.bop(bop_lib.make_gamma(settings, steps), settings["threshold"])
   settings.read |= {f for f in defaults if f"bop.{f}" in inherited}
@@ -165,7 +166,7 @@ def _bop(
   return rule
 
 
-# Fields of weights of one kind.
+# Fields that only the weights of one kind read.
 _OF_KIND = {
   "latent": ("latent", "latent_clip", "projection"),
   "binary": ("bop",),
@@ -173,13 +174,13 @@ _OF_KIND = {
 
 
 def warn_unused(optim: Mapping[str, Any], kinds: Container[str]) -> None:
-  """Warns of fields that are set for weights that a network does not have.
+  """Warns if a field is set for weights that the network does not have.
 
   Args:
     optim: `config.optim` as a dict.
     kinds: of all parameters, see `state.Network.kinds`.
   """
-  defaults = config_lib.base().optim.to_dict()
+  defaults = config_fields.base().optim.to_dict()
   for kind, fields in _OF_KIND.items():
     idle = [f for f in fields if optim[f] != defaults[f]]
     if idle and kind not in kinds:
@@ -196,7 +197,7 @@ def _one(optim: Settings, steps: int, kinds) -> optax.GradientTransformation:
   decay_latent = optim["decay_latent"]
 
   def decays(params):
-    # Inside multi_transform the tree holds placeholders for the other part.
+    # multi_transform replaces the parameters of other rules by MaskedNode.
     return jax.tree.map(
       lambda p, kind: (
         getattr(p, "ndim", 0) > 1
@@ -228,8 +229,8 @@ def project_latent(
 ) -> optax.GradientTransformation:
   """Replaces latent weights by `project(weights)` after the update.
 
-  Outside a clipped estimator's window the gradient is 0: a latent weight that
-  left it would never flip again.
+  The surrogate gradient of a clipped estimator is 0 outside its window, so a
+  latent weight that left the window would never flip again.
   """
 
   def update(updates, state, params):

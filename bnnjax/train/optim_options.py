@@ -1,4 +1,4 @@
-"""Options of the optax factories: ranges, and whether they do anything."""
+"""Options of the optax factories: their ranges, and whether they matter."""
 
 import functools
 import math
@@ -14,7 +14,8 @@ from bnnjax.core import registry, signature
 OPTIMIZERS = (
   "adam", "adamw", "sgd", "lamb", "lion", "nadam", "radam", "rmsprop", "adamax"
 )  # fmt: skip
-# By name, in every factory of optax that has them: what holds, in words.
+# Ranges by the name of the option, the same in every factory of optax: a test,
+# and the range in words.
 _SHARE = (lambda x: 0 <= x < 1, "in [0, 1)")
 _POSITIVE = (lambda x: x > 0, "above 0")
 _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
@@ -27,22 +28,22 @@ _RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
   "initial_scale": (lambda x: x >= 0, "0 or above"),
   "threshold": _POSITIVE,
 }
-# What `config.optim` has fields of its own for.
+# Arguments for which `config.optim` has its own fields.
 _FIELDS = {"learning_rate": "lr", "weight_decay": "weight_decay", "mask": None}
 
 
 def check(name: str, options: Mapping[str, Any]) -> None:
-  """Refuses an unknown factory, and options that do not fit it.
+  """Raises if a factory is unknown, or options do not fit it.
 
   Args:
     name: of the factory in optax.
     options: its keyword arguments.
 
   Raises:
-    ValueError: none of `OPTIMIZERS`; an option that is unknown (with the
-      nearest name), out of range, of another type, a field of `config.optim`,
-      or one that changes nothing beside the others, such as `nesterov` without
-      `momentum`.
+    ValueError: the factory is not one of `OPTIMIZERS`; or an option is unknown
+      (with the nearest name), out of range, of another type, a field of
+      `config.optim`, or without effect beside the others, e.g. `nesterov`
+      without `momentum`.
   """
   if name not in OPTIMIZERS:
     raise registry.unknown("optimizer", name, OPTIMIZERS)
@@ -59,10 +60,10 @@ def check(name: str, options: Mapping[str, Any]) -> None:
   pairs = tuple(options.items())
   for key, value in pairs:
     if key not in _RANGES and known[key] is None:
-      continue  # a dtype may be the one that holds anyway
+      continue  # a dtype may be stated although it is the default one
     if value != known[key] and not _matters(name, pairs, key):
       raise ValueError(
-        f"`optim.options.{key}` of {name} changes nothing beside"
+        f"`optim.options.{key}` of {name} has no effect beside"
         f" {sorted(set(options) - {key})}, got {value!r}: leave it out, or set"
         " the option that it belongs to."
       )
@@ -88,7 +89,7 @@ def _check_value(what: str, key: str, value: Any, default: Any) -> None:
 
 @functools.lru_cache
 def _matters(name: str, options: tuple[tuple[str, Any], ...], key: str) -> bool:
-  """Whether the optimizer's program is another one without an option."""
+  """Whether leaving an option out changes the optimizer's program (jaxpr)."""
   rest = tuple(pair for pair in options if pair[0] != key)
   return _program(name, options) != _program(name, rest)
 

@@ -1,4 +1,4 @@
-"""Samples of a trained run: text of a language model, or arrays in a file."""
+"""Samples from a trained run: text of a language model, or arrays in a file."""
 
 import warnings
 from collections.abc import Container, Iterator, Sequence
@@ -14,15 +14,16 @@ from bnnjax.models import generation
 from bnnjax.tasks.base import Task
 from bnnjax.tasks.language_modeling import LanguageModeling
 from bnnjax.train import config as config_lib
-from bnnjax.train import inputs, setup
+from bnnjax.train import datasets, runs
 from bnnjax.train import workdir as workdir_lib
-from bnnjax.train.config_types import MOST
+from bnnjax.train.config_check import MOST
+from bnnjax.train.networks import Network
 
 FILE = "samples.npy"  # in the workdir
 
 
 def is_text(workdir: epath.PathLike) -> bool:
-  """Whether the samples of a run go on from a prompt, see `sample`."""
+  """Whether a run writes text that continues a prompt, see `sample`."""
   config = workdir_lib.read_config(workdir)
   return isinstance(tasks.build(config.task), LanguageModeling)
 
@@ -34,20 +35,20 @@ def write(
   seed: int = 0,
   checkpoint: str = "last",
 ) -> tuple[epath.Path, np.ndarray]:
-  """Writes samples of any other task, `Task.samples`, to a file of the workdir.
+  """Writes samples of a task without prompts (`Task.samples`) to a file.
 
   Args:
     workdir: of a run.
-    number: of the samples.
-    seed: another gives other samples.
+    number: how many samples to draw.
+    seed: of the random numbers.
     checkpoint: `"last"` or `"best"`.
 
   Returns:
-    The file, which takes the place of an older one, and what it holds.
+    The file, which replaces an older one, and the array that it holds.
 
   Raises:
-    ValueError: no run there, its task has no samples, or a number or seed that
-      cannot be.
+    ValueError: the workdir holds no run, the task has no samples, or number or
+      seed are out of range.
   """
   config = workdir_lib.read_config(workdir)
   task = tasks.build(config.task)
@@ -58,7 +59,7 @@ def write(
       " `bnnjax.tasks.base.Task`."
     )
   _check(number, seed)
-  network, state, _ = setup.restore(config, workdir, checkpoint)
+  network, state, _ = runs.restore(config, workdir, checkpoint)
   drawn = task.samples(
     network.merge(state),
     config_lib.info_of(config),
@@ -90,29 +91,29 @@ def sample(
   ignore_end: bool = False,
   **drawing: float,
 ) -> Iterator[list[str]]:
-  """Texts that go on from prompts, piece by piece, by the deployed network.
+  """Texts that continue prompts, piece by piece, by the deployed network.
 
   Args:
-    workdir: of a run whose task is `language_modeling` or one made of it.
-    prompt: at least one character; or several such, of any lengths.
-    length: tokens of a text, at most.
-    batch: number of texts of each prompt; those of one follow each other.
-    seed: another gives other texts.
+    workdir: of a run whose task is `language_modeling` or derived from it.
+    prompt: at least one character; or several such prompts, of any lengths.
+    length: largest number of tokens of a text.
+    batch: number of texts for each prompt; those of one prompt are neighbours.
+    seed: of the random numbers.
     checkpoint: `"last"` or `"best"`.
-    stop: texts that end a text; neither they nor what follows is given.
-    ignore_end: go on behind an end-of-text token (`LmTokenizer.ends`), which
-      else ends a text and is not given.
+    stop: texts that end a text; neither they nor what follows is returned.
+    ignore_end: continue after an end-of-text token (`LmTokenizer.ends`), which
+      otherwise ends a text and is not returned.
     **drawing: `temperature`, `top_k`, `top_p`, see `generation.draw`.
 
   Returns:
-    An iterator over the next characters of every text; a list entry is empty
-    while a token leaves a character unfinished. The pieces of a text, joined,
-    are what all its tokens decode to, behind the prompt.
+    An iterator over the next characters of every text; an entry is empty while
+    a token leaves a character unfinished. The pieces of a text, joined, are the
+    decoded text of all its tokens after the prompt.
 
   Raises:
-    ValueError: no run there, or one of another task; a prompt with characters
-      that the vocabulary lacks, or without any; an empty stop text; anything else that `generation.generate`
-      refuses. Raised at once.
+    ValueError: at once, if the workdir holds no run or one of another task, a
+      prompt is empty or has characters that the vocabulary lacks, a stop text
+      is empty, or `generation.generate` raises.
 
   Warns:
     UserWarning: the tokenizer is not lossless and changes a prompt.
@@ -121,8 +122,8 @@ def sample(
   task = tasks.build(config.task)
   if not isinstance(task, LanguageModeling):
     raise ValueError(
-      f"The run {workdir} has the task {config.task.name!r}: only one of"
-      " 'language_modeling' goes on from a prompt."
+      f"The run {workdir} has the task {config.task.name!r}: only a task"
+      " derived from 'language_modeling' continues a prompt."
     )
   _check(batch, seed)
   prompts = [prompt] if isinstance(prompt, str) else list(prompt)
@@ -132,21 +133,8 @@ def sample(
     raise ValueError(
       f"`stop` is a sequence of texts that are not empty, got {stop!r}."
     )
-  tokenizer = inputs.tokenizer_of(config)
-  if len(tokenizer) != config.data.vocab:
-    raise ValueError(
-      f"The run {workdir} has a vocabulary of {config.data.vocab} entries, its"
-      f" data {config.data.name!r} now give {len(tokenizer)}: the text was"
-      " changed."
-    )
-  network, state, info = setup.restore(config, workdir, checkpoint)
-  theirs = info.get("identity", {}).get("data", {}).get("vocabulary")
-  if theirs and theirs != tokenizer.digest():
-    raise UserError(
-      f"The run {workdir} has another vocabulary than its data"
-      f" {config.data.name!r} now give: the text was changed."
-    )
-  starts = [_encoded(tokenizer, text, workdir) for text in prompts]
+  network, state, tokenizer = _restored(config, workdir, checkpoint)
+  starts = [encode_prompt(tokenizer, text, workdir) for text in prompts]
   ends = () if ignore_end else tokenizer.ends
   drawn = task.samples(
     network.merge(state),
@@ -159,13 +147,51 @@ def sample(
     **drawing,
   )
   streams = [tokenizer.stream(t) for t in starts for _ in range(batch)]
-  return _pieces([_Text(stream, stop, ends) for stream in streams], drawn)
+  return pieces([StoppedText(stream, stop, ends) for stream in streams], drawn)
 
 
-def _encoded(
+def _restored(
+  config: config_lib.Resolved, workdir: epath.PathLike, checkpoint: str
+) -> tuple[Network, Any, data.LmTokenizer]:
+  """Network, variables and tokenizer of a run.
+
+  Raises:
+    ValueError: the text of the data has changed, and with it the vocabulary.
+  """
+  tokenizer = datasets.tokenizer_of(config)
+  if len(tokenizer) != config.data.vocab:
+    raise ValueError(
+      f"The run {workdir} has a vocabulary of {config.data.vocab} entries, its"
+      f" data {config.data.name!r} now give {len(tokenizer)}: the text was"
+      " changed."
+    )
+  network, state, info = runs.restore(config, workdir, checkpoint)
+  theirs = info.get("identity", {}).get("data", {}).get("vocabulary")
+  if theirs and theirs != tokenizer.digest():
+    raise UserError(
+      f"The run {workdir} has another vocabulary than its data"
+      f" {config.data.name!r} now give: the text was changed."
+    )
+  return network, state, tokenizer
+
+
+def encode_prompt(
   tokenizer: data.LmTokenizer, prompt: str, workdir: epath.PathLike
 ) -> np.ndarray:
-  """The tokens of a prompt; raises and warns as `sample` says."""
+  """The tokens of a prompt.
+
+  Args:
+    tokenizer: of the run.
+    prompt: at least one character.
+    workdir: of the run, for messages.
+
+  Raises:
+    ValueError: the prompt is not UTF-8, has no token, or has characters that
+      the vocabulary lacks.
+
+  Warns:
+    UserWarning: the tokenizer changes the prompt.
+  """
   try:
     prompt.encode()
   except UnicodeEncodeError as error:
@@ -173,26 +199,15 @@ def _encoded(
   tokens = tokenizer.encode(prompt)
   if not len(tokens):
     raise ValueError(
-      f"The prompt {prompt!r} has no token, but a text goes on from at least one"
+      f"The prompt {prompt!r} has no token, but a text continues at least one"
       " token: give another --prompt."
     )
-  _check_prompt(tokenizer, prompt, tokens, workdir)
-  return tokens
-
-
-def _check_prompt(
-  tokenizer: data.LmTokenizer,
-  prompt: str,
-  tokens: np.ndarray,
-  workdir: epath.PathLike,
-) -> None:
-  """Refuses what the vocabulary lacks, says what else it changes."""
   unknown = tokenizer.unknown
   if unknown is not None and unknown in tokens:
     words = [w for w in prompt.split() if unknown in tokenizer.encode(w)]
     text = "".join(words) or prompt
     single = {c for c in text if unknown in tokenizer.encode(c)}
-    # Where only whole words are entries, no letter says what is lacking.
+    # If only whole words are entries, single letters do not tell what is missing.
     lacking = "".join(sorted(single)) if single < set(text) else " ".join(words)
     raise ValueError(
       f"The vocabulary of {workdir} lacks {lacking or prompt!r}."
@@ -202,14 +217,20 @@ def _check_prompt(
     warnings.warn(
       f"The vocabulary of {workdir} is not lossless: the model reads the prompt"
       f" {prompt!r} as {seen!r}.",
-      stacklevel=4,
+      stacklevel=3,
     )
+  return tokens
 
 
-def _pieces(
-  texts: Sequence["_Text"], drawn: Iterator[np.ndarray]
+def pieces(
+  texts: Sequence["StoppedText"], drawn: Iterator[np.ndarray]
 ) -> Iterator[list[str]]:
-  """Characters as soon as no later token can change them."""
+  """The characters of each text, as soon as no later token can change them.
+
+  Args:
+    texts: one for each row of `drawn`.
+    drawn: int32 `[B]`, the next token of every text, see `generation.generate`.
+  """
   for tokens in drawn:
     yield [text.push(int(token)) for text, token in zip(texts, tokens)]
     if all(text.ended for text in texts):
@@ -217,15 +238,21 @@ def _pieces(
   yield [text.end() for text in texts]
 
 
-class _Text:
-  """A text as it comes, to the first of some texts or tokens.
+class StoppedText:
+  """A text that arrives token by token and ends at a stop text or token.
 
-  What may become a stop text waits until it is known.
+  Characters that may be the beginning of a stop text are held back.
 
   Args:
     stream: of its tokens, see `data.streams`.
     stop: texts that end it.
     ends: tokens that end it.
+
+  Example:
+    With the stop text "abc", of bytes:
+
+    >>> [text.push(byte) for byte in b"xabdabcy"]
+    ['x', '', '', 'abd', '', '', '', '']
   """
 
   def __init__(self, stream: Any, stop: Sequence[str], ends: Container[int]):
@@ -233,7 +260,7 @@ class _Text:
     self._waits, self.ended = "", False
 
   def push(self, token: int) -> str:
-    """The text that is certain with a token, and was not before."""
+    """The characters that become certain with a token."""
     if self.ended or token == generation.NONE:
       return ""
     if token in self._ends:
@@ -241,7 +268,7 @@ class _Text:
     return self._before_stop(self._stream.push(token))
 
   def end(self) -> str:
-    """What has waited."""
+    """The characters that were held back."""
     if self.ended:
       return ""
     new = self._before_stop(self._stream.end()) + self._waits
@@ -249,13 +276,12 @@ class _Text:
     return new
 
   def _before_stop(self, new: str) -> str:
-    """What is certain once `new` has come."""
     text = self._waits + new
     found = [
       (text.find(s) + len(s), text.find(s)) for s in self._stop if s in text
     ]
     if found:
-      # The first that is complete, in whatever pieces the text comes.
+      # The stop text that is complete first, however the text is cut in pieces.
       self._waits, self.ended = "", True
       return text[: min(found)[1]]
     begun = [

@@ -1,15 +1,15 @@
-"""How the arrays of a run lie on its devices.
+"""How the arrays of a run are sharded over its devices.
 
-The mesh has three axes. `data` and `fsdp` share a batch; `fsdp` and `tensor`
-share kernels and tables, by what they contract and by what they give, with what
-binarizes them and their optimizer moments. All other arrays are whole on every
-device. The compiler inserts the communication; a layer says when it makes a weight
-which way round it is split (`bnnjax.layers.partition`).
+The mesh has three axes. `data` and `fsdp` split a batch. `fsdp` and `tensor`
+split kernels and tables along input and output; binarizers and optimizer moments
+follow their weight. Every device holds all other arrays whole. The compiler
+inserts the communication; a layer states which way round a weight is split when
+it makes the weight (`bnnjax.layers.partition`).
 """
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,7 +20,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from bnnjax.core import registry
 from bnnjax.layers import partition
 from bnnjax.layers.variables import STACKED
-from bnnjax.train.state import Network, State, make_state
+from bnnjax.train.networks import Network
+from bnnjax.train.state import State, make_state
 
 AXES = ("data", "fsdp", "tensor")
 BATCH = ("data", "fsdp")
@@ -30,7 +31,7 @@ Names = tuple[Name, ...]
 
 
 def make_mesh(fsdp: int = 1, tensor: int = 1) -> Mesh:
-  """The mesh of all devices; what `fsdp` and `tensor` leave is `data`.
+  """The mesh of all devices; `data` gets those that `fsdp` and `tensor` leave.
 
   Raises:
     ValueError: numbers that do not divide the devices.
@@ -47,16 +48,56 @@ def make_mesh(fsdp: int = 1, tensor: int = 1) -> Mesh:
 
 
 def fitting_mesh(fsdp: int, tensor: int) -> Mesh:
-  """As `make_mesh`, or where the numbers do not fit, each device has all."""
+  """As `make_mesh`; if the numbers do not fit, each device holds everything."""
   fits = jax.device_count() % (fsdp * tensor) == 0
   return make_mesh(fsdp, tensor) if fits else make_mesh()
 
 
-def names(variable: nnx.Variable) -> Names:
-  """The mesh axis that shares each axis of a parameter.
+def batch_shardings(
+  mesh: Mapping[str, int], data: Mapping[str, Any], parts: Sequence[int] = (1,)
+) -> tuple[NamedSharding, NamedSharding]:
+  """How a batch is split over the devices, and how an array is replicated.
 
-  That is what its metadata say (`out_sharding`, in axes of the mesh or by
-  flax's rules for logical ones); without any, a matrix is column-parallel.
+  Args:
+    mesh: `config.mesh`.
+    data: `config.data`, with the sizes of batches.
+    parts: microbatches of a step in each stage.
+
+  Raises:
+    ValueError: a mesh that does not fit the devices, or a batch that they, and
+      the microbatches of a step, cannot share equally.
+  """
+  mesh = make_mesh(**mesh)
+  devices = math.prod(mesh.shape[axis] for axis in BATCH)
+  for field in ("batch_size", "eval_batch_size"):
+    if data[field] % devices:
+      raise ValueError(
+        f"`data.{field}` must be a multiple of the {devices} devices that share"
+        f" it, got {data[field]}."
+      )
+  for number in parts:
+    if data["batch_size"] % (number * devices):
+      raise ValueError(
+        "`data.batch_size` must be a multiple of `optim.accumulate` times the"
+        f" devices that share it: got {data['batch_size']} of {number} x"
+        f" {devices}."
+      )
+  if devices % jax.process_count():
+    raise ValueError(
+      f"`mesh` leaves {devices} share(s) of a batch for {jax.process_count()}"
+      " processes, each of which reads its own: lower `mesh.tensor`."
+    )
+  return (
+    NamedSharding(mesh, PartitionSpec(BATCH)),
+    NamedSharding(mesh, PartitionSpec()),
+  )
+
+
+def names(variable: nnx.Variable) -> Names:
+  """The mesh axis over which each axis of a parameter is split.
+
+  Its metadata say so (`out_sharding`, in axes of the mesh or by flax's rules for
+  logical ones); without metadata a matrix is column-parallel.
   """
   ndim = len(variable.shape)
   given = tuple(nnx.get_partition_spec(variable).get_value())
@@ -69,7 +110,7 @@ def names(variable: nnx.Variable) -> Names:
 
 
 def spec(axes: Names, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
-  """The names whose axis divides that of the array; the others are left out.
+  """The names whose mesh axis divides the axis of the array, `None` for others.
 
   Raises:
     ValueError: a name that is no axis of the mesh.
@@ -79,7 +120,7 @@ def spec(axes: Names, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
 
 
 def _devices(name: Name, mesh: Mesh) -> int:
-  """How many devices an axis of the mesh, or several of them, have."""
+  """Number of devices along one axis of the mesh, or along several."""
   all_ = name if isinstance(name, tuple) else (name,)
   for one in all_:
     if one is not None and one not in mesh.shape:
@@ -87,7 +128,7 @@ def _devices(name: Name, mesh: Mesh) -> int:
   return math.prod(mesh.shape.get(one, 1) for one in all_)
 
 
-def of_params(network: Network, mesh: Mesh) -> Any:
+def param_shardings(network: Network, mesh: Mesh) -> Any:
   """Shardings of the parameters, a tree like them."""
 
   def place(variable):
@@ -105,16 +146,16 @@ def new_state(
   seed: int,
   mesh: Mesh,
 ) -> State:
-  """The state before the first step; no device ever holds more than its part."""
+  """The state before the first step; a device never holds more than its shard."""
   if mesh.size == mesh.shape["data"]:
     whole = NamedSharding(mesh, PartitionSpec())
     return jax.device_put(make_state(network, optimizer, seed), whole)
-  placed = of(abstract_state(network, optimizer, mesh))
+  placed = shardings_of(abstract_state(network, optimizer, mesh))
   make = functools.partial(make_state, network, optimizer, seed)
   return jax.jit(make, out_shardings=placed)()
 
 
-def of(tree: Any) -> Any:
+def shardings_of(tree: Any) -> Any:
   """The shardings of arrays, a tree like them."""
   return jax.tree.map(lambda x: x.sharding, tree)
 
@@ -127,11 +168,11 @@ def abstract_state(
   return jax.tree.map(
     lambda x, where: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where),
     shapes,
-    of_state(network, shapes, mesh),
+    state_shardings(network, shapes, mesh),
   )
 
 
-def of_state(
+def state_shardings(
   network: Network, abstract: Mapping[str, Any], mesh: Mesh
 ) -> dict[str, Any]:
   """Shardings of a training state, a tree like it.
@@ -141,7 +182,10 @@ def of_state(
     abstract: the state, or shapes like it.
     mesh: from `make_mesh`.
   """
-  whole, params = NamedSharding(mesh, PartitionSpec()), of_params(network, mesh)
+  whole, params = (
+    NamedSharding(mesh, PartitionSpec()),
+    param_shardings(network, mesh),
+  )
   leaves = jax.tree_util.tree_leaves_with_path
   shapes = {path: leaf.shape for path, leaf in leaves(abstract["params"])}
   placed = {(path, shapes[path]): where for path, where in leaves(params)}

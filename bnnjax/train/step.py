@@ -14,14 +14,15 @@ from bnnjax.core import registry
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers import collect
 from bnnjax.tasks.base import Task
-from bnnjax.tasks.check import per_example
+from bnnjax.tasks.checks import checked_outputs
 from bnnjax.train import accumulate as accumulate_lib
 from bnnjax.train import ema
-from bnnjax.train.state import Network, State
+from bnnjax.train.networks import Network
+from bnnjax.train.state import State
 
 
 class NonFiniteLossError(FloatingPointError):
-  """A step met infinity or NaN; the last good checkpoint is kept."""
+  """A step produced infinity or NaN; the last good checkpoint is kept."""
 
 
 def make_train_step(
@@ -38,16 +39,22 @@ def make_train_step(
 ) -> Callable[..., tuple[State, Any]]:
   """`(state, metrics, batch, teacher_state) -> (state, metrics)`, jitted.
 
-  State and metrics are donated. After a step whose batch, loss, gradient or new
-  parameters are not all finite the state is not good any more; `bad_step`
-  remembers the first.
-  `shardings`, a tree like the state, is how the new state lies; by default as
-  the compiler likes.
-  `accumulate` is the number of microbatches, `average` updates the part `ema` of
-  a state that has it.
+  State and metrics are donated. `bad_step` of the state is the first step whose
+  batch, loss, gradient or new parameters were not all finite; a state with such
+  a step is useless.
 
-  Raises (the step, when it is traced):
-    TypeError: a gradient of another dtype than its parameter.
+  Args:
+    network: of the state.
+    optimizer: of its parameters.
+    task: gives the loss and the metrics.
+    steps, epochs: of the run.
+    teacher: network of `teacher_state`, if there is one.
+    shardings: of the new state, a tree like it; by default the compiler chooses.
+    accumulate: number of microbatches.
+    average: updates the part `ema` of a state that has it.
+
+  Raises (when the step is traced):
+    TypeError: a gradient has another dtype than its parameter.
   """
   gradient = accumulate_lib.make_gradient(network, task, teacher, accumulate)
 
@@ -66,8 +73,8 @@ def make_train_step(
       "grad_norm": norm,
       "flip_ratio": flip_ratio(state["params"], params, network.kinds),
     }
-    # A binarized network can hide a broken pixel from its loss, and an
-    # optimizer can make a broken parameter of finite gradients.
+    # A sign hides a broken pixel from the loss, and an optimizer can turn finite
+    # gradients into a broken parameter.
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     finite &= all_finite(batch) & all_finite(params)
     first = (state["bad_step"] < 0) & ~finite
@@ -99,10 +106,11 @@ def all_finite(tree: Any) -> jax.Array:
 def make_eval_step(
   network: Network, task: Task, whole: Any = None
 ) -> Callable[..., tuple[Any, dict[str, jax.Array], jax.Array]]:
-  """`(state, metrics, batch) -> (metrics, rows, mask)`, jitted; deployed.
+  """`(state, metrics, batch) -> (metrics, rows, mask)`, jitted.
 
-  Rows are the outputs `task.gathered`, mask is the batch's. They lie as `whole`
-  says: on every device, so that every process can read them.
+  The network is the deployed one. Rows are the outputs `task.gathered`, and the
+  mask is that of the batch; `whole` replicates both on every device, so that
+  every process can read them.
   """
 
   @functools.partial(
@@ -110,7 +118,7 @@ def make_eval_step(
   )
   def step(state, metrics, batch):
     outputs = task.evaluate(network.merge(state), batch)
-    outputs = per_example(task, outputs, batch)
+    outputs = checked_outputs(task, outputs, batch)
     new = metrics.merge(task.eval_metrics.single_from_model_output(**outputs))
     rows = {name: outputs[name] for name in task.gathered}
     return new, rows, batch["mask"]
@@ -121,20 +129,20 @@ def make_eval_step(
 def make_event(
   network: Network, name: str, task: Task, *, steps: int, epochs: float
 ) -> Callable[[State, Any], State]:
-  """`(state, batch) -> state`, jitted: a loop event.
+  """`(state, batch) -> state`, jitted: an event of the loop.
 
-  Every binarizer that knows the name takes part; those that learn from data do
-  so in one training pass over the batch. An event registered under the name
-  (`(model, batch) -> None`, in place) comes after them.
+  The event applies to every binarizer that knows its name; binarizers that learn
+  from data do so in one training pass over the batch. An event registered under
+  the name (`(model, batch) -> None`, in place) follows.
   """
-  extra, learns = None, models.learns(network.abstract, name)
+  extra, learns = None, models.needs_data(network.abstract, name)
   if name in registry.registered("event"):
     extra = registry.get("event", name)
 
   @jax.jit
   def event(state, batch):
     model = network.merge(state)
-    models.fire(model, name)
+    models.apply_event(model, name)
     if learns:
       progress = Progress.at(state["step"], steps, epochs)
       with collect.learning(model, name, progress) as mode:
@@ -153,11 +161,11 @@ def make_event(
 
 
 def flip_ratio(before: Any, after: Any, kinds: Any) -> jax.Array:
-  """Share of binarized weights whose sign changed; 0 without any."""
+  """Share of the binarized weights whose sign changed; 0 if there are none."""
   pairs = zip(*(jax.tree.leaves(t) for t in (before, after, kinds)))
   flips, count = jnp.zeros(()), 0
   for old, new, kind in pairs:
     if kind in ("latent", "binary"):
       flips += jnp.sum((old >= 0) != (new >= 0), dtype=jnp.float32)
       count += old.size
-  return flips / float(max(count, 1))  # more than an int32 holds, of 2.7 B
+  return flips / float(max(count, 1))  # int32 cannot count 2.7 B weights

@@ -1,10 +1,10 @@
 """Trains every config that an experiment file yields, each run once.
 
-A run is on record if a record has the same digest (`identity.of_record`) and
-length; names only name. So two configs of one name are both trained, and a
-config that was edited is trained again, in a workdir of its own. Its record
-says by `supersedes` which records of that name no config stands for any more;
-tables leave these out, the file keeps them.
+A run is on record if some record has its digest (`identity.of_record`) and its
+length; the name does not matter. So two configs with one name are both trained,
+and an edited config is trained again, in its own workdir. `supersedes` in the
+new record lists the records of that name that belong to no config any more;
+tables omit them, the file keeps them.
 """
 
 import dataclasses
@@ -22,7 +22,8 @@ from bnnjax import errors
 from bnnjax.data import digest
 from bnnjax.errors import UserError
 from bnnjax.report import record as record_lib
-from bnnjax.train import config_file, identity, loop, resume
+from bnnjax.train import config as config_lib
+from bnnjax.train import config_file, identity, loop, resume_check
 from bnnjax.train import workdir as workdir_lib
 
 Record = Mapping[str, Any]
@@ -34,33 +35,37 @@ def run(
   runs: str = "runs",
   load: Sequence[str] = (),
 ) -> Path:
-  """Runs `sweep()` of a file; what is on record already is left out.
+  """Trains the configs of a file's `sweep()` that are not on record yet.
 
   Args:
     experiment: Python file whose `sweep()` yields config specs.
-    record: file of the records; `results/NAME.jsonl` beside the experiment if
-      none.
+    record: file of the records; by default `results/NAME.jsonl` beside the
+      experiment.
     runs: folder of the workdirs.
-    load: files of `--load`, which the configs remember.
+    load: files of `--load`, which the configs record.
 
   Returns:
     The file of the records.
 
   Raises:
-    ValueError: no `sweep()`, or a config that is refused, before the first run.
-    FileNotFoundError: no such file.
+    ValueError: there is no `sweep()`, or a config is wrong; raised before the
+      first run.
+    FileNotFoundError: there is no such file.
   """
   file = Path(experiment)
   path = Path(record or file.parent / "results" / f"{file.stem}.jsonl")
   specs = _specs(file)
   record_lib.check_appendable(path)
-  configs = [config_file.read(spec, load=load) for spec in specs]
-  Sweep(_names(specs), configs, path, Path(runs) / file.stem).run()
+  plan = [
+    Planned(name, config_lib.resolve(config_file.read(spec, load=load)))
+    for name, spec in zip(_names(specs), specs)
+  ]
+  Sweep(plan, path, Path(runs) / file.stem).run()
   return path
 
 
 def _specs(file: Path) -> list[str]:
-  """What `sweep()` of a file yields."""
+  """The config specs that `sweep()` of a file yields."""
   if not file.is_file():
     kind = ", but a folder" if file.is_dir() else ""
     raise FileNotFoundError(f"No experiment {file}{kind}.")
@@ -83,7 +88,7 @@ def _specs(file: Path) -> list[str]:
 
 
 def _names(specs: Iterable[str]) -> list[str]:
-  """A name for every config: `x`, and of others that are called so `x-2` ..."""
+  """A unique name for every config: `x`, then `x-2` for another `x`, ..."""
   wanted = [config_file.name_of(spec) for spec in specs]
   names: list[str] = []
   for name in wanted:
@@ -100,20 +105,20 @@ class Planned:
   """A run of a sweep.
 
   Attributes:
-    name: unique in the sweep; a workdir of that name is what other configs of
-      it mean as `init` or teacher.
+    name: unique in the sweep. Other configs of the sweep refer to the run by a
+      workdir of this name, as `init` or teacher.
     config: resolved.
     key: digest of the run and its length.
-    folder: name of its workdir, empty until that is chosen.
+    folder: name of its workdir; empty until it is chosen.
   """
 
   name: str
-  config: ConfigDict
+  config: config_lib.Resolved
   key: str = ""
   folder: str = ""
 
   def to_record(self) -> dict[str, Any]:
-    """As far as it is known before the run."""
+    """The part of the record that is known before the run."""
     return {"name": self.name, "config": workdir_lib.to_json(self.config)}
 
 
@@ -121,28 +126,21 @@ class Sweep:
   """The runs of one experiment.
 
   Args:
-    names, configs: of every run.
+    plan: the runs, in order.
     path: file of the records.
     runs: folder of the workdirs.
   """
 
-  def __init__(
-    self,
-    names: Sequence[str],
-    configs: Sequence[ConfigDict],
-    path: Path,
-    runs: Path,
-  ):
-    self.path, self.runs = path, runs
-    self._loaded: dict[str, Any] = {}  # digests of data
-    self._keys: dict[str, set[str]] = {}  # of records by their id
-    self.plan = [Planned(n, c) for n, c in zip(names, configs)]
+  def __init__(self, plan: Sequence[Planned], path: Path, runs: Path):
+    self.plan, self.path, self.runs = plan, path, runs
+    self._loaded: dict[str, Any] = {}  # digests of data, see `of_record`
+    self._keys: dict[str, set[str]] = {}  # keys of records, by record id
     records = {self._place(p.name): p.to_record() for p in self.plan}
     for planned, record in zip(self.plan, records.values()):
       planned.key = self._key(record, records)
 
   def run(self) -> None:
-    """Trains what is not on record, one after the other."""
+    """Trains the runs that are not on record, one after the other."""
     for number, planned in enumerate(self.plan, 1):
       head = f"[{number}/{len(self.plan)}] {planned.name}"
       on_record = self._find(planned)
@@ -157,10 +155,10 @@ class Sweep:
       self._put_on_record(self._train(planned), planned)
 
   def _train(self, planned: Planned) -> dict[str, Any]:
-    """Trains a run, or what is left of it, and gives its record.
+    """Trains a run, or the rest of it, and returns its record.
 
-    The record is first one of the workdir: a sweep that is killed before it
-    has put it on its own record finds it there.
+    Training writes the record to the workdir first, so a sweep that is killed
+    before it copies the record finds it there.
     """
     config = self._with_workdirs(planned.config)
     workdir = self.runs / planned.folder
@@ -169,10 +167,10 @@ class Sweep:
     return record
 
   def _with_workdirs(self, config: ConfigDict) -> ConfigDict:
-    """The config with the workdirs that the runs before it really have.
+    """The config with the actual workdirs of the runs that it starts from.
 
-    A run that is on record, but not in its workdir, is trained again: it is
-    not put on record a second time.
+    If such a run is on record but its workdir is gone, it is trained again; it
+    is not put on record a second time.
     """
     fields = config.to_dict()
     distill = fields["task"].get("distill") or {}
@@ -182,33 +180,34 @@ class Sweep:
         continue
       if before.key not in self._held(before.folder):
         before.folder = self._choose(before)
-        print(f"{before.name} is on record, its workdir is gone: once more")
+        print(f"{before.name} is on record without a workdir: trained again")
         self._train(before)
       group[key] = str(self.runs / before.folder)
     return ConfigDict(fields)
 
   def _planned(self, path: str | None) -> Planned | None:
-    """The run of this sweep that a config means by a workdir."""
-    place = os.path.normpath(path) if path else None
+    """The run of this sweep to which a config refers by a workdir."""
+    place = path and os.path.normpath(path)
     return next((p for p in self.plan if self._place(p.name) == place), None)
 
   def _place(self, folder: str) -> str:
     return os.path.normpath(self.runs / folder)
 
-  def _key(self, record: Record, others: Mapping[str, Record], **how) -> str:
-    run = identity.of_record(record, others, self._loaded, **how)
+  def _key(
+    self, record: Record, others: Mapping[str, Record], by_name: bool = False
+  ) -> str:
+    run = identity.of_record(record, others, self._loaded, by_name=by_name)
     return digest.of(run, identity.length(record["config"]))
 
   def _both(self, record: Record, others: Mapping[str, Record]) -> set[str]:
-    """By content, and by names: a run of the plan may lack its data here."""
-    ways = ({"by_name": by_name} for by_name in (False, True))
-    return {self._key(record, others, **way) for way in ways}
+    """Keys by content and by names: a planned run may lack its data here."""
+    return {self._key(record, others, by_name) for by_name in (False, True)}
 
   def _records(self) -> list[dict[str, Any]]:
     return list(record_lib.read(self.path)) if self.path.exists() else []
 
   def _folders(self) -> dict[str, Record]:
-    """Runs by their workdirs, those of this sweep before others."""
+    """Records by workdir; those of the plan take precedence."""
     records = [r for r in self._records() if _of_a_sweep(r)]
     found = {self._place(_folder(r)): r for r in records}
     mine = {self._place(p.folder): p.to_record() for p in self.plan if p.folder}
@@ -222,7 +221,7 @@ class Sweep:
     return [self._keys[record["id"]] for record in records]
 
   def _find(self, planned: Planned) -> Record | None:
-    """The record of a run; one that was superseded is put on record again."""
+    """The record of a run; a superseded one is put on record again."""
     records = self._records()
     current = {r["id"] for r in record_lib.current(records)}
     same = [
@@ -237,7 +236,7 @@ class Sweep:
     return found[-1] if found else None
 
   def _put_on_record(self, record: Record, planned: Planned) -> Record:
-    """Appends a record, which supersedes what no config stands for any more."""
+    """Appends a record; it supersedes records that belong to no config now."""
     records = self._records()
     if record["id"] in {r["id"] for r in records}:
       return record
@@ -256,12 +255,12 @@ class Sweep:
     return record
 
   def _choose(self, planned: Planned) -> str:
-    """Name of the workdir: the run's, or where another has it, with a digest.
+    """The folder of a run: its name or, if another run has it, with a digest.
 
-    The same again for a sweep that was killed.
+    A sweep that was killed chooses the same folder again.
 
     Raises:
-      UserError: others have both.
+      UserError: other runs have both folders.
     """
     records = [r for r in self._records() if _of_a_sweep(r)]
     owners = list(zip(map(_folder, records), self._keys_of(records)))
@@ -277,8 +276,8 @@ class Sweep:
     )
 
   def _held(self, folder: str) -> set[str]:
-    """Digests of the run that a workdir holds, none where there is none."""
-    held = resume.read(self.runs / folder)
+    """Keys of the run that a workdir holds; empty if it holds none."""
+    held = resume_check.read(self.runs / folder)
     if held.config is None and held.info is None:
       return set()
     made_by = (held.info or {}).get("config")
@@ -287,10 +286,10 @@ class Sweep:
 
 
 def _folder(record: Record) -> str:
-  """Name of the workdir of a record; an older one does not tell."""
+  """Folder of a record's run; an older record does not have it."""
   return record.get("folder", record["name"])
 
 
 def _of_a_sweep(record: Record) -> bool:
-  """Whether a record is of a sweep, or so old that this is not known."""
+  """Whether a record is from a sweep, or too old to tell."""
   return "folder" in record or "digest" not in record

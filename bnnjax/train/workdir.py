@@ -30,17 +30,17 @@ def from_json(value: Any) -> Any:
 
 
 def make(workdir: epath.PathLike) -> epath.Path:
-  """The folder, made if it is not there.
+  """The folder, created if necessary.
 
   Raises:
-    UserError: it cannot be written.
+    UserError: it cannot be written, or cannot hold checkpoints.
   """
   path = epath.Path(workdir)
   odd = [p for p in path.parts if p == "\\" or p.endswith(".__lock")]
-  if odd:  # what tensorstore cannot write to
+  if odd:  # tensorstore cannot write to such a path
     raise UserError(
-      f"The workdir {path} cannot hold checkpoints: {odd[0]!r} is no name for a"
-      " folder of them. Choose another --workdir."
+      f"The workdir {path} cannot hold checkpoints, because of the folder name"
+      f" {odd[0]!r}. Choose another --workdir."
     )
   if path.exists() and not path.is_dir():
     raise UserError(f"The workdir {path} is a file.")
@@ -54,7 +54,7 @@ def make(workdir: epath.PathLike) -> epath.Path:
 
 
 def write_config(workdir: epath.Path, config: ConfigDict) -> None:
-  """Stores the config, whole or not at all.
+  """Stores the config atomically.
 
   Raises:
     UserError: the folder cannot be written.
@@ -78,7 +78,7 @@ def _unwritable(path: epath.Path, error: Exception) -> UserError:
 
 
 def stored_config(workdir: epath.PathLike) -> ConfigDict | None:
-  """As `read_config`, `None` where there is none."""
+  """As `read_config`; `None` if the folder holds no config."""
   stored = epath.Path(workdir) / NAME
   return read_config(workdir) if stored.exists() else None
 
@@ -108,24 +108,23 @@ def read_config(workdir: epath.PathLike) -> ConfigDict:
 def config_of(
   workdir: epath.PathLike, stored: ConfigDict | None, info: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """The config that a checkpoint was made by, as JSON.
+  """The config of the run that made a checkpoint, as JSON.
 
   Args:
     workdir: of the run.
-    stored: the config beside the checkpoints; `None`: there is none.
+    stored: the config beside the checkpoints; `None` if there is none.
     info: of the checkpoint.
 
   Raises:
-    UserError: the config beside it is another, or it is an older checkpoint and
-      there is none.
+    UserError: the config beside the checkpoint differs, or the checkpoint is too
+      old to have one and there is none beside it.
   """
   file = epath.Path(workdir) / NAME
   if "config" not in info:
     if stored is None:
       raise UserError(
-        f"{workdir} has a checkpoint of an older version, but no {NAME}: of which"
-        f" run it is cannot be known. Bring {NAME} back, or choose another"
-        " --workdir."
+        f"{workdir} has a checkpoint of an older version, but no {NAME}, which"
+        f" says which run made it. Bring {NAME} back, or choose another --workdir."
       )
     return to_json(stored)
   if stored is not None:

@@ -1,6 +1,6 @@
-"""Where metrics go: JSON lines, TensorBoard, and the `display`.
+"""Where the numbers of a run go: files of JSON lines, TensorBoard, a display.
 
-Writers have the signatures of clu's `MetricWriter`; clu's own need TensorFlow.
+Writers have the methods of clu's `MetricWriter`; clu's own need TensorFlow.
 """
 
 import contextlib
@@ -11,72 +11,66 @@ from typing import Any
 
 from etils import epath
 
-from bnnjax.train.display import Display
-
-PER_SECOND = "_per_s"
+from bnnjax.train.display import PER_SECOND, Display
 
 
 class JsonlWriter:
-  """One JSON object a line in `metrics.jsonl`, written through at once.
+  """Writes one JSON object per line, at once.
 
   Args:
-    workdir: of the run.
-    start: step that the run goes on from; later lines, of a session that was
-      killed after its last checkpoint, go.
+    file: is made if it is not there.
+    start: step that the run resumes at. Lines of later steps, from a session
+      that was killed after its last checkpoint, are dropped.
 
   Raises:
     ValueError: see `check_lines`.
   """
 
-  def __init__(self, workdir: epath.Path, start: int = 0):
-    self._file = workdir / "metrics.jsonl"
-    truncate(self._file, start)
+  def __init__(self, file: epath.Path, start: int = 0):
+    self._file = file
+    truncate(file, start)
+
+  def write(self, step: int, values: Mapping[str, Any]) -> None:
+    """Appends a line.
+
+    Raises:
+      OSError: names the file. The next `truncate` drops what a full disk has
+        left of the line.
+    """
+    line = json.dumps({"step": step} | dict(values)) + "\n"
+    try:
+      with open(self._file, "ab") as out:
+        out.write(line.encode())
+    except OSError as error:
+      raise OSError(
+        error.errno,
+        f"A line cannot be written ({error.strerror}). Make room, or give"
+        " permission, and run the same command again",
+        os.fspath(self._file),
+      ) from error
 
   def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-    line = {"step": step} | {k: float(v) for k, v in scalars.items()}
-    append_line(self._file, line)
-
-  def flush(self) -> None:
-    pass
+    self.write(step, {k: float(v) for k, v in scalars.items()})
 
   def close(self) -> None:
     pass
 
 
-def append_line(file: epath.PathLike, line: Mapping[str, Any]) -> None:
-  """Writes one JSON object through.
-
-  Raises:
-    OSError: names the file. What a full disk has left of the line goes with the
-      next `truncate`.
-  """
-  try:
-    with open(file, "ab") as out:
-      out.write((json.dumps(line) + "\n").encode())
-  except OSError as error:
-    raise OSError(
-      error.errno,
-      f"A line cannot be written ({error.strerror}). Make room, or give"
-      " permission, and run the same command again",
-      os.fspath(file),
-    ) from error
-
-
 def check_lines(file: epath.PathLike) -> None:
-  """Checks a file of JSON lines before a run goes on with it.
+  """Checks a file of JSON lines before a run resumes with it.
 
   The last line may lack its end, as a kill leaves it.
 
   Raises:
-    ValueError: a line is no JSON object with a step; says which.
+    ValueError: a line is not a JSON object with a step; says which.
   """
   _lines(epath.Path(file))
 
 
 def truncate(file: epath.Path, step: int) -> None:
-  """Drops the JSON lines of later steps, and the rest of a last one.
+  """Drops the JSON lines of later steps, and an unfinished last one.
 
-  The file is never without what stays: a new one takes its place.
+  A new file replaces the old one, so that no kill can lose the lines that stay.
 
   Raises:
     ValueError: see `check_lines`.
@@ -94,13 +88,13 @@ def truncate(file: epath.Path, step: int) -> None:
 
 
 def _lines(file: epath.Path) -> list[tuple[int, bytes]]:
-  """Steps and lines; none where there is no file."""
+  """Pairs of step and line; none if there is no file."""
   if not file.exists():
     return []
   *whole, rest = file.read_bytes().split(b"\n")
   found = [_step(file, number, line) for number, line in enumerate(whole, 1)]
   steps = list(zip(found, whole))
-  # An editor's last line may be whole.
+  # The last line may be whole and lack its end, as some editors leave it.
   with contextlib.suppress(ValueError):
     steps.append((_step(file, 0, rest), rest))
   return [(step, line + b"\n") for step, line in steps]
@@ -114,13 +108,13 @@ def _step(file: epath.Path, number: int, line: bytes) -> int:
     return step
   except (ValueError, KeyError, TypeError, RecursionError) as error:
     raise ValueError(
-      f"{file}, line {number}: not a JSON object with a step ({error}). Mend or"
+      f"{file}, line {number}: not a JSON object with a step ({error}). Fix or"
       " remove that line."
     ) from error
 
 
 class TensorBoardWriter:
-  """TensorBoard event files, by tensorboardX (extra `tensorboard`)."""
+  """Writes TensorBoard event files by tensorboardX (extra `tensorboard`)."""
 
   def __init__(self, workdir: epath.Path):
     try:
@@ -136,52 +130,20 @@ class TensorBoardWriter:
     for name, value in scalars.items():
       self._writer.add_scalar(name, float(value), step)
 
-  def flush(self) -> None:
-    self._writer.flush()
-
   def close(self) -> None:
     self._writer.close()
 
 
-class Writers:
-  """Writes to all of them; on processes other than the first, to none."""
-
-  def __init__(
-    self,
-    workdir: epath.Path,
-    *,
-    tensorboard: bool,
-    active: bool,
-    start: int = 0,
-  ):
-    self._all = []
-    if active and tensorboard:
-      self._all.append(TensorBoardWriter(workdir))
-    if active:
-      self._all.append(JsonlWriter(workdir, start))
-
-  def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-    for writer in self._all:
-      writer.write_scalars(step, scalars)
-
-  def flush(self) -> None:
-    for writer in self._all:
-      writer.flush()
-
-  def close(self) -> None:
-    for writer in self._all:
-      writer.close()
-
-
 class Log:
-  """Where the numbers of a run go: files for programs, a display for people.
+  """Sends the numbers of a run to files for programs and a display for people.
 
   Args:
     workdir: of the run.
     steps: of the run.
-    start: step that it starts (or goes on) from.
+    start: step that the run starts or resumes at.
     tensorboard: also write TensorBoard files.
-    active: False on processes other than the first.
+    active: False on processes other than the first, which write and show
+      nothing.
   """
 
   def __init__(
@@ -193,12 +155,12 @@ class Log:
     tensorboard: bool = False,
     active: bool = True,
   ):
-    self._files = Writers(
-      workdir, tensorboard=tensorboard, active=active, start=start
-    )
+    self._files = []
+    if active and tensorboard:
+      self._files.append(TensorBoardWriter(workdir))
+    if active:
+      self._files.append(JsonlWriter(workdir / "metrics.jsonl", start))
     self._display = Display(steps, start, active=active)
-    if start:
-      self._display.line(f"going on from step {start}/{steps}")
 
   def interval(
     self,
@@ -210,58 +172,55 @@ class Log:
   ) -> None:
     """Training metrics of the steps since the last interval.
 
-    A person sees the metrics of `shown`, the norm of the gradient, learning
-    rates, steps and examples (of texts, tokens) a second.
-
     Args:
       step: that the interval ends at.
       scalars: metrics.
-      rate: examples a second.
-      shown: names of the metrics that a person sees.
+      rate: examples per second.
+      shown: names of the metrics that the display shows.
       more: learning rates of the last step, see `optim.rates`, and `speeds`.
     """
     more = dict(more or {})
     values = {f"train_{k}": v for k, v in scalars.items()}
-    self._files.write_scalars(step, values | {"examples_per_s": rate} | more)
-    names = [*shown, "grad_norm"]
-    seen = {k: scalars[k] for k in names if k in scalars}
-    seen |= {k: v for k, v in more.items() if not k.endswith(PER_SECOND)}
-    examples = {} if f"tokens{PER_SECOND}" in more else {"examples": rate}
-    speeds = {
-      k.removesuffix(PER_SECOND): v
-      for k, v in more.items()
-      if k.endswith(PER_SECOND)
-    }
-    self._display.update(step, seen, speeds | examples)
+    self._write(step, values | {f"examples{PER_SECOND}": rate} | more)
+    self._display.interval(step, scalars, rate, shown, more)
 
   def evaluation(
     self,
     step: int,
     epoch: float,
     train_loss: float | None,
-    got: Mapping[str, float],
+    metrics: Mapping[str, float],
   ) -> None:
-    """Metrics of the deployed network; no training loss before the first step."""
-    values = {f"eval_{k}": v for k, v in got.items()}
-    self._files.write_scalars(step, values)
-    shown = {} if train_loss is None else {"train loss": train_loss}
-    shown |= {f"test {k}": v for k, v in got.items()}
-    self._display.evaluated(step, epoch, shown)
+    """Metrics of the deployed network.
+
+    Args:
+      step: that was evaluated.
+      epoch: the same in epochs.
+      train_loss: since the last evaluation; `None` before the first step.
+      metrics: of the evaluation.
+    """
+    self._write(step, {f"eval_{k}": v for k, v in metrics.items()})
+    self._display.evaluation(step, epoch, train_loss, metrics)
+
+  def _write(self, step: int, scalars: Mapping[str, float]) -> None:
+    for file in self._files:
+      file.write_scalars(step, scalars)
 
   def close(self) -> None:
     self._display.close()
-    self._files.close()
+    for file in self._files:
+      file.close()
 
 
 def speeds(steps_per_s: float, data: Mapping[str, Any]) -> dict[str, float]:
-  """What `Log.interval` takes beside examples a second.
+  """The speeds that `Log.interval` takes beside examples per second.
 
   Args:
-    steps_per_s: optimizer steps a second.
+    steps_per_s: optimizer steps per second.
     data: `config.data`.
 
   Returns:
-    `steps_per_s`, and of texts `tokens_per_s`.
+    `steps_per_s`, and for texts `tokens_per_s`.
   """
   found = {f"steps{PER_SECOND}": steps_per_s}
   if data["vocab"]:

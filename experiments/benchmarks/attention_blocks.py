@@ -1,11 +1,12 @@
-r"""Train-step time of binary encoder blocks over that of the float block.
+r"""Training-step time of binary encoder blocks over that of the float block.
 
   python experiments/benchmarks/attention_blocks.py --json experiments/results/benchmarks.jsonl
 
-One block of width 256, 4 heads, 128 tokens; forward and backward for input and
-parameters. All sides in one process, each round runs every one of them; printed
-are medians of the ratios of a round, and the multiply-accumulates and
-element-wise operations of the forward pass beyond those of the float block.
+One block of width 256 with 4 heads on 128 tokens; forward and backward for
+input and parameters. All blocks run in one process, and every round runs each
+of them. It prints the medians of the ratios of all rounds, and the
+multiply-accumulates and element-wise operations that the forward pass needs
+beyond the float block's.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from train_step import record_line, timed
+from timing import record_line, timed
 
 import bnnjax.methods  # noqa: F401 (registers them)
 from bnnjax import cost
@@ -30,7 +31,7 @@ MODE = Mode.training(Progress.at(0, 100, 1.0))
 
 
 def make_block(method: str | None) -> EncoderBlock:
-  """The encoder block of a method, or the float one."""
+  """The encoder block with a method, or the float one."""
   preset = method and registry.get("method", method)
   low = {
     role: method if preset and getattr(preset, role).spec else None
@@ -43,7 +44,7 @@ def make_block(method: str | None) -> EncoderBlock:
 
 
 def make_side(block: EncoderBlock, batch: int):
-  """A closure that runs one forward and backward pass and waits for it."""
+  """A closure that runs a forward and backward pass and waits for it."""
   graph, params, rest = nnx.split(block, nnx.Param, ...)
   params, rest = nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
   x = jax.random.normal(jax.random.key(0), (batch, TOKENS, FEATURES))

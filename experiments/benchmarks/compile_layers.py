@@ -2,8 +2,8 @@ r"""Does the training step of a deep Mamba compile longer than a shallow one's?
 
   python experiments/benchmarks/compile_layers.py --json experiments/results/benchmarks.jsonl
 
-Tracing, lowering and compilation of the whole step (forward, backward, AdamW)
-of 4 and 64 layers, in alternation, without the persistent cache.
+Traces, lowers and compiles the whole step (forward, backward, AdamW) of 4 and
+64 layers in turns, without the persistent cache.
 """
 
 import argparse
@@ -12,10 +12,11 @@ import time
 
 import jax
 import numpy as np
-from train_step import record_line
+from timing import record_line
 
-from bnnjax import tasks
-from bnnjax.train import config_file, optim, setup, step
+from bnnjax.train import config as config_lib
+from bnnjax.train import config_file, optim, step
+from bnnjax.train.plan import Plan
 from bnnjax.train.state import make_state
 
 CONFIG = "configs/plays_lm.py"
@@ -24,10 +25,13 @@ TOKENS = 64
 
 
 def seconds(depth: int, batch: int) -> float:
-  """From nothing to an executable."""
+  """Seconds from nothing to an executable."""
   sizes = [f"--config.model.blocks={depth}"]
-  config = config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)
-  network, task = setup.network_of(config), tasks.build(config.task)
+  config = config_lib.resolve(
+    config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)
+  )
+  plan = Plan(config)
+  network, task = plan.networks[0], plan.task
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
   state = jax.eval_shape(lambda: make_state(network, optimizer, 0))
   metrics = jax.eval_shape(task.train_metrics.empty)

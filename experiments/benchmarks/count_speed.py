@@ -1,8 +1,8 @@
-r"""Seconds and memory that counting large models takes, import included.
+r"""Time and memory to count large models, import included.
 
   python experiments/benchmarks/count_speed.py
 
-Each model is counted in a process of its own.
+Counts each model in a process of its own.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-r"""Does a token of a Mamba take longer after a longer text?
+r"""Does a Mamba need longer for a token after a longer text?
 
   python experiments/benchmarks/decode.py --json experiments/results/benchmarks.jsonl
 
-One sampling step of a 1-bit Mamba-2 and of a 1-bit decoder with a cache of
-8,256 keys and values, after 128 to 8,192 tokens. All sides in one process, each
-round runs every one of them; printed are tokens a second and the bytes of what
-is kept of the tokens before.
+Times a sampling step of a 1-bit Mamba-2 and of a 1-bit decoder with a cache of
+8,256 keys and values, after 128 to 8,192 tokens. All of them run in one
+process, and every round runs each. It prints tokens per second and the bytes
+that are kept of earlier tokens.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from train_step import record_line, timed
+from timing import record_line, timed
 
 from bnnjax import models
 from bnnjax.core.progress import DEPLOYED
@@ -34,7 +34,7 @@ MODELS = {
 
 
 def make_side(config: dict, context: int, batch: int):
-  """A closure that draws `STEPS` tokens, and bytes of the caches."""
+  """A closure that draws `STEPS` tokens, and the bytes of its caches."""
   model = models.build(config, vocab=VOCAB, rngs=nnx.Rngs(0))
   graph, state = nnx.split(model)
 

@@ -1,18 +1,19 @@
-r"""Train-step time with each method over that of the float network.
+r"""Training-step time with each method over that of the float network.
 
   python experiments/benchmarks/estimators.py --json experiments/results/benchmarks.jsonl
 
-The ablation's ResNet, `--width` times as wide: 4 gives it the 64 to 256 features
-of a ResNet-18, 1 the 16 to 64 of the ablation, where element-wise work is a
-larger part. All sides in one process, each round runs every one of them; printed
-are medians of the ratios of a round.
+The network is the ablation's ResNet, `--width` times as wide: 4 gives it the 64
+to 256 features of a ResNet-18, 1 the 16 to 64 of the ablation, where
+element-wise work is a larger part. All networks run in one process, and every
+round runs each of them. It prints the medians of the ratios of all rounds.
 """
 
 import argparse
 import json
 
 import numpy as np
-from train_step import make_step, record_line, timed
+from timing import record_line, timed
+from train_step import make_step
 
 from bnnjax.core import registry
 from bnnjax.train import config_file

@@ -1,11 +1,12 @@
-r"""Time of Mamba-2's recurrence: in chunks, token by token, as a prefix sum.
+r"""Time of Mamba-2's recurrence in chunks, token by token and as a prefix sum.
 
   python experiments/benchmarks/ssd.py --json experiments/results/benchmarks.jsonl
 
-Forward and backward for all four operands, one text, 4 heads of 64 features,
-states of 64. In one process, in pairs with the chunked one, in alternation;
-printed are medians of the ratios of a round, and the memory of temporaries that
-XLA plans. At every length the three are compared: they compute one thing.
+Forward and backward for all four operands, on one text, with 4 heads of 64
+features and states of 64. Each form runs in turns with the chunked one, in one
+process. It prints the medians of the ratios of all rounds, and the memory that
+XLA plans for temporaries. At every length it checks that all three give the
+same.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
-from train_step import record_line, timed
+from timing import record_line, timed
 
 from bnnjax.layers.ssd import ssd, ssd_sequential
 
@@ -81,7 +82,7 @@ def main():
         assert error < 1e-4, f"{name}: gradients are off by {error}"
     found[length] = {}
     for name, step in steps.items():
-      # In pairs: gigabytes that a third side leaves would slow the other two.
+      # In pairs: the gigabytes that a third form leaves would slow the others.
       pair = {key: make_side(steps[key], given) for key in ("chunked", name)}
       times = timed(pair, args.rounds)
       low, middle, high = np.percentile(

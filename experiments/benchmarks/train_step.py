@@ -1,29 +1,31 @@
-r"""Time of a binary train step over that of its float twin.
+r"""Time of a binary training step over that of its float twin.
 
   python experiments/benchmarks/train_step.py
 
-Both sides run in one process, in alternation; printed are medians, quartiles
+Both networks run in one process and take turns. It prints medians, quartiles
 and their ratio, for the default model at batch 128.
 """
 
 import argparse
 import json
-import time
 
 import jax
 import numpy as np
+from timing import record_line, timed
 
 import bnnjax.methods  # noqa: F401 (registers them)
-from bnnjax import tasks
-from bnnjax.report import record
-from bnnjax.train import config_file, optim, setup, state, step
+from bnnjax.report import provenance
+from bnnjax.train import config_file, optim, state, step
+from bnnjax.train.plan import Plan
 
 CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 
 
 def make_step(config, batch_size):
   """A closure that runs one training step and waits for it."""
-  network, task = setup.network_of(config), tasks.build(config.task)
+  plan = Plan(config)
+  config = plan.config
+  network, task = plan.networks[0], plan.task
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)
   train_step = step.make_train_step(
     network, optimizer, task, steps=100, epochs=1.0
@@ -36,7 +38,7 @@ def make_step(config, batch_size):
     "label": rng.integers(0, config.data.num_classes, batch_size),
   }
   batch = jax.device_put(batch, jax.devices()[0])
-  # Committed like the batch, or the second step would compile once more.
+  # Committed like the batch; otherwise the second step would compile again.
   carry = jax.device_put(
     [state.make_state(network, optimizer, 0), task.train_metrics.empty()],
     jax.devices()[0],
@@ -47,30 +49,6 @@ def make_step(config, batch_size):
     jax.block_until_ready(carry[0])
 
   return run
-
-
-def timed(sides: dict, rounds: int) -> dict[str, np.ndarray]:
-  """Seconds of every side in every round, the sides in alternation."""
-  times = {name: [] for name in sides}
-  for turn in range(rounds + 3):
-    for name, run in sides.items():
-      began = time.perf_counter()
-      run()
-      if turn >= 3:  # compilation, allocation, donation have settled
-        times[name].append(time.perf_counter() - began)
-  return {name: np.array(seconds) for name, seconds in times.items()}
-
-
-def record_line(benchmark: str, args: argparse.Namespace) -> dict:
-  """What a measurement says of itself."""
-  return {
-    "benchmark": benchmark,
-    "batch": args.batch,
-    "rounds": args.rounds,
-    "device": record.device(),
-    "commit": record.git_commit(),
-    "versions": record.versions(),
-  }
 
 
 def main():
@@ -93,7 +71,7 @@ def main():
   low, middle, high = np.percentile(ratios, [25, 50, 75])
   print(
     f"binary / float {middle:.3f} (quartiles {low:.3f} to {high:.3f}, batch"
-    f" {args.batch}, {args.rounds} rounds, {record.device()})"
+    f" {args.batch}, {args.rounds} rounds, {provenance.device()})"
   )
   if args.json:
     ratio = {"median": middle, "quartiles": [low, high]}

@@ -7,7 +7,7 @@ Arguments: `:model=mlp` (on fake images), `decoder` or `mamba` (on a text),
 `:init=WORKDIR`, `:teacher=WORKDIR`, `:workers=0`. Parameters are averaged.
 """
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 from tests.chaos.texts import VOCAB
 
 SIZES = {

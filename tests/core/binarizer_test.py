@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
+from bnnjax.core.spec import parse
 from bnnjax.methods.ste import ste
 
 X = jnp.array([[0.5, -2.0], [1.5, 1.0]])
@@ -55,15 +55,6 @@ def test_options_override_the_preset():
 def test_bad_specs(spec, message):
   with pytest.raises(ValueError, match=message):
     parse(spec, "weight")
-
-
-def test_bad_options():
-  with pytest.raises(ValueError, match="Unknown scale gradient 'non'"):
-    parse("ste", "weight", gradient="non")
-  with pytest.raises(ValueError, match="Unknown measure 'latnt'. Did you mean"):
-    parse("ste", "weight", measure="latnt")
-  with pytest.raises(TypeError, match="got 3"):
-    parse(3, "weight")
 
 
 def test_scale_sees_the_latent_or_the_transformed_tensor():
@@ -138,12 +129,6 @@ def test_a_learned_scale_of_a_grid_that_depends_on_it(name, values, slope):
   np.testing.assert_allclose(dx[0], 0.2 * np.array(slope), rtol=1e-6)
 
 
-def test_two_variables_of_one_name_are_refused():
-  made = parse("shift > ste|affine", "weight")
-  with pytest.raises(ValueError, match="a variable 'shift': leave one out"):
-    made.init(X)
-
-
 def test_integers_are_binarized_as_floats():
   got = parse("ste|fixed(value=0.5)", "act")(jnp.array([3, -2, 0]))
   assert got.dtype == jnp.float32
@@ -170,3 +155,13 @@ def test_the_declared_grid_holds_what_comes_out(spec, want):
   hp = dict(made.estimator_hp)
   values = made.estimator.value(x, scale, **hp)
   assert set(np.unique(values)) <= set(want)
+
+
+def test_old_names_warn():
+  made = parse("ste", "act")
+  for old, want in (
+    ("learns", frozenset()),
+    ("passing", made.training_only_names),
+  ):
+    with pytest.warns(DeprecationWarning, match=f"Binarizer.{old} is now"):
+      assert getattr(made, old) == want

@@ -103,7 +103,7 @@ def test_ones_own_is_two_functions():
     (
       "running_extremes(rate=linear(start=0.1, end=0.2))",
       ValueError,
-      "knows no progress: `rate`",
+      "has no progress: `rate`",
     ),
     (3, TypeError, "a registered name, a Collector, or None.*got 3"),
   ],

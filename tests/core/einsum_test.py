@@ -156,7 +156,7 @@ def test_bfloat16_sums_exactly():
   ("equation", "shapes", "message"),
   [
     ("ij", ((2, 3), (3, 4)), "two operands, got 1"),
-    ("ij,jk,kl", ((2, 3), (3, 4)), "got 3 in 'ij,jk,kl'.*two by two"),
+    ("ij,jk,kl", ((2, 3), (3, 4)), "got 3 in 'ij,jk,kl'.*in pairs"),
     ("ij,j1", ((2, 3), (3, 4)), "got 'j1'"),
     ("i....,jk", ((2, 3), (3, 4)), "at most one '...'"),
     ("ij,jk->iki", ((2, 3), (3, 4)), "axis 'i' more than once"),

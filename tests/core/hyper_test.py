@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bnnjax.core import hyper, registry
-from bnnjax.core.parse import parse
 from bnnjax.core.schedule import Annealed
+from bnnjax.core.spec import parse
 
 KINDS = ("estimator", "scale", "transform", "schedule", "grad")
 THINGS = [(k, n) for k in KINDS for n in registry.registered(k)]

@@ -1,4 +1,5 @@
 import importlib.metadata
+import importlib.util
 import runpy
 
 import pytest
@@ -9,8 +10,8 @@ from bnnjax.core import registry
 
 @pytest.fixture
 def kind():
-  yield "test kind"
-  registry._TABLES.pop("test kind", None)
+  with registry.restored():
+    yield "test kind"
 
 
 def test_register_get_list(kind):
@@ -86,7 +87,7 @@ def celled(x, *, width={width}):
   return jnp.ones_like(x)
 method("celled", paper="none", arxiv="", weight="celled(width={width})")
 """
-  try:
+  with registry.restored():
     for width in (1.0, 2.0):
       exec(cell.format(width=width), {"__name__": "__main__"})
       assert registry.get("estimator", "celled").defaults == {
@@ -101,9 +102,6 @@ method("celled", paper="none", arxiv="", weight="celled(width={width})")
         cell.replace("celled", "ste").format(width=1.0),
         {"__name__": "__main__"},
       )
-  finally:
-    for kind in ("estimator", "method"):
-      registry._TABLES[kind].pop("celled", None)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +187,6 @@ def test_plugins_register_any_kind_and_a_broken_one_breaks_only_itself(
   monkeypatch.setattr(
     importlib.metadata, "entry_points", lambda group: found[group]
   )
-  monkeypatch.setattr(registry, "_MISSING", [])
   with registry.restored():
     with pytest.warns(
       UserWarning, match="'theirs' .theirs.bnn. cannot be imported"
@@ -218,23 +215,32 @@ def test_a_plugin_that_ends_the_program_is_warned_of(monkeypatch, error, said):
   monkeypatch.setattr(
     importlib.metadata, "entry_points", lambda group: found[group]
   )
-  monkeypatch.setattr(registry, "_MISSING", [])
-  with pytest.warns(UserWarning, match=f"cannot be imported: {said}What"):
-    registry.load_plugins()
-  with pytest.raises(ValueError, match=said.rstrip() + "$"):
-    registry.get("estimator", "theirs")
+  with registry.restored():
+    with pytest.warns(UserWarning, match=f"cannot be imported: {said}What"):
+      registry.load_plugins()
+    with pytest.raises(ValueError, match=said.rstrip() + "$"):
+      registry.get("estimator", "theirs")
 
 
 def test_the_first_look_loads_plugins(monkeypatch):
   asked = []
+  spec = importlib.util.spec_from_file_location("fresh", registry.__file__)
+  fresh = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(fresh)
 
   def entry_points(group):
     asked.append(group)
-    registry.registered("scale")  # a plugin that looks loads none again
+    fresh.registered("scale")  # a plugin that looks does not load again
     return []
 
   monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
-  monkeypatch.setattr(registry, "_NOT_LOADED", list(registry.GROUPS))
   for _ in range(2):
-    assert "ste" in registry.registered("estimator")
+    assert fresh.registered("estimator") == []
     assert asked == ["bnnjax.plugins", "bnnjax.methods"]
+
+
+def test_pick():
+  table = {"18": "small", "50": "large"}
+  assert registry.pick("variant", 18, table) == "small"
+  with pytest.raises(ValueError, match="Unknown variant 'five'. Known: 18, 50"):
+    registry.pick("variant", "five", table)

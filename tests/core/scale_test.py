@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 
 W = np.random.default_rng(0).normal(size=(3, 3, 4, 6)).astype(np.float32)
 
@@ -38,17 +38,6 @@ def test_power_of_two(how, want):
   w = jnp.array([[0.5, 5.0, 0.0], [-0.4, 3.0, 0.0]])
   measure = registry.get("scale", f"channel_{how}").measure
   np.testing.assert_array_equal(measure(w, {}, {}, None, pow2=True).scale, want)
-
-
-def test_groups():
-  w = W.reshape(-1, 6)
-  measure = registry.get("scale", "group_l1").measure
-  got = measure(jnp.asarray(w), {}, {}, None, size=9).scale
-  np.testing.assert_allclose(got, np.abs(w).reshape(4, 9, 6).mean(1), rtol=1e-5)
-  with pytest.raises(ValueError, match="multiple of the group size: got shape"):
-    measure(jnp.asarray(w), {}, {}, None, size=7)
-  with pytest.raises(ValueError, match=r"got shape \(3, 3, 4, 6\)"):
-    measure(jnp.asarray(W), {}, {}, None, size=4)
 
 
 def test_learned_starts_from_the_weights_or_a_number():

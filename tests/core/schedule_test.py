@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.core.schedule import Annealed, resolve
+from bnnjax.core.spec import parse
 
 SHAPES = registry.registered("schedule")
 # Those that only exist between two whole numbers or in two steps.

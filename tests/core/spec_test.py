@@ -3,7 +3,7 @@
 import pytest
 
 from bnnjax.core import spec as spec_lib
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.data import augment
 
 
@@ -56,17 +56,6 @@ from bnnjax.data import augment
 def test_refused_when_read(spec, message):
   with pytest.raises(ValueError, match=message):
     parse(spec, "weight")
-
-
-@pytest.mark.parametrize(
-  "spec", ["ste|affine", "ste|group_l1(size=2)", "fan_in_gain > ste"]
-)
-def test_parts_that_are_made_for_weights(spec):
-  assert parse(spec, "weight").role == "weight"
-  with pytest.raises(
-    ValueError, match="is made for the role 'weight', got 'act'"
-  ):
-    parse(spec, "act")
 
 
 def test_unknown_options():

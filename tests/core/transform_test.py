@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode
+from bnnjax.core.spec import parse
 
 X = jax.random.normal(jax.random.key(0), (6, 5, 4))
 # Of the suite: heads, for those that want them, and as many features as the

@@ -8,7 +8,7 @@ import pytest
 
 from bnnjax.core.bits import BitTag, tag
 from bnnjax.cost import count, sizes
-from bnnjax.cost.rows import Parameter
+from bnnjax.cost.ledger import Parameter
 
 
 def parameter(path, shape, role, bits=32, row=0, tagged=False, **kw):

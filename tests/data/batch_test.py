@@ -1,4 +1,4 @@
-"""Normalisation against its definition."""
+"""What a pipeline makes of positions: batches, checked, filled up, masked."""
 
 import numpy as np
 import pytest
@@ -7,47 +7,54 @@ from bnnjax import data
 from bnnjax.data import batch
 
 
-def test_normalise_is_its_definition():
-  info = data.load("fake", shape=(2, 2, 3)).info
-  images = np.arange(240, dtype=np.uint8).reshape(20, 2, 2, 3)
-  mean, std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
-  out = batch.normaliser(info, mean, std)(images)
-  assert out.dtype == np.float32
-  expected = (images / 255 - np.array(mean)) / np.array(std)
-  np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
+class Counting(data.Source):
+  """Example i is an image of one pixel i, with label i; the fifth is none."""
+
+  info = data.DatasetInfo("counting", (1, 1, 1), 4, (0.0,), (1.0,), {})
+
+  def __init__(self, size=4):
+    self.size = size
+
+  def __len__(self):
+    return self.size
+
+  def __getitem__(self, index):
+    return {"image": np.full((1, 1, 1), index, np.uint8), "label": index}
 
 
-def test_one_value_serves_all_channels():
-  info = data.load("fake", shape=(2, 2, 3)).info
-  images = np.full((1, 2, 2, 3), 255, np.uint8)
-  out = batch.normaliser(info, (0.5,), (0.25,))(images)
-  np.testing.assert_allclose(out, 2, rtol=1e-6)
+def divided(images):
+  return images / np.float32(2)
 
 
-def test_tokens_pass_as_they_are():
-  source = data.load("fake_text")
-  tokens = source.read([1, 2])["tokens"]
-  assert batch.normaliser(source.info, None, None)(tokens) is tokens
+def doubled(images, rng):
+  return 2 * images
 
 
-@pytest.mark.parametrize("kw", [{"mean": (0.5,)}, {"std": (1.0,)}])
-def test_text_has_no_statistics(kw):
-  info = data.load("fake_text").info
-  with pytest.raises(ValueError, match="of pixels, but 'fake_text' holds text"):
-    batch.normaliser(info, **{"mean": None, "std": None, **kw})
+def test_a_training_batch_is_augmented_then_normalised():
+  made = batch.TrainBatch(Counting(), (doubled, doubled), divided)
+  got = made(np.array([3, 1]), np.random.default_rng(0))
+  np.testing.assert_array_equal(got["image"].ravel(), [6, 2])
+  np.testing.assert_array_equal(got["label"], [3, 1])
+
+
+def test_a_wrong_label_is_told_with_its_record():
+  made = batch.TrainBatch(Counting(5), (), divided)
+  with pytest.raises(ValueError, match=r"must be 0 \.\. 3.*first is record 4"):
+    made(np.array([1, 4]), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
-  ("mean", "std", "message"),
+  ("part", "images", "mask"),
   [
-    ((0.1, 0.2), None, r"`mean` has 2 values.*1 channel\(s\)"),
-    (None, (1, 1, 1), r"`std` has 3 values"),
-    (None, (0.0,), "`std` must be positive"),
-    ((127.5,), (64,), r"got \[127.5\]: .* divide mean and std by 255"),
-    ((-0.5,), None, r"`mean` must be of pixels in 0 .. 1, got \[-0.5\]"),
-    ((float("nan"),), None, r"`mean` .* got \[nan\]"),
+    (slice(0, None, 2), [[0, 1], [0, 0]], [[1, 1], [0, 0]]),
+    (slice(1, None, 2), [[0.5, 1.5], [0, 0]], [[1, 1], [0, 0]]),
+    (slice(None), [[0, 0.5, 1, 1.5], [0] * 4], [[1] * 4, [0] * 4]),
   ],
 )
-def test_bad_statistics(mean, std, message):
-  with pytest.raises(ValueError, match=message):
-    batch.normaliser(data.load("fake").info, mean, std)
+def test_an_evaluation_is_filled_up_with_the_first_example(part, images, mask):
+  """Batches 0 and 1 of four, of four examples."""
+  made = batch.EvalBatch(Counting(), (), divided, 4, part)
+  for number in range(2):
+    got = made(number)
+    np.testing.assert_array_equal(got["image"].ravel(), images[number])
+    np.testing.assert_array_equal(got["mask"], mask[number])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bnnjax import data
-from bnnjax.data import digest, lm_tokenizer, sources, tokenizer
+from bnnjax.data import digest, embedded, sources, wordpiece
 
 TEXT = "No profit grows where is no pleasure ta'en, süß “€” ou naïf:\n\n" * 20
 
@@ -87,7 +87,7 @@ def test_a_changed_text_has_another_digest(change, kind, tmp_path):
 def test_the_same_text_elsewhere_has_the_same_digest(tmp_path):
   here = write(tmp_path / "a.txt", TEXT)
   there = shutil.copy(here, tmp_path / "b.txt")
-  vocab = shutil.copy(lm_tokenizer.BPE_FILE, tmp_path / "bpe.json")
+  vocab = shutil.copy(embedded.PLAYS_BPE, tmp_path / "bpe.json")
   for options in ({}, {"tokenizer": "chars"}, {"tokenizer": "bpe"}):
     mine = text_source(here, **options)
     theirs = text_source(there, **options)
@@ -149,10 +149,10 @@ def test_arrays_in_memory():
 
 def test_what_tokens_mean_is_content(tmp_path):
   """The same numbers of other words."""
-  entries = [*tokenizer.SPECIAL, "a", "b"]
-  swapped = [*tokenizer.SPECIAL, "b", "a"]
+  entries = [*wordpiece.SPECIAL, "a", "b"]
+  swapped = [*wordpiece.SPECIAL, "b", "a"]
   one, two = (
-    tokenizer.Tokenizer(e, 5, lowercase=True) for e in (entries, swapped)
+    wordpiece.Tokenizer(e, 5, lowercase=True) for e in (entries, swapped)
   )
   assert one.digest() != two.digest()
   tokens = {

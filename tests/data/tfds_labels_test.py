@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from bnnjax import data
-from bnnjax.data import tfds_labels
+from bnnjax.data import tfds_labels, tfds_records
 
 
 class TinyLabels(tfds.core.GeneratorBasedBuilder):
@@ -77,12 +77,21 @@ def test_labels_are_kept_beside_the_data(tmp_path, monkeypatch):
   builder = tfds.builder("tiny_labels", data_dir=tmp_path)
   again = functools.partial(tfds_labels.read, builder, "train", "label")
   with monkeypatch.context() as patch:
-    patch.setattr(tfds_labels, "_parse", None)  # would be called: an error
+    # Would be called: an error.
+    patch.setattr(tfds_records, "Records", None)
     np.testing.assert_array_equal(again(), got)
   # Damaged, or of files that have changed since: read anew.
   kept.write_bytes(kept.read_bytes()[:50])
   np.testing.assert_array_equal(again(), got)
-  monkeypatch.setattr(tfds_labels, "_parse", lambda *_: got[::-1])
+
+  class Reversed(list):
+    def __init__(self, builder, split, keys):
+      super().__init__({"label": label} for label in got[::-1])
+
+    def __getitems__(self, places):
+      return [self[place] for place in places]
+
+  monkeypatch.setattr(tfds_records, "Records", Reversed)
   np.testing.assert_array_equal(again(), got)
   (file,) = builder.info.splits["train"].filepaths
   os.utime(file, ns=(1, 1))

@@ -1,6 +1,5 @@
 """Windows over one text: every token scored once, whatever their overlap."""
 
-import gzip
 import json
 import pickle
 
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnnjax import data
-from bnnjax.data import lm_tokenizer, sources, windows
+from bnnjax.data import lm_tokenizers, sources, windows
 
 few = settings(max_examples=100, deadline=None, derandomize=True)
 TEXT = "No profit grows where is no pleasure ta'en, süß “€” ou naïf:\n\n" * 20
@@ -20,7 +19,7 @@ ONE = {"process_index": 0, "process_count": 1}
 def ranked(size, length, context):
   """Windows over the text whose i-th character is the i-th of Unicode."""
   text = "".join(map(chr, range(0x100, 0x100 + size)))
-  tokenizer = lm_tokenizer.Chars(text)
+  tokenizer = lm_tokenizers.Chars(text)
   info = sources.DatasetInfo("ranked", (length,), 0, vocab=size + 1)
   return windows.Windows(tokenizer.encode(text), tokenizer, info, context)
 
@@ -62,7 +61,7 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize("context", [0, 7])
-@pytest.mark.parametrize("tokenizer", lm_tokenizer.NAMES)
+@pytest.mark.parametrize("tokenizer", lm_tokenizers.NAMES)
 def test_scored_characters_are_those_of_the_text(tmp_path, tokenizer, context):
   path = tmp_path / "text"
   path.write_text(TEXT, encoding="utf-8")
@@ -141,21 +140,6 @@ def test_bad_arguments(tmp_path, options, message):
     data.load("text_file", **options)
 
 
-def test_files_that_are_no_text(tmp_path):
-  with pytest.raises(data.DataNotFoundError, match=r"`data\.options\.path`"):
-    data.load("text_file", path=str(tmp_path / "none"))
-  path = tmp_path / "latin"
-  path.write_bytes("naïf".encode("latin-1"))
-  with pytest.raises(
-    ValueError, match=r"latin is not UTF-8: byte 0xef at offset 2\. .*iconv"
-  ):
-    data.load("text_file", path=str(path))
-  path = tmp_path / "empty"
-  path.write_bytes(b"")
-  with pytest.raises(ValueError, match="holds nothing"):
-    data.load("text_file", path=str(path))
-
-
 def test_unknown_characters_are_said(tmp_path):
   path = tmp_path / "text"
   path.write_text("a" * 90 + "ab" * 5)
@@ -164,40 +148,3 @@ def test_unknown_characters_are_said(tmp_path):
     UserWarning, match="5 of the 10 tokens of the split 'test'"
   ):
     data.load("text_file", "test", path=str(path), max_len=8)
-
-
-def test_a_text_that_was_changed_is_read_again(tmp_path):
-  path = tmp_path / "text"
-  for text in ("abc" * 20, "other text" * 9):
-    path.write_text(text)
-    source = data.load("text_file", path=str(path), max_len=8)
-    assert source.tokenizer.decode(source[0]["tokens"]) == text[:8]
-
-
-def test_marked_wide_and_compressed_text(tmp_path):
-  path = tmp_path / "text"
-  path.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
-  source = data.load("text_file", path=str(path), max_len=8)
-  assert source.tokenizer.decode(source[0]["tokens"]) == TEXT[:8]
-  path.write_bytes(TEXT.encode("utf-16"))
-  with pytest.raises(ValueError, match=r"UTF-16.* `iconv -f utf-16 -t utf-8 /"):
-    data.load("text_file", path=str(path.rename(tmp_path / "wide")))
-  path.write_bytes(gzip.compress(TEXT.encode()))
-  with pytest.raises(
-    ValueError, match=r"compressed \(gzip\).* `gzip -dc /.* > /"
-  ):
-    data.load("text_file", path=str(path.rename(tmp_path / "packed")))
-
-
-def test_line_ends_stay_as_they_are(tmp_path):
-  path = tmp_path / "dos"
-  path.write_bytes(b"a\r\nb\r\n" * 20)
-  source = data.load("text_file", path=str(path), max_len=9, tokenizer="bpe")
-  assert source.tokenizer.decode(source[0]["tokens"]).startswith("a\r\nb\r\n")
-
-
-def test_other_sources_have_no_tokenizer():
-  with pytest.raises(ValueError, match="'fake_text' has no tokenizer"):
-    data.tokenizer_of("fake_text")
-  chosen = data.tokenizer_of("plays_mini", "test[:50%]", tokenizer="bytes")
-  assert len(chosen) == 256

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bnnjax import data
-from bnnjax.data import tokenizer, wordnet
+from bnnjax.data import embedded, wordnet, wordpiece
 from bnnjax.data.embedded import make_wordnet_mini as maker
 
 needs_full_set = pytest.mark.skipif(
@@ -50,7 +50,7 @@ def test_interface(split):
 def test_tokens_are_those_of_the_text():
   gloss = wordnet.mini()["test"][5]
   example = data.load("wordnet_mini", "test", max_len=40)[5]
-  encoder = tokenizer.Tokenizer.from_file(wordnet.VOCAB_FILE, 40)
+  encoder = wordpiece.Tokenizer.from_file(embedded.WORDNET_VOCAB, 40)
   np.testing.assert_array_equal(
     example["tokens"], encoder.encode([gloss.text])[0]
   )
@@ -101,19 +101,19 @@ def test_full_set_and_that_the_embedded_one_comes_from_it():
 
 
 def test_vocabulary_is_that_of_the_training_split():
-  entries = wordnet.VOCAB_FILE.read_text().splitlines()
+  entries = embedded.WORDNET_VOCAB.read_text().splitlines()
   texts = [gloss.text for gloss in wordnet.mini()["train"]]
   corpus = " ".join(texts).lower()
   assert len(set(entries)) == maker.VOCAB
-  whole = [e for e in entries[len(tokenizer.SPECIAL) :] if e[:2] != "##"]
+  whole = [e for e in entries[len(wordpiece.SPECIAL) :] if e[:2] != "##"]
   assert all(entry in corpus for entry in whole)
   tokens = data.load("wordnet_mini", "test").inputs
-  assert not (tokens == tokenizer.SPECIAL.index("[UNK]")).any()
+  assert not (tokens == wordpiece.SPECIAL.index("[UNK]")).any()
 
 
 def test_embedded_file_is_small_and_fast():
   assert wordnet.MINI_FILE.stat().st_size < 4e5
-  assert wordnet.VOCAB_FILE.stat().st_size < 4e4
+  assert embedded.WORDNET_VOCAB.stat().st_size < 4e4
   wordnet.mini.cache_clear()
   start = time.process_time()
   data.load("wordnet_mini")
@@ -176,7 +176,7 @@ def test_refuses_what_is_no_noun(tmp_path, line):
 def test_a_cased_vocabulary_of_ones_own(tmp_path):
   path = tmp_path / "vocab.txt"
   letters = "abcdefghijklmnopqrstuvwxyz"
-  entries = [*tokenizer.SPECIAL, *letters, *(f"##{c}" for c in letters), "A"]
+  entries = [*wordpiece.SPECIAL, *letters, *(f"##{c}" for c in letters), "A"]
   path.write_text("\n".join(entries), encoding="utf-8")
   options = {"vocab_file": str(path), "lowercase": False}
   cased = data.load("wordnet_mini", "test", **options)

@@ -41,7 +41,7 @@ class _Checked(BaseException):
 
 def _only_check(config, workdir, **given):
   """In the place of `loop.train`: everything up to the first step."""
-  loop.Run(config, workdir, given["name"], given.get("record"))
+  loop.check(config, workdir, given.get("record"))
   raise _Checked
 
 

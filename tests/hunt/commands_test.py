@@ -1,5 +1,7 @@
 """A part of the hunt for command lines; `python -m tests.hunt --only commands`."""
 
+import dataclasses
+
 import pytest
 
 from bnnjax import cli
@@ -49,5 +51,6 @@ def test_the_judge_sees_faults(code, out, err, wrong):
 def test_a_fault_of_a_command_is_seen(monkeypatch):
   monkeypatch.setattr(lines, "SEEDS", ("list",))
   monkeypatch.setattr(lines, "MUTATIONS", (lambda r, argv: argv,))
-  monkeypatch.setitem(cli.COMMANDS, "list", len)
+  broken = dataclasses.replace(cli.COMMANDS["list"], run=len)
+  monkeypatch.setitem(cli.COMMANDS, "list", broken)
   assert len(commands.hunt(2, SEED, "call").uncaught) == 2

@@ -3,7 +3,8 @@
 import random
 
 from bnnjax import arguments
-from bnnjax.train import fields
+from bnnjax.commands import COMMANDS
+from bnnjax.train import config_fields
 
 CONFIG = '''"""A tiny network; `:width=8`, `:float`."""
 from bnnjax.train import config as config_lib
@@ -103,7 +104,7 @@ PATHS = (
   "tiny.py:name=" + "n" * 300, "tiny.py:name=a/b", "run/checkpoints", "text.py",
 )  # fmt: skip
 FIELDS = (
-  *fields.FIELDS, "", ".", "model.hidden", "model.weight", "model.act",
+  *config_fields.FIELDS, "", ".", "model.hidden", "model.weight", "model.act",
   "model.nope", "model..x", "model.hidden.x", "optm.lr", "optim.lrr", "seed.x",
   "optim.options.b1", "optim.options.b2", "optim.latent.lr", "data.options.size",
   "data.options.nope", "task.distill", "data", "optim", "mesh", "stages[0]",
@@ -186,8 +187,7 @@ def _apart(r, argv):
 
 def _flag(r, argv):
   """A flag of any command."""
-  table = arguments.COMMANDS[r.choice(list(arguments.COMMANDS))]
-  flag, _ = r.choice((*table[1:], *arguments.SHARED))
+  flag = r.choice(arguments.names(r.choice(list(COMMANDS))))
   flag = flag if flag != "--debug" else "--help"
   word = flag if r.random() < 0.3 else f"{flag}={value(r, flag)}"
   at = r.randrange(1, len(argv) + 1) if argv else 0
@@ -203,7 +203,7 @@ def _override(r, argv):
 
 def _positional(r, argv):
   at = r.randrange(len(argv) + 1)
-  word = r.choice((*PATHS, *WORDS, *arguments.COMMANDS))
+  word = r.choice((*PATHS, *WORDS, *COMMANDS))
   return [*argv[:at], word, *argv[at + (r.random() < 0.5) :]]
 
 

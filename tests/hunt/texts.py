@@ -6,8 +6,7 @@ import json
 import numpy as np
 import tokenizers
 
-from bnnjax.data import lm_tokenizer, text_file
-from bnnjax.data import tokenizer as wordpiece
+from bnnjax.data import lm_tokenizers, text_file, wordpiece
 from tests.hunt import damage
 from tests.hunt.readers import TEXT, Reader, letters, text
 
@@ -38,7 +37,7 @@ def _read_vocab(path):
 @functools.cache
 def _trained(size: int) -> str:
   corpus = text(np.random.default_rng(size), 4000) + " ".join(SAMPLE)
-  return lm_tokenizer.train_bpe(corpus.replace("\0", " "), size)
+  return lm_tokenizers.train_bpe(corpus.replace("\0", " "), size)
 
 
 def _write_bpe(rng, folder):
@@ -66,7 +65,7 @@ def _change_bpe(rng, path):
 
 
 def _read_bpe(path):
-  found = lm_tokenizer.Bpe(path)
+  found = lm_tokenizers.Bpe(path)
   return [found.encode(s).tolist() for s in SAMPLE]
 
 

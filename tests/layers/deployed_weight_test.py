@@ -9,7 +9,7 @@ from flax import nnx
 import bnnjax as bx
 from bnnjax.core import registry
 from bnnjax.core.estimator import SIGN
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.layers.conv import Conv
 from bnnjax.layers.deployed_weight import deployed_weight
 from bnnjax.layers.embedding import Embedding

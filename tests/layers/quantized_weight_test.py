@@ -10,10 +10,10 @@ import pytest
 from flax import nnx
 
 import bnnjax as bx
+from bnnjax import config as config_lib
 from bnnjax.core import registry
 from bnnjax.layers.stack import Stack
-from bnnjax.train import config as config_lib
-from bnnjax.train import setup
+from bnnjax.train import runs
 from bnnjax.train.evaluate import evaluate
 from bnnjax.train.loop import train
 
@@ -501,7 +501,7 @@ def test_two_masked_terms_train_count_save_restore(partly_binary, tmp_path):
   result = train(config, tmp_path / "run")
   assert result.report.weight_bits("packed") == Fraction(27, 10) * 640
   assert result.report.macs == {(1, 32): 576, (8, 32): 64}
-  network, state, _ = setup.restore(
+  network, state, _ = runs.restore(
     config_lib.resolve(config), tmp_path / "run", "last"
   )
   start, _ = network.variables(0)

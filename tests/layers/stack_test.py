@@ -88,7 +88,7 @@ def test_layers_leave_hidden_states():
 def test_events_reach_every_layer():
   stack = make()
   stack(X, TRAINING)
-  models.fire(stack, "freeze_bounds")
+  models.apply_event(stack, "freeze_bounds")
   bound = stack.layer.linear.act.stats["bound"][...]
   assert bound.shape == (3, 1, 4)
   assert np.all(bound > 0)

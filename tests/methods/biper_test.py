@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
+from bnnjax.core.spec import parse
 from bnnjax.methods.biper import biper, sine_penalty
 from bnnjax.methods.bireal import approx_sign
 from tests import golden_cases, torch_layers

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.layers.attention import Attention
 from bnnjax.layers.binarize import Binarize
 from bnnjax.layers.collect import learning

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.shortcut import shortcut
 from bnnjax.methods.bireal import approx_sign

@@ -35,3 +35,8 @@ def test_every_case_is_claimed(stem):
 def test_every_step_of_differentiable_binarization_is_claimed():
   left = golden_cases.unclaimed("db.npz", "_")
   assert not {name for name in left if not name.startswith(DB_LATER)}
+
+
+@pytest.mark.golden
+def test_every_hash_is_claimed():
+  assert not golden_cases.unclaimed("ecoformer_hash.npz", ".")

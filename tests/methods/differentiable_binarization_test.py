@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import Mode, Progress
+from bnnjax.core.spec import parse
 from bnnjax.methods.differentiable_binarization import db_step
 from tests import golden_cases
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
+from bnnjax.core.spec import parse
 from bnnjax.layers.linear import Linear
 from bnnjax.methods.dorefa import dorefa_grad
 from tests import golden_cases, torch_layers

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.cost import count
 from bnnjax.layers.linear import Linear
 from tests import golden_cases, torch_layers

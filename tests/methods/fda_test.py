@@ -6,8 +6,8 @@ import numpy as np
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
+from bnnjax.core.spec import parse
 from bnnjax.layers.linear import Linear
 from bnnjax.layers.variables import TrainingParam
 from bnnjax.methods.fda import fda, fourier_slope, noise

@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.layers.conv import Conv
 from bnnjax.layers.linear import Linear
 from bnnjax.methods.larq import ste_tern, swish_sign

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.layers.activations import DPReLU
 from bnnjax.tasks.distances import soft_cross_entropy
 from bnnjax.train.optim import make_schedule

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.layers.activations import LearnedShift, RPReLU
 from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.models.reactnet import Widen

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from bnnjax.core import diagnostics, registry
-from bnnjax.core.parse import parse
 from bnnjax.core.progress import Progress
+from bnnjax.core.spec import parse
 from bnnjax.methods.reste import reste
 from tests import golden_cases, torch_layers
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.methods.ste import ste
 from tests import golden_cases, torch_layers
 

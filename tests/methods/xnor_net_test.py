@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bnnjax.core.parse import parse
+from bnnjax.core.spec import parse
 from bnnjax.layers.conv import Conv
 from bnnjax.layers.linear import Linear
 from bnnjax.methods.xnor_net import center_clamp

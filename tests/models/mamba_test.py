@@ -7,14 +7,14 @@ import optax
 import pytest
 from flax import nnx
 
+from bnnjax import config as config_lib
 from bnnjax import models
 from bnnjax.core.progress import Mode
 from bnnjax.cost import count
 from bnnjax.layers import intermediates
 from bnnjax.models.mamba import VARIANTS, Mamba
-from bnnjax.train import config as config_lib
 from bnnjax.train import optim
-from bnnjax.train.state import Network
+from bnnjax.train.networks import Network
 from tests.filled_models import filled
 
 SMALL = {

@@ -7,10 +7,12 @@ import pytest
 from flax import nnx
 
 from bnnjax import data, models
-from bnnjax.core import contract
+from bnnjax.core import dot_and_conv
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers.variables import LatentWeight
-from bnnjax.train import config_file, setup
+from bnnjax.train import config as config_lib
+from bnnjax.train import config_file
+from bnnjax.train.plan import Plan
 
 CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 
@@ -22,7 +24,7 @@ CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 )
 def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
   """Sign right after ReLU would be constant +1: the classic silent bug."""
-  config = config_file.read(CONFIG)
+  config = config_lib.resolve(config_file.read(CONFIG))
   images = next(
     iter(
       data.make_eval_batches(
@@ -30,22 +32,24 @@ def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
       )
     )
   )["image"]
-  network = setup.network_of(config)
+  network = Plan(config).networks[-1]
   params, rest = network.variables(0)
   model = network.merge({"params": params, "rest": rest})
-  operands, original = [], contract.conv
+  operands, original = [], dot_and_conv.conv
 
   def record(a, w, **options):
-    operands.append((a, w))
+    if a.terms[0].kind.bits == 1:
+      operands.append((a.terms[0].value, w.terms[0].value))
     return original(a, w, **options)
 
-  monkeypatch.setattr(contract, "conv", record)
-  model(jnp.asarray(images), mode)
-  binary = [
-    (a.terms[0].value, w.terms[0].value)
-    for a, w in operands
-    if a.terms[0].kind.bits == 1
-  ]
+  monkeypatch.setattr(dot_and_conv, "conv", record)
+
+  @nnx.jit
+  def operands_of(model, images):
+    model(images, mode)
+    return operands
+
+  binary = operands_of(model, jnp.asarray(images))
   assert len(binary) == 3 * len(model.blocks)
   for a, w in binary:
     for value in (a, w):
@@ -57,7 +61,8 @@ def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
 
 
 def test_body_is_latent_and_the_rest_is_not():
-  network = setup.network_of(config_file.read(CONFIG))
+  config = config_lib.resolve(config_file.read(CONFIG))
+  network = Plan(config).networks[-1]
   kinds = {
     ".".join(map(str, path)): isinstance(v, LatentWeight)
     for path, v in nnx.to_flat_state(nnx.state(network.abstract, nnx.Param))
@@ -65,13 +70,16 @@ def test_body_is_latent_and_the_rest_is_not():
   latent = {path for path, is_latent in kinds.items() if is_latent}
   assert all(path.endswith("kernel") for path in latent)
   assert {p for p in kinds if p.endswith("kernel")} == latent
-  float_network = setup.network_of(config_file.read(f"{CONFIG}:float"))
+  config = config_lib.resolve(config_file.read(f"{CONFIG}:float"))
+  float_network = Plan(config).networks[-1]
   assert set(jax.tree.leaves(float_network.kinds)) == {"float"}
 
 
 def test_bfloat16_keeps_parameters_in_float32():
-  config = config_file.read("configs/imagenet_pokebnn.py:smoke")
-  network = setup.network_of(config)
+  config = config_lib.resolve(
+    config_file.read("configs/imagenet_pokebnn.py:smoke")
+  )
+  network = Plan(config).networks[-1]
   assert {
     x.dtype for x in jax.tree.leaves(nnx.state(network.abstract, nnx.Param))
   } == {jnp.dtype("float32")}
@@ -104,10 +112,12 @@ def test_image_of_another_rank_or_channels():
     ValueError, match=r"\[height, width, channels\]`, got shape \(8, 8\)"
   ):
     models.build(config, rngs=nnx.Rngs(0))
-  model = models.build({**config, "image_shape": (8, 8, 3)}, rngs=nnx.Rngs(0))
+  config["image_shape"] = (8, 8, 3)
+  model = models.abstract(lambda rngs: models.build(config, rngs=rngs))
+  run = lambda x: nnx.eval_shape(lambda m: m(x), model)  # noqa: E731
   with pytest.raises(ValueError, match="built for 3 input features, got 1"):
-    model(jnp.zeros((1, 8, 8, 1)))
+    run(jnp.zeros((1, 8, 8, 1)))
   with pytest.raises(
     ValueError, match=r"takes `\[batch, 2 spatial axes, channels\]`"
   ):
-    model(jnp.zeros((8, 8, 3)))
+    run(jnp.zeros((8, 8, 3)))

@@ -8,47 +8,12 @@ import safetensors.numpy
 from flax import nnx
 
 from bnnjax import models
-from bnnjax.models.pretrained import BERT, MAMBA2, config_of, load
-from bnnjax.models.pretrained_config import read, translate
+from bnnjax.models.pretrained import MAMBA2, config_of, load
 from tests.filled_models import filled
+from tests.mamba_checkpoint import SIZES, STATE_SPACES, checkpoint
 
-SIZES = {
-  "vocab": 11, "features": 16, "blocks": 2, "state": 6, "head_size": 8,
-  "expand": 2, "conv": 4, "groups": 1,
-}  # fmt: skip
 CONFIG = {"name": "mamba", **SIZES, "weight": None}
 TOKENS = np.array([[3, 1, 4, 1, 5]])
-
-
-def checkpoint(words="embeddings"):
-  """Tensors of a network of `SIZES`, written out.
-
-  With two groups the states have half the size: the shapes are the same.
-  """
-  shapes = {
-    f"backbone.{words}.weight": (11, 16),
-    "backbone.norm_f.weight": (16,),
-  }
-  for i in range(2):
-    shapes |= {
-      f"backbone.layers.{i}.{name}": shape
-      for name, shape in {
-        "norm.weight": (16,),
-        "mixer.A_log": (4,),
-        "mixer.D": (4,),
-        "mixer.dt_bias": (4,),
-        "mixer.conv1d.weight": (44, 1, 4),
-        "mixer.conv1d.bias": (44,),
-        "mixer.in_proj.weight": (80, 16),
-        "mixer.norm.weight": (32,),
-        "mixer.out_proj.weight": (16, 32),
-      }.items()
-    }
-  rng = np.random.default_rng(0)
-  return {
-    name: rng.normal(size=shape).astype(np.float32)
-    for name, shape in shapes.items()
-  }
 
 
 def score(tensors, tokens, groups=1):
@@ -96,11 +61,6 @@ def make():
   return filled(lambda rngs: models.build(config, rngs=rngs))
 
 
-STATE_SPACES = {
-  "d_model": 16, "n_layer": 2, "vocab_size": 11, "rms_norm": True,
-  "pad_vocab_size_multiple": 1, "tie_embeddings": True,
-  "ssm_cfg": {"layer": "Mamba2", "headdim": 8, "ngroups": 2},
-}  # fmt: skip
 HUGGING_FACE = {
   "model_type": "mamba2", "architectures": ["Mamba2ForCausalLM"],
   "hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 11, "num_heads": 4,
@@ -166,60 +126,6 @@ def test_a_model_of_other_groups_is_refused(tmp_path):
     ValueError, match=r"groups = 2: set `model.groups`.*got 1"
   ):
     load(make(), file, MAMBA2)
-
-
-# What mamba_ssm's `MambaConfig` and `Mamba2` take, and other values of it.
-SETTINGS = {
-  "d_model": 32, "n_layer": 3, "vocab_size": 12, "rms_norm": False,
-  "tie_embeddings": False, "d_intermediate": 64, "attn_layer_idx": [1],
-  "n_layers": 2, "norm_epsilon": 1e-6,
-}  # fmt: skip
-SSM_CFG = {
-  "layer": "Mamba1", "d_state": 4, "d_conv": 3, "expand": 4, "headdim": 16,
-  "d_ssm": 16, "ngroups": 5, "dt_limit": [0.0, 1.0], "bias": True,
-  "conv_bias": False, "rmsnorm": False, "norm_before_gate": True,
-  "D_has_hdim": True, "process_group": "x", "n_groups": 2, "dt_rank": 3,
-}  # fmt: skip
-NAMED = {
-  "d_model": "hidden_size", "n_layer": "num_hidden_layers",
-  "tie_embeddings": "tie_word_embeddings", "d_state": "state_size",
-  "d_conv": "conv_kernel", "headdim": "head_dim", "ngroups": "`state`",
-  "dt_limit": "time_step_limit", "bias": "use_bias",
-  "conv_bias": "use_conv_bias", "rmsnorm": "gated_norm",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("key", [*SETTINGS, *SSM_CFG])
-def test_every_setting_of_state_spaces_is_honoured_or_refused(key):
-  settings = {**STATE_SPACES, "ssm_cfg": dict(STATE_SPACES["ssm_cfg"])}
-  shapes = {k: v.shape for k, v in checkpoint().items()}
-  assert read(MAMBA2, shapes, translate(settings), {})[1] == []
-  if key in SETTINGS:
-    settings[key] = SETTINGS[key]
-  else:
-    settings["ssm_cfg"][key] = SSM_CFG[key]
-  try:
-    problems = read(MAMBA2, shapes, translate(settings), {})[1]
-  except ValueError as error:
-    problems = [str(error)]
-  assert NAMED.get(key, key) in " ".join(problems)
-
-
-def test_what_made_a_network_fast_or_trained_it_does_not_matter():
-  settings = {**STATE_SPACES, "residual_in_fp32": False, "fused_add_norm": True}
-  settings["ssm_cfg"] = {
-    **STATE_SPACES["ssm_cfg"], "chunk_size": 64, "dt_min": 0.01, "d_ssm": None,
-    "A_init_range": [1, 2], "use_mem_eff_path": False,
-  }  # fmt: skip
-  shapes = {k: v.shape for k, v in checkpoint().items()}
-  assert read(MAMBA2, shapes, translate(settings), {})[1] == []
-
-
-def test_a_layer_that_is_not_named_is_mamba_1():
-  settings = translate({**STATE_SPACES, "ssm_cfg": {"ngroups": 2}})
-  shapes = {k: v.shape for k, v in checkpoint().items()}
-  _, problems = read(MAMBA2, shapes, settings, {})
-  assert problems == ["layer is 'Mamba1', `mamba` has 'Mamba2'"]
 
 
 def test_latent_weights_are_stacked_and_their_scales_measured():
@@ -320,32 +226,3 @@ def test_another_network_is_said_to_be_one(name, what):
     load(make(), tensors, MAMBA2)
   with pytest.raises(ValueError, match=what or "GPT-2"):
     config_of(tensors, MAMBA2, groups=1)
-
-
-def test_words_that_are_not_tied_are_seen():
-  shapes = {k: v.shape for k, v in checkpoint().items()}
-  settings = {"n_groups": 1, "tie_word_embeddings": False}
-  _, problems = read(MAMBA2, shapes, settings, {})
-  assert problems == ["tie_word_embeddings is False, `mamba` has True"]
-  # With both in the file, `load` compares them.
-  assert (
-    read(MAMBA2, {**shapes, "lm_head.weight": (11, 16)}, settings, {})[1] == []
-  )
-
-
-def test_groups_where_the_converter_of_transformers_looks_for_them():
-  shapes = {k: v.shape for k, v in checkpoint().items()}
-  given = {**STATE_SPACES, "n_groups": 2}
-  assert read(MAMBA2, shapes, translate(given), {})[0]["groups"] == 2
-  with pytest.raises(
-    ValueError, match="n_groups is 4, `ssm_cfg` has ngroups 2"
-  ):
-    translate({**STATE_SPACES, "n_groups": 4})
-
-
-def test_an_encoder_has_no_words_to_tie():
-  """BERT's head is seen by its dense layer."""
-  settings = {"tie_word_embeddings": False}
-  for shapes, said in (({}, 0), ({BERT.parts["transform"]: (16, 16)}, 1)):
-    _, problems = read(BERT, shapes, settings, {"heads": 2})
-    assert sum("no tensor" not in p for p in problems) == said

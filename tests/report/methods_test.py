@@ -28,11 +28,3 @@ def test_figure_is_fresh():
       np.testing.assert_allclose(
         stored[name][part], curve[part], rtol=1e-3, atol=1e-3, err_msg=name
       )
-
-
-def test_refresh_replaces_what_is_between_the_markers():
-  text = "a\n<!-- methods -->\nold\n<!-- /methods -->\nb\n"
-  new = methods.refresh(text)
-  assert "\nold\n" not in new
-  assert new.startswith("a\n")
-  assert methods.refresh(new) == new

@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax import tasks
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.tasks.classification import Classification
-from bnnjax.train import config as config_lib
 
 BATCH = {
   "image": jnp.array([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 3.0]]),

@@ -10,11 +10,11 @@ import optax
 import pytest
 from flax import nnx
 
+from bnnjax import config as config_lib
 from bnnjax import tasks
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.models.bert import BERT
 from bnnjax.tasks.masked_lm import MaskedLM, mask_tokens
-from bnnjax.train import config as config_lib
 from bnnjax.train import loop
 
 VOCAB, MASK, SPECIAL = 12, 4, [0, 2, 3]
@@ -151,7 +151,7 @@ def test_a_small_bert_learns(preset):
     values.append(float(value))
   assert np.isfinite(values).all()
   assert np.mean(values[-5:]) < 0.7 * values[0]
-  outputs = task.evaluate(nnx.merge(graph, params, rest), batch)
+  outputs = nnx.jit(task.evaluate)(nnx.merge(graph, params, rest), batch)
   metrics = task.eval_metrics.single_from_model_output(**outputs).compute()
   assert metrics["accuracy"] > 0.3
 

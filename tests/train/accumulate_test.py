@@ -11,10 +11,9 @@ from bnnjax import tasks
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.layers.linear import Linear
 from bnnjax.tasks import base
-from bnnjax.train import accumulate, job, setup, step
-from bnnjax.train import config as config_lib
-from bnnjax.train.state import Network, make_state
-from tests.train.loop_test import tiny
+from bnnjax.train import accumulate, step
+from bnnjax.train.networks import Network
+from bnnjax.train.state import make_state
 
 RNG = np.random.default_rng(0)
 TABLE = jnp.asarray(RNG.normal(size=(7, 7)), jnp.float32)
@@ -141,35 +140,6 @@ def test_memory_is_that_of_a_part():
     return compiled.memory_analysis().temp_size_in_bytes
 
   assert bytes_of(8) < bytes_of(1) / 4
-
-
-@pytest.mark.parametrize(
-  ("changes", "message"),
-  [
-    (
-      {"accumulate": 3},
-      "multiple of `optim.accumulate` times .* got 16 of 3 x",
-    ),
-    ({"accumulate": 0}, "'optim.accumulate' must be above 0"),
-    ({"latent": {"accumulate": 2}}, "Nothing reads `optim.latent.accumulate`"),
-  ],
-)
-def test_errors(changes, message):
-  config = tiny()
-  config.optim.update(changes)
-  with pytest.raises(ValueError, match=message):
-    job.Job(config)
-
-
-def test_a_stage_may_have_its_own_number():
-  config = tiny()
-  last = {"until": 1.0, "restart": True, "optim": {"accumulate": 4}}
-  config.stages = ({"until": 4}, last)
-  plan = setup.plan(config_lib.resolve(config), 8)
-  assert [stage.accumulate for stage in plan] == [1, 4]
-  last["optim"]["accumulate"] = 5
-  with pytest.raises(ValueError, match="got 16 of 5 x"):
-    setup.shardings(config_lib.resolve(config))
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ import numpy as np
 import optax
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax.core.settings import Settings
-from bnnjax.train import config as config_lib
-from bnnjax.train import setup
 from bnnjax.train.bop import BopState, bop, make_gamma
-from bnnjax.train.state import carry_over, make_state
+from bnnjax.train.plan import Plan
+from bnnjax.train.stages import carry_over
+from bnnjax.train.state import make_state
 
 
 def settings_of(**given):
@@ -72,14 +73,14 @@ def test_a_gradient_schedule_of_the_rate():
   np.testing.assert_array_equal(updates["w"], [-2, 0])
 
 
-def staged(*stages, weight="bop", **bop):
+def staged(*entries, weight="bop", **bop):
   """The stages of a run of eight steps."""
   config = config_lib.base()
   config.data.update(shape=(4, 1, 1), num_classes=2, name="fake")
   config.model = {"name": "mlp", "hidden": (3,), "weight": weight}
   config.optim.bop.update(bop)
-  config.stages = stages
-  return setup.plan(config_lib.resolve(config), 8)
+  config.stages = entries
+  return Plan(config).stages(8)
 
 
 def averages(state):

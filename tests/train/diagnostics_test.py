@@ -9,14 +9,19 @@ from flax import nnx
 
 from bnnjax.layers import linear, stack
 from bnnjax.train import diagnostics, loop, state
-from tests.train.loop_test import tiny
+from tests.train.small_runs import tiny
 
 
-def test_lines_at_an_interval(tmp_path):
-  config = tiny()
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+  """Workdir and metrics of a run of eight steps with diagnostics."""
+  config, folder = tiny(), tmp_path_factory.mktemp("watched") / "run"
   config.diagnostics = 3
-  loop.train(config, tmp_path / "run")
-  text = (tmp_path / "run" / "diagnostics.jsonl").read_text()
+  return folder, loop.train(config, folder).metrics
+
+
+def test_lines_at_an_interval(watched):
+  text = (watched[0] / "diagnostics.jsonl").read_text()
   written = [json.loads(line) for line in text.splitlines()]
   assert [x["step"] for x in written] == [3, 6]
   for line in written:
@@ -31,13 +36,10 @@ def test_lines_at_an_interval(tmp_path):
   assert any(x["layers"]["layers.1.kernel"]["flips"] > 0 for x in written)
 
 
-def test_off_by_default_and_without_effect_on_the_run(tmp_path):
+def test_off_by_default_and_without_effect_on_the_run(tmp_path, watched):
   plain = loop.train(tiny(), tmp_path / "plain")
-  config = tiny()
-  config.diagnostics = 2
-  watched = loop.train(config, tmp_path / "watched")
   assert not (tmp_path / "plain" / "diagnostics.jsonl").exists()
-  np.testing.assert_equal(plain.metrics, watched.metrics)
+  np.testing.assert_equal(plain.metrics, watched[1])
 
 
 class Layer(nnx.Module):

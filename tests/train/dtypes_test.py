@@ -9,7 +9,8 @@ import pytest
 
 from bnnjax import data, tasks
 from bnnjax.train import config as config_lib
-from bnnjax.train import inputs, setup, step
+from bnnjax.train import datasets, step
+from bnnjax.train.plan import Plan
 from bnnjax.train.state import make_state
 
 STEPS = 4
@@ -25,8 +26,8 @@ def largest_steps(method, dtype):
   config.model.dtype = dtype
   config = config_lib.resolve(config)
   task = tasks.build(config.task)
-  (stage,) = setup.plan(config, STEPS)
-  source, _ = inputs.load_data(config)
+  (stage,) = Plan(config).stages(STEPS)
+  source, _ = datasets.load_data(config, task)
   batches = data.make_train_iterator(
     source,
     batch_size=config.data.batch_size,

@@ -4,16 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pytest
 from flax import nnx
 
 from bnnjax import tasks
 from bnnjax.layers.linear import Linear
 from bnnjax.layers.norm import BatchNorm
-from bnnjax.train import config as config_lib
-from bnnjax.train import ema, setup, step
-from bnnjax.train.state import Network, make_state
-from tests.train.loop_test import tiny
+from bnnjax.train import ema, step
+from bnnjax.train.networks import Network
+from bnnjax.train.state import make_state
 
 BATCH = {
   "image": np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32),
@@ -89,26 +87,6 @@ def test_average_by_hand():
   assert np.abs(given["params"]["first"]["kernel"] - before).max() > 0.01
 
 
-def test_a_scale_of_the_next_stage_is_that_of_the_averaged_weights():
-  rule = optax.sgd(0.1)
-  old, new = (
-    Network.of(lambda rngs, s=s: Small(rngs, s)) for s in ("", "|learned")
-  )
-  state = ema.begin(old, make_state(old, rule, 0))
-  state["params"] = jax.tree.map(lambda x: 3 * x, state["params"])
-  begun = ema.begin(new, make_state(new, rule, 1))
-  passed = ema.carry_over(new, state, begun, fresh=True)
-  for given, times in ((passed, 3), (ema.deployed(passed), 1)):
-    first = given["params"]["first"]
-    kernel = state["ema"]["params"]["first"]["kernel"] * times
-    close(first["kernel"], kernel)
-    scale = np.ravel(first["weight"]["params"]["scale"])
-    np.testing.assert_allclose(scale, np.mean(np.abs(kernel), 0), rtol=1e-5)
-  lacks = {k: v for k, v in state.items() if k != "ema"}
-  first = ema.carry_over(new, lacks, begun, fresh=True)
-  close(ema.deployed(first)["params"], first["params"])
-
-
 def test_what_an_event_sets_is_taken_over():
   before = {"params": jnp.array([1.0, 2.0]), "ema": {"params": jnp.zeros(2)}}
   after = ema.follow(before, {**before, "params": jnp.array([5.0, 2.0])})
@@ -125,17 +103,3 @@ def test_half_precision_is_averaged_in_full():
   assert state["ema"]["params"]["kernel"].dtype == jnp.float32
   given = jax.eval_shape(ema.deployed, state)
   assert given["params"]["kernel"].dtype == jnp.bfloat16
-
-
-def test_settings():
-  def plan(**optim):
-    made = tiny()
-    made.optim.update(optim)
-    return setup.plan(config_lib.resolve(made), 8)
-
-  with pytest.raises(ValueError, match="must be in .0, 1., e.g. 0.999"):
-    plan(ema=1.0)
-  with pytest.raises(ValueError, match="Nothing reads `optim.latent.ema`"):
-    plan(latent={"ema": 0.5})
-  assert plan(ema=0.5)[0].average == ema.Average(0.5, 0)
-  assert plan()[0].average is None

@@ -1,5 +1,6 @@
 """What a run is: what changes its digest, what does not, and in what words."""
 
+import functools
 import json
 import pathlib
 
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from bnnjax import config as config_lib
 from bnnjax.report import record as record_lib
-from bnnjax.train import config as config_lib
-from bnnjax.train import differences, identity, setup
+from bnnjax.train import identity, runs
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 
@@ -20,12 +21,17 @@ RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
 DATA = {"train": "1", "eval": "2"}
 
 
-def config(**changes):
-  """A resolved config as JSON; changes by dotted name, `__` for the dot."""
+@functools.cache
+def _config():
   made = config_lib.base()
   made.data.update(name="digits", shape=(8, 8, 1), num_classes=10)
   made.model = {"name": "mlp", "hidden": (8, 8)}
-  found = json.loads(json.dumps(config_lib.resolve(made).to_dict()))
+  return json.dumps(config_lib.resolve(made).to_dict())
+
+
+def config(**changes):
+  """A resolved config as JSON; changes by dotted name, `__` for the dot."""
+  found = json.loads(_config())
   for name, value in changes.items():
     *groups, key = name.split("__")
     place = found
@@ -274,79 +280,5 @@ def test_weights_of_a_run_are_those_of_its_last_checkpoint(
   # A checkpoint of an older version, without digests, is read.
   monkeypatch.setattr(Checkpoints, "info", lambda self, kind: {"steps": 1})
   monkeypatch.setattr(workdir_lib, "read_config", lambda path: None)
-  monkeypatch.setattr(setup, "restore", lambda *_: (None, state, None))
+  monkeypatch.setattr(runs, "restore", lambda *_: (None, state, None))
   assert identity.of_weights(str(tmp_path / "a")) == one
-
-
-def pair(contents=None, **changes):
-  held = {"data": DATA}
-  return {"config": config(), **held}, {
-    "config": config(**changes),
-    **held,
-    **(contents or {}),
-  }
-
-
-def test_a_difference_has_a_name():
-  for name, value in CHANGES.items():
-    if name == "stages":  # a part of the length, which is not judged here
-      continue
-    words = differences.difference(*pair(**{name: value}))
-    group = name.replace("__", ".")
-    assert words.startswith(f"`{group}"), words
-  words = differences.difference(*pair(optim__lr=0.5))
-  assert words == "`optim.lr` is 0.001 there and 0.5 here"
-  words = differences.difference(*pair(model__act="ste"))
-  assert words == "`model.act` is not set there and 'ste' here"
-
-
-def test_what_may_differ_is_said():
-  assert differences.difference(*pair()) is None
-  assert differences.free_changes(*pair()) == []
-  for name, value in {**FREE, **NAMES}.items():
-    both = pair(**{name: value})
-    assert differences.difference(*both) is None
-    (words,) = differences.free_changes(*both)
-    assert words.startswith(f"`{name.replace('__', '.')}")
-  for length in ({"epochs": 2.0}, {"steps": 5}):
-    assert differences.difference(*pair(**length)) is None
-    assert differences.free_changes(*pair(**length)) == []
-
-
-def test_other_data_are_named():
-  changed = {"data": {**DATA, "train": "3"}}
-  assert differences.difference(*pair(changed)) == (
-    "the training data have changed: `data.name` 'digits' holds other content"
-    " than when the run began"
-  )
-  words = differences.difference(*pair(changed, data__name="other"))
-  assert "the training data are others: `data.name` is 'digits' there" in words
-  held = {"data": DATA}, {"data": {**DATA, "eval": "3"}}
-  assert "evaluation data have changed" in differences.difference(*held)
-  held = [{"data": {**DATA, "vocabulary": v}} for v in "12"]
-  assert "what a token means" in differences.difference(*held)
-
-
-def test_without_digests_names_are_compared():
-  """A checkpoint of an older version."""
-  theirs, ours = pair(data__name="other")
-  del theirs["data"]
-  assert "`data.name` is 'digits' there" in differences.difference(theirs, ours)
-
-
-def test_other_weights_are_named():
-  theirs, ours = (
-    {"config": config(init="a"), "init": "1"},
-    {"config": config(init="b"), "init": "2"},
-  )
-  words = differences.difference(theirs, ours)
-  assert words == (
-    "`init` 'b', where it was 'a' holds other weights than when the run began"
-  )
-  ours["init"] = "1"
-  assert differences.difference(theirs, ours) is None
-  assert differences.free_changes(theirs, ours) == [
-    "`init` is 'a' there and 'b' here"
-  ]
-  del ours["init"]  # gone: then its name has to be the same
-  assert "`init` is 'a' there" in differences.difference(theirs, ours)

@@ -3,18 +3,18 @@
 import contextlib
 import json
 
-import jax
 import numpy as np
 import pytest
 from flax import nnx
 from safetensors.numpy import save_file
 
+import bnnjax as bx
+from bnnjax import config as config_lib
 from bnnjax import models
+from bnnjax.core import registry
 from bnnjax.models import pretrained
-from bnnjax.train import config as config_lib
-from bnnjax.train import evaluate, initial, loop, resume
-from bnnjax.train.checkpoint import Checkpoints
-from tests.train.loop_test import tiny
+from bnnjax.train import datasets, evaluate, initial, loop, step
+from tests.train.small_runs import tiny
 
 
 def trained(tmp_path, **model):
@@ -25,14 +25,13 @@ def trained(tmp_path, **model):
 
 
 def started(config, tmp_path):
-  """Variables of a run before its first step."""
-  run = loop.Run(config, tmp_path / "run", "run", None)
-  run.identity = {}
-  run.checkpoints = Checkpoints(run.workdir, create=True)
-  state, _, _ = run._start(resume.Found())
-  run.checkpoints.close()
-  parts = (nnx.State(state[k]) for k in ("params", "rest"))
-  return [pair for part in parts for pair in nnx.to_flat_state(part)], run
+  """Variables of a run before its first step, by dotted path."""
+  state = loop.first_state(*loop.check(config, tmp_path / "run"))
+  return {
+    ".".join(map(str, path)): value
+    for part in ("params", "rest")
+    for path, value in nnx.to_flat_state(nnx.State(state[part]))
+  }
 
 
 def test_a_student_starts_from_a_float_run(tmp_path):
@@ -41,9 +40,8 @@ def test_a_student_starts_from_a_float_run(tmp_path):
   config = tiny()
   config.model.update(weight="ste|learned", act="ste")
   config.init = init
-  got, _ = started(config, tmp_path)
-  got = {".".join(map(str, path)): value for path, value in got}
-  tensors = pretrained.weights(initial._trained(config))
+  got = started(config, tmp_path)
+  tensors = pretrained.weights(bx.load(init)[0])
   kernels = [k for k in tensors if k.endswith("kernel")]
   assert kernels
   for name, want in tensors.items():
@@ -119,9 +117,8 @@ def test_a_student_starts_from_a_file(tmp_path, capsys):
   settings = folder / "config.json"
   settings.write_text(json.dumps({"num_attention_heads": 2}))
   config.init = str(folder)
-  got, _ = started(config, tmp_path)
+  got = started(config, tmp_path)
   assert "draws: head.bias, head.kernel" in capsys.readouterr().out
-  got = {".".join(map(str, path)): value for path, value in got}
   for path, variable in pretrained.weights(source).items():
     if path.startswith("blocks"):
       np.testing.assert_array_equal(got[path], variable[...], err_msg=path)
@@ -154,12 +151,12 @@ def test_what_shapes_do_not_show_has_to_be_told(tmp_path):
   save_file(tensors, tmp_path / "model.safetensors")
   config.init = str(tmp_path)
   with pytest.raises(ValueError, match="do not show `groups`: give it"):
-    initial._family(config)
+    initial.family_of(config)
   config.model.groups = 1
-  assert initial._family(config) is names
+  assert initial.family_of(config) is names
   (tmp_path / "config.json").write_text('{"n_groups": 1, "use_bias": true}')
   with pytest.raises(ValueError, match="use_bias is True, `mamba` has False"):
-    initial._family(config)
+    initial.family_of(config)
 
 
 def test_another_network_is_refused(tmp_path):
@@ -184,42 +181,14 @@ def test_no_such_start(tmp_path):
   assert not (tmp_path / "run").exists()
 
 
-def test_scales_of_a_later_stage_measure_the_trained_weights(tmp_path):
-  config = tiny()
-  config.model.update(weight="ste|learned", act="ste")
-  config.stages = (
-    {"until": 0.5, "model": {"weight": None}},
-    {"until": 1.0},
-  )
-  run = loop.Run(config, tmp_path / "run", "run", None)
-  first, second = run.job.stages
-  params, rest = first.network.variables(7)
-  state = {
-    "params": params,
-    "rest": rest,
-    "opt": jax.jit(first.optimizer.init)(params),
-    "step": np.int32(first.stop),
-    "bad_step": np.int32(-1),
-  }
-  entered = nnx.to_flat_state(nnx.State(run._enter(second, state)["params"]))
-  entered = {".".join(map(str, path)): value for path, value in entered}
-  for name in [k for k in entered if k.endswith("weight.params.scale")]:
-    kernel = entered[name.replace("weight.params.scale", "kernel")]
-    axes = tuple(range(kernel.ndim - 1))
-    want = np.mean(np.abs(kernel), axes, keepdims=True)
-    np.testing.assert_allclose(entered[name], want, rtol=1e-6)
-
-
 def test_a_run_traces_its_step_once(tmp_path, monkeypatch):
   config = tiny()
   config.model.update(weight="ste|learned", act="shift > ste")
-  run = loop.Run(config, tmp_path / "run", "run", None)
   traces = []
-  loss = run.job.task.loss
-  monkeypatch.setattr(
-    run.job.task, "loss", lambda *a: traces.append(None) or loss(*a)
-  )
-  run.run()
+  task = registry.get("task", config.task.name)
+  loss = task.loss
+  monkeypatch.setattr(task, "loss", lambda *a: traces.append(None) or loss(*a))
+  loop.train(config, tmp_path / "run")
   assert len(traces) == 1
 
 
@@ -229,23 +198,22 @@ STEPS = "elastic|learned_step"
 def test_first_steps_are_set_from_the_first_batch(tmp_path):
   config = tiny(weight=None, act=STEPS)
   config.events = ((0, "init_steps"),)
-  run = loop.Run(config, tmp_path / "run", "run", None)
-  run.identity = {}
-  run.checkpoints = Checkpoints(run.workdir, create=True)
-  state, _, _ = run._start(resume.Found())
-  run.checkpoints.close()
-  with contextlib.closing(run._make_iterator()) as batches:
-    batch = evaluate.put(next(batches), run.job.sharded)
-  fired = run._fire(run.job.stages[0], state, batch, 0)
+  job, _ = loop.check(config, tmp_path / "run")
+  assert job.events == [(0, "init_steps")]
+  batches = datasets.make_train_batches(job.config, job.train_source)
+  with contextlib.closing(batches):
+    batch = evaluate.put(next(batches), job.sharded)
+  event = step.make_event(
+    job.stages[0].network, "init_steps", job.task, steps=8, epochs=job.epochs
+  )
+  state = event(loop.first_state(job), batch)
   steps = {
     path: value
-    for path, value in nnx.to_flat_state(nnx.State(fired["params"]))
+    for path, value in nnx.to_flat_state(nnx.State(state["params"]))
     if path[-1] == "step"
   }
   assert steps
   assert all(value.reshape(()) != 1 for value in steps.values())
-  later = run._fire(run.job.stages[0], fired, batch, 1)
-  jax.tree.map(np.testing.assert_array_equal, fired, later)
   loop.train(config, tmp_path / "whole")
 
 
@@ -275,9 +243,8 @@ def test_a_transform_alone_measures_nothing(tmp_path):
   init = trained(tmp_path)
   config = tiny(weight="standardize > float")
   config.init = init
-  got, _ = started(config, tmp_path)
-  got = {".".join(map(str, path)): value for path, value in got}
-  tensors = pretrained.weights(initial._trained(config))
+  got = started(config, tmp_path)
+  tensors = pretrained.weights(bx.load(init)[0])
   assert set(got) == set(tensors)
   for name, want in tensors.items():
     np.testing.assert_array_equal(got[name], want, err_msg=name)

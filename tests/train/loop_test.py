@@ -1,56 +1,22 @@
 """Whole runs on fake images: resume, events, stages, distillation, errors."""
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 
-import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
-import bnnjax as bx
-from bnnjax.core import registry
 from bnnjax.report import record as record_lib
-from bnnjax.train import config as config_lib
-from bnnjax.train import evaluate, inputs, loop, setup, sharding
+from bnnjax.train import (
+  evaluate,
+  loop,
+  sharding,
+)
 from bnnjax.train.checkpoint import Checkpoints
-from bnnjax.train.state import Network
-
-
-def tiny(**model):
-  """Eight steps of a small MLP."""
-  config = config_lib.base()
-  config.data.update(shape=(4, 4, 1), num_classes=3)
-  config_lib.make_smoke(config)
-  config.data.augment = ()
-  config.steps = 8
-  config.eval_every = 1.0  # 4 steps
-  config.log_every = 2
-  config.optim.lr = 0.03
-  config.model = {"name": "mlp", "hidden": (8, 8), **model}
-  return config
-
-
-def lines(workdir, name="metrics.jsonl"):
-  text = (workdir / name).read_text()
-  return [json.loads(x) for x in text.split("\n")[:-1]]
-
-
-def variables(config, workdir):
-  _, state, _ = setup.restore(config_lib.resolve(config), workdir, "last")
-  return {"params": state["params"], "rest": state["rest"]}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-  """A run that nothing disturbed."""
-  workdir = tmp_path_factory.mktemp("finished") / "run"
-  return workdir, loop.train(tiny(), workdir, name="tiny-seed=0")
+from bnnjax.train.plan import Plan
+from tests.train.small_runs import changed, killed, lines, tiny, variables
 
 
 def test_metrics_and_record(finished):
@@ -73,24 +39,6 @@ def test_loss_goes_down(finished):
   assert written[-1] < written[0]
 
 
-def test_evaluate_reads_the_checkpoint(finished):
-  workdir, result = finished
-  got = evaluate.evaluate(workdir)
-  np.testing.assert_allclose(got["loss"], result.metrics["loss"], rtol=1e-5)
-  assert got["accuracy"] == result.metrics["accuracy"]
-
-
-def test_load_gives_the_network_that_was_evaluated(finished):
-  workdir, result = finished
-  model, config = bx.load(workdir)
-  _, source = inputs.load_data(config)
-  right = []
-  for batch in inputs.make_eval_batches(config, source):
-    correct = np.argmax(model(batch["image"]), -1) == batch["label"]
-    right.extend(correct[np.asarray(batch["mask"]) > 0])
-  assert np.mean(right) == pytest.approx(result.metrics["accuracy"])
-
-
 def test_finished_run_is_not_trained_again(finished, capsys):
   workdir, result = finished
   again = loop.train(tiny(), workdir)
@@ -99,17 +47,8 @@ def test_finished_run_is_not_trained_again(finished, capsys):
   assert len(list(record_lib.read(result.record))) == 1
 
 
-def test_killed_run_goes_on_as_if_it_had_never_stopped(
-  finished, tmp_path, monkeypatch
-):
-  def killed(self, state):
-    if int(state["step"]) == 6:
-      raise KeyboardInterrupt
-
-  with monkeypatch.context() as patch:
-    patch.setattr(loop.Run, "_check_finite", killed)
-    with pytest.raises(KeyboardInterrupt):
-      loop.train(tiny(), tmp_path / "run")
+def test_a_killed_run_resumes_as_if_it_had_never_stopped(finished, tmp_path):
+  killed(tiny(), tmp_path / "run", 6)
   result = loop.train(tiny(), tmp_path / "run")
   assert not result.resumed
   assert result.metrics == finished[1].metrics
@@ -120,12 +59,13 @@ def test_killed_run_goes_on_as_if_it_had_never_stopped(
   jax.tree.map(np.testing.assert_array_equal, want, got)
 
 
-def test_a_run_killed_before_its_record_is_recorded(tmp_path, monkeypatch):
-  def killed(self, info):
-    raise KeyboardInterrupt
+def _dies(*_):
+  raise KeyboardInterrupt
 
+
+def test_a_run_killed_before_its_record_is_recorded(tmp_path, monkeypatch):
   with monkeypatch.context() as patch:
-    patch.setattr(loop.Run, "_record", killed)
+    patch.setattr(record_lib, "append", _dies)
     with pytest.raises(KeyboardInterrupt):
       loop.train(tiny(), tmp_path / "run")
   result = loop.train(tiny(), tmp_path / "run")
@@ -134,11 +74,13 @@ def test_a_run_killed_before_its_record_is_recorded(tmp_path, monkeypatch):
 
 
 def test_best_survives_a_kill_between_the_two_saves(tmp_path, monkeypatch):
-  def killed(*_):
-    raise KeyboardInterrupt
+  save = Checkpoints.save
+
+  def only_last(self, kind, *rest):
+    return save(self, kind, *rest) if kind == "last" else _dies()
 
   with monkeypatch.context() as patch:
-    patch.setattr(loop.Run, "_save_best", killed)
+    patch.setattr(Checkpoints, "save", only_last)
     with pytest.raises(KeyboardInterrupt):
       loop.train(tiny(), tmp_path / "run")
   result = loop.train(tiny(), tmp_path / "run")
@@ -170,7 +112,7 @@ def test_stage_without_restart_keeps_the_schedule(tmp_path):
   config.optim.latent = {"lr": 0.01}
   config.stages = ({"until": 4, "model": {"weight": None}}, {"until": 1.0})
   loop.train(config, tmp_path / "run")
-  stage = setup.plan(config_lib.resolve(config), config.steps)[-1]
+  stage = Plan(config).stages(config.steps)[-1]
   state, *_ = Checkpoints(tmp_path / "run", create=False).restore(
     "last",
     sharding.abstract_state(
@@ -180,46 +122,6 @@ def test_stage_without_restart_keeps_the_schedule(tmp_path):
   paths = jax.tree_util.tree_leaves_with_path(state["opt"])
   counts = {int(x) for p, x in paths if "count" in jax.tree_util.keystr(p)}
   assert counts == {8}
-
-
-def test_gradient_that_is_not_finite_stops_too(tmp_path):
-  """The loss may still be finite: sqrt at 0."""
-
-  @registry.register("event", "flatten")
-  def flatten(model, batch):
-    del batch
-    model.norms[0].scale[...] = model.norms[0].scale[...] * 0
-    model.norms[0].bias[...] = model.norms[0].bias[...] * 0
-
-  config = tiny(hidden=(8,), weight=None, act=None)
-  config.events = ((5, "flatten"),)
-  original = setup.network_of
-
-  def with_root(config, overrides=()):
-    network = original(config, overrides)
-
-    def build(rngs):
-      model = network.build(rngs)
-      model.head = RootHead(model.head)
-      return model
-
-    class RootHead(nnx.Module):
-      def __init__(self, head):
-        self.head = head
-
-      def __call__(self, x, mode):
-        return self.head(jnp.sqrt(jnp.abs(x)), mode)
-
-    return Network.of(build)
-
-  try:
-    with pytest.MonkeyPatch.context() as patch:
-      patch.setattr(setup, "network_of", with_root)
-      with pytest.raises(loop.NonFiniteLossError, match="step 5 of 8"):
-        loop.train(config, tmp_path / "run")
-  finally:
-    registry._TABLES["event"].pop("flatten")
-  assert Checkpoints(tmp_path / "run", create=False).latest("last") == 4
 
 
 def test_record_that_cannot_be_written_is_refused_first(tmp_path):
@@ -254,58 +156,6 @@ def test_tagged_and_untagged_runs_are_bit_identical(tmp_path):
   jax.tree.map(np.testing.assert_array_equal, results[0][1], results[1][1])
 
 
-def test_stages_hand_the_network_on(tmp_path):
-  """Activations first, then weights; the second stage starts anew."""
-  config = tiny()
-  config.stages = (
-    {"until": 4, "model": {"weight": None}},
-    {"until": 1.0, "restart": True},
-  )
-  seen = []
-  original = loop.Run._enter
-
-  def enter(self, stage, state):
-    old = jax.tree.map(np.asarray, state["params"])
-    new = original(self, stage, state)
-    seen.append((old, jax.tree.map(np.asarray, new)))
-    return new
-
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(loop.Run, "_enter", enter)
-    loop.train(config, tmp_path / "run")
-  ((before, after),) = seen
-  jax.tree.map(np.testing.assert_array_equal, before, after["params"])
-  assert int(after["step"]) == 4
-  assert {int(x) for x in jax.tree.leaves(after["opt"]) if x.ndim == 0} == {0}
-
-
-def test_stage_has_its_own_optimizer():
-  """SGD by hand in the first; the second has the run's fields again."""
-  config = tiny()
-  config.optim.update(name="sgd", schedule="constant", lr=0.5)
-  first = {"lr": 0.25, "weight_decay": 0.1, "latent": {"lr": 0.125}}
-  config.stages = (
-    {"until": 4, "model": {"weight": None}, "optim": first},
-    {"until": 1.0, "restart": True},
-  )
-  config = config_lib.resolve(config)
-  stages = setup.plan(config, 8)
-  got = []
-  for stage, lr, decay in zip(stages, (0.25, 0.5), (0.1, 0.0)):
-    kinds = stage.network.kinds
-    params = jax.tree.map(jnp.ones_like, stage.network.variables(0)[0])
-    state = stage.optimizer.init(params)
-    updates, _ = stage.optimizer.update(params, state, params)
-    expected = jax.tree.map(
-      lambda p, lr=lr, decay=decay: -lr * (p + decay * p * (p.ndim > 1)),
-      params,
-    )
-    chex.assert_trees_all_close(updates, expected, rtol=1e-6)
-    got.append(set(jax.tree.leaves(kinds)))
-  assert "latent" in got[1] - got[0]  # float weights are no latent ones
-  assert config.optim.to_dict() == config_lib.optim_of(config, config.stages[1])
-
-
 def test_distillation_follows_the_teacher(finished, tmp_path):
   config = tiny(weight=None, act=None)
   config.task.distill = {"teacher": str(finished[0])}
@@ -322,22 +172,16 @@ def test_distillation_follows_the_teacher(finished, tmp_path):
   assert not (tmp_path / "other").exists()
 
 
-def test_non_finite_loss_stops_and_keeps_the_last_good_checkpoint(tmp_path):
-  @registry.register("event", "poison")
-  def poison(model, batch):
-    del batch
-    model.head.bias[...] = model.head.bias[...] * np.nan
-
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
+  tmp_path,
+):
   config = tiny()
   config.events = ((5, "poison"),)
-  try:
-    with pytest.raises(
-      loop.NonFiniteLossError,
-      match=r"not finite at step 5 of 8.*is kept.*`optim.lr`",
-    ):
-      loop.train(config, tmp_path / "run")
-  finally:
-    registry._TABLES["event"].pop("poison")
+  with pytest.raises(
+    loop.NonFiniteLossError,
+    match=r"not finite at step 5 of 8.*is kept.*`optim.lr`",
+  ):
+    loop.train(config, tmp_path / "run")
   assert Checkpoints(tmp_path / "run", create=False).latest("last") == 4
   assert not (tmp_path / "run" / "record.jsonl").exists()
 
@@ -395,7 +239,7 @@ POKE = {
     ({"optim.weight_decay": "x"}, "'optim.weight_decay' must be a float, got 'x'"),
     ({"optim.grad_clip": float("nan")}, "must be 0 or above and finite, got nan"),
     ({"eval_every": float("nan")}, "must be above 0 and finite, got nan"),
-    ({"log_every": 1.5}, "'log_every' must be a int, got 1.5"),
+    ({"log_every": 1.5}, "'log_every' must be an int, got 1.5"),
     ({"seed": -1}, "'seed' must be 0 or above"),
     ({"data.name": 3}, "'data.name' must be a str, got 3"),
     ({"events": 3}, "'events' must be a tuple, got 3"),
@@ -407,13 +251,7 @@ POKE = {
 def test_bad_config_is_refused_before_a_file_is_touched(
   tmp_path, changes, message
 ):
-  config = tiny().to_dict()
-  for path, value in changes.items():
-    *parents, leaf = path.split(".")
-    node = config
-    for parent in parents:
-      node = node[parent]
-    node[leaf] = value
+  config = changed(tiny(), changes)
   with pytest.raises(ValueError, match=message):
     loop.train(config, tmp_path / "run")
   assert not (tmp_path / "run").exists()
@@ -429,46 +267,6 @@ def test_workdir_of_another_config(finished):
     loop.train(config, finished[0])
 
 
-def test_workdir_with_a_damaged_config(tmp_path):
-  for text in ("", "{", "[1]"):
-    (tmp_path / "config.json").write_text(text)
-    with pytest.raises(ValueError, match=r"config.json is not a config"):
-      loop.train(tiny(), tmp_path)
-    with pytest.raises(ValueError, match=r"config.json is not a config"):
-      evaluate.evaluate(tmp_path)
-
-
-def test_damaged_checkpoint(finished, tmp_path):
-  shutil.copytree(finished[0], tmp_path / "run")
-  for file in (tmp_path / "run" / "checkpoints" / "last").rglob("*"):
-    if file.is_file() and "state" in file.parts:
-      file.write_bytes(b"x")
-  for use in (
-    lambda: evaluate.evaluate(tmp_path / "run"),
-    lambda: loop.train(tiny(), tmp_path / "run"),
-  ):
-    with pytest.raises(ValueError, match=r"last/8 cannot be read.*starts over"):
-      use()
-
-
-def test_workdir_that_cannot_be_written(tmp_path):
-  (tmp_path / "file").write_text("")
-  with pytest.raises(ValueError, match=r"cannot be written.*--workdir"):
-    loop.train(tiny(), tmp_path / "file" / "run")
-  with pytest.raises(ValueError, match="is a file"):
-    loop.train(tiny(), tmp_path / "file")
-  with pytest.raises(ValueError, match="cannot hold checkpoints"):
-    loop.train(tiny(), tmp_path / "\\")
-
-
-def test_a_workdir_may_be_given_by_a_detour(tmp_path):
-  config = tiny()
-  config.steps = 1
-  result = loop.train(config, f"{tmp_path}/x/..//run")
-  assert (tmp_path / "run" / "checkpoints" / "last" / "1").is_dir()
-  assert result.metrics
-
-
 def test_missing_data_set_says_how_to_get_it(tmp_path):
   config = tiny()
   config.data.name = "tfds:cifar10"
@@ -479,8 +277,9 @@ def test_missing_data_set_says_how_to_get_it(tmp_path):
 
 MULTI_DEVICE = """
 import sys
-from tests.train.loop_test import tiny
+from tests.train.small_runs import tiny
 from bnnjax.train import loop
+from bnnjax.train.plan import Plan
 config = tiny()
 config.steps = 2
 result = loop.train(config, sys.argv[1])

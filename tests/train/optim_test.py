@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 from bnnjax.train import optim
 
 PARAMS = {

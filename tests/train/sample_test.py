@@ -5,7 +5,7 @@ import pytest
 import tokenizers
 
 from bnnjax import cli, data
-from bnnjax.data import lm_tokenizer, streams
+from bnnjax.data import embedded, incremental_decoders, lm_tokenizers
 from bnnjax.train import config_file, loop, sample
 
 CONFIG = "configs/plays_lm.py:method=bi_mamba,smoke"
@@ -13,8 +13,8 @@ PROMPT = "\u0101\u0102"  # of the fake text's letters
 
 
 def pieces_of(streams, drawn, stop=(), ends=()):
-  texts = [sample._Text(stream, stop, ends) for stream in streams]
-  return sample._pieces(texts, drawn)
+  texts = [sample.StoppedText(stream, stop, ends) for stream in streams]
+  return sample.pieces(texts, drawn)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,14 @@ def test_a_character_waits_for_its_last_byte():
   assert pieces[:4] == ["a", "", "", "\u20ac"]
 
 
+def test_what_may_begin_a_stop_text_is_held_back():
+  stream = incremental_decoders.ByteStream([bytes([n]) for n in range(256)])
+  text = sample.StoppedText(stream, ["abc"], ())
+  got = [text.push(byte) for byte in b"xabdabcy"]
+  assert got == ["x", "", "", "abd", "", "", "", ""]
+  assert text.ended
+
+
 def test_bytes_that_are_no_character_do_not_wait_for_ever():
   encoder = data.tokenizer_of("plays_mini", tokenizer="bytes")
   drawn = (np.array([0x80]) for _ in range(9))
@@ -83,7 +91,7 @@ def word_piece(path):
   made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
   made.decoder = tokenizers.decoders.WordPiece()
   made.save(str(path))
-  return lm_tokenizer.of("bpe", vocab_file=str(path))
+  return lm_tokenizers.make_tokenizer("bpe", vocab_file=str(path))
 
 
 def test_pieces_join_to_what_all_tokens_decode_to(tmp_path):
@@ -113,20 +121,23 @@ def test_a_text_ends_before_the_first_stop_text(stop):
     pieces = [text[a:b].encode() for a, b in zip([0, *cuts], [*cuts, 20])]
     drawn = (np.array([n]) for n in range(7))
     got = "".join(
-      piece for (piece,) in pieces_of([streams.ByteStream(pieces)], drawn, stop)
+      piece
+      for (piece,) in pieces_of(
+        [incremental_decoders.ByteStream(pieces)], drawn, stop
+      )
     )
     assert got == want
 
 
 def test_an_end_of_text_token_ends_a_text(tmp_path):
   path = tmp_path / "vocab.json"
-  made = tokenizers.Tokenizer.from_str(lm_tokenizer.BPE_FILE.read_text())
+  made = tokenizers.Tokenizer.from_str(embedded.PLAYS_BPE.read_text())
   made.add_special_tokens(["<|endoftext|>"])
   made.save(str(path))
-  encoder = lm_tokenizer.of("bpe", vocab_file=str(path))
+  encoder = lm_tokenizers.make_tokenizer("bpe", vocab_file=str(path))
   (end,) = encoder.ends
   assert encoder.decode([end]) == "<|endoftext|>"
-  assert lm_tokenizer.of("bpe").ends == ()
+  assert lm_tokenizers.make_tokenizer("bpe").ends == ()
   first, second = encoder.encode("to be"), encoder.encode("or not to be")
   width = max(len(first), len(second)) + 1
   rows = [[*row, *[end] * (width - len(row))] for row in (first, second)]
@@ -142,14 +153,12 @@ def test_a_prompt_that_is_changed_is_said(tmp_path):
   with pytest.warns(
     UserWarning, match="reads the prompt 'The Caf\xe9' as 'the ca"
   ):
-    sample._check_prompt(
-      encoder, "The Caf\xe9", encoder.encode("The Caf\xe9"), "x"
-    )
+    sample.encode_prompt(encoder, "The Caf\xe9", "x")
   with pytest.raises(ValueError, match="of x lacks 'g'"):
-    sample._check_prompt(encoder, "the g", encoder.encode("the g"), "x")
+    sample.encode_prompt(encoder, "the g", "x")
   text = "the caf. cat\tcafe catg gs"
   with pytest.raises(ValueError, match="of x lacks 'catg gs'"):
-    sample._check_prompt(encoder, text, encoder.encode(text), "x")
+    sample.encode_prompt(encoder, text, "x")
 
 
 def test_command(workdir, capsys):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 CONFIG = """
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 def get_config(arg=""):
   config = config_lib.base()

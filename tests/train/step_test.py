@@ -10,7 +10,8 @@ from flax import nnx
 from bnnjax import tasks
 from bnnjax.layers.linear import Linear
 from bnnjax.train import accumulate, step
-from bnnjax.train.state import Network, make_state
+from bnnjax.train.networks import Network
+from bnnjax.train.state import make_state
 
 BATCH = {
   "image": np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32),
@@ -54,6 +55,23 @@ def test_a_parameter_that_breaks_of_finite_gradients():
   update = lambda g, s, p: (jax.tree.map(lambda g: g * jnp.inf, g), s)  # noqa: E731
   breaks = optax.GradientTransformation(lambda p: optax.EmptyState(), update)
   assert bad_step(BATCH, breaks) == 0
+
+
+def test_a_gradient_that_is_not_finite_under_a_finite_loss():
+  """The square root has no slope at 0."""
+
+  class Rooted(Signs):
+    def __call__(self, x, mode):
+      return jnp.sqrt(jnp.abs(self.layer(x, mode) * 0))
+
+  network, rule = Network.of(Rooted), optax.sgd(0.1)
+  task = tasks.build({"name": "classification"})
+  train = step.make_train_step(network, rule, task, steps=2, epochs=1.0)
+  state, metrics = make_state(network, rule, 0), task.train_metrics.empty()
+  with jax.disable_jit():
+    state, metrics = train(state, metrics, BATCH, None)
+  assert np.isfinite(metrics.compute()["loss"])
+  assert state["bad_step"] == 0
 
 
 def test_finite_looks_at_floats():

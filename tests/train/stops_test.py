@@ -11,23 +11,10 @@ import numpy as np
 import pytest
 
 from bnnjax.report import record as record_lib
-from bnnjax.train import config as config_lib
-from bnnjax.train import ema, evaluate, interval, loop, setup, sharding, stops
+from bnnjax.train import ema, evaluate, loop, sharding, stops
 from bnnjax.train.checkpoint import Checkpoints
-from tests.train.loop_test import lines, tiny, variables
-
-
-class StopAt(stops.Signals):
-  """A signal that comes at a step."""
-
-  def __init__(self, step, number=signal.SIGTERM):
-    super().__init__()
-    self._step, self._number = step, number
-
-  def should_stop(self, step):
-    if step >= self._step:
-      self.number = self._number
-    return super().should_stop(step)
+from bnnjax.train.plan import Plan
+from tests.train.small_runs import lines, stopped, tiny, variables
 
 
 def without_times(written):
@@ -54,12 +41,6 @@ def config():
     {"until": 1.0, "restart": True},
   )
   return made
-
-
-def stopped(config, workdir, step, number=signal.SIGTERM):
-  with pytest.raises(stops.Stopped) as caught:
-    loop.Run(config, workdir, "run", None, StopAt(step, number)).run()
-  return caught.value
 
 
 def test_a_stopped_run_is_saved_and_goes_on_to_the_bit(whole, tmp_path):
@@ -97,7 +78,7 @@ def test_the_averaged_network_is_what_a_run_gives(whole):
   np.testing.assert_allclose(
     evaluate.evaluate(workdir)["loss"], result.metrics["loss"], rtol=1e-5
   )
-  stage = setup.plan(config_lib.resolve(config()), 8)[-1]
+  stage = Plan(config()).stages(8)[-1]
   shapes = sharding.abstract_state(
     stage.network, stage.optimizer, sharding.make_mesh()
   )
@@ -126,16 +107,6 @@ def test_checkpoints_between_evaluations(tmp_path):
     patch.setattr(Checkpoints, "save", save)
     loop.train(made, tmp_path)
   assert [s for k, s in seen if k == "last"] == [3, 4, 6, 8]
-
-
-@pytest.mark.parametrize(("minutes", "due"), [(1e-9, True), (60.0, False)])
-def test_checkpoints_by_the_clock(minutes, due):
-  settings = tiny().checkpoint
-  settings.every_minutes = minutes
-  clock = interval.Clock(settings, 0)
-  assert clock.is_due(1) == due
-  clock.saved(1)
-  assert clock.is_due(2) == due
 
 
 def test_the_first_signal_asks_the_second_ends():
@@ -167,6 +138,7 @@ def test_other_threads_get_no_signals():
 BUSY = """
 import hashlib
 from bnnjax.train import stops
+from bnnjax.train.plan import Plan
 with stops.Signals():
   print("ready", flush=True)
   hashlib.pbkdf2_hmac("sha256", b"", b"", 1 << 30)  # as long as a compilation

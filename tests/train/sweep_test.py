@@ -14,11 +14,11 @@ import pytest
 
 from bnnjax.report import record as record_lib
 from bnnjax.report import tables
-from bnnjax.train import identity, inputs, loop, resume, sweep
+from bnnjax.train import datasets, identity, loop, resume_check, sweep
 from bnnjax.train import workdir as workdir_lib
 
 CONFIG = """
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 def get_config(arg=""):
   arg = config_lib.parse_arg(
@@ -55,7 +55,7 @@ def trained(tmp_path, monkeypatch):
       found.append(str(workdir.relative_to("runs/exp")))
       workdir.mkdir(parents=True)
       workdir_lib.write_config(workdir, config)
-      data = identity.of_data(*inputs.open_data(config.data))
+      data = identity.of_data(*datasets.open_data(config.data))
       made = record_lib.Record(
         id=uuid.uuid4().hex[:12],
         name=name,
@@ -72,16 +72,16 @@ def trained(tmp_path, monkeypatch):
     file = pathlib.Path(workdir) / "record.jsonl"
     config = workdir_lib.stored_config(workdir)
     if not file.exists():
-      return resume.Held(config, None)
+      return resume_check.Held(config, None)
     (record,) = record_lib.read(file)
     contents = {
       "identity": {"data": record["data"]},
       "config": record["config"],
     }
-    return resume.Held(config, contents)
+    return resume_check.Held(config, contents)
 
   monkeypatch.setattr(loop, "train", train)
-  monkeypatch.setattr(resume, "read", read)
+  monkeypatch.setattr(resume_check, "read", read)
   return found
 
 

@@ -4,74 +4,39 @@ import jax
 import numpy as np
 import pytest
 
-from bnnjax import tasks
-from bnnjax.train import config as config_lib
-from bnnjax.train import evaluate, inputs, loop, setup
-
-
-def tiny(**model):
-  """Eight steps of a BERT of one block."""
-  config = config_lib.base()
-  config.data.update(shape=(12,), vocab=40, num_classes=3)
-  config_lib.make_smoke(config)
-  config.steps = 8
-  config.log_every = 2
-  config.optim.lr = 0.01
-  config.model = {
-    **{"name": "bert", "features": 16, "heads": 2, "blocks": 1},
-    **{"weight": "ste|channel_l1", "act": "ste", **model},
-  }
-  return config
+from bnnjax import config as config_lib
+from bnnjax.train import datasets, evaluate, loop, runs
+from bnnjax.train.plan import Plan
+from tests.train.small_runs import changed, killed, tiny_lm, tiny_text
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
   workdir = tmp_path_factory.mktemp("finished") / "run"
-  return workdir, loop.train(tiny(), workdir)
+  return workdir, loop.train(tiny_text(), workdir)
 
 
 def test_smoke_keeps_the_kind_of_data():
-  data = tiny().data
+  data = tiny_text().data
   assert (data.name, data.shape, data.vocab) == ("fake_text", (12,), 40)
   assert data.augment == ()
 
 
-def lm():
-  """Four steps of a decoder of one block, on windows of one text."""
-  config = config_lib.base()
-  config.data.update(shape=(12,), vocab=40)
-  config_lib.make_smoke(config)
-  config.task = {"name": "language_modeling"}
-  sizes = {"features": 16, "blocks": 1, "heads": 2, "hidden": 32}
-  config.model = {"name": "decoder", **sizes}
-  return config
-
-
 def test_smoke_without_classes_is_one_text():
-  data = lm().data
+  data = tiny_lm().data
   assert (data.name, data.num_classes, data.vocab) == ("fake_tokens", 0, 40)
   assert "num_classes" not in data.options
 
 
 def test_language_models_need_no_classes(tmp_path):
-  result = loop.train(lm(), tmp_path / "run")
+  result = loop.train(tiny_lm(), tmp_path / "run")
   # One character a token, and every token but the first scored.
   np.testing.assert_allclose(
     result.metrics["bits_per_char"],
     result.metrics["loss"] / np.log(2),
     rtol=1e-5,
   )
-  assert len(inputs.tokenizer_of(lm())) == 40
-
-
-def test_data_of_a_language_model():
-  config = lm()
-  config.data.update(name="plays_mini", vocab=1024)
-  config.data.options = {"tokenizer": "bpe", "context": 4}
-  config = config_lib.resolve(config)
-  train, test = inputs.load_data(config)
-  assert train.info.shape == test.info.shape == (12,)
-  assert inputs.tokenizer_of(config).pieces == test.tokenizer.pieces
+  assert len(datasets.tokenizer_of(tiny_lm())) == 40
 
 
 def test_trains_and_counts(finished):
@@ -87,67 +52,41 @@ def test_evaluate_reads_the_checkpoint(finished):
   np.testing.assert_allclose(got["loss"], result.metrics["loss"], rtol=1e-5)
 
 
-def test_killed_run_goes_on_as_if_it_had_never_stopped(
-  finished, tmp_path, monkeypatch
-):
-  def killed(self, state):
-    if int(state["step"]) == 6:
-      raise KeyboardInterrupt
-
-  with monkeypatch.context() as patch:
-    patch.setattr(loop.Run, "_check_finite", killed)
-    with pytest.raises(KeyboardInterrupt):
-      loop.train(tiny(), tmp_path / "run")
-  result = loop.train(tiny(), tmp_path / "run")
+def test_a_killed_run_resumes_as_if_it_had_never_stopped(finished, tmp_path):
+  killed(tiny_text(), tmp_path / "run", 6)
+  result = loop.train(tiny_text(), tmp_path / "run")
   assert not result.resumed
   assert result.metrics == finished[1].metrics
 
 
-def test_length_of_the_texts_is_the_configs():
-  config = tiny()
-  config.data.update(name="wordnet_mini", vocab=4096, num_classes=26)
-  config.data.options = {}
-  train, _ = inputs.load_data(config_lib.resolve(config))
-  assert train.info.shape == (12,)
-
-
 def test_teacher_must_read_the_same_vocabulary(finished):
-  workdir, _ = finished
-  task = tasks.build(
-    {"name": "classification", "distill": {"teacher": str(workdir)}}
-  )
-  network, variables = setup.load_teacher(tiny(), task, ())
+  def load(config, task="classification"):
+    config.task = {"name": task, "distill": {"teacher": str(finished[0])}}
+    return runs.load_teacher(Plan(config))
+
+  network, variables = load(tiny_text())
   assert network.abstract.word.table.shape == (40, 16)
   assert jax.tree.leaves(variables)
-  other = tiny()
+  other = tiny_text()
   other.data.vocab = 41
   with pytest.raises(ValueError, match=r"differ in `data.vocab`: 40 and 41"):
-    setup.load_teacher(other, task, ())
+    load(other)
   for field in ("vocab_file", "tokenizer"):
-    other = tiny()
+    other = tiny_text()
     other.data.options[field] = "mine"
     with pytest.raises(
       ValueError,
       match=rf"same vocabulary.*{field}` is '' there and 'mine' here",
     ):
-      setup.load_teacher(other, task, ())
-  other = tiny()
+      load(other)
+  other = tiny_text()
   other.data.options.lowercase = False
   with pytest.raises(ValueError, match="lowercase` is '' there and False here"):
-    setup.load_teacher(other, task, ())
-  task = tasks.build(
-    {"name": "masked_lm", "distill": {"teacher": str(workdir)}}
-  )
-  other = tiny()
+    load(other)
+  other = tiny_text()
   other.model.vocab = 48
   with pytest.raises(ValueError, match=r"differ in `model.vocab`: 40 and 48"):
-    setup.load_teacher(other, task, setup.plan(other, 1))
-
-
-def test_a_vocabulary_may_be_padded():
-  config = tiny()
-  config.model.vocab = 48
-  assert setup.network_of(config).abstract.word.table.shape[0] == 48
+    load(other, "masked_lm")
 
 
 @pytest.mark.parametrize(
@@ -171,13 +110,7 @@ def test_a_vocabulary_may_be_padded():
 def test_bad_config_is_refused_before_a_file_is_touched(
   tmp_path, changes, message
 ):
-  config = tiny().to_dict()
-  for path, value in changes.items():
-    *parents, leaf = path.split(".")
-    node = config
-    for parent in parents:
-      node = node[parent]
-    node[leaf] = value
+  config = changed(tiny_text(), changes)
   with pytest.raises(ValueError, match=message):
     loop.train(config, tmp_path / "run")
   assert not (tmp_path / "run").exists()
@@ -187,18 +120,6 @@ def test_images_want_a_model_of_images(tmp_path):
   config = config_lib.base()
   config.data.update(shape=(4, 4, 1), num_classes=3)
   config_lib.make_smoke(config)
-  config.model = tiny().model
+  config.model = tiny_text().model
   with pytest.raises(ValueError, match=r"'bert' reads text.*\(tokens,\)"):
     loop.train(config, tmp_path / "run")
-
-
-def test_the_task_decides_what_is_counted():
-  """Masked language modelling scores every token against every entry."""
-  config = tiny()
-  plain = setup.cost_of(config_lib.resolve(config))
-  config.task = {"name": "masked_lm"}
-  got = setup.cost_of(config_lib.resolve(config))
-  (tokens,), vocab = config.data.shape, config.data.vocab
-  features = config.model.features
-  head = features * features + features * config.data.num_classes
-  assert got.total_macs - plain.total_macs == tokens * features * vocab - head

@@ -13,14 +13,13 @@ from bnnjax.train.display import Display
 def test_jsonl_and_tensorboard(tmp_path):
   from tensorboardX import proto  # noqa: F401 (the extra is installed)
 
-  out = writers.Writers(epath.Path(tmp_path), tensorboard=True, active=True)
-  out.write_scalars(3, {"loss": 0.5})
-  out.flush()
-  out.close()
+  log = writers.Log(epath.Path(tmp_path), 9, tensorboard=True)
+  log.evaluation(3, 1.0, None, {"loss": 0.5})
+  log.close()
   lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-  assert [json.loads(x) for x in lines] == [{"step": 3, "loss": 0.5}]
+  assert [json.loads(x) for x in lines] == [{"step": 3, "eval_loss": 0.5}]
   (events,) = (tmp_path / "tensorboard").iterdir()
-  assert b"loss" in events.read_bytes()
+  assert b"eval_loss" in events.read_bytes()
 
 
 def _file(tmp_path, *lines):
@@ -90,7 +89,7 @@ def test_no_file_is_no_damage(tmp_path):
 
 
 def test_a_line_that_cannot_be_written(tmp_path, monkeypatch):
-  out = writers.Writers(epath.Path(tmp_path), tensorboard=False, active=True)
+  out = writers.JsonlWriter(epath.Path(tmp_path) / "metrics.jsonl")
   out.write_scalars(1, {"loss": 0.5})
   with monkeypatch.context() as patch:
     patch.setattr("builtins.open", _full)
@@ -107,7 +106,7 @@ def _full(*_, **__):
 def test_missing_extra_is_named(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, "tensorboardX", None)
   with pytest.raises(ValueError, match=r"pip install 'bnnjax\[tensorboard\]'"):
-    writers.Writers(epath.Path(tmp_path), tensorboard=True, active=True)
+    writers.Log(epath.Path(tmp_path), 9, tensorboard=True)
 
 
 @pytest.mark.parametrize(
@@ -121,10 +120,12 @@ def test_missing_extra_is_named(tmp_path, monkeypatch):
     ),
   ],
 )
-def test_what_an_interval_says(tmp_path, capsys, data, speed, shown):
-  """All of it in the file; of texts, tokens instead of examples on screen."""
+def test_what_an_interval_says(
+  tmp_path, capsys, monkeypatch, data, speed, shown
+):
+  """The file has all of it; for texts the screen has tokens, not examples."""
+  monkeypatch.setattr(Display, "EVERY", 0.0)
   log = writers.Log(epath.Path(tmp_path), 100)
-  log._display.EVERY = 0.0
   more = {"lr": 1e-3, "lr_latent": 0.01, **writers.speeds(2.5, data)}
   scalars = {"loss": 0.5, "grad_norm": 1.25, "flip_ratio": 0.1}
   log.interval(10, scalars, 20.0, ["loss", "perplexity"], more)
@@ -143,11 +144,9 @@ def test_what_an_interval_says(tmp_path, capsys, data, speed, shown):
 
 
 def test_silent_on_other_processes(capsys, tmp_path):
-  display = Display(10, active=False)
-  display.line("nothing")
-  display.close()
-  out = writers.Writers(epath.Path(tmp_path), tensorboard=False, active=False)
-  out.write_scalars(1, {"loss": 1.0})
-  out.close()
+  log = writers.Log(epath.Path(tmp_path), 9, tensorboard=True, active=False)
+  log.interval(1, {"loss": 1.0}, 2.0, ["loss"])
+  log.evaluation(1, 1.0, 1.0, {"loss": 1.0})
+  log.close()
   assert not capsys.readouterr().out
   assert not list(tmp_path.iterdir())

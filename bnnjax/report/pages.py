@@ -1,0 +1,67 @@
+"""Pages whose tables are generated: `bnnjax report FILE`."""
+
+import os
+import re
+from collections.abc import Iterable
+
+from bnnjax import deprecated
+from bnnjax.errors import UserError
+from bnnjax.report import markers, methods, tables
+
+
+def refresh(text: str, root: os.PathLike) -> str:
+  """Regenerates everything between markers.
+
+  Args:
+    text: markdown.
+    root: folder that the files of markers are relative to.
+
+  Raises:
+    UserError: a file is missing or outside the folder, a marker is not closed,
+      or a record lacks a field that a table shows.
+  """
+  return markers.replace(text, makers(root))[0]
+
+
+def makers(root: os.PathLike) -> markers.Makers:
+  """For each kind of marker, what makes the lines; files lie in `root`."""
+
+  def results(name: str) -> str:
+    path = markers.inside(root, name)
+    return tables.markdown(tables.group(tables.records(path)))
+
+  def table(name: str) -> str:
+    path = markers.inside(root, name)
+    try:
+      page = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+      raise UserError(f"{path} is not UTF-8 text ({error}).") from error
+    found = re.search(r"(?:^\|.*\n)+", page, re.M)
+    if found is None:
+      raise UserError(
+        f"The page {path} has no table (lines that begin with |)."
+      )
+    return found.group()
+
+  return {
+    "results": results,
+    "table": table,
+    "methods": lambda _: methods.method_table(),
+    "moved": lambda _: moved_table(),
+  }
+
+
+def moved_table() -> str:
+  """A markdown table of the modules and names that moved since last version."""
+  rows = ["| old | new |\n", "|---|---|\n"]
+  for old, new in sorted(deprecated.MOVED.items()):
+    rows.append(_row([old], new))
+  for old, name in sorted(deprecated.RENAMED.items()):
+    modules = deprecated.MOVED[old.rpartition(".")[0]]
+    new = f"{modules[0]}.{name}" if len(modules) == 1 else name
+    rows.append(_row([old], [new]))
+  return "".join(rows)
+
+
+def _row(*cells: Iterable[str]) -> str:
+  return f"| {' | '.join(', '.join(f'`{n}`' for n in c) for c in cells)} |\n"

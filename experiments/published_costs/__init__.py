@@ -1,0 +1,1 @@
+"""Published costs against ours: `python -m experiments.published_costs`."""
