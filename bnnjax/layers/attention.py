@@ -132,7 +132,7 @@ class Attention(nnx.Module):
 
     Args:
       x: `[B, T, features]`.
-      mode: training or deployment; by default as the model was told.
+      mode: training or deployment; by default as `train()` or `eval()` set it.
       mask: bool, broadcasts against `[B, heads, T, keys]`: which keys a query
         may attend to; with the mixer `"linear"` `[B, 1, 1, keys]`. A query
         without keys attends to all keys equally (softmax) or to none (none).

@@ -71,7 +71,7 @@ class Binarize(mode_lib.ModeAware, CollectionPoint):
 
     Args:
       x: `[...]`.
-      mode: training or deployment; by default as the model was told.
+      mode: training or deployment; by default as `train()` or `eval()` set it.
       **of_term: `mask` and `density` of a sparse term, see `Binarizer.apply`.
     """
     y, differs = self.quantize(x, mode, **of_term)

@@ -52,7 +52,7 @@ class LayerDefaults:
   def conv(
     self, in_features: int, out_features: int, window, **options: Any
   ) -> Conv:
-    """A convolution without bias; `options` as of `Conv`."""
+    """A convolution without bias; `options` as in `Conv`."""
     return Conv(
       in_features,
       out_features,
@@ -65,7 +65,7 @@ class LayerDefaults:
     )
 
   def batch_norm(self, features: int, **options: Any) -> BatchNorm:
-    """A batch norm; `options` as of `nnx.BatchNorm`."""
+    """A batch norm; `options` as in `nnx.BatchNorm`."""
     return BatchNorm(
       features,
       momentum=self.momentum,

@@ -1,4 +1,4 @@
-"""Checks of what layers are given: sizes, precisions, transforms, heads."""
+"""Checks of the arguments of layers: sizes, precisions, transforms, heads."""
 
 import math
 import operator

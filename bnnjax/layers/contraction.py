@@ -78,7 +78,7 @@ class WindowOptions(Options, total=False):
   """Keyword arguments of layers whose window moves, beside `Options`.
 
   Attributes:
-    strides, dilation: one number for all spatial axes, or one each; 1 by
+    strides, dilation: one number for all spatial axes, or one per axis; 1 by
       default.
     padding: `"SAME"` (default), `"VALID"`, a number of elements on every side,
       or for each axis a number or a pair (as in flax). Negative numbers crop.

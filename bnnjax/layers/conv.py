@@ -19,7 +19,7 @@ class Conv(Windowed):
   Args:
     in_features, out_features: channels before and after.
     kernel_size: window; its length is the number of spatial axes.
-    strides, dilation: one number for all spatial axes, or one each.
+    strides, dilation: one number for all spatial axes, or one per axis.
     padding: `"SAME"`, `"VALID"`, a number of elements on every side, or for
       each axis a number or a pair (as in flax). Negative numbers crop.
     pad_value: 0, -1 or +1, in units of the low-bit values. Other values than 0

@@ -23,11 +23,11 @@ class ConvTranspose(Windowed):
     in_features, out_features: channels before and after.
     kernel_size: window; its length is the number of spatial axes.
     strides: outputs between neighboring inputs; one number for all spatial
-      axes, or one each.
+      axes, or one per axis.
     padding: `"SAME"` (strides times as many outputs as inputs), `"VALID"`
       (every output that an input reaches), or as in `Conv` zeros around the
       spread inputs (as in flax and jax, not torch); negative numbers crop.
-    dilation: of the window; one number for all spatial axes, or one each.
+    dilation: of the window; one number for all spatial axes, or one per axis.
     groups: feature groups.
     transpose_kernel: whether the window is flipped, as in the gradient of a
       convolution. The kernel stays `[..., in, out]`, as binarizers expect it

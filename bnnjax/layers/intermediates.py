@@ -25,7 +25,7 @@ def call(
 ) -> tuple[Any, Intermediates]:
   """Calls a model and collects its intermediates, in the order of layers.
 
-  Without a mode the model computes as it was told by `train()` or `eval()`.
+  Without a mode the model computes as `train()` or `eval()` set it.
 
   Returns:
     The output, and e.g. `{"hidden_states": [...], "queries": [...], ...}`:

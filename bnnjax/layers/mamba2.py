@@ -94,7 +94,7 @@ class Mamba2(nnx.Module):
 
     Args:
       u: `[B, T, features]`.
-      mode: training or deployment; by default as the model was told.
+      mode: training or deployment; by default as `train()` or `eval()` set it.
       cache: of the tokens before `u`, see `cache`; by default there are none.
 
     Returns:

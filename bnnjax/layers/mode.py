@@ -16,6 +16,7 @@ import jax
 from flax import nnx
 
 import bnnjax
+from bnnjax import deprecated
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 
 
@@ -114,7 +115,7 @@ def set_progress(model: nnx.Module, progress: Progress) -> None:
   try:
     variable.set_value(progress)
   except flax.errors.TraceContextError:
-    # It belongs to an outer trace: the model was merged inside a transformation.
+    # It belongs to an outer trace: the model was merged inside a transform.
     variable = RunProgress(progress)
   for part in found:
     if part.progress is not variable:
@@ -205,3 +206,14 @@ def _warn_once(topic: str, text: str) -> None:
     text, UserWarning, frame.f_code.co_filename, frame.f_lineno
   )
   _SAID[topic] = warnings.filters
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "Moded": "bnnjax.layers.mode.ModeAware",
+    "key_of_step": "bnnjax.layers.mode.step_key",
+    "told": "bnnjax.layers.mode.mode_of_model",
+    "watched": "bnnjax.layers.mode.warn_if_differentiated",
+  },
+)

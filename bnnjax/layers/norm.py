@@ -26,7 +26,7 @@ class BatchModeAware(ModeAware):
 
   @property
   def trains(self) -> bool:
-    """Whether this part was told to train."""
+    """Whether this part is in training."""
     return not self.use_running_average
 
   def set_view(self, use_running_average: bool | None = None) -> None:

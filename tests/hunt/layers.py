@@ -167,7 +167,7 @@ LAYERS = {
     _SEQUENCE,
     needed=2,
   ),
-  "LowRankEstimator": Recipe(
+  "ResidualEstimator": Recipe(  # renamed, it would change what is drawn
     LowRankEstimator,
     {"features": (8,), "rank": (1, 2), "dtype": DTYPES},
     _SEQUENCE,
