@@ -7,7 +7,7 @@ from bnnjax.commands import COMMANDS
 from bnnjax.train import config_fields
 
 CONFIG = '''"""A tiny network; `:width=8`, `:float`."""
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 def get_config(arg=""):
   arg = config_lib.parse_arg(arg, width=8, float=False, name="x")
@@ -22,7 +22,7 @@ def get_config(arg=""):
   return config.lock()
 '''
 TEXT = '''"""A tiny language model."""
-from bnnjax.train import config as config_lib
+from bnnjax import config as config_lib
 
 def get_config(arg=""):
   config_lib.parse_arg(arg)
@@ -120,7 +120,7 @@ def draw(r: random.Random) -> list[str]:
 
 
 def value(r: random.Random, word: str) -> str:
-  """What may stand behind a flag, sane or not."""
+  """A value for a flag, sane or not."""
   flag = word.partition("=")[0]
   if flag in ("--tokens", "--batch", "--top-k"):
     return r.choice(SMALL)  # a text of a million tokens is none too long
