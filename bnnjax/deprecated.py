@@ -17,6 +17,10 @@ from typing import Any
 # Old module: the modules where its public names are now.
 MOVED: dict[str, tuple[str, ...]] = {
   # core, methods
+  "bnnjax.core.contract": ("bnnjax.core.dot_and_conv",),
+  "bnnjax.core.counted": ("bnnjax.core.declared_cost",),
+  "bnnjax.core.gradient": ("bnnjax.core.gradient_quantizer",),
+  "bnnjax.core.numbers": ("bnnjax.core.number_checks",),
   "bnnjax.core.floats": ("bnnjax.core.numerics",),
   "bnnjax.core.hashing": ("bnnjax.methods.hashing",),
   "bnnjax.core.invariants": ("bnnjax.core.quantized_check",),
@@ -81,6 +85,8 @@ MOVED: dict[str, tuple[str, ...]] = {
   "bnnjax.train.recipe": ("bnnjax.config",),
   "bnnjax.train.smoke": ("bnnjax.config",),
   # train: the loop
+  "bnnjax.train.interval": ("bnnjax.train.log_interval",),
+  "bnnjax.train.resume": ("bnnjax.train.resume_check",),
   "bnnjax.train.inputs": ("bnnjax.deprecated_calls", "bnnjax.train.datasets"),
   "bnnjax.train.loading": ("bnnjax.train.runs",),
   "bnnjax.train.setup": (

@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 
 from bnnjax import models
-from bnnjax.core import contract
+from bnnjax.core import dot_and_conv
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
 from bnnjax.cost import count
@@ -47,14 +47,14 @@ def mean_signs(monkeypatch, name, **arguments):
   Of a sign behind a ReLU it would be 1.
   """
   seen = []
-  real = contract.conv
+  real = dot_and_conv.conv
 
   def spy(a, w, **keywords):
     if isinstance(a, Quantized):
       seen.append(jnp.stack([jnp.mean(x.terms[0].value) for x in (a, w)]))
     return real(a, w, **keywords)
 
-  monkeypatch.setattr(contract, "conv", spy)
+  monkeypatch.setattr(dot_and_conv, "conv", spy)
 
   @jax.jit
   def means(x):

@@ -6,7 +6,7 @@ import jax
 from jax import lax
 
 from bnnjax.core.bilinear import Conv
-from bnnjax.core.contract import contract
+from bnnjax.core.dot_and_conv import contract
 from bnnjax.core.quantized import Quantized
 
 Pads = tuple[tuple[int, int], ...]
@@ -44,7 +44,7 @@ def conv_transpose(
     precision: as in `jax.lax.conv_general_dilated`.
 
   Returns:
-    `[N, *spatial', O]`, dtype as for `contract.dot`.
+    `[N, *spatial', O]`, dtype as for `dot_and_conv.dot`.
 
   Raises:
     ValueError: a padding that crops all inputs.

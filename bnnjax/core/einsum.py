@@ -7,7 +7,7 @@ import jax
 from jax import lax
 
 from bnnjax.core.bilinear import Einsum
-from bnnjax.core.contract import contract
+from bnnjax.core.dot_and_conv import contract
 from bnnjax.core.quantized import Quantized
 
 

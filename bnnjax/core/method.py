@@ -26,7 +26,7 @@ class Method:
     arxiv: identifier.
     weight, act: presets of the two operands; a spec string is enough.
     output: scale of a layer's output, see `bnnjax.layers.output_scale`.
-    grad: quantizer of a layer's gradients, see `bnnjax.core.gradient`.
+    grad: quantizer of a layer's gradients, see `bnnjax.core.gradient_quantizer`.
     projection: name of a function of latent weights, applied after each update.
     family: networks that the paper binarizes: `"cnn"`, `"transformer"` or
       `"llm"`; configs and sweeps of one family use its methods.

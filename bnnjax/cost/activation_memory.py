@@ -9,7 +9,7 @@ from typing import Any
 
 from jax.extend.core import Literal
 
-from bnnjax.core.counted import counted_p
+from bnnjax.core.declared_cost import counted_p
 from bnnjax.cost.abstract_value import AbstractValue, dtype_bits
 from bnnjax.cost.dead_code import Plan
 from bnnjax.cost.equations import CONTRACTIONS

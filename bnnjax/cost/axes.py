@@ -6,9 +6,9 @@ operand to those of the result: the mover of `x.T` maps `{0: 4}` to `{1: 4}`.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from bnnjax.cost.abstract_value import Dims, everywhere, union
+from bnnjax.cost.equations import Operation
 
 Mover = Callable[[Dims], Dims]
 
@@ -41,10 +41,10 @@ def without(axes: Sequence[int], ndim: int) -> Mover:
   return _picking(d for d in range(ndim) if d not in axes)
 
 
-def _broadcast(eqn: Any) -> Mover:
-  old = eqn.invars[0].aval.shape
-  new = eqn.params["shape"]
-  to = eqn.params["broadcast_dimensions"]
+def _broadcast(op: Operation) -> Mover:
+  old = op.shapes[0]
+  new = op.params["shape"]
+  to = op.params["broadcast_dimensions"]
   return lambda dims: {
     to[d]: run for d, run in dims.items() if old[d] == new[to[d]]
   }
@@ -118,30 +118,30 @@ def regroup(old: Sequence[int], new: Sequence[int]) -> Mover:
   return move
 
 
-def _reshape(eqn: Any) -> Mover:
-  return regroup(eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape)
+def _reshape(op: Operation) -> Mover:
+  return regroup(op.shapes[0], op.shape)
 
 
-def _same_rank(eqn: Any) -> Mover:
-  return resized(eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape)
+def _same_rank(op: Operation) -> Mover:
+  return resized(op.shapes[0], op.shape)
 
 
-def _reduce(eqn: Any) -> Mover:
-  return without(eqn.params["axes"], eqn.invars[0].aval.ndim)
+def _reduce(op: Operation) -> Mover:
+  return without(op.params["axes"], len(op.shapes[0]))
 
 
-def _squeeze(eqn: Any) -> Mover:
-  return without(eqn.params["dimensions"], eqn.invars[0].aval.ndim)
+def _squeeze(op: Operation) -> Mover:
+  return without(op.params["dimensions"], len(op.shapes[0]))
 
 
-def _gather(eqn: Any) -> Mover:
+def _gather(op: Operation) -> Mover:
   """Whole slices keep their axis; indexed axes vary along the indices.
 
   Example: `table[ids]` with `{1: 1}` of table `(V, D)` and ids `(B, T)` is
   `{2: 1}`: its scale per feature stays one per feature.
   """
-  numbers = eqn.params["dimension_numbers"]
-  old, new = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
+  numbers = op.params["dimension_numbers"]
+  old, new = op.shapes[0], op.shape
   batching = tuple(getattr(numbers, "operand_batching_dims", ()))
   gone = {*numbers.collapsed_slice_dims, *batching}
   windows = [d for d in range(len(old)) if d not in gone]
@@ -166,22 +166,22 @@ def inserted(axis: int) -> Mover:
   return lambda dims: {d + (d >= axis): run for d, run in dims.items()}
 
 
-def parts(eqn: Any, new: Sequence[int]) -> Mover:
+def parts(op: Operation, new: Sequence[int]) -> Mover:
   """From the operand to one result of `split` or `unstack`."""
-  old = eqn.invars[0].aval.shape
+  old = op.shapes[0]
   if len(new) < len(old):
-    return without((eqn.params["axis"],), len(old))
+    return without((op.params["axis"],), len(old))
   return resized(old, new)
 
 
-def _all_gather(eqn: Any) -> Mover:
-  axis, tiled = eqn.params["all_gather_dimension"], eqn.params["tiled"]
-  return _same_rank(eqn) if tiled else inserted(axis)
+def _all_gather(op: Operation) -> Mover:
+  axis, tiled = op.params["all_gather_dimension"], op.params["tiled"]
+  return _same_rank(op) if tiled else inserted(axis)
 
 
-def _tile(eqn: Any) -> Mover:
-  old, new = eqn.invars[0].aval.ndim, eqn.outvars[0].aval.ndim
-  return lambda dims: {d + new - old: run for d, run in dims.items()}
+def _tile(op: Operation) -> Mover:
+  more = len(op.shape) - len(op.shapes[0])
+  return lambda dims: {d + more: run for d, run in dims.items()}
 
 
 _UNCHANGED = (
@@ -191,8 +191,8 @@ _UNCHANGED = (
   " with_memory_space_constraint relayout"
 )
 # Primitives that only move, copy or pick elements of their first operand.
-KEEP: dict[str, Callable[[Any], Mover]] = {
-  "transpose": lambda eqn: _picking(eqn.params["permutation"]),
+KEEP: dict[str, Callable[[Operation], Mover]] = {
+  "transpose": lambda op: _picking(op.params["permutation"]),
   "broadcast_in_dim": _broadcast,
   "squeeze": _squeeze,
   "reshape": _reshape,
@@ -207,5 +207,5 @@ KEEP: dict[str, Callable[[Any], Mover]] = {
   "all_gather": _all_gather,
   "all_gather_invariant": _all_gather,
   "tile": _tile,
-  **dict.fromkeys(_UNCHANGED.split(), lambda eqn: lambda dims: dims),
+  **dict.fromkeys(_UNCHANGED.split(), lambda op: lambda dims: dims),
 }

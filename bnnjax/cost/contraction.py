@@ -34,7 +34,7 @@ def conv(op: Operation) -> AbstractValue:
 def _contracted(op: Operation) -> AbstractValue:
   """Writes down rows, uses of parameters and remarks of a contraction."""
   interpreter, ledger = op.interpreter, op.interpreter.ledger
-  what, weight = macs.of(op.eqn), weight_side(op.ins)
+  what, weight = macs.of(op), weight_side(op.ins)
   terms, remarks = widths(op, what, weight)
   names: tuple[str, ...] = ()
   for v, shape in zip(op.ins, op.shapes):
@@ -45,7 +45,7 @@ def _contracted(op: Operation) -> AbstractValue:
     ledger.warn(place, f"{what.op}: {remark}")
   for note in notes(op.ins, what):
     ledger.note(place, f"{what.op}: {note}")
-  pads_left = what.op == "conv" and macs.zero_padded(op.eqn)
+  pads_left = what.op == "conv" and macs.zero_padded(op)
   for v, pads in zip(op.ins, (pads_left, False)):
     if v.terms and (v.padded or (pads and v.lacks(0.0))):
       ledger.warn(

@@ -22,7 +22,7 @@ from bnnjax.cost.equations import Operation
 def moved(op: Operation) -> AbstractValue:
   """The result of a primitive of `axes.KEEP`."""
   v, old, static = op.ins[0], op.shapes[0], op.static
-  out = replace(v.moved(axes.KEEP[op.name](op.eqn)), static=static)
+  out = replace(v.moved(axes.KEEP[op.name](op)), static=static)
   if op.name in ("gather", "dynamic_slice") and v.static and not static:
     row_length = math.prod(old[-1:])
     op.interpreter.use(v, math.prod(old), "embedding", row_length)
@@ -40,7 +40,7 @@ def parts(op: Operation) -> list[AbstractValue]:
   """The results of `split` or `unstack`."""
   out = []
   for new in (v.aval.shape for v in op.eqn.outvars):
-    v = op.ins[0].moved(axes.parts(op.eqn, new))
+    v = op.ins[0].moved(axes.parts(op, new))
     out.append(_with_share(v, op.shapes[0], new))
   return out
 

@@ -12,7 +12,7 @@ from typing import Any
 from jax.extend.core import Literal
 
 from bnnjax.core.bits import stored_p, tag_p
-from bnnjax.core.counted import counted_p
+from bnnjax.core.declared_cost import counted_p
 from bnnjax.core.numerics import pass_nan_p
 from bnnjax.cost import (
   arithmetic,

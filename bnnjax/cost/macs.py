@@ -2,11 +2,11 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 
 from bnnjax.cost.abstract_value import AbstractValue, Dims
+from bnnjax.cost.equations import Operation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Contraction:
     return self.length * (self.batch if group == self.length > 1 else 1)
 
 
-def of(eqn: Any) -> Contraction:
+def of(op: Operation) -> Contraction:
   """The contraction of a `dot_general` or `conv_general_dilated`."""
-  return dot(eqn) if eqn.primitive.name == "dot_general" else conv(eqn)
+  return dot(op) if op.name == "dot_general" else conv(op)
 
 
-def dot(eqn: Any) -> Contraction:
+def dot(op: Operation) -> Contraction:
   """`dot_general`: batch x left x right x contracted."""
-  (lc, rc), (lb, rb) = eqn.params["dimension_numbers"]
-  left, right = (v.aval.shape for v in eqn.invars[:2])
+  (lc, rc), (lb, rb) = op.params["dimension_numbers"]
+  left, right = op.shapes
   length = math.prod(left[d] for d in lc)
   free = math.prod(n for d, n in enumerate(right) if d not in (*rc, *rb))
   macs = math.prod(left) * free
@@ -54,7 +54,7 @@ def dot(eqn: Any) -> Contraction:
   return Contraction("dot", macs, length, contracted, batch)
 
 
-def conv(eqn: Any) -> Contraction:
+def conv(op: Operation) -> Contraction:
   """`conv_general_dilated`.
 
   MACs = batch_out * c_out * (c_in / groups) * prod over spatial axes of
@@ -71,10 +71,10 @@ def conv(eqn: Any) -> Contraction:
   inputs * taps, and the input gradient of a convolution as much as its forward
   pass.
   """
-  params = eqn.params
+  params = op.params
   numbers = params["dimension_numbers"]
-  left, right = (v.aval.shape for v in eqn.invars[:2])
-  out = eqn.outvars[0].aval.shape
+  left, right = op.shapes
+  out = op.shape
   groups = params["feature_group_count"]
   pairs = 1
   for i, d in enumerate(numbers.out_spec[2:]):
@@ -106,7 +106,8 @@ def _pairs(inputs, out, taps, stride, dilation, low, lhs_dilation) -> int:
   """Pairs along one spatial axis, as `conv` defines them.
 
   Example: 4 inputs, 3 taps, stride 1, padding 1 make `4 * 3` pairs. Spread by
-  `lhs_dilation=2` to 8 outputs, half of the 24 fall on inserted zeros.
+  `lhs_dilation=2` to 8 outputs, 9 of 24 pairs fall on inserted zeros, and the
+  bound leaves `4 * 3` of the other 15.
   """
   bound = inputs * taps
   if lhs_dilation == 1:
@@ -118,12 +119,12 @@ def _pairs(inputs, out, taps, stride, dilation, low, lhs_dilation) -> int:
   return min(int(np.count_nonzero(~inserted)), bound)
 
 
-def zero_padded(eqn: Any) -> bool:
+def zero_padded(op: Operation) -> bool:
   """Whether a convolution pads with zeros.
 
   Zeros around or between the inputs of a transposed convolution are no
   operands: see `conv`.
   """
-  if any(n > 1 for n in eqn.params["lhs_dilation"]):
+  if any(n > 1 for n in op.params["lhs_dilation"]):
     return False
-  return any(lo > 0 or hi > 0 for lo, hi in eqn.params["padding"])
+  return any(lo > 0 or hi > 0 for lo, hi in op.params["padding"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core import registry
+from bnnjax import errors
 from bnnjax.cost.counting import count as count_function
 from bnnjax.cost.report import Report
 
@@ -33,7 +33,7 @@ def count(name: str, shapes: Sequence[str], params: str = "") -> Report:
   except ModuleNotFoundError as error:
     raise ValueError(f"Cannot import {module!r}: {error}.") from error
   if not hasattr(found, attribute):
-    near = registry.nearest(attribute, dir(found))
+    near = errors.nearest(attribute, dir(found))
     raise ValueError(f"Module {module!r} has no {attribute!r}.{near}")
   arguments = [shape(text) for text in shapes]
   if not arguments:

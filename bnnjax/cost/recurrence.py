@@ -5,7 +5,7 @@ from typing import Any
 
 from jax.extend.core import Literal
 
-from bnnjax.core.counted import SCOPE
+from bnnjax.core.declared_cost import SCOPE
 from bnnjax.cost import equations
 from bnnjax.cost.abstract_value import AbstractValue
 from bnnjax.cost.equations import Operation
@@ -14,7 +14,7 @@ from bnnjax.cost.ledger import Row
 AS_WRITTEN = (
   "scan over data whose carry is multiplied: a recurrence, counted as it is"
   " written, so that element-wise products of its state have no MACs and another"
-  " way to write it may count otherwise. `bnnjax.core.counted.counted_as`"
+  " way to write it may count otherwise. `bnnjax.core.declared_cost.counted_as`"
   " declares its own cost."
 )
 _PRODUCTS = equations.CONTRACTIONS | {"mul", "div"}

@@ -8,6 +8,7 @@ from bnnjax.core.registry import unknown
 from bnnjax.cost import definitions as definitions_lib
 from bnnjax.cost import energy, figures, render, sizes
 from bnnjax.cost.ledger import Parameter, Row, tally
+from bnnjax.errors import nearest
 
 Rule = str | Callable[[int, int], int]
 
@@ -45,7 +46,8 @@ class Report:
   def __getattr__(self, name: str) -> Any:
     """A figure, by its key in `FIGURES`."""
     if name not in figures.FIGURES:
-      raise AttributeError(f"{type(self).__name__!r} has no figure {name!r}")
+      near = nearest(name, figures.FIGURES)
+      raise AttributeError(f"A report has no figure {name!r}.{near}")
     return figures.FIGURES[name].of(self)
 
   def __dir__(self) -> Iterable[str]:

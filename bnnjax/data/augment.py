@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bnnjax.core import numbers, registry
+from bnnjax.core import number_checks, registry
 from bnnjax.core import spec as spec_lib
 
 _LARGEST = 65_535  # pixels of a side; more is a typo that would fill the memory
@@ -29,7 +29,7 @@ class PadCrop:
   padding: int
 
   def __post_init__(self):
-    numbers.size("padding", self.padding, _LARGEST)
+    number_checks.size("padding", self.padding, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     _check_one_size("pad_crop", images)
@@ -52,7 +52,7 @@ class Flip:
   probability: float = 0.5
 
   def __post_init__(self):
-    numbers.number("probability", self.probability, 0, 1)
+    number_checks.number("probability", self.probability, 0, 1)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     _check_one_size("flip", images)
@@ -77,10 +77,10 @@ class RandomResizedCrop:
   ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
   def __post_init__(self):
-    numbers.size("size", self.size, _LARGEST)
+    number_checks.size("size", self.size, _LARGEST)
     # A scale above 1 never fits: every crop would be the centred one.
-    numbers.interval("scale", self.scale, 1)
-    numbers.interval("ratio", self.ratio, _LARGEST)
+    number_checks.interval("scale", self.scale, 1)
+    number_checks.interval("ratio", self.ratio, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     size = self.size, self.size
@@ -116,7 +116,7 @@ class Resize:
   size: int
 
   def __post_init__(self):
-    numbers.size("size", self.size, _LARGEST)
+    number_checks.size("size", self.size, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     del rng
@@ -138,7 +138,7 @@ class CenterCrop:
   size: int
 
   def __post_init__(self):
-    numbers.size("size", self.size, _LARGEST)
+    number_checks.size("size", self.size, _LARGEST)
 
   def __call__(self, images: Images, rng: np.random.Generator) -> Images:
     del rng

@@ -11,7 +11,7 @@ from jax import lax
 
 from bnnjax.core.estimator import SIGN
 from bnnjax.core.hyper import shown
-from bnnjax.core.numbers import INT32
+from bnnjax.core.number_checks import INT32
 from bnnjax.layers.binarize import Binarize
 
 LARGEST = 2**40  # elements of an array

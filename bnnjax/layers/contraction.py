@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from bnnjax.core import gradient
+from bnnjax.core import gradient_quantizer
 from bnnjax.core import method as method_lib
 from bnnjax.core.arguments import checked
 from bnnjax.core.binarizer import Binarizer
@@ -49,7 +49,7 @@ class Options(TypedDict, total=False):
       define it as a method.
     output: scale of the output, see `bnnjax.layers.output_scale`.
     grad: quantizer of the gradient of the output, in training only; see
-      `bnnjax.core.gradient`.
+      `bnnjax.core.gradient_quantizer`.
     use_bias: whether a bias is added (default).
     dtype: of the computation; by default that of input and kernel.
     param_dtype: of the stored parameters, float32 by default.
@@ -151,7 +151,7 @@ class Contraction(ModeAware, CollectionPoint):
       else None
     )
     self.output = output_scale.parse(output, features[1], geometry)
-    self.grad = gradient.parse(grad)
+    self.grad = gradient_quantizer.parse(grad)
     if self.grad is not None:
       self.grad_key = TrainingRng(jax.random.key_data(rngs.params()))
     self.in_features, self.out_features = features

@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 from jax import lax
 
-from bnnjax.core import contract
+from bnnjax.core import dot_and_conv
 from bnnjax.core.progress import Mode
 from bnnjax.layers import geometry as geometry_lib
 from bnnjax.layers.contraction import Windowed, WindowOptions
@@ -71,7 +71,7 @@ class Conv(Windowed):
         geometry_lib.pad(a, self._pads(x.shape[1:-1]), self.pad_value),
         "VALID",
       )
-    y = contract.conv(
+    y = dot_and_conv.conv(
       a,
       w,
       strides=self.strides,

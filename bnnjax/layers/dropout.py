@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bnnjax.core.numbers import is_number
+from bnnjax.core.number_checks import is_number
 from bnnjax.core.progress import Mode
 from bnnjax.layers.mode import (
   ModeAware,

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from bnnjax.core import contract
+from bnnjax.core import dot_and_conv
 from bnnjax.core.progress import Mode
 from bnnjax.core.quantized import Quantized
 from bnnjax.layers.binarize import Binarize
@@ -73,5 +73,5 @@ class Embedding(nnx.Module):
     low-bit terms.
     """
     if self.table is None:
-      return contract.dot(x, self.weight(mode).astype(x.dtype).T)
+      return dot_and_conv.dot(x, self.weight(mode).astype(x.dtype).T)
     return x @ self.table[...].T.astype(x.dtype)

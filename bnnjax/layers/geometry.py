@@ -10,7 +10,7 @@ from jax import lax
 
 from bnnjax.core import registry
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.core.numbers import INT32
+from bnnjax.core.number_checks import INT32
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.layers.checks import whole
 

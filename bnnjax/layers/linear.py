@@ -6,7 +6,7 @@ import jax
 from flax import nnx
 
 from bnnjax import deprecated
-from bnnjax.core import contract
+from bnnjax.core import dot_and_conv
 from bnnjax.core.progress import Mode
 from bnnjax.layers import geometry as geometry_lib
 from bnnjax.layers.contraction import Contraction, Options
@@ -52,7 +52,7 @@ class Linear(Contraction):
     self._check(x, None)
     x, factor = self._prepared(x, mode)
     a, w, differs = self._operands(x, mode)
-    y = contract.dot(a, w, precision=self.precision)
+    y = dot_and_conv.dot(a, w, precision=self.precision)
     return self._finish(y, x, mode, differs, factor)
 
 

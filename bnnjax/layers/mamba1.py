@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from bnnjax.core.arguments import checked
-from bnnjax.core.counted import counted_as
+from bnnjax.core.declared_cost import counted_as
 from bnnjax.core.progress import Mode
 from bnnjax.layers.checks import check_sizes
 from bnnjax.layers.linear import Linear, Spec

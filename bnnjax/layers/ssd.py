@@ -25,7 +25,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from bnnjax.core.counted import counted_as
+from bnnjax.core.declared_cost import counted_as
 from bnnjax.layers.checks import check_sizes
 
 WIDE = jnp.float32

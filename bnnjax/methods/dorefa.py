@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from bnnjax.core.estimator import estimator
-from bnnjax.core.gradient import gradient
+from bnnjax.core.gradient_quantizer import gradient
 from bnnjax.core.hyper import Whole
 from bnnjax.core.method import method
 from bnnjax.core.transform import transform

@@ -1,6 +1,7 @@
 """Models by name: `build({"name": "pokebnn", "width": 1.0}, rngs=...)`.
 
-A model is an `nnx.Module` called as `model(x, mode)`.
+A model is an `nnx.Module` that is called as `model(x, mode)`. To add one, write
+a file with a class and register it as kind "model"; `mlp` is the shortest.
 """
 
 import collections
@@ -35,7 +36,7 @@ from bnnjax.models import (  # noqa: F401 (registers them)
   vit,
 )
 
-_DATA = {  # by argument
+_DATA = {  # argument of a model: field of `config.data` that decides it
   "image_shape": "shape",
   "max_len": "shape",
   "num_classes": "num_classes",
@@ -44,21 +45,21 @@ _DATA = {  # by argument
 
 
 def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
-  """Builds a model from its config, and warns of a binarizer that it ignores.
+  """Builds a model from its config, and warns of binarizers that it ignores.
 
   Args:
     config: `name` and keyword arguments of the model.
     rngs: random numbers.
-    **fixed: arguments that data and task decide (`num_classes`, `image_shape`),
-      for models that take them.
+    **fixed: arguments that data and task decide (`num_classes`, `image_shape`);
+      the model gets those that it takes.
 
   Returns:
-    The model. Call it under `jax.jit` for large ones, and see `abstract`.
+    The model. Build large models under `jax.jit`, or see `abstract`.
 
   Raises:
-    ValueError: unknown model, an argument that it does not take (with the
-      nearest name), one that is missing, or a value that it cannot use.
-    TypeError: `rngs` of another type.
+    ValueError: unknown model, unknown argument (the message suggests the
+      nearest), missing argument, or bad value.
+    TypeError: `rngs` is not `nnx.Rngs`.
   """
   model = make(config, rngs=rngs, **fixed)
   unused_options.warn(
@@ -68,7 +69,7 @@ def build(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
 
 
 def make(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
-  """As `build`, without the warning."""
+  """Like `build`, without the warning."""
   if not hasattr(config, "items") or "name" not in config:
     raise ValueError(
       f"A model's config is a mapping with a `name`, got {config!r}."
@@ -93,11 +94,10 @@ def make(config: Mapping[str, Any], *, rngs: nnx.Rngs, **fixed: Any):
 
 
 class _OneKey(nnx.RngStream):
-  """Gives the same key every time: enough where only shapes are wanted.
+  """A stream of one key, for building shapes only.
 
-  The counter of a real stream becomes a tracer under `nnx.eval_shape`, and
-  every step of it searches the whole program made so far: seconds for a
-  network of 64 layers.
+  The counter of a real stream becomes a tracer under `nnx.eval_shape`, and each
+  of its steps searches the whole program so far: seconds for 64 layers.
   """
 
   def __call__(self) -> jax.Array:
@@ -105,13 +105,14 @@ class _OneKey(nnx.RngStream):
 
 
 def abstract(build: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
-  """A module with shapes for arrays: nothing is allocated or drawn.
+  """A module with shapes instead of arrays; nothing is allocated or drawn.
 
   Args:
-    build: makes the module, e.g. `lambda rngs: models.build(config, rngs=rngs)`.
+    build: makes the module, e.g. `lambda rngs: models.build(config,
+      rngs=rngs)`.
 
   Raises:
-    ValueError: a variable that no machine holds.
+    ValueError: a variable is too large for any machine.
   """
 
   def make():
@@ -128,12 +129,12 @@ def abstract(build: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
 
 
 def draws(model: nnx.Module) -> bool:
-  """Whether a module keeps random numbers to draw from, as dropout does."""
+  """Whether a module holds a stream of random numbers, as dropout does."""
   return any(isinstance(m, nnx.RngStream) for _, m in nnx.iter_graph(model))
 
 
 def required_events(model: nnx.Module) -> collections.Counter[str]:
-  """Loop events that binarizers cannot do without: how many need each."""
+  """Loop events that binarizers require, with the number that require each."""
   return collections.Counter(
     name
     for _, module in nnx.iter_modules(model)
@@ -143,7 +144,7 @@ def required_events(model: nnx.Module) -> collections.Counter[str]:
 
 
 def needs_data(model: nnx.Module, event: str) -> bool:
-  """Whether a binarizer of the model learns from data at a loop event."""
+  """Whether any binarizer of the model learns from data at a loop event."""
   return any(
     isinstance(module, Binarize)
     and module.binarizer is not None
@@ -153,7 +154,7 @@ def needs_data(model: nnx.Module, event: str) -> bool:
 
 
 def apply_event(model: nnx.Module, event: str) -> None:
-  """Lets every binarizer of the model take part in a loop event, in place."""
+  """Applies a loop event to every binarizer of the model, in place."""
   for _, module in nnx.iter_modules(model):
     if isinstance(module, Binarize):
       module.apply_event(event)

@@ -34,21 +34,21 @@ POOL = (3, 2)
 class BinaryAlexNet(ImageClassifier):
   """Five convolutions and three fully connected layers.
 
-  Every norm feeds the next sign; scales of the norms are left out, a sign does
-  not see them.
+  Every norm feeds the next sign, which makes scales of norms redundant; they
+  are left out.
 
   Args:
     num_classes: outputs.
-    image_shape: `[H, W, C]`, at least 67 pixels each way.
-    variant: "binary" (Hubara et al.: the kernels of first convolution and
-      classifier are binary as well) or "xnor" (Rastegari et al.: both float,
-      after norm and ReLU).
+    image_shape: `[H, W, C]`, square, of at least 67 pixels.
+    variant: "binary" (Hubara et al.: the kernels of the first convolution and
+      the classifier are binary too) or "xnor" (Rastegari et al.: both are
+      float, with a norm and a ReLU).
     weight, act: binarizers; the image itself is never binarized.
     dtype: of the computation.
     rngs: random numbers.
 
   Raises:
-    ValueError: an unknown variant, or an image that is too small.
+    ValueError: an unknown variant, or an image that is too small or not square.
   """
 
   def __init__(
@@ -97,7 +97,7 @@ class BinaryAlexNet(ImageClassifier):
 
 
 def _dense(before, size, num_classes, xnor, body, rngs) -> list[Unit]:
-  """Fully connected layers, as convolutions over the whole map."""
+  """The fully connected layers, as convolutions over the whole map."""
   plan = [(before, HIDDEN, size), (HIDDEN, HIDDEN, 1)]
   if not xnor:
     plan.append((HIDDEN, num_classes, 1))
@@ -117,14 +117,14 @@ def _dense(before, size, num_classes, xnor, body, rngs) -> list[Unit]:
 
 
 def _order(layer: int, pooled: bool, xnor: bool) -> str:
-  """Words of the unit of a convolution."""
+  """Order of the steps in the unit of a convolution."""
   if xnor and not layer:
     return "conv norm relu max_pool norm"
   return "conv max_pool norm" if pooled else "conv norm"
 
 
 def _map_size(image_shape, plan) -> int:
-  """Height of the map in front of the first fully connected layer."""
+  """Height of the map before the first fully connected layer."""
   height, width = image_shape[:2]
   if height != width:
     raise ValueError(

@@ -21,7 +21,7 @@ from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from bnnjax.models.checks import check_tokens
 
-HEAD_FEATURES = 64  # of one attention head, in every published size
+HEAD_FEATURES = 64  # of an attention head, in every published size
 
 
 class Plan(NamedTuple):
@@ -42,9 +42,9 @@ VARIANTS = {
 
 
 class WordHead(nnx.Module):
-  """What BERT does to features before words are scored.
+  """BERT's transform of features before it scores words, in float.
 
-  `norm(gelu(dense(x)))`, and a bias for each word; all float.
+  `norm(gelu(dense(x)))`, and a bias for each word.
 
   Args:
     features: of a token.
@@ -74,34 +74,33 @@ class WordHead(nnx.Module):
 
 @registry.register("model", "bert")
 class BERT(nnx.Module):
-  """Embeddings, post-norm encoder blocks, pooler, and a head on request.
+  """Embeddings, post-norm encoder blocks, pooler, and an optional head.
 
-  Position and token-type embeddings, norms, biases and head are float. A word
-  in a second head, `token_logits`, is scored by its embedding.
+  Position and token-type embeddings, norms, biases and head are float. A second
+  head, `token_logits`, scores words by their embeddings.
 
   Args:
-    num_classes: outputs; `None` gives the pooled features.
+    num_classes: outputs; with `None` the output is the pooled features.
     vocab: entries of the word embedding; entry 0 is padding.
     max_len: longest sequence.
     types: token types.
     variant: "tiny", "mini", "small", "medium", "base" or "large".
-    features, blocks, heads, hidden: sizes; by default the variant's, heads of
-      64 features, and an MLP four times as wide.
+    features, blocks, heads, hidden: sizes; by default those of the variant,
+      with heads of 64 features and an MLP four times as wide.
     weight, act: binarizers of all linear layers of the blocks.
     attention, mlp_weight, mlp_act: see `Encoder`.
     embedding: binarizer of the word embedding.
     pooler_weight, pooler_act: binarizers of the pooler.
-    transform: before words are scored in `token_logits`, features pass a dense
-      layer, GELU and a norm, and every word has a bias, as in the published
-      checkpoints of masked language modelling.
-    dropout: share that training drops of the embeddings, the attention
-      probabilities, the output of attention and MLP, and the pooled features
-      in front of the head; 0.1 in the paper.
+    transform: whether `token_logits` applies `WordHead` before it scores words,
+      as the published checkpoints of masked language modelling do.
+    dropout: rate in training for the embeddings, the attention probabilities,
+      the outputs of attention and MLP, and the pooled features before the head;
+      0.1 in the paper.
     dtype: of the computation.
     rngs: random numbers.
 
   Raises:
-    ValueError: an unknown variant; heads that do not divide the features.
+    ValueError: an unknown variant, or heads that do not divide the features.
   """
 
   def __init__(
@@ -186,17 +185,16 @@ class BERT(nnx.Module):
 
     Args:
       tokens: int `[B, T]`.
-      mode: on whose behalf.
+      mode: training or evaluation, see `core.progress.Mode`.
       types: int `[B, T]`, zeros by default.
-      mask: bool `[B, T]`, True for tokens, False for padding; by default tokens
-        other than 0.
+      mask: bool `[B, T]`, False for padding; by default `tokens != 0`.
 
     Returns:
       `[B, T, features]`.
 
     Raises:
       ValueError: a sequence longer than `max_len`, a mask of another shape, or
-        tokens outside the vocabulary (not under `jit`).
+        tokens outside the vocabulary (unchecked under `jit`).
     """
     length = tokens.shape[-1]
     if length > self.max_len:
@@ -228,10 +226,11 @@ class BERT(nnx.Module):
     *,
     mask: jax.Array | None = None,
   ) -> jax.Array:
-    """Scores of every word at every place, `[B, T] -> [B, T, vocab]`.
+    """Scores of every word at every position, `[B, T] -> [B, T, vocab]`.
 
-    The head of masked language modelling: products with the word embedding's
-    latent rows, in float; before and after them what `transform` adds.
+    The head of masked language modelling: float products with the latent rows
+      of
+    the word embedding, with the `transform` if the model has it.
     """
     x = self.encode(tokens, mode, mask=mask)
     if self.transform is None:

@@ -1,4 +1,4 @@
-"""Checks of what a model is given: the shape of images, the range of tokens."""
+"""Checks of the inputs of models: shapes of images, values of tokens."""
 
 from collections.abc import Sequence
 
@@ -15,17 +15,17 @@ def check_image_shape(shape: Sequence[int]) -> None:
 
 
 def check_tokens(tokens: jax.Array, vocab: int) -> None:
-  """Refuses tokens that the vocabulary does not have.
+  """Raises if tokens are outside the vocabulary.
 
-  Indexing would take the nearest entry instead. Under `jit` values are unknown
-  and nothing is checked.
+  Indexing would silently read the nearest entry. Under `jit` values are
+  unknown, and nothing is checked.
 
   Args:
     tokens: int, of any shape.
     vocab: entries of the vocabulary.
 
   Raises:
-    ValueError: a token below 0, or `vocab` and above.
+    ValueError: a token below 0, or not below `vocab`.
   """
   if isinstance(tokens, jax.core.Tracer) or not tokens.size:
     return

@@ -1,4 +1,4 @@
-"""What convolutional classifiers share: layers in sequence, a head."""
+"""Base class of convolutional classifiers: layers in sequence, and a head."""
 
 from collections.abc import Sequence
 
@@ -12,18 +12,18 @@ from bnnjax.core.progress import Mode
 from bnnjax.layers.blocks import LayerDefaults
 from bnnjax.layers.linear import Linear
 
-SMALL_IMAGE = 50  # below this height, larq/zoo takes the small stem
+SMALL_IMAGE = 50  # below this height, larq/zoo uses the small stem
 
 
 class ImageClassifier(nnx.Module):
-  """Layers in sequence, then mean over the map (or flattening) and a head.
+  """Layers in sequence, then the mean over the map (or all of it) and a head.
 
   Args:
     stem, blocks: layers `(x, mode) -> x`.
-    features: inputs of the head; `None`: no head, the blocks give the outputs.
+    features: inputs of the head; `None` means no head.
     num_classes: outputs.
     defaults: binarizers and dtype of the head.
-    flatten: the head sees every pixel instead of the mean.
+    flatten: whether the head reads every pixel instead of the mean.
     head_bias: whether the head has a bias.
     rngs: random numbers.
   """
@@ -70,10 +70,10 @@ class ImageClassifier(nnx.Module):
 
 
 def scaled(features: int, width: float) -> int:
-  """Channels times the width, rounded down.
+  """Number of channels times the width, rounded down.
 
   Raises:
-    ValueError: nothing is left.
+    ValueError: no channel is left.
   """
   if int(features * width) < 1:
     raise ValueError(f"Width {width} leaves nothing of {features} channels.")
@@ -81,7 +81,7 @@ def scaled(features: int, width: float) -> int:
 
 
 def is_small(stem: str | None, image_shape: Sequence[int]) -> bool:
-  """Whether the stem is `"small"`; `None` decides by the height of the image.
+  """Whether the stem is `"small"`; for `None` the height of the image decides.
 
   Raises:
     ValueError: neither `"imagenet"` nor `"small"`.

@@ -1,4 +1,4 @@
-"""Decoders in the manner of LLaMA, for 1-bit language models.
+"""LLaMA-style decoders, for 1-bit language models.
 
 LLaMA, Touvron et al. 2023, arXiv:2302.13971: RMS norms before each branch,
 rotary positions, a gated MLP (SwiGLU), no biases; grouped keys and values from
@@ -30,7 +30,7 @@ EPSILON = 1e-5
 
 
 class Plan(NamedTuple):
-  """Width, blocks, heads, features of the MLP."""
+  """Width, number of blocks and heads, width of the MLP."""
 
   features: int
   blocks: int
@@ -52,8 +52,8 @@ class DecoderBlock(nnx.Module):
   Args:
     plan: sizes.
     kv_heads: heads of keys and values.
-    attention: what else `Attention` takes, as a mapping or a method's name.
-    dropout: of attention probabilities and of the output of both branches.
+    attention: other arguments of `Attention`, as a mapping or a method's name.
+    dropout: rate for attention probabilities and the output of both branches.
     rngs: random numbers.
     **low: `weight`, `act` and `dtype` of all linear layers.
   """
@@ -98,7 +98,7 @@ class DecoderBlock(nnx.Module):
     mask: jax.Array | None = None,
     cache: KVCache | None = None,
   ) -> Any:
-    """`[B, T, features] -> [B, T, features]`; cache as in `Attention`."""
+    """`[B, T, features] -> [B, T, features]`; for the cache see `Attention`."""
     y = self.attention(self.attention_norm(x), mode, mask=mask, cache=cache)
     y, cache = y if cache is not None else (y, None)
     x = x + self.attention_dropout(y, mode)
@@ -118,18 +118,17 @@ class Decoder(nnx.Module):
     vocab: entries of the vocabulary.
     max_len: longest sequence.
     variant: "tiny", "130M", "1.3B" or "7B".
-    features, blocks, heads, hidden: sizes; by default the variant's.
+    features, blocks, heads, hidden: sizes; by default those of the variant.
     kv_heads: heads of keys and values, by default `heads`.
     weight, act: binarizers of all linear layers of the blocks.
     attention: binarizers inside attention, see `Attention`.
-    dropout: share that training drops of the embeddings, the attention
-      probabilities, and the output of attention and MLP, as in GPT-2; LLaMA has
-      none.
+    dropout: rate in training for the embeddings, the attention probabilities
+      and the outputs of attention and MLP, as in GPT-2; LLaMA has none.
     dtype: of the computation.
     rngs: random numbers.
 
   Raises:
-    ValueError: an unknown variant; heads that do not divide.
+    ValueError: an unknown variant, or heads that do not divide the features.
   """
 
   def __init__(
@@ -187,21 +186,21 @@ class Decoder(nnx.Module):
     caches: Sequence[KVCache] | None = None,
     last: bool = False,
   ) -> Any:
-    """Scores of the next token at every place.
+    """Scores of the next token at every position.
 
     Args:
       tokens: int `[B, T]`.
-      mode: on whose behalf.
+      mode: training or evaluation, see `core.progress.Mode`.
       mask: bool `[B, keys]`, False for padding.
-      caches: of the tokens before, one a block; see `empty_caches`.
-      last: score only what comes after the last token.
+      caches: of earlier tokens, one per block; see `empty_caches`.
+      last: score only the token after the last one.
 
     Returns:
       `[B, T, vocab]` (`[B, 1, vocab]`); with caches, that and the new caches.
 
     Raises:
       ValueError: a sequence longer than `max_len`, or tokens outside the
-        vocabulary (where their values are known: not under `jit`).
+        vocabulary (unchecked under `jit`).
     """
     check_tokens(tokens, self.vocab)
     if tokens.shape[-1] > self.max_len:
@@ -226,6 +225,6 @@ class Decoder(nnx.Module):
   def empty_caches(
     self, batch: int, tokens: int | None = None
   ) -> list[KVCache]:
-    """Caches with room for `tokens` tokens, `max_len` by default."""
+    """Empty caches for `tokens` tokens, by default `max_len`."""
     room = self.max_len if tokens is None else tokens
     return [block.attention.cache(batch, room) for block in self.blocks]

@@ -18,7 +18,7 @@ from bnnjax.models.classifier import ImageClassifier, is_small
 
 
 class Plan(NamedTuple):
-  """Layers of each stage, what a transition divides by, dilation of a stage."""
+  """Layers, reduction after, and dilation of each stage."""
 
   layers: tuple[int, ...]
   reduction: tuple[float, ...]
@@ -31,15 +31,15 @@ VARIANTS = {
   "37_dilated": Plan((6, 8, 12, 6), (3.3, 3.3, 4), (1, 1, 2, 4)),
   "45": Plan((6, 12, 14, 8), (2.7, 3.3, 4)),
 }
-STEP = 32  # transitions give multiples of it
+STEP = 32  # transitions have a multiple of it as channels
 
 
 @registry.register("model", "binary_densenet")
 class BinaryDenseNet(ImageClassifier):
   """`x -> [x, conv(sign(norm(x)))]`, with float transitions between stages.
 
-  A transition is `norm, max pool, relu, 1x1 convolution`; in front of a dilated
-  stage without the pool.
+  A transition is `norm, max pool, relu, 1x1 convolution`, without the pool
+  before a dilated stage.
 
   Args:
     num_classes: outputs.
@@ -98,7 +98,7 @@ class BinaryDenseNet(ImageClassifier):
 def _blocks(
   plan: Plan, features: int, growth: int, body: LayerDefaults, rngs: nnx.Rngs
 ) -> tuple[list[nnx.Module], int]:
-  """All stages and transitions, and the channels at the end."""
+  """All stages and transitions, and the number of channels at the end."""
   blocks: list[nnx.Module] = []
   real = body.with_operands(None, None)
   for stage, (layers, dilation) in enumerate(zip(plan.layers, plan.dilation)):
@@ -116,7 +116,7 @@ def _blocks(
     if stage == len(plan.layers) - 1:
       break
     pool = "max_pool " if plan.dilation[stage + 1] == 1 else ""
-    # Floor division by a fraction first, as in larq/zoo.
+    # Floor division by a fraction, as in larq/zoo.
     after = round(features // plan.reduction[stage] / STEP) * STEP
     blocks.append(
       Unit(

@@ -1,9 +1,8 @@
 """Mamba language models, for 1-bit state space models.
 
 Transformers are SSMs, Dao and Gu 2024, arXiv:2405.21060. The published sizes
-and what is binarized, the two projections of every block, are those of Bi-Mamba,
-Tang et al. 2024, arXiv:2411.11843; its binarizer is that of FBI-LLM, the
-default here.
+are those of Bi-Mamba, Tang et al. 2024, arXiv:2411.11843, which binarizes the
+two projections of every block with the binarizer of FBI-LLM, the default here.
 """
 
 from typing import Any, NamedTuple
@@ -53,7 +52,7 @@ class MambaBlock(nnx.Module):
     mixer: class of the mixer.
     dtype: of the computation of the mixer.
     rngs: random numbers.
-    **options: what else the mixer takes.
+    **options: other arguments of the mixer.
   """
 
   def __init__(
@@ -75,7 +74,7 @@ class MambaBlock(nnx.Module):
     *,
     cache: SSMCache | None = None,
   ) -> Any:
-    """`[B, T, features] -> [B, T, features]`; cache as in the mixer."""
+    """`[B, T, features] -> [B, T, features]`; for the cache see the mixer."""
     y = self.mixer(self.norm(x), mode, cache=cache)
     if cache is None:
       return x + y.astype(x.dtype)
@@ -85,27 +84,27 @@ class MambaBlock(nnx.Module):
 
 @registry.register("model", "mamba")
 class Mamba(nnx.Module):
-  """Word embedding, a stack of blocks, a norm; words scored by the embedding.
+  """Word embedding, a stack of blocks, a norm; the embedding scores words.
 
   Embedding, norms, convolutions and states are float, the residual stream is
-  float32. What a token costs does not grow with the tokens before it.
+  float32. The cost of a token does not grow with the number of earlier tokens.
 
   Args:
     vocab: entries of the vocabulary.
     variant: "tiny", "small", "780M", "1.3B" or "2.7B".
-    features, blocks: sizes; by default the variant's.
+    features, blocks: sizes; by default those of the variant.
     kind: "mamba2" or "mamba1".
-    state: size of a state; 128, or 16 a channel of "mamba1", by default.
-    head_size, groups: of "mamba2" alone, see `layers.mamba2.Mamba2`.
-    expand, conv, chunk: see there.
+    state: size of a state; by default 128, or 16 per channel for "mamba1".
+    head_size, groups: of "mamba2" only, see `layers.mamba2.Mamba2`.
+    expand, conv, chunk: see `layers.mamba2.Mamba2`.
     weight, act: binarizers of the projections of the blocks.
     dtype: of the computation.
-    remat: what the backward pass computes again, see `layers.stack.Stack`.
+    remat: what the backward pass recomputes, see `layers.stack.Stack`.
     rngs: random numbers.
 
   Raises:
-    ValueError: an unknown variant, kind or policy; heads or groups that do not
-      divide.
+    ValueError: an unknown variant, kind or policy, or heads or groups that do
+      not divide.
   """
 
   def __init__(
@@ -158,21 +157,21 @@ class Mamba(nnx.Module):
     caches: SSMCache | None = None,
     last: bool = False,
   ) -> Any:
-    """Scores of the next token at every place.
+    """Scores of the next token at every position.
 
     Args:
       tokens: int `[B, T]`, of any length.
-      mode: on whose behalf.
-      caches: of the tokens before, see `empty_caches`.
-      last: score only what comes after the last token.
+      mode: training or evaluation, see `core.progress.Mode`.
+      caches: of earlier tokens, see `empty_caches`.
+      last: score only the token after the last one.
 
     Returns:
       `[B, T, vocab]` (`[B, 1, vocab]`), float32; with caches, that and the new
       caches.
 
     Raises:
-      ValueError: no token, tokens outside the vocabulary (where their values
-        are known: not under `jit`), or caches of another shape.
+      ValueError: no token, tokens outside the vocabulary (unchecked under
+        `jit`), or caches of another shape.
     """
     check_tokens(tokens, self.vocab)
     x = self.embedding[...][tokens]
@@ -188,7 +187,7 @@ class Mamba(nnx.Module):
     return logits if caches is None else (logits, caches)
 
   def empty_caches(self, batch: int, tokens: int | None = None) -> SSMCache:
-    """Caches of all blocks, `[blocks, ...]`; no number of `tokens` fills them."""
+    """Empty caches of all blocks, `[blocks, ...]`, for any number of tokens."""
     del tokens
     one = self.blocks.layer.mixer.cache(batch)
     return jax.tree.map(lambda x: jnp.stack([x] * self.blocks.layers), one)

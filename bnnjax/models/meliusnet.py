@@ -1,4 +1,4 @@
-"""MeliusNet: dense blocks that add channels, improvement blocks that mend them.
+"""MeliusNet: dense blocks add channels, improvement blocks refine them.
 
 MeliusNet: Can Binary Neural Networks Achieve MobileNet-level Accuracy?, Bethge
 et al. 2020, arXiv:2001.05936; layout as in larq/zoo.
@@ -24,7 +24,7 @@ GROWTH = 64
 
 
 class Plan(NamedTuple):
-  """Pairs of blocks of each stage; channels after each transition."""
+  """Pairs of blocks in each stage, channels after each transition."""
 
   blocks: tuple[int, ...]
   transitions: tuple[int, ...]
@@ -39,7 +39,7 @@ VARIANTS = {  # as in hpi-xnor/BMXNet-v2's `meliusnet_spec`
 
 
 class Improve(nnx.Module):
-  """Adds `unit(x)` to the newest channels, the last ones.
+  """Adds `unit(x)` to the newest channels, which are the last.
 
   Args:
     unit: a layer with fewer outputs than inputs.
@@ -64,8 +64,8 @@ class MeliusNet(ImageClassifier):
     image_shape: `[H, W, C]`.
     variant: "22", "29", "42" or "59".
     stem: `"imagenet"` (three 3x3 convolutions, two of them grouped, then a
-      pool: the map is 4 times smaller) or `"small"` (without stride and pool);
-      by default `"small"` below a height of 50.
+      pool: a map 4 times smaller) or `"small"` (without stride and pool); by
+      default `"small"` below a height of 50.
     weight, act: binarizers of the body.
     edge_weight, edge_act: binarizers of the stem and of the head.
     dtype: of the computation.
@@ -108,7 +108,7 @@ class MeliusNet(ImageClassifier):
 def _stem(
   channels: int, small: bool, edge: LayerDefaults, rngs
 ) -> list[nnx.Module]:
-  """Three convolutions instead of one of 7x7."""
+  """Three 3x3 convolutions instead of one of 7x7."""
   order = "conv norm relu"
   strides = 1 if small else 2
   layers: list[nnx.Module] = [
@@ -122,7 +122,7 @@ def _stem(
 def _blocks(
   plan: Plan, body: LayerDefaults, rngs: nnx.Rngs
 ) -> tuple[list[nnx.Module], int]:
-  """All stages and transitions, and the channels at the end."""
+  """All stages and transitions, and the number of channels at the end."""
   blocks: list[nnx.Module] = []
   features = GROWTH
   real = body.with_operands(None, None)

@@ -16,16 +16,16 @@ from bnnjax.layers.norm import BatchNorm
 
 @registry.register("model", "mlp")
 class MLP(nnx.Module):
-  """Linear, batch norm, then `act` of the next layer; the first input is float.
+  """Binary linear layers, each with a batch norm, and a float classifier.
 
-  Hidden layers are binary; the classifier is float. As in BNN (1602.02830),
-  each norm feeds the next layer's sign directly, no ReLU in between.
+  As in BNN (1602.02830), each norm feeds the sign of the next layer directly,
+  without a ReLU. The input of the first layer is float.
 
   Args:
     num_classes: outputs.
     image_shape: shape of one example; it is flattened.
     hidden: widths of the hidden layers.
-    weight, act: binarizers; the first layer keeps its input in float.
+    weight, act: binarizers of the hidden layers.
     dtype: of the computation.
     rngs: random numbers.
   """
@@ -60,7 +60,7 @@ class MLP(nnx.Module):
     self.head = Linear(sizes[-1], num_classes, dtype=dtype, rngs=rngs)
 
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
-    """`[N, ...] -> [N, num_classes]`, inputs flattened."""
+    """`[N, ...] -> [N, num_classes]`; inputs are flattened."""
     x = jnp.reshape(x, (x.shape[0], -1))
     for layer, norm in zip(self.layers, self.norms):
       x = norm(layer(x, mode), mode)

@@ -1,4 +1,4 @@
-"""MobileNet V1 and V2, float by default: the networks that binary ones answer.
+"""MobileNet V1 and V2, float by default: the references of binary networks.
 
 MobileNets, Howard et al. 2017, arXiv:1704.04861, table 1; MobileNetV2, Sandler
 et al., CVPR 2018, arXiv:1801.04381, table 2.
@@ -29,7 +29,7 @@ V1 = (
   (1024, 2),
   (1024, 1),
 )
-# V2: (expansion, features, blocks, stride of the first), stem 32, last 1280.
+# V2: (expansion, features, blocks, stride of the first block).
 V2 = (
   (1, 16, 1, 1),
   (6, 24, 2, 2),
@@ -50,8 +50,8 @@ class MobileNet(ImageClassifier):
     num_classes: outputs.
     image_shape: `[H, W, C]`.
     variant: "v1" or "v2".
-    width: multiplies all features; rounded to multiples of 8 as in the released
-      code of V2 (V1's widths are multiples anyway).
+    width: multiplies all features, which are rounded to multiples of 8 as in
+      the released code of V2 (those of V1 are multiples anyway).
     stem: `"imagenet"` (stride 2) or `"small"` (stride 1); by default `"small"`
       below a height of 50.
     weight, act: binarizers of the body, `None` is float.
@@ -108,7 +108,7 @@ class MobileNet(ImageClassifier):
 
 
 def _multiple_of_8(features: float) -> int:
-  """Nearest multiple of 8, at least 8, at most 10 % below."""
+  """Nearest multiple of 8, at least 8 and at least 90 % of `features`."""
   rounded = max(8, int(features + 4) // 8 * 8)
   return rounded + 8 if rounded < 0.9 * features else rounded
 
@@ -119,7 +119,7 @@ Blocks = Iterator[tuple[nnx.Module, int]]
 def _v1(
   before: int, width: float, relu: str, body: LayerDefaults, rngs
 ) -> Blocks:
-  """A depthwise and a pointwise convolution for every line of the plan."""
+  """A depthwise and a pointwise convolution for every entry of `V1`."""
   for features, strides in V1:
     features = _multiple_of_8(features * width)
     order = f"conv norm {relu}"
@@ -155,7 +155,7 @@ def _v2(
         for unit in units:
           yield unit, features
       before = features
-  # Not made narrower below 1, as in the released code.
+  # Not narrower for a width below 1, as in the released code.
   last = _multiple_of_8(LAST_FEATURES * max(width, 1.0))
   yield (
     Unit(f"conv norm {relu}", before, last, 1, defaults=body, rngs=rngs),
@@ -166,7 +166,7 @@ def _v2(
 def _inverted(
   before, expansion, features, strides, relu, body, rngs
 ) -> list[Unit]:
-  """Expand (unless by 1), depthwise, project without activation."""
+  """Expansion (unless by 1), depthwise, projection without activation."""
   order, inside = f"conv norm {relu}", before * expansion
   units = []
   if expansion > 1:

@@ -23,8 +23,8 @@ class PokeBlock(nnx.Module):
 
   Args:
     in_features: channels of the input.
-    features: channels of the first two; the third gives `expansion` times that.
-    strides: of the second.
+    features: channels of the first two; the third has `expansion` times more.
+    strides: of the second PokeConv.
     kernels: windows of the three; (1, 3, 1) in the paper.
     expansion: 4 in the paper.
     bits: widths.
@@ -61,26 +61,28 @@ class PokeBlock(nnx.Module):
 
 @registry.register("model", "pokebnn")
 class PokeBNN(nnx.Module):
-  """ResNet-50's plan with binary PokeConvs; stem 8-bit, gates 4-bit, head 8-bit.
+  """ResNet-50's plan with binary PokeConvs; stem and head 8-bit, gates 4-bit.
 
-  With `weight=None, act=None` and all bits `None` the same network in float.
+  With `weight=None, act=None` and all bits `None` it is the same network in
+  float.
 
   Args:
     num_classes: outputs.
-    image_shape: `[H, W, C]`; only the channels are built in.
-    width: multiplies the features of all stages; the output of every block has
-      to be a multiple of its input's channels (for the tiled shortcut). With
-      the default stages that means multiples of 0.25.
-    stages: (features, blocks) of each stage; all but the first halve the size.
+    image_shape: `[H, W, C]`; the model depends on the channels only.
+    width: multiplies the features of all stages. The channels after a block
+      must be a multiple of those before it, for the tiled shortcut; with the
+      default stages, widths are multiples of 0.25.
+    stages: (features, blocks) of each stage; all but the first halve the map.
     patch: window and stride of the stem; 4 for ImageNet, 1 or 2 for small
       images.
     init_features, stem_features: channels in and after the stem.
     kernels, expansion: of a block, see `PokeBlock`. On small images (3, 3, 3)
-      without expansion learns faster than the paper's bottleneck.
+      and an expansion of 1 learn faster than the paper's bottleneck.
     weight, act: binarizers of the body.
-    init_bits, se_bits, head_bits: widths of stem, gates, classifier; `None` is
-      float.
-    quant_start: when training starts to quantize convolution weights.
+    init_bits, se_bits, head_bits: bit-widths of stem, gates and classifier;
+      `None` is float.
+    quant_start: point of training where quantization of convolution weights
+      starts.
     tag: whether values carry their bit-width.
     dtype: of the computation; the paper trains in bfloat16.
     rngs: random numbers.
@@ -159,8 +161,8 @@ def _plan(
   """(input channels, features, stride) of every block.
 
   Raises:
-    ValueError: a width with a fraction of a channel, or one that breaks the
-      tiled shortcut.
+    ValueError: the width gives a fraction of a channel, or breaks the tiled
+      shortcut.
   """
   if not stages or any(len(s) != 2 or min(s) < 1 for s in stages):
     raise ValueError(

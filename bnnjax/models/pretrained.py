@@ -1,7 +1,7 @@
-"""Weights from checkpoints: safetensors under somebody else's names.
+"""Loads weights from published checkpoints (safetensors).
 
-How a family of checkpoints names and lays out its tensors is a table (`Names`);
-one loader reads them all, and fills a model only when everything fits:
+A table (`Names`) describes the tensors of a family of checkpoints; one loader
+reads all families, and changes a model only if every tensor fits:
 
   config = config_of("folder", BERT)
   model = models.build({**config, "weight": "ste|channel_l1"}, rngs=rngs)
@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from bnnjax import deprecated
 from bnnjax.core.numerics import sign
 from bnnjax.layers import binarizer_state
 from bnnjax.layers.variables import BinarizerParam, BinaryWeight
@@ -33,24 +34,20 @@ from bnnjax.models.pretrained_families import (
 
 __all__ = [
   "BERT", "FAMILIES", "MAMBA2", "Names", "config_of", "load", "own_names",
-  "said", "weights",
+  "settings_of", "weights",
 ]  # fmt: skip
 
 Source = str | os.PathLike | Mapping[str, Any]
-Place = tuple[str, int | None]  # a variable, and a layer of a stacked one
+Place = tuple[str, int | None]  # path of a variable; layer, if it is stacked
 
 
 def own_names(tensors: Mapping[str, Any]) -> Names:
-  """The table of parameters that are called by their paths in our models."""
-  table = {path: (path, None) for path in tensors}
-  return Names("", table, optional=(RESIDUAL,))
+  """The table of tensors that are named by their paths in our models."""
+  return Names("", {p: (p, None) for p in tensors}, optional=(RESIDUAL,))
 
 
 def weights(model: nnx.Module) -> dict[str, nnx.Variable]:
-  """Parameters and running statistics of norms by dotted path.
-
-  Those of binarizers are left out.
-  """
+  """Parameters but those of binarizers, and statistics of norms, by path."""
   return {
     ".".join(map(str, path)): variable
     for path, variable in nnx.iter_graph(model)
@@ -62,25 +59,23 @@ def weights(model: nnx.Module) -> dict[str, nnx.Variable]:
 def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
   """Fills the parameters of a model in place, in their dtype and sharding.
 
-  A latent weight takes the float weight. Parameters of binarizers are not in a
-  checkpoint: those of a filled weight start again from it (a learned scale
-  measures it), all others stay. A head of pre-training that the model does not
-  have is left out, with a warning that names its tensors.
+  A latent weight becomes the float weight. Parameters of binarizers are not in
+  checkpoints: those of a loaded weight are initialised from it again (a learned
+  scale is measured), all others stay. A pre-training head without a place in
+  the model is skipped, with a warning that names its tensors.
 
   Args:
-    model: any module with the variables that the table names.
-    source: a safetensors file, the index of several, the folder of one, or
-      tensors by name. Of files, the `config.json` beside them is checked
-      against the model too; without one, a warning says what was not.
-    names: what the tensors are called.
+    model: any module with the variables in the table.
+    source: a safetensors file, the index of several, a folder with one of
+      these, or tensors by name. The `config.json` beside a file is checked too.
+    names: table of the family.
 
   Returns:
     Paths of the optional variables that the checkpoint does not have.
 
   Raises:
-    ValueError: a damaged file; a network that the model is not; tensors that are
-      missing, unexpected, given twice, of another shape, not float or not
-      finite, all listed; the model is as it was.
+    ValueError: a damaged file, another network, or tensors that do not fit, all
+      of which the message lists; the model is unchanged.
     FileNotFoundError: no such file.
   """
   where, tensors, settings = _open(source, files.tensors)
@@ -90,40 +85,26 @@ def load(model: nnx.Module, source: Source, names: Names) -> tuple[str, ...]:
   places = _places(variables, names)
   found, spare, problems = _assign(tensors, places, names)
   absent = [place for place in places if place not in found]
-  # A wildcard of which something was found is not optional any more.
-  known = {path for path, _ in found}
-  optional = [p for p in names.optional if not fnmatch.filter(known, p)]
-  problems += [
-    f"missing: {names.source(*place)} for {_say(place)}"
-    for place in absent
-    if not any(fnmatch.fnmatchcase(place[0], p) for p in optional)
-  ]
-  problems += [
-    f"{names.source(*place)} needs a tensor for `{other}`: without, it is of"
-    " another network"
-    for pattern, other in names.together.items()
-    for place in found
-    if fnmatch.fnmatchcase(place[0], pattern) and other not in known
-  ]
+  problems += _missing(found, absent, names)
   problems += _misfits(found, tensors, places)
   if where and not problems:
-    problems = _unlike(model, where, names, shapes, settings)
+    problems = _config_problems(model, where, names, shapes, settings)
   if problems:
     raise ValueError(
       f"{where or 'The checkpoint'} does not fit this {type(model).__name__}"
       f" ({len(problems)} problems, nothing was changed):\n  "
       + "\n  ".join(sorted(problems))
     )
-  for path in known:
+  paths = {path for path, _ in found}
+  for path in paths:
     _fill(path, variables[path], found, tensors)
-  binarizer_state.reinitialize_from_weights(
-    model, {path.rpartition(".")[0] for path in known}
-  )
+  layers = {path.rpartition(".")[0] for path in paths}
+  binarizer_state.reinitialize_from_weights(model, layers)
   if spare:
     warnings.warn(
       f"{where or 'The checkpoint'} has tensors that this"
       f" {type(model).__name__} has no place for; they were left out:"
-      f" {', '.join(sorted(spare))}.{_roomy(names, spare)}",
+      f" {', '.join(sorted(spare))}.{_place_hint(names, spare)}",
       stacklevel=2,
     )
   return tuple(dict.fromkeys(path for path, _ in absent))
@@ -133,26 +114,24 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
   """Arguments of `models.build` for the network of a checkpoint.
 
   Args:
-    source: a safetensors file, the index of several, the folder of one, or
-      tensors by name.
-    names: what the tensors are called.
-    **given: arguments that override what is found; necessary for those that
-      shapes do not show (`heads`, `groups`) where no `config.json` lies beside
-      the file.
+    source: as in `load`.
+    names: table of the family.
+    **given: arguments that override those found; required for the ones that
+      shapes do not show (`heads`, `groups`) if there is no `config.json`.
 
   Returns:
     `name` and sizes.
 
   Raises:
-    ValueError: a damaged file; a network of another family; a tensor that shows
-      a size is missing, or `config.json` says another; a setting is unknown; the
-      network has something that our model does not implement.
+    ValueError: a damaged file, another family, a size that is missing or
+      contradicted, or a setting that is unknown or not supported.
     FileNotFoundError: no such file.
   """
   where, shapes, settings = _open(source, files.shapes)
   if not where:
     shapes = {name: tuple(t.shape) for name, t in shapes.items()}
-  config_lib.check_family(where or "The checkpoint", names, shapes, settings)
+  where = where or "The checkpoint"
+  config_lib.check_family(where, names, shapes, settings)
   shapes = {names.spell(name): shape for name, shape in shapes.items()}
   try:
     settings = settings and config_lib.translate(settings)
@@ -160,23 +139,22 @@ def config_of(source: Source, names: Names, **given: Any) -> dict[str, Any]:
   except ValueError as error:
     config, problems = {}, [str(error)]
   if problems:
-    what = where or "The checkpoint"
-    raise ValueError(f"{what} cannot be used: " + "; ".join(problems))
+    raise ValueError(f"{where} cannot be used: {'; '.join(problems)}")
   return {**config, **given}
 
 
-def said(source: str | os.PathLike, names: Names) -> dict[str, Any]:
-  """The arguments that shapes do not show, as `config.json` has them."""
+def settings_of(source: str | os.PathLike, names: Names) -> dict[str, Any]:
+  """The arguments in `config.json` that shapes do not show."""
   settings = files.settings(files.resolve(source)) or {}
   try:
     settings = config_lib.translate(settings)
-  except ValueError:  # `config_of` says what is wrong
+  except ValueError:  # `config_of` reports it
     return {}
   return {a: settings[k] for a, k in names.settings.items() if k in settings}
 
 
 def _open(source: Source, read) -> tuple[str, Mapping[str, Any], Any]:
-  """Where it is (empty: in memory), what `read` gives, and its settings."""
+  """Location (empty if in memory), result of `read`, and settings."""
   if isinstance(source, Mapping):
     return "", source, None
   path = files.resolve(source)
@@ -184,8 +162,27 @@ def _open(source: Source, read) -> tuple[str, Mapping[str, Any], Any]:
   return f"The checkpoint {path}", read(path), settings
 
 
-def _unlike(model, where, names, shapes, settings) -> list[str]:
-  """What `config.json` says otherwise than the model was built."""
+def _missing(found, absent, names) -> list[str]:
+  """Required places without a tensor, and tensors that require another."""
+  known = {path for path, _ in found}
+  # If anything matches a wildcard, all of it is required.
+  optional = [p for p in names.optional if not fnmatch.filter(known, p)]
+  problems = [
+    f"missing: {names.source(*place)} for {_describe(place)}"
+    for place in absent
+    if not any(fnmatch.fnmatchcase(place[0], p) for p in optional)
+  ]
+  return problems + [
+    f"{names.source(*place)} needs a tensor for `{other}`: without, it is of"
+    " another network"
+    for pattern, other in names.together.items()
+    for place in found
+    if fnmatch.fnmatchcase(place[0], pattern) and other not in known
+  ]
+
+
+def _config_problems(model, where, names, shapes, settings) -> list[str]:
+  """Contradictions between `config.json` and the model."""
   if not names.reads:
     return []
   built = {key: of(model) for key, of in names.built.items()}
@@ -195,27 +192,27 @@ def _unlike(model, where, names, shapes, settings) -> list[str]:
   except ValueError as error:
     return [str(error)]
   _, problems = config_lib.read(names, shapes, settings, built)
-  told = {a: v for a, v in built.items() if names.settings[a] not in settings}
-  if told and not problems:
+  unsaid = {a: v for a, v in built.items() if names.settings[a] not in settings}
+  if unsaid and not problems:
     warnings.warn(
       f"{where} has no `config.json` beside it that says"
-      f" {', '.join(names.settings[a] for a in told)}, and shapes do not show"
+      f" {', '.join(names.settings[a] for a in unsaid)}, and shapes do not show"
       f" it: it is taken for a `{names.model}` as the model is, with"
-      f" {', '.join(f'{a} = {v}' for a, v in told.items())}.",
+      f" {', '.join(f'{a} = {v}' for a, v in unsaid.items())}.",
       stacklevel=3,
     )
   return problems + config_lib.differing(names, settings, built)
 
 
-def _roomy(names: Names, spare: list[str]) -> str:
-  """Says with which arguments a model has a place for more of the tensors."""
+def _place_hint(names: Names, spare: list[str]) -> str:
+  """Names the arguments that would give a model a place for more tensors."""
   spelled = {names.spell(name) for name in spare}
   having = [a for a, tensor in names.parts.items() if tensor in spelled]
   return "".join(f" `{a}=True` makes a place for some." for a in having)
 
 
 def _places(variables, names) -> dict[Place, tuple[int, ...]]:
-  """Every place that takes a tensor, and the shape of it there."""
+  """Every place for a tensor, and its shape."""
   places = {}
   for path, variable in variables.items():
     shape = tuple(variable.shape)
@@ -226,13 +223,12 @@ def _places(variables, names) -> dict[Place, tuple[int, ...]]:
   return places
 
 
-def _say(place: Place) -> str:
-  path, layer = place
-  return f"`{path}`" if layer is None else f"`{path}[{layer}]`"
+def _describe(place: Place) -> str:
+  return f"`{place[0]}`" if place[1] is None else f"`{place[0]}[{place[1]}]`"
 
 
 def _assign(tensors, places, names):
-  """`{place: (name, axes)}`, what is left out, what is wrong with the names."""
+  """`{place: (name, axes)}`, names to skip, and problems with names."""
   found, spare, problems = {}, [], []
   spelled = {names.spell(name): name for name in tensors}
   for name, tensor in tensors.items():
@@ -252,25 +248,27 @@ def _assign(tensors, places, names):
     ):
       spare.append(name)
     elif place not in places:
-      where = path and f": the model has no {_say(place)}"
+      where = path and f": the model has no {_describe(place)}"
       problems.append(f"unexpected: {name} {tuple(tensor.shape)}{where}")
     elif place in found:
-      problems.append(f"twice: {found[place][0]} and {name} for {_say(place)}")
+      problems.append(
+        f"twice: {found[place][0]} and {name} for {_describe(place)}"
+      )
     else:
       found[place] = name, axes
   return found, spare, problems
 
 
 def _misfits(found, tensors, places) -> list[str]:
-  """Tensors of the wrong shape, that are not float or not finite."""
+  """Tensors of another shape, not float or not finite."""
   problems = []
   for place, (name, axes) in found.items():
     got, wanted = tuple(tensors[name].shape), places[place]
-    if axes is not None:  # in the layout of the checkpoint
+    if axes is not None:  # transpose to the layout of the checkpoint
       wanted = tuple(wanted[axes.index(i)] for i in range(len(axes)))
     if got != wanted:
       problems.append(
-        f"mis-shaped: {name} for {_say(place)}: got {got}, wanted {wanted}"
+        f"mis-shaped: {name} for {_describe(place)}: got {got}, wanted {wanted}"
       )
     elif not jnp.issubdtype(tensors[name].dtype, jnp.floating):
       problems.append(f"not float: {name}: got {tensors[name].dtype}")
@@ -280,7 +278,7 @@ def _misfits(found, tensors, places) -> list[str]:
 
 
 def _fill(path, variable, found, tensors) -> None:
-  """Sets a variable, from one tensor or from one a layer."""
+  """Sets a variable, from one tensor or from one tensor per layer."""
 
   def tensor(place):
     name, axes = found[place]
@@ -295,3 +293,8 @@ def _fill(path, variable, found, tensors) -> None:
   new = binarizer_state.placed_like(new, old)
   binary = isinstance(variable, BinaryWeight)
   variable[...] = sign(new) if binary else new
+
+
+__getattr__ = deprecated.old_names(
+  __name__, {"said": "bnnjax.models.pretrained.settings_of"}
+)

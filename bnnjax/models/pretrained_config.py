@@ -1,8 +1,8 @@
-"""What `config.json` and the shapes of tensors say of a network.
+"""Reads the sizes of a network off its `config.json` and its tensors.
 
-Shapes show most sizes; heads and groups stand in `config.json` alone, and so
-does what our models do not implement. Nothing is guessed: what two places say
-differently, or none says, is a problem with a name.
+Shapes show most sizes; heads, groups and unsupported features are only in
+`config.json`. Nothing is guessed: contradictions and missing sizes are reported
+as problems.
 """
 
 import fnmatch
@@ -16,8 +16,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 Settings = Mapping[str, Any]
 
 # Keys of state-spaces' `config.json` (mamba_ssm: `MambaConfig`) and of its
-# `ssm_cfg` (`Mamba2`) -> what `Names` calls them, mostly Hugging Face's words;
-# `None`: says how a network was initialised, trained or made fast.
+# `ssm_cfg` (`Mamba2`) -> keys in `Names`, mostly those of Hugging Face; `None`
+# for settings of initialisation, training or speed.
 _TOP = {
   "d_model": "hidden_size",
   "n_layer": "num_hidden_layers",
@@ -26,7 +26,7 @@ _TOP = {
   "tie_embeddings": "tie_word_embeddings",
   "d_intermediate": "d_intermediate",
   "attn_layer_idx": "attn_layer_idx",
-  "n_groups": "n_groups",  # where `transformers`' converter looks for it
+  "n_groups": "n_groups",  # the converter of `transformers` reads it here
   **dict.fromkeys(
     (
       "ssm_cfg", "attn_cfg", "pad_vocab_size_multiple", "residual_in_fp32",
@@ -58,14 +58,14 @@ _MIXER = {
   ),
 }  # fmt: skip
 _DEFAULTS = {"layer": "Mamba1", "n_groups": 1}
-_PAD = 8  # rows of the embedding are a multiple of it, by default
-# Written by the libraries that keep such files; not read by mamba_ssm.
+_PAD = 8  # by default the rows of the embedding are a multiple of it
+# Written by libraries that store such files; not read by mamba_ssm.
 _KEPT = (
   "_*", "architectures", "model_type", "transformers_version", "torch_dtype",
   "dtype", "*_token_id", "use_cache",
 )  # fmt: skip
 TIED = "tie_word_embeddings"
-# Tensors -> the network that has them; the first that fits.
+# Tensors -> the network that has them; the first match counts.
 _KINDS = (
   ("*.mixer.x_proj.weight", "Mamba-1"),
   ("*.mixer.A_log", "Mamba-2"),
@@ -83,10 +83,10 @@ _KINDS = (
 def check_family(
   where: str, names: Names, shapes: Shapes, settings: Settings | None
 ) -> None:
-  """Refuses a network of another family than the table's.
+  """Raises if a checkpoint is of another family than the table.
 
   Raises:
-    ValueError: says what the file is, and what the table is of.
+    ValueError: names both.
   """
   if not names.reads:  # our own names
     return
@@ -114,10 +114,10 @@ def check_family(
 
 
 def translate(settings: Settings) -> dict[str, Any]:
-  """Settings in the words of `Names`, whoever wrote them.
+  """Translates settings to the keys of `Names`.
 
   Raises:
-    ValueError: one of state-spaces' that is not known.
+    ValueError: an unknown setting of state-spaces.
   """
   if not {"d_model", "ssm_cfg"} & settings.keys():
     return dict(settings)
@@ -154,13 +154,13 @@ def read(
   settings: Settings | None,
   given: Mapping[str, Any],
 ) -> tuple[dict[str, Any], list[str]]:
-  """Arguments of a model, and what is wrong.
+  """Arguments of a model, and a list of problems.
 
   Args:
-    names: what the tensors are called.
+    names: table of the family.
     shapes: of the tensors, by their names in the table.
-    settings: of `config.json`, in the words of the table; `None` without one.
-    given: arguments that override what is found.
+    settings: of `config.json`, translated; `None` without one.
+    given: arguments that override those found.
   """
   found, settings = {}, {} if settings is None else settings
   problems = _demanded(names, shapes, settings)
@@ -197,7 +197,7 @@ def read(
 def differing(
   names: Names, settings: Settings | None, built: Mapping[str, Any]
 ) -> list[str]:
-  """Where a model was built otherwise than its checkpoint's settings say."""
+  """Arguments of a built model that differ from the checkpoint's settings."""
   return [
     f"its `config.json` has {argument} = {settings[key]!r}: set"
     f" `model.{argument}` to it, got {built[argument]}"
@@ -207,14 +207,14 @@ def differing(
 
 
 def _called(settings: Settings) -> str:
-  """What the settings call the network, empty if they do not."""
+  """The type of the network in its settings, or empty."""
   classes = settings.get("architectures")
   classes = classes if isinstance(classes, list) and classes else [classes]
   return str(settings.get("model_type") or classes[0] or "")
 
 
 def _demanded(names, shapes, settings) -> list[str]:
-  """Settings that our model does not implement."""
+  """Problems: settings that our model does not implement."""
   return [
     f"{key} is {settings[key]!r}, `{names.model}` has {wanted[0]!r}"
     for key, wanted in names.demands.items()
@@ -225,13 +225,13 @@ def _demanded(names, shapes, settings) -> list[str]:
 
 
 def _tied_is_seen(names, shapes) -> bool:
-  """Both words are in the file and compared, or there is no head for them."""
+  """Whether both words are compared, or there is no head to tie."""
   head = not names.parts or any(t in shapes for t in names.parts.values())
   return not head or next(iter(names.copies)) in shapes
 
 
 def _contradicted(names, shapes, settings, found) -> list[str]:
-  """Settings that say another size than the tensors show."""
+  """Problems: settings with another size than the tensors show."""
   problems = []
   for key, where in names.claims.items():
     value, shown = settings.get(key), _value(where, shapes, found)
@@ -244,12 +244,12 @@ def _contradicted(names, shapes, settings, found) -> list[str]:
 
 
 def _value(where, shapes, found) -> int | None:
-  """A size by its argument, or by the tensor that shows it."""
+  """A size, from an argument already found or from a tensor."""
   return found.get(where) if isinstance(where, str) else _shown(*where, shapes)
 
 
 def _shown(name: str, axis: int, shapes: Shapes) -> int | None:
-  """The size that a tensor shows, or the number of tensors."""
+  """The size of an axis of a tensor, or for `{}` the number of tensors."""
   like = [shapes[k] for k in shapes if numbers(name, k) is not None]
   if "{}" in name:
     return len(like) or None

@@ -1,6 +1,7 @@
-"""How families of checkpoints name and lay out their tensors.
+"""Families of checkpoints: one table each of tensor names, layouts and sizes.
 
-A table a family; `bnnjax.models.pretrained` reads a checkpoint with it.
+`bnnjax.models.pretrained` reads checkpoints with them. To support another
+family, add a `Names` to `FAMILIES`.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ from typing import Any
 from bnnjax.layers.checks import exact
 
 Axes = tuple[int, ...] | None
-# A tensor and an axis of it, or an argument that is known already.
+# A tensor and one of its axes, or an argument that is known already.
 Shown = tuple[str, int] | str
 Size = tuple[str, int] | tuple[Callable[..., int], *tuple[Shown, ...]]
 
@@ -20,36 +21,38 @@ Size = tuple[str, int] | tuple[Callable[..., int], *tuple[Shown, ...]]
 class Names:
   """A family of checkpoints.
 
-  `{}` in a name stands for a number, the same on both sides of the table; where
-  our path has none, the tensors are the layers of one stacked variable.
+  `{}` in a name stands for a number, the same on both sides of the table. If
+  the path of our variable has none, the tensors are the layers of a stacked
+  variable.
 
   Attributes:
     model: name of our model.
-    table: name of a tensor -> path of a variable, and the transposition that
-      takes the tensor there (`None`: none).
-    copies: name of a tensor -> the one that it repeats (tied words).
-    spelling: `(regular expression, replacement)` pairs that turn the variants
-      of a name into the one of the table.
-    ignored: wildcards of tensors that hold no parameter.
-    spare: wildcards of tensors that are left out, with a warning, by a model
-      that has no place for them.
-    strangers: wildcards of variables that a model does without: what would go
-      there is left out.
-    optional: wildcards of variables that a checkpoint may lack, all of a
-      wildcard together; they keep what they have.
-    together: wildcard of variables -> the one that a file must have too.
-    sizes: argument of the model -> tensor and axis that show it (with `{}` in
-      its name, the number of such tensors), or a function of several of them.
-    parts: argument of the model, true -> tensor that calls for it.
-    settings: argument of the model -> key of `config.json`, for what shapes do
-      not show.
-    built: the same arguments -> their value in a model that is built.
+    table: name of a tensor -> path of a variable, and the transposition from
+      the tensor to the variable, or `None`.
+    copies: name of a tensor -> name of the tensor that it must equal (tied
+      words).
+    spelling: `(regular expression, replacement)` pairs that turn variants of a
+      name into the name in the table.
+    ignored: wildcards of tensors that are not parameters.
+    spare: wildcards of tensors to skip, with a warning, if the model has no
+      place for them.
+    strangers: wildcards of variables that our model never has; their tensors
+      are skipped.
+    optional: wildcards of variables that a checkpoint may lack, each wildcard
+      as a whole; they keep their values.
+    together: wildcard of variables -> variable that must be there too.
+    sizes: argument of the model -> tensor and axis that show it (with `{}`, the
+      number of such tensors), or a function of several of them.
+    parts: argument of the model -> tensor whose presence makes it true.
+    settings: argument of the model -> key of `config.json`, for arguments that
+      shapes do not show.
+    built: the same arguments -> function that reads them off a built model.
     claims: key of `config.json` -> argument or axis that it must agree with.
-    demands: key of `config.json` -> the values that our model implements.
-    types: values of `model_type`, and how the names of `architectures` begin.
-    rivals: `(wildcard of a tensor, what has such tensors)`: networks of nearly
-      these names.
-    reads: what the table is of, in words.
+    demands: key of `config.json` -> values that our model implements.
+    types: value of `model_type` -> prefix of the names in `architectures`.
+    rivals: `(wildcard of a tensor, network that has it)`, for networks with
+      nearly the same names.
+    reads: description of the family, for messages.
   """
 
   model: str
@@ -82,10 +85,7 @@ class Names:
     return name
 
   def target(self, name: str) -> tuple[str, int | None, Axes]:
-    """Variable of a tensor, its layer there, its transposition.
-
-    `("", None, None)` for a stranger, layer `None` where nothing is stacked.
-    """
+    """Path of the variable (or ""), layer if it is stacked, transposition."""
     if name in self.table:
       path, axes = self.table[name]
       return path, None, axes
@@ -96,14 +96,14 @@ class Names:
     return "", None, None
 
   def source(self, path: str, layer: int | None = None) -> str:
-    """Name of the tensor for a variable, or for a layer of one."""
+    """Name of the tensor of a variable, or of a layer of a stacked one."""
     for template, (target, _) in self.table.items():
       if (found := numbers(target, path)) is not None:
         return template.format(*found, layer)
     return "(not in the table)"
 
   def stacks(self, path: str) -> bool:
-    """Whether a variable is made of a tensor for each layer."""
+    """Whether a variable stacks one tensor per layer."""
     return any(
       template.count("{}") > target.count("{}")
       and numbers(target, path) is not None
@@ -112,14 +112,14 @@ class Names:
 
 
 def numbers(template: str, text: str) -> tuple[str, ...] | None:
-  """What stands for `{}`, or `None` if the text is another."""
+  """The numbers that `{}` stands for in a text, `None` without a match."""
   pattern = re.escape(template).replace(r"\{\}", r"(\d+)")
   found = re.fullmatch(pattern, text)
   return found and found.groups()
 
 
 def _pair(weight: str, axes=None):
-  """Entries of a layer's weight, called otherwise here, and bias."""
+  """A function that makes the entries of a layer's weight and bias."""
   return lambda theirs, ours: {
     f"{theirs}.weight": (f"{ours}.{weight}", axes),
     f"{theirs}.bias": (f"{ours}.bias", None),
@@ -129,7 +129,7 @@ def _pair(weight: str, axes=None):
 linear, norm = _pair("kernel", (1, 0)), _pair("scale")
 
 
-# What trainers and compilers put before names.
+# Prefixes that trainers and compilers put before names.
 _WRAPPERS = (r"^(?:(?:module|_orig_mod|model|auto_model)\.)+", "")
 RESIDUAL = "blocks.*.attention.residual.*"
 # Hugging Face's `BertModel`, alone or inside `BertFor...`. Checkpoints
@@ -173,9 +173,9 @@ BERT = Names(
   ),
   ignored=("embeddings.position_ids",),  # the numbers 0, 1, 2, ...
   spare=("cls.*",),  # the heads of pre-training
-  # BiPFT's estimators are a student's own.
+  # The residual estimators of BiPFT belong to students.
   optional=("pooler.*", "head.*", "transform.*", RESIDUAL),
-  together={"head.*": "pooler.kernel"},  # else it classifies tokens
+  together={"head.*": "pooler.kernel"},  # without it, it classifies tokens
   sizes={
     "vocab": (_TABLE, 0),
     "features": (_TABLE, 1),
@@ -213,8 +213,8 @@ BERT = Names(
 )
 
 # Hugging Face's `Mamba2ForCausalLM`; the originals of state-spaces say
-# `embedding`. Both norm the groups of a block's output apart (transformers
-# before 5.24, by mistake, all of them together).
+# `embedding`. Both normalize each group of a block's output (transformers
+# before 5.24, by mistake, all groups together).
 _WORDS, _LAYERS = "backbone.embeddings.weight", "backbone.layers.{}"
 _MIXER, _OURS = f"{_LAYERS}.mixer", "blocks.layer"
 _INSIDE = (f"{_MIXER}.norm.weight".format(0), 0)

@@ -1,6 +1,6 @@
-"""Files of checkpoints: folders, safetensors, indexes of them, `config.json`.
+"""Files of checkpoints: folders, safetensors, their indexes, `config.json`.
 
-Whatever is wrong with one, the error names the file and the fault.
+Errors name the file and the fault.
 """
 
 import glob
@@ -15,12 +15,12 @@ import safetensors
 import safetensors.numpy
 
 FILE, INDEX = ".safetensors", ".safetensors.index.json"
-ENDINGS = (FILE, INDEX)  # of files it reads
+ENDINGS = (FILE, INDEX)  # of the files that are read
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".bin.index.json")
-_OF = re.compile(r"-of-(\d+)\.safetensors$")  # one of that many
+_OF = re.compile(r"-of-(\d+)\.safetensors$")  # a part of a numbered set
 _SHOWN = 6  # entries of a folder in a message
 _PICKLE = "a pickle, such as PyTorch's .bin and .pt are"
-# How a name ends -> what the file is.
+# Suffix of a file -> its format.
 _NAMED = {
   ".h5": "HDF5, such as Keras and TensorFlow write",
   ".keras": "an archive of Keras",
@@ -33,8 +33,8 @@ _NAMED = {
   ".npy": "an array of numpy",
   ".pkl": "a pickle, which may run any code",
 }
-OTHERS = (*PICKLES, *_NAMED)  # files of weights that it does not read
-# How a file begins -> what it is.
+OTHERS = (*PICKLES, *_NAMED)  # files of weights that are not read
+# First bytes of a file -> its format.
 _BEGINNINGS = (
   (b"PK\x03\x04", "a zip archive, such as PyTorch's .bin and .pt are"),
   *((bytes([0x80, n]), _PICKLE) for n in range(2, 6)),
@@ -49,15 +49,15 @@ _BEGINNINGS = (
 
 
 def resolve(source: str | os.PathLike) -> pathlib.Path:
-  """The safetensors file, or the index of several, that a path stands for.
+  """The safetensors file, or the index of several, at a path.
 
   Args:
-    source: such a file, or the folder of one.
+    source: such a file, or a folder with one.
 
   Raises:
-    ValueError: another kind of file (of PyTorch's: the line that converts it), a
-      folder of none or of several.
-    FileNotFoundError: nothing there.
+    ValueError: another kind of file (for PyTorch's, the message has the command
+      that converts it), or a folder with none or several.
+    FileNotFoundError: no such path.
   """
   path = pathlib.Path(source).expanduser()
   if path.is_dir():
@@ -75,13 +75,13 @@ def resolve(source: str | os.PathLike) -> pathlib.Path:
 
 
 def settings(path: pathlib.Path) -> dict[str, Any] | None:
-  """The `config.json` beside a checkpoint, `None` if there is none."""
+  """The `config.json` beside a checkpoint, or `None`."""
   beside = path.with_name("config.json")
   return read_json(beside) if os.path.lexists(beside) else None
 
 
 def shapes(path: pathlib.Path) -> dict[str, tuple[int, ...]]:
-  """Shapes of all tensors by name; only headers are read."""
+  """Shapes of all tensors by name, from the headers."""
 
   def read(file):
     with safetensors.safe_open(file, "numpy") as opened:
@@ -97,10 +97,10 @@ def tensors(path: pathlib.Path) -> dict[str, Any]:
 
 
 def all_of(source: str | os.PathLike) -> list[pathlib.Path]:
-  """The file of a checkpoint, or the index and all files that it lists.
+  """The file of a checkpoint, or the index and all files in it.
 
   Raises:
-    ValueError, FileNotFoundError: as `resolve`, or no index.
+    ValueError, FileNotFoundError: as `resolve`, or a bad index.
   """
   path = resolve(source)
   parts = _parts(path) if path.name.endswith(INDEX) else {}
@@ -110,10 +110,11 @@ def all_of(source: str | os.PathLike) -> list[pathlib.Path]:
 def read_json(path: pathlib.Path) -> dict[str, Any]:
   """The object of a JSON file.
 
-  `{"__float__": "Infinity"}`, which `transformers` writes, is that number.
+  `{"__float__": "Infinity"}`, which `transformers` writes, becomes a float.
 
   Raises:
-    ValueError: not UTF-8, not JSON, nested too deep, a key twice, no object.
+    ValueError: not UTF-8, not JSON, nested too deep, a duplicate key, or not an
+      object.
   """
   try:
     text = path.read_bytes().decode("utf-8-sig")
@@ -137,7 +138,7 @@ def _entry(pairs: list[tuple[str, Any]]) -> Any:
 
 
 def _inside(folder: pathlib.Path) -> pathlib.Path:
-  """The one checkpoint of a folder."""
+  """The only checkpoint of a folder."""
   names = sorted(file.name for file in folder.iterdir())
   found = [name for name in names if name.endswith(INDEX)]
   parts = {p.name for name in found for p in _parts(folder / name)}
@@ -163,7 +164,7 @@ def _inside(folder: pathlib.Path) -> pathlib.Path:
 
 
 def _convert(path: pathlib.Path) -> str:
-  """Says how to make safetensors of PyTorch's files."""
+  """The error for files of PyTorch, with the command that converts them."""
   folder, name = path.parent, path.name
   if name.endswith(".index.json"):
     name = name.removesuffix(".bin.index.json") + "*.bin"
@@ -181,10 +182,10 @@ def _convert(path: pathlib.Path) -> str:
 
 
 def _parts(index: pathlib.Path) -> dict[pathlib.Path, set[str]]:
-  """The files that an index lists, and the tensors of each.
+  """The files in an index, with the tensors of each.
 
   Raises:
-    ValueError: not an index, or one of files that are not beside it.
+    ValueError: not an index, or its files are not beside it.
   """
   listed = read_json(index).get("weight_map")
   if not isinstance(listed, dict) or not listed:
@@ -218,10 +219,10 @@ def _plain(name: str) -> bool:
 
 
 def _gather(path: pathlib.Path, read) -> dict[str, Any]:
-  """What `read` finds in a file, or in all that an index lists.
+  """Merges the results of `read` for a file, or for all files in an index.
 
   Raises:
-    ValueError: a file is damaged or not there, or the index says otherwise.
+    ValueError: a file is damaged or missing, or the index has other tensors.
   """
   if not path.name.endswith(INDEX):
     return _read(path, read)
@@ -241,7 +242,7 @@ def _gather(path: pathlib.Path, read) -> dict[str, Any]:
 
 
 def _read(file: pathlib.Path, read) -> Mapping[str, Any]:
-  if file.exists() and not file.is_file():  # a pipe would be waited for
+  if file.exists() and not file.is_file():  # reading a pipe would block
     raise ValueError(f"{file} is {'a folder' if file.is_dir() else 'no file'}.")
   try:
     found = read(file)
@@ -252,7 +253,7 @@ def _read(file: pathlib.Path, read) -> Mapping[str, Any]:
     raise ValueError(
       f"{file} holds a type that numpy does not have: {error}."
     ) from error
-  except OSError as error:  # says nothing of the file
+  except OSError as error:  # its message does not name the file
     raise type(error)(f"{file} cannot be read: {error}.") from error
   if not found:
     raise ValueError(f"{file} holds no tensor.")
@@ -260,19 +261,19 @@ def _read(file: pathlib.Path, read) -> Mapping[str, Any]:
 
 
 def _named(file: pathlib.Path) -> str:
-  """What a file is by its name, or by its first bytes."""
+  """Format of a file, from its suffix or its first bytes."""
   return _NAMED.get(file.suffix) or _kind(file)
 
 
 def _kind(file: pathlib.Path) -> str:
-  """What a file is by its first bytes, as far as they say."""
+  """Format of a file from its first bytes, empty if they do not show it."""
   if not file.is_file():
     return ""
   with file.open("rb") as opened:
     head = opened.read(24)
   if not head:
     return "empty"
-  if head[2:8] == bytes(6):  # the length of a header of safetensors
+  if head[2:8] == bytes(6):  # safetensors begins with the length of its header
     return ""
   found = (what for begin, what in _BEGINNINGS if head.startswith(begin))
   return next(found, "")

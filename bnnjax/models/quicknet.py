@@ -1,4 +1,4 @@
-"""QuickNet: a binary network made for inference engines.
+"""QuickNet: a binary network designed for inference engines.
 
 Larq Compute Engine, Bannink et al., MLSys 2021, arXiv:2011.09398; layout as in
 larq/zoo.
@@ -19,7 +19,7 @@ from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 
 
 class Plan(NamedTuple):
-  """Blocks and features of each stage."""
+  """Number of blocks and features of each stage."""
 
   blocks: tuple[int, ...] = (4, 4, 4, 4)
   features: tuple[int, ...] = (64, 128, 256, 512)
@@ -36,24 +36,24 @@ VARIANTS = {
 class QuickNet(ImageClassifier):
   """`x + norm(relu(conv(sign(x))))`, 3x3, padded with +1: truly binary.
 
-  Between stages `relu, max pool, blur, 1x1 convolution, norm` in float. The
-  blur's kernel is fixed; published MAC counts leave it out.
+  Between stages there is `relu, max pool, blur, 1x1 convolution, norm` in
+  float. The kernel of the blur is fixed; published MAC counts omit it.
 
   Args:
     num_classes: outputs.
     image_shape: `[H, W, C]`.
     variant: "small", "medium" or "large".
     width: multiplies the features of all stages.
-    stem: `"imagenet"` (the map is 4 times smaller) or `"small"` (no strides); by
-      default `"small"` below a height of 50.
+    stem: `"imagenet"` (a map 4 times smaller) or `"small"` (no strides);
+      by default `"small"` below a height of 50.
     weight, act: binarizers of the 3x3 convolutions.
     edge_weight, edge_act: binarizers of the stem and of the head.
     dtype: of the computation.
     rngs: random numbers.
 
   Raises:
-    ValueError: an unknown variant or stem; a width that leaves the stem, which
-      has a quarter of the features, without channels.
+    ValueError: an unknown variant or stem, or a width that leaves no channel in
+      the stem, which has a quarter of the features.
   """
 
   def __init__(
@@ -112,7 +112,7 @@ def _stem(
 def _blocks(
   plan: Plan, body: LayerDefaults, rngs: nnx.Rngs
 ) -> Iterator[nnx.Module]:
-  """All stages, and the ReLU in front of the head."""
+  """All stages, and the ReLU before the head."""
   real = body.with_operands(None, None)
   pad_value = 1 if body.takes_signs else 0
   before = plan.features[0]

@@ -1,8 +1,8 @@
 """ReActNet in its MobileNet form (the ResNet form is `ResNet(layout="react")`).
 
 ReActNet: Towards Precise Binary Neural Network with Generalized Activation
-Functions, Liu et al., ECCV 2020, arXiv:2003.03488, sec. 4.1; the released code
-is followed.
+Functions, Liu et al., ECCV 2020, arXiv:2003.03488, sec. 4.1, as in the released
+code.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ from bnnjax.models.checks import check_image_shape
 from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 from bnnjax.models.mobilenet import STEM_FEATURES, V1
 
-# Groups of the widening 1x1 convolutions where these are float. The paper says
-# "group convolutions in the downsampling layers" (B) and "real-valued" ones (C);
-# four groups and one give its operation counts.
+# Groups of the widening 1x1 convolutions, if they are float. The paper has
+# "group convolutions in the downsampling layers" (B) and "real-valued" ones
+# (C); four groups and one group give its operation counts.
 VARIANTS: dict[str, int | None] = {"A": None, "B": 4, "C": 1}
 
 
@@ -32,11 +32,11 @@ class Widen(nnx.Module):
   """Twice the channels: two 1x1 convolutions of one input, side by side.
 
   `activation([norm(conv1(u)) + x, norm(conv2(u)) + x])`, `u = x + bias`. Each
-  half has its own identity shortcut, so that nothing real-valued is needed.
+  half has an identity shortcut, which needs no real-valued convolution.
 
   Args:
     features: channels of the input.
-    groups: `None` for binary convolutions, else the groups of float ones.
+    groups: of float convolutions; `None` makes them binary.
     defaults: binarizers, dtype and norm.
     rngs: random numbers.
   """
@@ -77,9 +77,9 @@ class Widen(nnx.Module):
 class ReActNet(ImageClassifier):
   """MobileNet-V1 with full 3x3 convolutions, every convolution with a shortcut.
 
-  A block is `3x3, 1x1`, each `rprelu(norm(conv(sign(x + bias))) + shortcut)`;
-  where the map shrinks the shortcut is an average pool, where the channels
-  double the 1x1 convolution is a `Widen`.
+  A block is `3x3, 1x1`, each `rprelu(norm(conv(sign(x + bias))) + shortcut)`.
+  The shortcut is an average pool if the map shrinks; the 1x1 convolution is a
+  `Widen` if the channels double.
 
   Args:
     num_classes: outputs.
@@ -88,8 +88,8 @@ class ReActNet(ImageClassifier):
       four groups or one).
     width: multiplies all features.
     blocks: `(features, stride)` of each block.
-    stem: `"imagenet"` (stride 2) or `"small"` (stride 1, and the first two
-      halvings are left out); by default `"small"` below a height of 50.
+    stem: `"imagenet"` (stride 2) or `"small"` (stride 1, and without the first
+      two halvings); by default `"small"` below a height of 50.
     weight, act: binarizers of the body.
     edge_weight, edge_act: binarizers of the first convolution and of the head.
     dtype: of the computation.
@@ -109,7 +109,7 @@ class ReActNet(ImageClassifier):
     blocks: Sequence[tuple[int, int]] = V1,
     stem: str | None = None,
     weight: Spec = "reactnet",
-    act: Spec = "approx_sign",  # the blocks hold the shift already
+    act: Spec = "approx_sign",  # the blocks have the shift already
     edge_weight: Spec = None,
     edge_act: Spec = None,
     dtype: Any = None,
@@ -149,7 +149,7 @@ def _blocks(
   body: LayerDefaults,
   rngs: nnx.Rngs,
 ) -> Iterator[nnx.Module]:
-  """Two layers for every block of MobileNet-V1."""
+  """Two layers for each block of MobileNet-V1."""
   halvings = 0
   for features, strides in blocks:
     halvings += strides == 2
@@ -170,7 +170,7 @@ def _blocks(
 
 
 def _binary(features, kernel, strides, body, rngs) -> Residual:
-  """A convolution that keeps the channels, with shift, shortcut, RPReLU."""
+  """A convolution with equal channels, with shift, shortcut and RPReLU."""
   unit = Unit(
     "shift conv norm",
     features,

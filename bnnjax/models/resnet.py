@@ -1,7 +1,7 @@
-"""ResNets, float or low-bit, with the layouts that binary papers made of them.
+"""ResNets, float or low-bit, with the layouts of papers on binary networks.
 
 Deep Residual Learning for Image Recognition, He et al., CVPR 2016,
-arXiv:1512.03385. A layout says what is done differently; see `LAYOUTS`.
+arXiv:1512.03385. For the changes of later papers see `LAYOUTS`.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ class Plan(NamedTuple):
 
   @property
   def expansion(self) -> int:
-    """Channels after a block, in units of its features."""
+    """Channels after a block, as a multiple of its features."""
     return 4 if self.bottleneck else 1
 
 
@@ -48,16 +48,17 @@ class Layout:
   """Where a paper puts shortcuts, norms and activations.
 
   Attributes:
-    unit: order of a convolution of the body, see `Unit`.
-    per_conv: a shortcut around every convolution instead of every block.
-    shortcut: kind where the shape changes, see `bnnjax.layers.shortcut`.
-    projection: the 1x1 convolution of a shortcut is `"float"`, or has the
-      binarizers of the `"body"`.
-    activation: after every sum, and between the convolutions of a block;
-      `None` is ReLU, and nothing where the input of the next convolution is
-      {-1, +1}: the sign is the non-linearity, and constant after a ReLU.
-    stem: order of the stem.
-    tail: activation in front of the head.
+    unit: order of the steps around a convolution of the body, see `Unit`.
+    per_conv: whether every convolution has a shortcut, instead of every block.
+    shortcut: kind of shortcut if the shape changes, see
+      `bnnjax.layers.shortcut`.
+    projection: whether the 1x1 convolution of a shortcut is `"float"`, or has
+      the binarizers of the `"body"`.
+    activation: after every sum, and between the convolutions of a block. `None`
+      means ReLU, or nothing if activations become {-1, +1}: the sign is the
+      non-linearity, and it would be constant after a ReLU.
+    stem: order of the steps of the stem.
+    tail: activation before the head.
   """
 
   unit: str = "conv norm"
@@ -70,8 +71,8 @@ class Layout:
 
 
 LAYOUTS = {
-  # He et al.; with binary weights the network of BNN and XNOR-Net, whose
-  # shortcut convolutions are binary too.
+  # He et al.; with binary weights the network of BNN and XNOR-Net, which
+  # binarize the convolutions of shortcuts too.
   "plain": Layout(
     per_conv=False, shortcut="conv", projection="body", activation=None
   ),
@@ -81,8 +82,8 @@ LAYOUTS = {
   "resnet_e": Layout(stem="conv norm relu max_pool norm", tail="relu"),
   # The ResNet of ReActNet, Liu et al., ECCV 2020, arXiv:2003.03488.
   "react": Layout(unit="shift conv norm", activation="rprelu"),
-  # Real-to-Binary, Martinez et al., ICLR 2020, as larq/zoo has it (which takes
-  # PReLU in the stem, where its comment says ReLU).
+  # Real-to-Binary, Martinez et al., ICLR 2020, as in larq/zoo (with PReLU in
+  # the stem; its comment says ReLU).
   "real_to_binary": Layout(
     unit="norm conv gate prelu", stem="conv norm prelu max_pool"
   ),
@@ -102,23 +103,23 @@ class ResNet(ImageClassifier):
   Args:
     num_classes: outputs.
     image_shape: `[H, W, C]`.
-    variant: "18", "34", "50", "101", or "20", "8" (CIFAR-10: 16 to
-      64 features).
+    variant: "18", "34", "50", "101", or for CIFAR-10 "20" and "8" (16 to 64
+      features).
     layout: a key of `LAYOUTS`.
     width: multiplies the features of all stages and of the stem.
     stem: `"imagenet"` (7x7 stride 2, 3x3 pool stride 2) or `"small"` (3x3);
       by default `"small"` below a height of 50.
-    version: a bottleneck's stride is on its first 1x1 (`"v1"`, the paper, HAWQ)
-      or on its 3x3 (`"v1.5"`, AQT, OpenVINO).
-    shortcut, projection, activation: override those of the layout.
+    version: whether a bottleneck has its stride in its first 1x1 (`"v1"`, the
+      paper, HAWQ) or in its 3x3 (`"v1.5"`, AQT, OpenVINO).
+    shortcut, projection, activation: replace those of the layout.
     weight, act: binarizers of the body.
     edge_weight, edge_act: binarizers of the first convolution and of the head.
     dtype: of the computation.
     rngs: random numbers.
 
   Raises:
-    ValueError: an unknown variant, layout or option, or a shortcut around every
-      convolution of a bottleneck.
+    ValueError: an unknown variant, layout or option, or bottlenecks with a
+      shortcut around every convolution.
   """
 
   def __init__(
@@ -196,7 +197,7 @@ def _check(plan: Plan, layout: Layout, version: str, variant: str) -> None:
 def _stem(
   image_channels, features, layout: Layout, small, edge: LayerDefaults, rngs
 ):
-  """First convolution with its surroundings; the small one has no pool."""
+  """The first convolution with its norm and, unless small, its pool."""
   order = layout.stem
   if layout.activation == "relu" and "relu" not in order:
     order = order.replace("norm", "norm relu", 1)

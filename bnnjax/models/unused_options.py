@@ -1,8 +1,8 @@
-"""Settings of a model that no layer of it uses.
+"""Finds arguments of a model that have no effect.
 
-A binarizer that reaches no layer changes nothing, and nothing says so: `act` of
-a perceptron with one hidden layer, whose input is float. What a layer has is
-read off the model itself, so that every model is covered, a foreign one too.
+A binarizer that no layer uses would be ignored silently, such as `act` of a
+perceptron with one hidden layer, whose input is float. The check compares the
+arguments with the layers of the built model, so that it covers any model.
 """
 
 import functools
@@ -20,26 +20,26 @@ from bnnjax.core.spec import parse
 from bnnjax.layers.attention import Attention
 from bnnjax.layers.binarize import Binarize
 
-# Of what a binarizer computes; models set its start and its tag.
+# Fields that decide what a binarizer computes; models set its start and tag.
 _CORE = (
   "estimator", "scale", "transform",
   "estimator_hp", "scale_hp", "transform_hp",
 )  # fmt: skip
-_SPECS = ("act", "weight", "embedding", "attention")  # ends of their names
-_ACTS = ("query", "key", "value", "probs", "context")  # of attention
+_SPECS = ("act", "weight", "embedding", "attention")  # ends of argument names
+_ACTS = ("query", "key", "value", "probs", "context")  # binarizers of attention
 Build = Callable[[Mapping[str, Any], nnx.Rngs], nnx.Module]
 
 
 def specs(settings: Mapping[str, Any], model: nnx.Module) -> dict[str, bool]:
-  """Binarizers that a model was given: whether a layer has each.
+  """Whether a layer uses each binarizer that a model was given.
 
   Args:
-    settings: arguments of the model, `name` may be among them.
-    model: made from them; may be abstract.
+    settings: arguments of the model, with or without `name`.
+    model: built from them; may be abstract.
 
   Returns:
-    By argument, such as `{"act": False, "attention.query": True}`; without
-    those that are float.
+    A dict by argument, such as `{"act": False, "attention.query": True}`,
+    without float ones.
   """
   modules = [module for _, module in nnx.iter_modules(model)]
   have = [m.binarizer for m in modules if isinstance(m, Binarize)]
@@ -54,7 +54,7 @@ def specs(settings: Mapping[str, Any], model: nnx.Module) -> dict[str, bool]:
 
 
 def _asked(settings: Mapping[str, Any]) -> Iterator[tuple[str, Binarizer]]:
-  """Arguments that name a binarizer, with what they name."""
+  """Arguments that are binarizers, with the binarizers."""
   attention = settings.get("attention")
   inside = dict(attention) if hasattr(attention, "items") else {}
   named = dict(settings) | {f"attention.{k}": v for k, v in inside.items()}
@@ -69,7 +69,7 @@ def _asked(settings: Mapping[str, Any]) -> Iterator[tuple[str, Binarizer]]:
       continue
     try:
       made = parse(spec, role, preset=preset)
-    except (TypeError, ValueError):  # a foreign model's own meaning of a name
+    except (TypeError, ValueError):  # another model may use the name otherwise
       continue
     if made is not None:
       yield name, made
@@ -80,7 +80,7 @@ def _core(made: Binarizer) -> tuple[Any, ...]:
 
 
 def warn(name: str, used: Mapping[str, bool], settings: Mapping[str, Any]):
-  """Warns once of all binarizers that no layer has."""
+  """Warns once, of all binarizers that no layer uses."""
   idle = [key for key, is_used in used.items() if not is_used]
   if not idle:
     return
@@ -100,19 +100,20 @@ def warn(name: str, used: Mapping[str, bool], settings: Mapping[str, Any]):
 def options(
   settings: Mapping[str, Any], model: nnx.Module, build: Build
 ) -> list[str]:
-  """Options without which a model would be the same.
+  """Options that do not change the model.
 
-  An option counts as used if the model that leaves it at its default has
-  another structure, other shapes or other initial values, or cannot be built;
-  or would, if what overrides it were left out (sizes beside a `variant`).
+  An option is used if the model with its default has another structure, other
+  shapes or other initial values, or cannot be built. It is also used if this
+  holds without the arguments that override it, such as sizes beside a
+  `variant`.
 
   Args:
     settings: `name` and arguments of the model.
-    model: made from them, abstract.
-    build: makes it of settings and random numbers.
+    model: built from them, abstract.
+    build: makes a model of settings and random numbers.
   """
   defaults = registry.accepts("model", settings["name"]).defaults
-  # Where the default is None the model decides, and may decide the same.
+  # If the default is None, the model decides, and may choose the same value.
   loose = [k for k in settings if k in defaults and defaults[k] is None]
   idle = []
   for name, value in settings.items():
@@ -132,7 +133,7 @@ def _matters(
   build: Build,
   model: nnx.Module | None = None,
 ) -> bool:
-  """Whether a model without an option is another one."""
+  """Whether a model differs without an option."""
   rest = {k: v for k, v in settings.items() if k != name}
   try:
     model = model or _abstract(functools.partial(build, settings))
@@ -154,9 +155,10 @@ def _abstract(build: Callable[[nnx.Rngs], nnx.Module]) -> nnx.Module:
 
 
 def _no_larger(draws: int, build: Build, settings, rngs: nnx.Rngs):
-  """Builds a model, or gives up when it needs more random keys than `draws`.
+  """Builds a model, or gives up if it needs more than `draws` random keys.
 
-  A default is often a network of full size: no need to trace it to its end.
+  A default is often a network of full size, which need not be traced to its
+  end.
 
   Raises:
     ValueError: it gave up.
@@ -179,7 +181,7 @@ def _structure(model: nnx.Module) -> tuple[Any, list[str]]:
 
 
 def _program(settings: Mapping[str, Any], build: Build) -> str:
-  """What makes the initial values."""
+  """The program that computes the initial values, as text."""
 
   def init(key):
     return jax.tree.leaves(nnx.split(build(settings, nnx.Rngs(key)))[1])

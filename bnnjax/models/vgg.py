@@ -1,4 +1,4 @@
-"""VGG-Small, the plain network of CIFAR-10 tables.
+"""VGG-Small, the plain network in CIFAR-10 tables.
 
 LQ-Nets, Zhang et al., ECCV 2018, arXiv:1807.10029: the convolutions of
 BinaryConnect's VGG (Courbariaux et al. 2015) with one fully connected layer.
@@ -30,7 +30,7 @@ PLAN = (
 class VGGSmall(ImageClassifier):
   """Six 3x3 convolutions, three max pools, a classifier on the whole map.
 
-  Pools stand in front of the norms, so that a sign sees both values.
+  Pools precede norms, so that both signs occur.
 
   Args:
     num_classes: outputs.

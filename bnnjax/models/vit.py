@@ -1,4 +1,4 @@
-"""Vision transformers.
+"""Vision transformers (ViT, DeiT).
 
 An Image is Worth 16x16 Words, Dosovitskiy et al., ICLR 2021, arXiv:2010.11929;
 sizes tiny and small from DeiT, Touvron et al., ICML 2021, arXiv:2012.12877.
@@ -24,7 +24,7 @@ INIT = nnx.initializers.truncated_normal(0.02)
 
 
 class Plan(NamedTuple):
-  """Width, heads, blocks; the MLP is four times as wide."""
+  """Width, number of heads and blocks; the MLP is four times as wide."""
 
   features: int
   heads: int
@@ -50,17 +50,17 @@ class ViT(nnx.Module):
     image_shape: `[H, W, C]`, sides multiples of `patch`.
     variant: "tiny", "small", "base" (DeiT's and ViT's sizes) or "large".
     patch: side of a patch.
-    features, heads, blocks: sizes, by default the variant's.
+    features, heads, blocks: sizes; by default those of the variant.
     weight, act: binarizers of all linear layers of the blocks.
     attention, mlp_weight, mlp_act: see `Encoder`.
     edge_weight, edge_act: binarizers of the patch embedding and of the head.
-    dropout: share that training drops of the embeddings and of the output of
-      attention and MLP; the paper drops inside the MLP too, see `Dropout`.
+    dropout: rate in training for the embeddings and the outputs of attention
+      and MLP; the paper also has it inside the MLP, see `Dropout`.
     dtype: of the computation.
     rngs: random numbers.
 
   Raises:
-    ValueError: an unknown variant; an image that patches do not tile.
+    ValueError: an unknown variant, or an image that patches do not tile.
   """
 
   def __init__(

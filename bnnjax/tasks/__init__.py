@@ -1,6 +1,6 @@
-"""What a loss and an evaluation mean: `build({"name": "classification"})`.
+"""Tasks by name, each a loss and an evaluation: `build({"name": "masked_lm"})`.
 
-`base.Task` is what all of them are, those outside the package too.
+To add a task, subclass `base.Task`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a task is: the contract of a loss with all that runs it."""
+"""The base class of tasks: a loss, an evaluation and the data they need."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,37 +12,38 @@ from bnnjax.data.sources import IMAGES, DatasetInfo
 from bnnjax.tasks.metrics import Loss, TrainLoss
 
 Batch = Mapping[str, jax.Array]
-LABEL = jax.ShapeDtypeStruct((1,), np.int32)  # of an example
+LABEL = jax.ShapeDtypeStruct((1,), np.int32)  # of one example
 
 
 class Task:
-  """A loss and its evaluation, with what both need of the data and the model.
+  """A loss and its evaluation, and what both need of the data and the model.
 
   Subclass it and register the class, `@registry.register("task", "mine")`: then
   `config.task = {"name": "mine", ...}` trains, evaluates, counts and resumes
   with it. The other fields of `config.task` are the arguments of `__init__`.
-  `loss` has to be defined; everything else has a default.
+  Only `loss` has to be defined.
 
-  A batch is a dict of arrays `[B, ...]`: the keys of `example`, whatever else
-  the source gives, and in evaluation `mask` `[B]`, which is 0 for the rows that
-  fill up the last batch.
+  A batch is a dict of arrays `[B, ...]`: the keys of `example`, any others of
+  the source, and in evaluation `mask` `[B]`, which is 0 for the rows that pad
+  the last batch.
 
   Attributes:
-    method: of the model that `forward` calls.
+    method: name of the model's method that `forward` calls.
     needs: arguments that a model must take, such as `("num_classes",)`. A model
-      without one of them is for another task and refused.
+      without one of them raises an error: it is for another task.
     causal: whether the model must read from left to right.
-    train_metrics: clu `Collection` of what `loss` returns, with `loss`,
-      `grad_norm` and `flip_ratio` (the loop gives the last two).
-    eval_metrics: clu `Collection` of what `evaluate` returns. Its names are
-      those of the record.
-    gathered: outputs of `evaluate` that `reduce` takes, over the whole split.
-    headline: metric by which the best checkpoint is chosen.
-    highest_is_best: whether the highest is the best.
-    weighted: whether `loss` is a mean over terms whose number is its output
-      `weight`, such as tokens that are scored; else it is one over examples.
-    distillation: what is learned from a teacher, a
-      `bnnjax.tasks.distillation.Distillation`; `None`: nothing.
+    train_metrics: clu `Collection` of the outputs of `loss`, with `loss`,
+      `grad_norm` and `flip_ratio` (the training loop adds the last two).
+    eval_metrics: clu `Collection` of the outputs of `evaluate`. The record uses
+      its names.
+    gathered: outputs of `evaluate` to collect over the whole split for
+      `reduce`.
+    headline: metric that chooses the best checkpoint.
+    highest_is_best: whether a higher headline is better.
+    weighted: whether `loss` is a mean over terms counted by its output
+      `weight`, such as scored tokens, instead of a mean over examples.
+    distillation: a `bnnjax.tasks.distillation.Distillation`, or `None` without
+      a teacher.
   """
 
   method: str = "__call__"
@@ -58,39 +59,38 @@ class Task:
 
   @property
   def teacher(self) -> str:
-    """Workdir of the run that is learned from; empty: none."""
+    """Workdir of the teacher; empty without one."""
     return self.distillation.teacher if self.distillation else ""
 
   @property
   def whole_batch(self) -> str:
-    """What makes the loss no mean over parts of a batch; empty: nothing.
+    """The terms of the loss that are not a mean over parts of a batch, or "".
 
-    Such a loss is refused beside `optim.accumulate`, see
-    `bnnjax.train.accumulate`.
+    `optim.accumulate` cannot be used with them, see `bnnjax.train.accumulate`.
     """
     if not self.distillation:
       return ""
     return self.distillation.whole_batch(weighted=self.weighted)
 
   def example(self, info: DatasetInfo) -> dict[str, jax.ShapeDtypeStruct]:
-    """What the task reads of a batch of one example.
+    """Shapes and types of a batch of one example that the task reads.
 
-    A source whose examples lack a key, or hold another shape or kind of number
-    under it, is refused. By default the input alone: `image` float32 `[1, H, W,
+    A source raises an error if its examples lack a key or have another shape or
+    kind of number. The default is the input alone: `image` float32 `[1, H, W,
     C]` or `tokens` int32 `[1, T]`.
 
     Args:
-      info: shape, vocabulary and number of classes as the config has them; the
-        shape is that after augmentation.
+      info: shape (after augmentation), vocabulary and number of classes, as the
+        config has them.
     """
     dtype = np.float32 if info.kind is IMAGES else np.int32
     return {info.kind.key: jax.ShapeDtypeStruct((1, *info.shape), dtype)}
 
   def check_data(self, info: DatasetInfo) -> None:
-    """Refuses data that the task can do nothing with.
+    """Raises if the data do not suit the task.
 
     Args:
-      info: as of `example`.
+      info: as in `example`.
 
     Raises:
       ValueError: says what is wrong.
@@ -101,16 +101,17 @@ class Task:
   ) -> dict[str, Any]:
     """Arguments of the model that the data and the task decide.
 
-    A model is given those that it takes. A config that sets one of them is
-    refused; so a longer `max_len` and a larger `vocab` than the data's, which
-    `settings` may have, are left out of the result.
+    A model receives those that it takes, and its config must not set them. The
+    result therefore omits `max_len` and `vocab` if `settings` has them: they
+      may
+    be larger than those of the data.
 
     Args:
-      info: as of `example`.
+      info: as in `example`.
       settings: `config.model`.
 
     Raises:
-      ValueError: a `max_len` or `vocab` in `settings` that is too small.
+      ValueError: `max_len` or `vocab` in `settings` is too small.
     """
     classes = {"num_classes": info.num_classes}
     if info.kind is IMAGES:
@@ -131,10 +132,10 @@ class Task:
     return classes | {k: v for k, v in given.items() if k not in settings}
 
   def inputs(self, batch: Batch) -> tuple[Any, ...]:
-    """What the model is called with, beside the mode: of any number.
+    """Positional inputs of the model, of any number, without the mode.
 
-    The cost of the model is that of these for `example`, and a teacher is
-    checked with them. By default `tokens`, else `image`.
+    Costs are counted for those of `example`, and a teacher is checked with
+    them. The default is `tokens` if the batch has them, else `image`.
     """
     return (batch["tokens"] if "tokens" in batch else batch["image"],)
 
@@ -143,7 +144,7 @@ class Task:
   ) -> Any:
     """Calls the model: `model.<method>(*inputs, mode, **options)`.
 
-    What it does for `inputs` is what is counted.
+    Costs are counted for this call.
     """
     return getattr(model, self.method)(*inputs, mode, **options)
 
@@ -154,53 +155,55 @@ class Task:
     mode: Mode,
     teacher: nnx.Module | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Loss of a batch, and what `train_metrics` read: `loss` at least.
+    """Loss of a batch, and the outputs that `train_metrics` read.
 
-    A loss that draws takes its key from the step, `mode.fold_in(key)`, so that a
-    run that was killed goes on as if it had not been.
+    A random loss takes its key from the step, `mode.fold_in(key)`, so that a
+    killed run resumes with the same numbers.
 
     Args:
-      model: of the run.
+      model: the student, or the only model.
       batch: see the class.
-      mode: of a training step; it goes to the model.
+      mode: of a training step, for the model.
       teacher: the model of the run `self.teacher`, if any.
 
     Returns:
-      A scalar, which is differentiated, and a dict of arrays `[B]`, or scalars
-      that are means as the loss is; `weight` is their number, see `weighted`.
+      The scalar to differentiate, and a dict with `loss` and others: arrays
+        `[B]`,
+      or scalars that are means like the loss; `weight` counts their terms, see
+      `weighted`.
     """
     raise NotImplementedError(f"{type(self).__name__} has no `loss`.")
 
   def evaluate(self, model: nnx.Module, batch: Batch) -> dict[str, jax.Array]:
-    """What `eval_metrics` and `reduce` read, by the deployed network.
+    """Outputs of the deployed network that `eval_metrics` and `reduce` read.
 
-    By default what `loss` returns for the deployed network, which then must be
-    an array `[B]`.
+    The default is the dict of `loss`, whose entries must then be arrays `[B]`.
 
     Returns:
-      Arrays `[B, ...]`, a row for each example. `mask` is that of the batch
-      where it is not among them.
+      Arrays `[B, ...]`, one row per example. `mask` defaults to that of the
+      batch.
     """
     return self.loss(model, batch, DEPLOYED)[1]
 
   def reduce(self, gathered: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Metrics of the whole split that are no mean, such as recall@k.
+    """Metrics of the whole split that are not means, such as recall@k.
 
     Args:
-      gathered: the outputs of `evaluate` named in `self.gathered`, of all
-        examples: `[N, ...]`, without the rows that filled up the last batch.
-        Row i is the same example in all of them. One process keeps the order of
-        the data; several take turns.
+      gathered: the outputs of `evaluate` named in `self.gathered`, for all
+        examples: `[N, ...]`, without the padding of the last batch. Row i is
+          the
+        same example in all of them. One process keeps the order of the data;
+        several processes take turns.
 
     Returns:
-      Metrics beside those of `eval_metrics`.
+      Metrics, in addition to those of `eval_metrics`.
     """
     return {}
 
   def check_teacher(
     self, student: nnx.Module, teacher: nnx.Module, *inputs: Any
   ) -> None:
-    """Refuses a teacher that the student cannot be compared with.
+    """Raises if the student cannot be compared with the teacher.
 
     Args:
       student, teacher: may be abstract, see `models.abstract`.
@@ -221,13 +224,13 @@ class Task:
     number: int,
     **options: Any,
   ) -> Any:
-    """New examples, which `bnnjax sample` writes to a file. By default none.
+    """Generates new examples, which `bnnjax sample` writes to a file.
 
     Args:
       model: of a checkpoint.
-      info: as of `example`.
+      info: as in `example`.
       key: random numbers.
-      number: of the examples.
+      number: how many examples.
       **options: of a language model, see `LanguageModeling.samples`.
 
     Returns:
@@ -237,10 +240,10 @@ class Task:
 
 
 def input_shapes(task: Task, info: DatasetInfo) -> tuple[Any, ...]:
-  """Shapes of `task.inputs` for one example; nothing is computed.
+  """Shapes of `task.inputs` for one example, without computing them.
 
   Raises:
-    TypeError: they are no tuple.
+    TypeError: `task.inputs` does not return a tuple.
   """
   found = jax.eval_shape(task.inputs, task.example(info))
   if not isinstance(found, tuple):

@@ -1,4 +1,4 @@
-"""What the loop refuses of a task, before it trains and when it is traced."""
+"""Checks of tasks: their attributes, and the values their methods return."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,14 +16,14 @@ _LOSS = "a scalar, and a dict of outputs with `loss` among them"
 
 
 def check_task(name: str, task: Any) -> None:
-  """Refuses what is no task, or one that the loop cannot log or rank.
+  """Raises unless a task can be trained, logged and ranked.
 
   Args:
-    name: that it is registered under.
-    task: as it was built.
+    name: name in the registry.
+    task: the object that was built.
 
   Raises:
-    UserError: no `Task`, one without `loss`, or metrics that lack a name.
+    UserError: not a `Task`, no `loss`, or metrics without a required name.
   """
   if not isinstance(task, Task):
     raise UserError(
@@ -53,10 +53,11 @@ def check_task(name: str, task: Any) -> None:
 def checked_loss(
   task: Task, found: Any
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-  """What `task.loss` gave, as it has to be.
+  """The return value of `task.loss`, checked.
 
   Raises:
-    UserError: it is no pair of a scalar and a dict with `loss`; says what it is.
+    UserError: not a pair of a scalar and a dict with `loss`; the message says
+      what it is.
   """
   if not isinstance(found, tuple | list) or len(found) != 2:
     got = _shown(found)
@@ -74,10 +75,10 @@ def checked_loss(
 
 
 def checked_reduced(task: Task, found: Any) -> dict[str, float]:
-  """What `task.reduce` gave, as numbers.
+  """The return value of `task.reduce`, checked and converted to floats.
 
   Raises:
-    UserError: it is no dict of numbers; says what it is.
+    UserError: not a dict of numbers; the message says what it is.
   """
   what = f"`reduce` of {type(task).__name__} must return a dict of numbers"
   if not isinstance(found, Mapping):
@@ -102,7 +103,7 @@ def _is_scalar(value: Any, *kinds: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-  """`float32 [3]`, `tuple of 3`, `NoneType`, a word or number as it is."""
+  """Short description: `float32 [3]`, `tuple of 3`, `NoneType`, `'high'`."""
   if hasattr(value, "dtype") and hasattr(value, "shape"):
     return f"{value.dtype} {list(value.shape)}"
   if isinstance(value, (str, bool, int, float)):
@@ -114,14 +115,17 @@ def _shown(value: Any) -> str:
 def checked_outputs(
   task: Task, outputs: Mapping[str, jax.Array], batch: Batch
 ) -> dict[str, jax.Array]:
-  """What `task.evaluate` gave, with a mask; refuses what has not a row each.
+  """The return value of `task.evaluate`, checked and masked.
 
-  A mean over a batch would count the rows that fill up the last one. They are
-  masked whatever mask of its own the task has, of tokens, e.g.
+  Every output needs a row per example: a mean over a batch would include the
+    rows
+  that pad the last one. These are also masked in a mask of the task's own, such
+  as one of tokens.
 
   Raises:
-    UserError: no dict.
-    TypeError: names the output, or one of `gathered` that is missing.
+    UserError: not a dict.
+    TypeError: an output has another number of rows, or one of `gathered` is
+      missing; names it.
   """
   name, (size,) = type(task).__name__, batch["mask"].shape
   if not isinstance(outputs, Mapping):

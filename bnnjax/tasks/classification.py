@@ -9,7 +9,7 @@ import optax
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.numbers import number
+from bnnjax.core.number_checks import number
 from bnnjax.core.progress import Mode
 from bnnjax.data.sources import IMAGES, DatasetInfo
 from bnnjax.data.wordpiece import PAD
@@ -17,7 +17,7 @@ from bnnjax.tasks.base import LABEL, Task
 from bnnjax.tasks.distillation import Distillation
 from bnnjax.tasks.metrics import ClassMetrics, TrainMetrics, in_top
 
-MIXUP_SEED = 2  # of pairs and shares; the order of the data has the run's own
+MIXUP_SEED = 2  # of the mixup draws; data order uses the seed of the run
 
 
 @registry.register("task", "classification")
@@ -25,18 +25,19 @@ class Classification(Task):
   """Cross-entropy on labels, or on a teacher's soft labels, or both.
 
   Args:
-    label_smoothing: share of the label spread over all classes.
-    mixup: `alpha` of mixup (Zhang et al., ICLR 2018, arXiv:1710.09412, eq. 1), in
-      training, of images: `x' = l x_i + (1 - l) x_j`, the labels alike, with
-      `l ~ Beta(alpha, alpha)`, one a step, and `j` a permutation of the batch, as
-      in the authors' code. Both follow from the step. A teacher sees the same
-      `x'`. 0: none; 0.2 in the paper on ImageNet.
-    distill: a teacher and what is learned from it, see `Distillation`; empty:
-      none.
+    label_smoothing: fraction of the label to spread over all classes.
+    mixup: `alpha` of mixup (Zhang et al., ICLR 2018, arXiv:1710.09412, eq. 1)
+      for images in training: `x' = l x_i + (1 - l) x_j`, and the same for
+        labels,
+      with one `l ~ Beta(alpha, alpha)` per step and `j` a permutation of the
+      batch, as in the authors' code. Both depend on the step alone, and a
+      teacher sees the same `x'`. 0 means no mixup; the paper has 0.2 on
+      ImageNet.
+    distill: settings of a teacher, see `Distillation`; empty without one.
 
   Raises:
-    ValueError: unknown distillation field, value out of range, smoothing of
-      labels that are not learned.
+    ValueError: unknown distillation field, value out of range, or smoothing
+      without a label term.
   """
 
   needs = ("num_classes",)
@@ -69,20 +70,20 @@ class Classification(Task):
     return {**super().example(info), "label": LABEL}
 
   def check_data(self, info: DatasetInfo) -> None:
-    """Refuses settings that mean nothing for the data.
+    """Raises if a setting has no meaning for the data.
 
     Raises:
-      ValueError: padding to ignore, in images; texts to mix.
+      ValueError: `ignore_padding` for images, or mixup for texts.
     """
     if self.distillation.ignore_padding and info.kind is IMAGES:
       raise ValueError(
-        "`distill.ignore_padding` is for texts, the data are images: leave it"
-        " out."
+        "`distill.ignore_padding` is for texts, but the data are images: leave"
+        " it out."
       )
     if self.mixup and info.kind is not IMAGES:
       raise ValueError(
-        "`task.mixup` mixes images, the data are texts, and there is no word"
-        f" between two: leave it out, got {self.mixup}."
+        "`task.mixup` mixes images, but the data are texts, and there is no"
+        f" word between two: leave it out, got {self.mixup}."
       )
 
   def loss(
@@ -94,7 +95,7 @@ class Classification(Task):
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean loss of a batch, and per example `loss` and `correct`.
 
-    `correct` of a mixed example is the share of the predicted class in it.
+    `correct` of a mixed example is the weight of the predicted class in it.
     """
     inputs, distillation = self.inputs(batch), self.distillation
     mix = self._mixing(mode, len(batch["label"]))
@@ -120,7 +121,7 @@ class Classification(Task):
   def _mixing(
     self, mode: Mode, examples: int
   ) -> Callable[[jax.Array], jax.Array]:
-    """Mixes the rows of an array, in each of the same length alike."""
+    """A function that mixes the rows of arrays, all in the same way."""
     if not self._mixes(mode):
       return lambda x: x
     draw, shuffle = jax.random.split(mode.fold_in(jax.random.key(MIXUP_SEED)))
@@ -131,7 +132,7 @@ class Classification(Task):
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]
   ) -> dict[str, jax.Array]:
-    """Per example what `ClassMetrics` reads, by the deployed network."""
+    """Outputs of the deployed network for `ClassMetrics`, per example."""
     logits = self.forward(model, *self.inputs(batch)).astype(jnp.float32)
     loss = optax.softmax_cross_entropy_with_integer_labels(
       logits, batch["label"]

@@ -9,8 +9,9 @@ import optax
 from bnnjax import deprecated
 from bnnjax.core import registry
 
-MASKED = -100.0  # in BiBERT's code, a relation at or below it counts as masked
-# Distances that are means over examples: that of a batch is the mean of its parts.
+MASKED = -100.0  # BiBERT's code treats a relation at or below it as masked
+# Distances that are means over examples, so that parts of a batch can be
+# averaged.
 MEANS = ("direction_per_example", "mse")
 
 
@@ -20,8 +21,8 @@ def soft_cross_entropy(
   """`-sum_c p_c log softmax(logits)_c` per example.
 
   The loss of PokeBNN (2112.00133, sec. 4.1; no label term, temperature 1).
-  BiBERT and BiPFT divide it by the number of classes, since their code takes
-  the mean over all entries.
+  BiBERT and BiPFT divide it by the number of classes, since their code averages
+  over all entries.
 
   Args:
     logits: of the student, `[..., classes]`.
@@ -35,10 +36,10 @@ def soft_cross_entropy(
 
 
 def relation(x: jax.Array) -> jax.Array:
-  """`x x^T / sqrt(D)` of every head: how the tokens are like each other.
+  """`x x^T / sqrt(D)` of every head: similarities between tokens.
 
-  BiBERT (2203.06390) matches these of queries, keys and values, taken before
-  they are binarized.
+  BiBERT (2203.06390) matches those of queries, keys and values before they are
+  binarized.
 
   Args:
     x: `[B, T, H, D]`.
@@ -50,10 +51,10 @@ def relation(x: jax.Array) -> jax.Array:
 
 
 def without_masked(x: jax.Array) -> jax.Array:
-  """Entries <= -100 become 0, as in BiBERT's code, of relations only.
+  """Sets entries <= -100 of relations to 0, as BiBERT's code does.
 
-  Its relations hold no mask (that is added to attention scores), so that this
-  leaves out what is genuinely as small.
+  Masks are added to attention scores, not to relations, so that this drops
+  entries that are really as small.
   """
   return jnp.where(x <= MASKED, 0, x)
 
@@ -64,13 +65,13 @@ def direction_distance(
   """`|| s / ||s|| - t / ||t|| ||`, Frobenius norms (BiBERT, 2203.06390).
 
   In the authors' code (`att_loss_r2b`) the norms are over the whole tensor, so
-  the loss of an example depends on the others of its batch. Where a norm is 0
-  its derivative is taken as 0.
+  the loss of an example depends on the other examples of its batch. The
+  derivative of a norm at 0 is taken as 0.
 
   Args:
     student: `[B, ...]`.
     teacher: the same shape.
-    per_example: norms of every example, and the mean of the distances.
+    per_example: take norms per example, then the mean of the distances.
   """
   s, t = (_unit(x, per_example) for x in (student, teacher))
   return jnp.mean(optax.safe_norm(s - t, 0.0, axis=-1))
@@ -108,16 +109,16 @@ def mse(student: Sequence[jax.Array], teacher: Sequence[jax.Array]):
 def features(
   name: str, layer: jax.Array, tokens: jax.Array | None = None
 ) -> jax.Array:
-  """What of a layer is compared.
+  """The features of a layer that a distance compares.
 
-  Hidden states as they are. Of queries, keys and values the `relation`,
-  `without_masked` entries.
+  These are hidden states themselves, and for queries, keys and values their
+  `relation` `without_masked` entries.
 
   Args:
     name: of the intermediates.
     layer: `[B, T, ...]`.
-    tokens: bool `[B, T]`, False for padding, whose rows (and columns, of a
-      relation) become 0. The authors compare them like the others.
+    tokens: bool `[B, T]`, False for padding. Its rows (and columns, in a
+      relation) become 0; the authors compare them like the others.
   """
   x = layer.astype(jnp.float32)
   if tokens is not None:

@@ -14,7 +14,7 @@ from flax import nnx
 
 from bnnjax import deprecated
 from bnnjax.core import registry
-from bnnjax.core.numbers import number
+from bnnjax.core.number_checks import number
 from bnnjax.core.progress import DEPLOYED, Mode
 from bnnjax.layers import intermediates
 from bnnjax.tasks import distillation_settings
@@ -26,7 +26,8 @@ Output = tuple[jax.Array, intermediates.Intermediates]
 class Distillation:
   """The `distill` setting of a task.
 
-    loss = label_weight L + logit_weight T^2 CE(softmax(teacher / T), student / T)
+    loss = label_weight L + logit_weight T^2 CE(softmax(teacher / T), student /
+    T)
            + sum over `match` of weight * distance(student, teacher)
 
   Args:

@@ -1,10 +1,10 @@
-"""The `distill` setting of a task: its fields, defaults and published presets."""
+"""The `distill` setting of a task: fields, defaults and published presets."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from bnnjax.core import registry
-from bnnjax.core.numbers import number
+from bnnjax.core.number_checks import number
 from bnnjax.core.settings import Settings
 from bnnjax.layers.intermediates import MATCHED
 

@@ -17,16 +17,16 @@ from bnnjax.data.sources import DatasetInfo
 from bnnjax.models import generation
 from bnnjax.tasks.base import Task
 from bnnjax.tasks.distillation import Distillation
-from bnnjax.tasks.metrics import Collection, TrainMetrics
+from bnnjax.tasks.metrics import Collection, TrainMetrics, masked_means
 
 
 @flax.struct.dataclass
 class BitsPerChar(metrics.Metric):
-  """`sum of -log2 p(token) / characters of the text that the tokens stand for`.
+  """`sum of -log2 p(token) / number of characters`.
 
-  Of the text as it was given, before any normalizer. Unlike perplexity it
-  compares models of different vocabularies, and with a compressor, as long as
-  the tokens give the text back (`LmTokenizer.lossless`).
+  The characters are those of the original text, before any normalizer. Unlike
+  perplexity, it compares models with different vocabularies, and with a
+  compressor if the tokenizer is lossless (`LmTokenizer.lossless`).
   """
 
   bits: jax.Array
@@ -58,7 +58,7 @@ class Perplexity(metrics.Average):
 
 @flax.struct.dataclass
 class EvalMetrics(Collection):
-  """Over the tokens that are scored, each once."""
+  """Metrics over the scored tokens, each of which counts once."""
 
   loss: metrics.Average.from_output("loss")
   accuracy: metrics.Average.from_output("correct")
@@ -71,17 +71,17 @@ class LanguageModeling(Task):
   """Cross-entropy of the next token, of a teacher's distribution, or of both.
 
   A batch has `tokens` int32 `[B, T]` packed without padding, `scored` bool
-  `[B, T]` (False: read as context only, as the first always is) and `chars`
-  int32 `[B, T]`, the characters that a token stands for.
+  `[B, T]` (False for context, which the first token always is) and `chars`
+  int32 `[B, T]`, the number of characters that a token completes.
 
   Args:
-    distill: a teacher and what is learned from it, see `Distillation`.
-      `{"teacher": WORKDIR}` is the autoregressive distillation of FBI-LLM
-      (2407.07093) and Bi-Mamba (2411.11843): the teacher's probabilities, no
-      label. `weight=0.5` adds labels (their `use_kd=2`).
+    distill: settings of a teacher, see `Distillation`. `{"teacher": WORKDIR}`
+      is the autoregressive distillation of FBI-LLM (2407.07093) and Bi-Mamba
+      (2411.11843): the teacher's probabilities, no label. `weight=0.5` adds
+      labels (their `use_kd=2`).
 
   Raises:
-    ValueError: anything wrong with `distill`.
+    ValueError: a bad `distill`, see `Distillation`.
   """
 
   needs, causal = ("vocab",), True
@@ -109,9 +109,9 @@ class LanguageModeling(Task):
     mode: Mode,
     teacher: nnx.Module | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Mean over the scored tokens, and as `correct` the share that is right.
+    """Mean loss over the scored tokens, whose number is the output `weight`.
 
-    Their number is the output `weight`.
+    `correct` is the accuracy.
     """
     inputs, distillation = self.inputs(batch), self.distillation
     logits, hidden = distillation.forward(
@@ -126,21 +126,12 @@ class LanguageModeling(Task):
       loss = distillation.loss(
         loss, (logits, hidden), (teacher_logits[:, :-1], teacher_hidden)
       )
-    correct = jnp.argmax(logits, -1) == targets
-
-    count = jnp.sum(scored)
-
-    def mean(values):
-      return jnp.sum(values * scored) / jnp.maximum(count, 1)
-
-    total = mean(loss)
-    outputs = {"loss": total, "correct": mean(correct), "weight": count}
-    return total, outputs
+    return masked_means(loss, jnp.argmax(logits, -1) == targets, scored)
 
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]
   ) -> dict[str, jax.Array]:
-    """Per token, by the deployed network."""
+    """Outputs of the deployed network, per token."""
     logits = self.forward(model, *self.inputs(batch)).astype(jnp.float32)
     logits, targets, scored = _shifted(logits, batch)
     return {
@@ -161,15 +152,15 @@ class LanguageModeling(Task):
     length: int,
     **options: Any,
   ) -> Iterator[np.ndarray]:
-    """Tokens that go on from prompts, one of each text at a time.
+    """Continues prompts, one token of every text at a time.
 
     Args:
       model: of a checkpoint.
-      info: as of `example`.
+      info: as in `example`.
       key: random numbers.
-      number: of the texts of each prompt; those of one follow each other.
+      number: texts per prompt; the texts of one prompt follow each other.
       prompts: tokens of each prompt.
-      length: tokens of a text, at most.
+      length: maximum number of tokens of a text.
       **options: `stop` and how to draw, see `generation.generate`.
 
     Returns:
@@ -182,6 +173,6 @@ class LanguageModeling(Task):
 
 
 def _shifted(logits, batch) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Predictions, what they predict, and whether that counts: `[B, T - 1]`."""
+  """Predictions, their targets, and whether these are scored: `[B, T - 1]`."""
   scored = batch["scored"][:, 1:].astype(jnp.float32)
   return logits[:, :-1], batch["tokens"][:, 1:], scored

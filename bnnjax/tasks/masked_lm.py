@@ -9,15 +9,15 @@ import optax
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.core.numbers import number
+from bnnjax.core.number_checks import number
 from bnnjax.core.progress import Mode
 from bnnjax.data.sources import DatasetInfo
 from bnnjax.data.wordpiece import PAD, SPECIAL
 from bnnjax.tasks.base import LABEL, Task
 from bnnjax.tasks.distillation import Distillation
-from bnnjax.tasks.metrics import EvalMetrics, TrainMetrics
+from bnnjax.tasks.metrics import EvalMetrics, TrainMetrics, masked_means
 
-# Of what is hidden. The order of the data has the run's own seed.
+# Of the hidden tokens; data order uses the seed of the run.
 TRAIN_SEED, EVAL_SEED = 0, 1
 
 
@@ -32,19 +32,19 @@ def mask_tokens(
 ) -> tuple[jax.Array, jax.Array]:
   """Hides tokens: 80 % become [MASK], 10 % any other entry, 10 % stay.
 
-  Every token is chosen by itself, where the BERT authors' code takes a fixed
-  number of every text. [PAD] is never chosen nor put in.
+  Every token is chosen independently; the BERT authors' code chooses a fixed
+  number per text. [PAD] is never chosen or inserted.
 
   Args:
     key: random numbers.
     tokens: int `[B, T]`.
-    vocab: entries.
+    vocab: entries of the vocabulary.
     mask: token of [MASK].
     keep: tokens that are never chosen: [CLS], [SEP].
-    share: of the tokens to choose.
+    share: probability of choosing a token.
 
   Returns:
-    Tokens `[B, T]` and where they were chosen, bool `[B, T]`.
+    Tokens `[B, T]`, and whether each was chosen, bool `[B, T]`.
   """
   choose, change, draw = jax.random.split(key, 3)
   special = jnp.isin(tokens, jnp.array([PAD, *keep]))
@@ -59,21 +59,22 @@ def mask_tokens(
 class MaskedLM(Task):
   """Cross-entropy of hidden tokens, with or without a teacher.
 
-  Needs a model with `token_logits` and a word embedding `word`, such as `bert`.
-  What is hidden follows from the step, so that a run that was killed goes on as
-  if it had not been; in evaluation it is always the same.
+  The model needs `token_logits` and a word embedding `word`, such as `bert`.
+  The hidden tokens depend on the step alone, so that a killed run resumes with
+  the same ones; in evaluation they are always the same.
 
   Args:
-    share: of the tokens to hide.
-    cls, sep, mask: tokens of [CLS], [SEP] and [MASK], by default of a vocabulary
-      that begins with `wordpiece.SPECIAL`; 101, 102 and 103 in BERT's own.
-    distill: a teacher and what is learned from it, see `Distillation`. BiPFT's
-      (no term of the masked tokens' logits) is `{"teacher": ..., "preset":
-      "bipft", "logit_weight": 0}`.
+    share: probability of hiding a token.
+    cls, sep, mask: tokens of [CLS], [SEP] and [MASK]; by default those of a
+      vocabulary that begins with `wordpiece.SPECIAL`. In BERT's own vocabulary
+      they are 101, 102 and 103.
+    distill: settings of a teacher, see `Distillation`. That of BiPFT (no term
+      for the logits of masked tokens) is `{"teacher": ..., "preset": "bipft",
+      "logit_weight": 0}`.
 
   Raises:
-    ValueError: a share outside (0, 1), tokens that are no numbers of entries,
-      anything wrong with `distill`.
+    ValueError: a share outside (0, 1), tokens that are not entries, or a bad
+      `distill`, see `Distillation`.
   """
 
   method, needs = "token_logits", ("vocab",)
@@ -102,22 +103,22 @@ class MaskedLM(Task):
     self.share, self.keep, self.mask = share, (cls, sep), mask
     given = distill
     if hasattr(given, "items") and given.get("preset") == "bipft":
-      # Its L_cls is of next sentences.
+      # Its L_cls is that of next-sentence prediction.
       given = {"logit_weight": 0.0, **given}
     self.distillation = Distillation(given)
 
   def example(self, info: DatasetInfo) -> dict[str, jax.ShapeDtypeStruct]:
-    """`tokens`, and the `label` of a text by itself, which is not learned.
+    """`tokens`, and the `label` of a text, which is not used.
 
-    Windows of one text have none, nor [CLS] and [SEP].
+    It excludes windows of one text, which have no label, [CLS] and [SEP].
     """
     return {**super().example(info), "label": LABEL}
 
   def check_data(self, info: DatasetInfo) -> None:
-    """Refuses special tokens that the vocabulary does not have.
+    """Raises if a special token is outside the vocabulary.
 
     Raises:
-      ValueError: names them; their embedding would be that of another.
+      ValueError: names the token; its embedding would be that of another.
     """
     for name, token in zip(("cls", "sep", "mask"), (*self.keep, self.mask)):
       if token >= info.vocab:
@@ -133,9 +134,9 @@ class MaskedLM(Task):
     mode: Mode,
     teacher: nnx.Module | None = None,
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Mean over the hidden tokens, and as `correct` the share that is right.
+    """Mean loss over the hidden tokens, whose number is the output `weight`.
 
-    Their number is the output `weight`.
+    `correct` is the accuracy.
     """
     tokens, distillation = batch["tokens"], self.distillation
     key = mode.fold_in(jax.random.key(TRAIN_SEED))
@@ -151,21 +152,12 @@ class MaskedLM(Task):
         self.forward, teacher, x, mask=present
       )
       loss = distillation.loss(loss, student, targets, present)
-    correct = jnp.argmax(logits, -1) == tokens
-
-    count = jnp.sum(chosen)
-
-    def mean(values):
-      return jnp.sum(values * chosen) / jnp.maximum(count, 1)
-
-    total = mean(loss)
-    outputs = {"loss": total, "correct": mean(correct), "weight": count}
-    return total, outputs
+    return masked_means(loss, jnp.argmax(logits, -1) == tokens, chosen)
 
   def evaluate(
     self, model: nnx.Module, batch: Mapping[str, jax.Array]
   ) -> dict[str, jax.Array]:
-    """Per token `loss`, `correct` and `mask`, by the deployed network."""
+    """`loss`, `correct` and `mask` of the deployed network, per token."""
     tokens = batch["tokens"]
     x, chosen = self._hide(jax.random.key(EVAL_SEED), tokens, model)
     logits = self.forward(model, x, mask=tokens != PAD).astype(jnp.float32)
@@ -188,6 +180,6 @@ class MaskedLM(Task):
 
   @staticmethod
   def _entries(model: nnx.Module) -> int:
-    """Rows of the word table, which may be a low-bit weight of its own."""
+    """Rows of the word table; `None` stands for a table of low-bit weights."""
     table = model.word.table
     return model.vocab if table is None else table.shape[0]

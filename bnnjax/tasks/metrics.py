@@ -1,4 +1,4 @@
-"""Metrics: collections that can be derived from, and those of our tasks."""
+"""Metrics of tasks: collections that inherit, top-5, means over tokens."""
 
 import dataclasses
 import inspect
@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 from clu import metrics
 
-TOP = 5  # answers, of more classes than these
+TOP = 5  # likeliest classes; not measured for as few classes
 
 
 class Collection(metrics.Collection):
-  """A clu collection whose subclasses keep the metrics of their bases.
+  """A clu collection whose subclasses inherit the metrics of their bases.
 
-  clu itself reads the annotations of a class alone.
+  clu itself reads the annotations of the class only.
   """
 
   def __init_subclass__(cls, **kwargs: Any):
@@ -28,7 +28,7 @@ class Collection(metrics.Collection):
 
 
 def names_of(metrics: Any) -> tuple[str, ...]:
-  """Names of the metrics of a clu `Collection`, those of its bases too."""
+  """Names of the metrics of a clu `Collection`, including inherited ones."""
   fields = (field.name for field in dataclasses.fields(metrics))
   return tuple(name for name in fields if not name.startswith("_"))
 
@@ -42,7 +42,7 @@ class Loss(Collection):
 
 @flax.struct.dataclass
 class TrainLoss(Collection):
-  """Mean loss, and what the loop measures of every task."""
+  """Mean loss, and the values that the training loop adds for every task."""
 
   loss: metrics.Average.from_output("loss")
   grad_norm: metrics.Average.from_output("grad_norm")
@@ -51,7 +51,7 @@ class TrainLoss(Collection):
 
 @flax.struct.dataclass
 class EvalMetrics(Collection):
-  """Means over what is answered: examples, or hidden tokens."""
+  """Means over examples or hidden tokens."""
 
   loss: metrics.Average.from_output("loss")
   accuracy: metrics.Average.from_output("correct")
@@ -59,7 +59,7 @@ class EvalMetrics(Collection):
 
 @flax.struct.dataclass
 class _Top(metrics.Average):
-  """Share of examples whose label is among the likeliest answers, if asked."""
+  """Fraction of labels among the likeliest classes, if it was measured."""
 
   @classmethod
   def from_model_output(cls, *, in_top: jax.Array | None = None, mask, **_):
@@ -70,14 +70,14 @@ class _Top(metrics.Average):
 
 @flax.struct.dataclass
 class ClassMetrics(Collection):
-  """Means over examples; `top5` where there are more classes than these."""
+  """Means over examples; `top5` only with more than five classes."""
 
   loss: metrics.Average.from_output("loss")
   accuracy: metrics.Average.from_output("correct")
   top5: _Top
 
   def compute(self) -> dict[str, Any]:
-    """The means, without that of no example."""
+    """The means, without `top5` if it was not measured."""
     got = super().compute()
     if not self.top5.count:
       del got["top5"]
@@ -85,16 +85,16 @@ class ClassMetrics(Collection):
 
 
 def in_top(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
-  """Whether labels are among the likeliest answers, as `ClassMetrics` reads it.
+  """Whether labels are among the likeliest classes, for `ClassMetrics`.
 
-  Of equal scores the first class counts, as for `argmax`.
+  Among equal scores the first class counts, as in `argmax`.
 
   Args:
     logits: `[B, classes]`.
     labels: int `[B]`.
 
   Returns:
-    `in_top`, bool `[B]`; nothing, of as few classes.
+    `in_top`, bool `[B]`; nothing if there are at most `TOP` classes.
   """
   if logits.shape[-1] <= TOP:
     return {}
@@ -102,9 +102,26 @@ def in_top(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
   return {"in_top": jnp.any(likeliest == labels[:, None], -1)}
 
 
+def masked_means(
+  loss: jax.Array, correct: jax.Array, mask: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+  """Means over the entries of a mask, in the form that `Task.loss` returns.
+
+  Args:
+    loss, correct, mask: `[...]`, `mask` 1 or True for the entries that count.
+  """
+  count = jnp.sum(mask)
+
+  def mean(values):
+    return jnp.sum(values * mask) / jnp.maximum(count, 1)
+
+  total = mean(loss)
+  return total, {"loss": total, "correct": mean(correct), "weight": count}
+
+
 @flax.struct.dataclass
 class TrainMetrics(Collection):
-  """Means over the examples (or, of means, the steps) of an interval."""
+  """Means over the examples of an interval, or its steps for scalar outputs."""
 
   loss: metrics.Average.from_output("loss")
   accuracy: metrics.Average.from_output("correct")

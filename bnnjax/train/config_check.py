@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from bnnjax import models, tasks  # noqa: F401 (the first registers names)
-from bnnjax.core import numbers, registry
+from bnnjax.core import number_checks, registry
 from bnnjax.core.progress import to_step
 from bnnjax.data.sources import DatasetInfo
 from bnnjax.errors import UserError
@@ -26,7 +26,7 @@ POSITIVE = (
   "mesh.fsdp", "mesh.tensor",
 )  # fmt: skip
 # Steps and sizes are int32, rates float32.
-LARGEST = {int: numbers.INT32, float: float(np.finfo(np.float32).max)}
+LARGEST = {int: number_checks.INT32, float: float(np.finfo(np.float32).max)}
 MOST = {
   "seed": 2**32 - 1,  # of grain
   # A batch is padded to its size, and every thread or process is started:
@@ -98,7 +98,7 @@ def check_types(
   for key, default in defaults.items():
     name, value = f"{path}{key}", config[key]
     if name in OPEN:
-      numbers.int32s(f"Config field {name}", value)
+      number_checks.int32s(f"Config field {name}", value)
     elif isinstance(default, ConfigDict):
       check_types(value, default, f"{name}.")
     else:
@@ -206,7 +206,7 @@ def check_stage(stage: Any) -> None:
     raise ValueError(
       f"`restart` of a stage is True or False, got {stage['restart']!r}."
     )
-  numbers.int32s("stages.model", stage.get("model", {}))
+  number_checks.int32s("stages.model", stage.get("model", {}))
 
 
 def check_optim(optim: Mapping[str, Any], defaults: ConfigDict) -> None:

@@ -109,7 +109,7 @@ def family_of(config: ConfigDict) -> pretrained.Names:
       config.model.name,
       pretrained.FAMILIES,
     )
-  said = pretrained.said(config.init, names)
+  said = pretrained.settings_of(config.init, names)
   mine = {k: config.model[k] for k in names.settings if k in config.model}
   told = {k: v for k, v in mine.items() if k not in said}
   pretrained.config_of(config.init, names, **told)

@@ -26,7 +26,7 @@ from bnnjax.train import (
   initial,
   lock,
   programs,
-  resume,
+  resume_check,
   run_info,
   sharding,
   stages,
@@ -35,8 +35,8 @@ from bnnjax.train import (
 )
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
-from bnnjax.train.interval import Clock, Interval
 from bnnjax.train.job import Job
+from bnnjax.train.log_interval import Clock, Interval
 from bnnjax.train.run_info import RunInfo
 from bnnjax.train.stages import Stage
 from bnnjax.train.state import State
@@ -96,7 +96,7 @@ def train(
     if first:
       stack.enter_context(writer)
     signals = stack.enter_context(signals or stops.Signals())
-    found = resume.check(workdir, job)
+    found = resume_check.check(workdir, job)
     record_lib.check_appendable(record)
     for file in ("metrics.jsonl", "diagnostics.jsonl"):
       writers.check_lines(workdir / file)
@@ -153,7 +153,7 @@ def check(
     ValueError: see `train`.
   """
   job, weights = Job(config), None
-  if job.config.init and resume.read(workdir).info is None:
+  if job.config.init and resume_check.read(workdir).info is None:
     network, source = job.stages[0].network, job.train_source
     weights = initial.load(job.config, network, source.vocabulary())
   if record:
@@ -176,7 +176,7 @@ def _restore(
   job: Job,
   checkpoints: Checkpoints,
   batches: Any,
-  found: resume.Resumption,
+  found: resume_check.Resumption,
   info: RunInfo,
 ) -> tuple[State, RunInfo, Any]:
   """State, info and signs (see `Diagnostics.saved`) of the last checkpoint."""

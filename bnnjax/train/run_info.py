@@ -58,7 +58,7 @@ def new(job: Job, identity: Mapping[str, Any]) -> RunInfo:
 
   Args:
     job: the run.
-    identity: digests of what decides it, see `bnnjax.train.resume`.
+    identity: digests of what decides it, see `bnnjax.train.resume_check`.
   """
   return RunInfo(
     id=uuid.uuid4().hex[:12],

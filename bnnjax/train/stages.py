@@ -12,7 +12,7 @@ import jax
 from flax import nnx
 from jax.sharding import Mesh
 
-from bnnjax.core import numbers
+from bnnjax.core import number_checks
 from bnnjax.core.progress import to_step
 from bnnjax.errors import UserError
 from bnnjax.layers.binarizer_state import reinitialize_from_weights
@@ -63,9 +63,9 @@ def make(
       an optimizer that differs in more than `bop` would continue with the
       moments of another.
   """
-  if steps > numbers.INT32:
+  if steps > number_checks.INT32:
     raise ValueError(
-      f"The run has {steps:.3g} steps, of which {numbers.INT32} can be counted:"
+      f"The run has {steps:.3g} steps, of which {number_checks.INT32} can be counted:"
       " lower `epochs`."
     )
   if not steps:

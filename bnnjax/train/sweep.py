@@ -23,7 +23,7 @@ from bnnjax.data import digest
 from bnnjax.errors import UserError
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, identity, loop, resume
+from bnnjax.train import config_file, identity, loop, resume_check
 from bnnjax.train import workdir as workdir_lib
 
 Record = Mapping[str, Any]
@@ -277,7 +277,7 @@ class Sweep:
 
   def _held(self, folder: str) -> set[str]:
     """Keys of the run that a workdir holds; empty if it holds none."""
-    held = resume.read(self.runs / folder)
+    held = resume_check.read(self.runs / folder)
     if held.config is None and held.info is None:
       return set()
     made_by = (held.info or {}).get("config")

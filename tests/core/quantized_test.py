@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bnnjax.core import contract
+from bnnjax.core import dot_and_conv
 from bnnjax.core.bits import BitTag
 from bnnjax.core.quantized import Quantized, Term
 from bnnjax.core.spec import parse
@@ -50,10 +50,10 @@ def test_every_factor_finds_its_place(factors, kind, full, act):
   x = jax.random.normal(KEYS[4], (3, K))
   a = x if act is None else parse(act, "act").apply(x)[0]
   dense = x if act is None else a.dequantize()
-  y = contract.dot(a, q)
+  y = dot_and_conv.dot(a, q)
   np.testing.assert_allclose(y, dense @ want, rtol=1e-5, atol=1e-5)
   np.testing.assert_allclose(
-    contract.dot(jax.random.normal(KEYS[5], (3, O)), q.T),
+    dot_and_conv.dot(jax.random.normal(KEYS[5], (3, O)), q.T),
     jax.random.normal(KEYS[5], (3, O)) @ want.T,
     rtol=1e-5,
     atol=1e-5,
@@ -66,7 +66,7 @@ def test_is_data_of_a_module():
       self.weight = quantized(scale=(ROW, COLUMN))
 
     def __call__(self, x):
-      return contract.dot(x, self.weight)
+      return dot_and_conv.dot(x, self.weight)
 
   x = jnp.ones((2, K))
   layer = Layer()

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from bnnjax.core.counted import counted_as
+from bnnjax.core.declared_cost import counted_as
 from bnnjax.cost import count
 from bnnjax.cost.recurrence import AS_WRITTEN
 from bnnjax.layers.mamba1 import selective_scan

@@ -36,3 +36,8 @@ def test_a_report_without_work():
   assert report.ace == 0
   assert report.table("rich")
   assert report.to_json()["macs"] == {}
+
+
+def test_a_figure_that_is_none(report):
+  with pytest.raises(AttributeError, match=r"no figure 'acee'.*'ace'"):
+    _ = report.acee

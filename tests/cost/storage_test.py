@@ -10,7 +10,7 @@ from flax import nnx
 
 from bnnjax.core import packing
 from bnnjax.core.bits import BitTag, tag
-from bnnjax.cost import count
+from bnnjax.cost import count, inputs, sizes, storage, variables
 
 K, N = 320, 64
 
@@ -151,3 +151,10 @@ def test_embeddings():
   assert (w.role, w.bits) == ("kernel", 32)
   assert report.weight_bits("bibert") == 80 + 32 * 32
   assert report.weight_bits("packed") == 32 * 32
+
+
+def test_names_that_moved_on_are_found_with_a_warning():
+  with pytest.warns(DeprecationWarning, match="cost.sizes.weights"):
+    assert storage.weights is sizes.weights
+  with pytest.warns(DeprecationWarning, match="is_callable_pytree"):
+    assert inputs.is_foreign is variables.is_callable_pytree

@@ -25,7 +25,7 @@ TOKENS = jnp.array([[1, 2, 3, 0], [4, 5, 0, 0]])
   ],
 )
 def test_parameters(variant, parameters):
-  model = nnx.eval_shape(lambda: BERT(variant=variant, rngs=nnx.Rngs(0)))
+  model = models.abstract(lambda rngs: BERT(variant=variant, rngs=rngs))
   sizes = [p.size for p in jax.tree.leaves(nnx.state(model, nnx.Param))]
   assert sum(sizes) == parameters
 

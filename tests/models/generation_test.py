@@ -200,7 +200,10 @@ def test_no_block(build):
     ({"prompt": [[1], []]}, r"got int64\[1\], float64\[0\]"),
     ({"prompt": [[1, 2**32 + 1]]}, r"must be 0 \.\. 10"),
     ({"prompt": [1, 2]}, r"`prompt` is int \[batch, tokens\]"),
-    ({"key": jax.random.split(jax.random.key(0), 2)}, r"one of each of 1 prom"),
+    (
+      {"key": jax.random.split(jax.random.key(0), 2)},
+      r"one for each of 1 prom",
+    ),
     ({"prompt": [[3, 11]]}, r"must be 0 \.\. 10, .*: got 3 \.\. 11"),
     ({"length": 0}, "`length` must be at least 1"),
     ({"prompt": [[1], [1] * 9], "length": 5}, r"9 \+ 5 tokens"),

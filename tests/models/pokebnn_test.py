@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from bnnjax import data, models
-from bnnjax.core import contract
+from bnnjax.core import dot_and_conv
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers.variables import LatentWeight
 from bnnjax.train import config as config_lib
@@ -35,14 +35,14 @@ def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
   network = Plan(config).networks[-1]
   params, rest = network.variables(0)
   model = network.merge({"params": params, "rest": rest})
-  operands, original = [], contract.conv
+  operands, original = [], dot_and_conv.conv
 
   def record(a, w, **options):
     if a.terms[0].kind.bits == 1:
       operands.append((a.terms[0].value, w.terms[0].value))
     return original(a, w, **options)
 
-  monkeypatch.setattr(contract, "conv", record)
+  monkeypatch.setattr(dot_and_conv, "conv", record)
 
   @nnx.jit
   def operands_of(model, images):

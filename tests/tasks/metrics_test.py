@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from clu import metrics
 
-from bnnjax.tasks.metrics import ClassMetrics, TrainLoss, in_top, names_of
+from bnnjax.tasks.metrics import (
+  ClassMetrics,
+  TrainLoss,
+  in_top,
+  masked_means,
+  names_of,
+)
 
 
 def test_metrics_keep_those_of_their_base():
@@ -29,6 +35,16 @@ def test_in_top_of_equal_scores_takes_the_first_classes():
 
 def test_in_top_means_nothing_of_five_classes():
   assert in_top(jnp.zeros((2, 5)), jnp.zeros(2, int)) == {}
+
+
+@pytest.mark.parametrize(
+  ("mask", "loss", "correct"), [([1, 0, 1], 2.0, 0.5), ([0, 0, 0], 0.0, 0.0)]
+)
+def test_means_over_a_mask(mask, loss, correct):
+  given = jnp.array([1.0, 9.0, 3.0]), jnp.array([True, True, False])
+  total, outputs = masked_means(*given, jnp.array(mask))
+  assert total == loss
+  assert outputs == {"loss": loss, "correct": correct, "weight": sum(mask)}
 
 
 @pytest.mark.parametrize("given", [True, False])

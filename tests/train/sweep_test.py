@@ -14,7 +14,7 @@ import pytest
 
 from bnnjax.report import record as record_lib
 from bnnjax.report import tables
-from bnnjax.train import datasets, identity, loop, resume, sweep
+from bnnjax.train import datasets, identity, loop, resume_check, sweep
 from bnnjax.train import workdir as workdir_lib
 
 CONFIG = """
@@ -72,16 +72,16 @@ def trained(tmp_path, monkeypatch):
     file = pathlib.Path(workdir) / "record.jsonl"
     config = workdir_lib.stored_config(workdir)
     if not file.exists():
-      return resume.Held(config, None)
+      return resume_check.Held(config, None)
     (record,) = record_lib.read(file)
     contents = {
       "identity": {"data": record["data"]},
       "config": record["config"],
     }
-    return resume.Held(config, contents)
+    return resume_check.Held(config, contents)
 
   monkeypatch.setattr(loop, "train", train)
-  monkeypatch.setattr(resume, "read", read)
+  monkeypatch.setattr(resume_check, "read", read)
   return found
 
 

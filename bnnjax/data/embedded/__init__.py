@@ -1,4 +1,4 @@
-"""Files of the data sets inside the package; `make_*` are how they were made."""
+"""Paths of the embedded data files; the scripts `make_*` made them."""
 
 import pathlib
 

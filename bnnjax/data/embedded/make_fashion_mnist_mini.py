@@ -1,15 +1,16 @@
 """Makes `fashion_mnist_mini.npz.xz` from the full Fashion-MNIST.
 
   apt-get install dataset-fashion-mnist
-  python -m bnnjax.data.embedded.make_fashion_mnist_mini [folder of the full set]
+  python -m bnnjax.data.embedded.make_fashion_mnist_mini [folder of the full
+  set]
 
-The first 1,000 training images and the first 200 test images of each class,
-kept in the order of the original files. That order is not sorted by class, so
-a part such as `train[:90%]` is nearly balanced too.
+It keeps the first 1,000 training images and the first 200 test images of each
+class, in the order of the original files. That order is not sorted by class, so
+that a part such as `train[:90%]` is nearly balanced too.
 
-Format: xz of an uncompressed npz whose images are stored column by column, in
-4.3 MB. Tried on these 12,000 images: xz of rows 4.5, PNG 4.9, lossless WebP
-4.7, xz or bz2 after a left, up, average or LOCO-I predictor 4.6 to 5.2 MB.
+Format: xz of an uncompressed npz with images stored by columns, 4.3 MB.
+Alternatives for these 12,000 images: xz of rows 4.5 MB, PNG 4.9, lossless WebP
+4.7, xz or bz2 after a left, up, average or LOCO-I predictor 4.6 to 5.2.
 """
 
 import io

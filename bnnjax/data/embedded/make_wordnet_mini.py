@@ -3,10 +3,10 @@
   apt-get install wordnet-base
   python -m bnnjax.data.embedded.make_wordnet_mini [folder of the full set]
 
-Of each class 600 training and 60 test glosses, all where it has fewer: the
-first by another word of the hash than the one that makes the splits and the
-order, so that a part such as `train[:90%]` is nearly balanced too. Format: xz of
-lines `label<tab>gloss`.
+It keeps 600 training and 60 test glosses of each class, or all if there are
+fewer: the first ones by another word of the hash than that of the splits and
+the order, so that a part such as `train[:90%]` is nearly balanced too. Format:
+xz of lines `label<tab>gloss`.
 """
 
 import collections

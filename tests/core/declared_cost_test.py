@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bnnjax.core.counted import counted_as
+from bnnjax.core.declared_cost import counted_as
 
 
 def test_a_declaration_changes_no_number():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bnnjax.core import registry
-from bnnjax.core.gradient import gradient, parse
+from bnnjax.core.gradient_quantizer import gradient, parse
 
 
 def test_the_cotangent_is_quantized_and_nothing_else():

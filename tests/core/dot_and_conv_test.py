@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bnnjax.core import bilinear, contract
+from bnnjax.core import bilinear, dot_and_conv
 from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.bits import BitTag
 from bnnjax.core.quantized import Quantized, Term
@@ -60,7 +60,7 @@ def test_dot_equals_that_of_dequantized_operands(act, weight):
   quantize = lambda q, x: x if q is None else q.apply(x)[0]  # noqa: E731
   dequantize = lambda q, x: x if q is None else quantize(q, x).dequantize()  # noqa: E731
   check_equal(
-    lambda a, w: contract.dot(quantize(qa, a), quantize(qw, w)),
+    lambda a, w: dot_and_conv.dot(quantize(qa, a), quantize(qw, w)),
     lambda a, w: dequantize(qa, a) @ dequantize(qw, w),
     A,
     W,
@@ -75,7 +75,7 @@ def test_group_scales_are_applied_after_each_group(act, measure):
   quantize = lambda x: x if qa is None else qa.apply(x)[0]  # noqa: E731
   dequantize = lambda x: x if qa is None else quantize(x).dequantize()  # noqa: E731
   check_equal(
-    lambda a, w: contract.dot(quantize(a), qw.apply(w)[0]),
+    lambda a, w: dot_and_conv.dot(quantize(a), qw.apply(w)[0]),
     lambda a, w: dequantize(a) @ qw.apply(w)[0].dequantize(),
     A,
     W,
@@ -105,7 +105,7 @@ def test_conv_equals_that_of_dequantized_operands(
   quantize = lambda q, x: q.apply(x)[0] if binary else x  # noqa: E731
   dequantize = lambda q, x: quantize(q, x).dequantize() if binary else x  # noqa: E731
   check_equal(
-    lambda a, w: contract.conv(
+    lambda a, w: dot_and_conv.conv(
       quantize(qa, a), quantize(qw, w), groups=groups, **options
     ),
     lambda a, w: op(dequantize(qa, a), dequantize(qw, w)),
@@ -127,7 +127,7 @@ def test_conv_scale_on_channels_of_kernel(kept):
     quantize = lambda x, q=qa: x if q is None else q.apply(x)[0]  # noqa: E731
     floats = lambda x, q=qa: x if q is None else q(x)  # noqa: E731
     check_equal(
-      lambda a, w, f=quantize: contract.conv(f(a), qw.apply(w)[0]),
+      lambda a, w, f=quantize: dot_and_conv.conv(f(a), qw.apply(w)[0]),
       lambda a, w, f=floats: op(f(a), qw.apply(w)[0].dequantize()),
       a,
       w,
@@ -152,7 +152,7 @@ def test_sum_of_terms_masks_and_shift(shift):
   for a in (A, parse("ste", "act").apply(A)[0]):
     dense = a if isinstance(a, jax.Array) else a.dequantize()
     np.testing.assert_allclose(
-      contract.dot(a, q), dense @ want, rtol=1e-4, atol=1e-4
+      dot_and_conv.dot(a, q), dense @ want, rtol=1e-4, atol=1e-4
     )
 
 
@@ -163,7 +163,7 @@ def test_shift_of_a_conv_kernel(shift):
   q = Quantized((Term(w),), shift=jax.random.normal(KEYS[2], shift))
   op = bilinear.Conv((1, 1), "SAME", (1, 1))
   np.testing.assert_allclose(
-    contract.conv(a, q), op(a, q.dequantize()), rtol=1e-4, atol=1e-4
+    dot_and_conv.conv(a, q), op(a, q.dequantize()), rtol=1e-4, atol=1e-4
   )
 
 
@@ -173,7 +173,7 @@ def test_scale_does_not_touch_the_weight_gradient_unless_asked():
   dw = {}
   for gradient in ("none", "multiply", "full"):
     q = parse("ste|tensor_l1", "weight", gradient=gradient)
-    dot = lambda w, q=q: contract.dot(x, q.apply(w)[0]).sum()  # noqa: E731
+    dot = lambda w, q=q: dot_and_conv.dot(x, q.apply(w)[0]).sum()  # noqa: E731
     dw[gradient] = jax.grad(dot)(w)
   scale = 0.375
   np.testing.assert_allclose(dw["none"], [[1], [1]])
@@ -187,14 +187,14 @@ def test_learned_scale_gets_its_gradient():
   q = parse("ste|learned(axes='tensor')", "weight")
   params, _ = q.init(w)
   np.testing.assert_allclose(params["scale"], [[0.375]])
-  dot = lambda p: contract.dot(x, q.apply(w, p)[0]).sum()  # noqa: E731
+  dot = lambda p: dot_and_conv.dot(x, q.apply(w, p)[0]).sum()  # noqa: E731
   np.testing.assert_allclose(jax.grad(dot)(params)["scale"], [[3.0]])
 
 
 def test_bfloat16_accumulates_in_float32():
   ones = jnp.ones((1, 1000), jnp.bfloat16)
   q = parse("ste", "act").apply(ones)[0]
-  got = contract.dot(q, parse("ste", "weight").apply(ones.T)[0])
+  got = dot_and_conv.dot(q, parse("ste", "weight").apply(ones.T)[0])
   assert got.dtype == jnp.bfloat16
   np.testing.assert_allclose(got.astype(jnp.float32), [[1000]])
 
@@ -203,7 +203,7 @@ def test_two_low_bit_operands_with_scales_inside_groups():
   qa = with_scale((1, 1, 8), "act")
   qw = parse("ste|group_l1(size=4)", "weight")
   with pytest.raises(ValueError, match="both have scales along the contracted"):
-    contract.dot(qa.apply(A)[0], qw.apply(W)[0])
+    dot_and_conv.dot(qa.apply(A)[0], qw.apply(W)[0])
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
@@ -218,7 +218,7 @@ def test_gradients_keep_the_dtype_of_what_they_are_of(dtype, contracted):
   def loss(w, params, dtype):
     q = made.apply(w.astype(dtype), params, stats)[0]
     a = A.astype(dtype)
-    y = contract.dot(a, q) if contracted else a @ q.dequantize()
+    y = dot_and_conv.dot(a, q) if contracted else a @ q.dequantize()
     return jnp.sum(y.astype(jnp.float32) * dy)
 
   grad = jax.grad(loss, (0, 1))
@@ -237,5 +237,5 @@ def test_factors_of_fewer_axes_than_a_map():
   channels = jnp.array([1.0, 10.0])
   one = BitTag(1, (-1, 1))
   a = Quantized((Term(jnp.ones((2, 3, 3, 2)), channels, kind=one),))
-  y = contract.conv(a.validate(), jnp.ones((1, 1, 2, 2)))
+  y = dot_and_conv.conv(a.validate(), jnp.ones((1, 1, 2, 2)))
   np.testing.assert_allclose(y, np.full((2, 3, 3, 2), 11.0))

@@ -5,7 +5,7 @@ import json
 import jax.numpy as jnp
 import pytest
 
-from bnnjax.train import interval
+from bnnjax.train import log_interval
 from tests.train.small_runs import tiny
 
 
@@ -13,7 +13,7 @@ from tests.train.small_runs import tiny
 def test_checkpoints_by_the_clock(minutes, due):
   settings = tiny().checkpoint
   settings.every_minutes = minutes
-  clock = interval.Clock(settings, 0)
+  clock = log_interval.Clock(settings, 0)
   assert clock.is_due(1) == due
   clock.saved(1)
   assert clock.is_due(2) == due
@@ -22,19 +22,21 @@ def test_checkpoints_by_the_clock(minutes, due):
 def test_an_interval_is_saved_exactly():
   metrics = {"total": jnp.float32(0.1), "count": jnp.int32(3)}
   empty = {"total": jnp.float32(0), "count": jnp.int32(0)}
-  saved = interval.Interval(5, metrics).to_json()
-  got = interval.Interval.begin(7, empty, json.loads(json.dumps(saved)))
+  saved = log_interval.Interval(5, metrics).to_json()
+  got = log_interval.Interval.begin(7, empty, json.loads(json.dumps(saved)))
   assert got.since == 5
   for name, value in metrics.items():
     assert got.metrics[name] == value
     assert got.metrics[name].dtype == value.dtype
-  assert interval.Interval.begin(7, empty) == interval.Interval(7, empty)
+  assert log_interval.Interval.begin(7, empty) == log_interval.Interval(
+    7, empty
+  )
 
 
 def test_rates_begin_anew_after_a_restart(monkeypatch):
   now = [0.0]
   monkeypatch.setattr("time.monotonic", lambda: now[0])
-  clock = interval.Clock(tiny().checkpoint, 0)
+  clock = log_interval.Clock(tiny().checkpoint, 0)
   now[0] = 4.0
   assert clock.rate(2) == 0.5
   now[0] = 9.0
