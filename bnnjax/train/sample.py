@@ -244,7 +244,7 @@ class StoppedText:
   Characters that may be the beginning of a stop text are held back.
 
   Args:
-    stream: of its tokens, see `data.streams`.
+    stream: of its tokens, see `data.incremental_decoders`.
     stop: texts that end it.
     ends: tokens that end it.
 
