@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bnnjax.core import registry
-from bnnjax.cost import definitions
+from bnnjax.cost import definition_versions
 from bnnjax.report import record as record_lib
 from bnnjax.report import tables
 from bnnjax.report.tables import PERCENT, Runs, spread, values
@@ -129,7 +129,7 @@ def page(records: Iterable[Mapping[str, Any]]) -> str:
     "minutes": tables.minutes,
   }
   below = DEFINITIONS.format(
-    ace=definitions.of_cost(records[0]["cost"])["ACE"],
+    ace=definition_versions.of_cost(records[0]["cost"])["ACE"],
     device=tables.devices(records),
   )
   table = tables.markdown(ranked, columns, "method")

@@ -16,7 +16,7 @@ import statistics
 import zlib
 from collections.abc import Mapping
 
-from bnnjax.cost import definitions
+from bnnjax.cost import definition_versions
 from bnnjax.data import plays
 from bnnjax.report import record as record_lib
 from bnnjax.report import tables
@@ -118,7 +118,7 @@ def page() -> str:
     " last step; mean ± standard deviation over n seeds.\n"
     "- Above the float one: compared with the float network of the same seed,"
     " which is also the teacher.\n"
-    f"- ACE: {definitions.of_cost(first['cost'])['ACE']}; a window's, divided"
+    f"- ACE: {definition_versions.of_cost(first['cost'])['ACE']}; a window's, divided"
     " by its tokens.\n"
     "- Weight bytes, deployed: everything that is stored, with embeddings, norms"
     " and scales; bpw: these bits per weight of kernels and embeddings.\n"

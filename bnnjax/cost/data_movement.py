@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Sequence
 
-from bnnjax.cost import arithmetic, axes, popcount
+from bnnjax.cost import axes, popcount, tag_arithmetic
 from bnnjax.cost.abstract_value import (
   AbstractValue,
   depending_on,
@@ -107,7 +107,7 @@ def _side_by_side(
   if not tagged:
     return base
   if len({v.terms for v in cases}) > 1:
-    return arithmetic.losing_tag(base, tagged[0], why)
+    return tag_arithmetic.losing_tag(base, tagged[0], why)
   out = cases[0]
   for v in cases[1:]:
     out = with_both_tags(base, out, v, terms=v.terms)
@@ -136,8 +136,8 @@ def pad(op: Operation) -> AbstractValue:
   if not v.terms:
     return out
   if filler.const is None:
-    return arithmetic.drop(out, "padded with an unknown value")
+    return tag_arithmetic.drop(out, "padded with an unknown value")
   missing = v.lacks(filler.const)
   if filler.const != 0 and missing:
-    return arithmetic.drop(out, f"padded with {filler.const:g}")
+    return tag_arithmetic.drop(out, f"padded with {filler.const:g}")
   return replace(out, padded=v.padded or missing)

@@ -15,7 +15,6 @@ from bnnjax.core.bits import stored_p, tag_p
 from bnnjax.core.declared_cost import counted_p
 from bnnjax.core.numerics import pass_nan_p
 from bnnjax.cost import (
-  arithmetic,
   axes,
   contraction,
   control_flow,
@@ -26,6 +25,7 @@ from bnnjax.cost import (
   popcount,
   recurrence,
   storage,
+  tag_arithmetic,
 )
 from bnnjax.cost.abstract_value import AbstractValue, constant, plain, replace
 from bnnjax.cost.activation_memory import Bits, Liveness
@@ -68,7 +68,7 @@ class Interpreter:
     ins: Sequence[AbstractValue],
     scope: str,
     wanted: Sequence[bool] | None = None,
-    owned: Sequence[bool] = (),
+    owned: Sequence[bool] | None = None,
   ) -> tuple[Values, Bits]:
     """Interprets one (possibly closed) jaxpr without its dead code.
 
@@ -77,7 +77,8 @@ class Interpreter:
       ins: the values of its inputs.
       scope: path of the named scopes around it.
       wanted: which of its results are read; `None`: all.
-      owned: which of its inputs die inside; the caller keeps the others.
+      owned: which of its inputs die inside; the caller keeps the others. `None`:
+        none of them.
 
     Returns:
       The values of its results (a plain one for those that nobody reads), and
@@ -87,9 +88,10 @@ class Interpreter:
     wanted = (True,) * len(jaxpr.outvars) if wanted is None else tuple(wanted)
     plan = self.plan(jaxpr, wanted)
     env = {v: plain(v.aval.shape) for v in jaxpr.constvars}
-    env |= zip(jaxpr.constvars, map(constant, consts))
-    env |= zip(jaxpr.invars, ins)
-    held = [v for v, mine in zip(jaxpr.invars, owned) if mine]
+    env |= zip(jaxpr.constvars, map(constant, consts), strict=True)
+    env |= zip(jaxpr.invars, ins, strict=True)
+    owned = owned or (False,) * len(jaxpr.invars)
+    held = [v for v, mine in zip(jaxpr.invars, owned, strict=True) if mine]
     live = Liveness(plan, env, [v for v in held if v in plan.invars])
 
     def read(v: Any) -> AbstractValue:
@@ -98,11 +100,12 @@ class Interpreter:
       # Dead code has no value, but a call may still name it as an operand.
       return env[v] if v in env else plain(getattr(v.aval, "shape", ()))
 
-    for eqn, needed in zip(plan.eqns, plan.wanted):
+    for eqn, needed in zip(plan.eqns, plan.wanted, strict=True):
       here = equations.join_scopes(scope, equations.scope_of(eqn))
       op = Operation(eqn, [read(v) for v in eqn.invars], here, needed, self)
       outs, inside = self._results(op, live)
-      env.update(zip(eqn.outvars, expressions.identified(op, outs)))
+      outs = expressions.identified(op, outs)
+      env.update(zip(eqn.outvars, outs, strict=True))
       live.step(eqn, env, inside)
     return [read(v) for v in jaxpr.outvars], live.peak
 
@@ -118,7 +121,7 @@ class Interpreter:
       return outs, (peak[0] - freed[0], peak[1] - freed[1])
     self.ledger.work.extend(elementwise.count(op))
     primitive = op.eqn.primitive
-    rule = MARKS.get(primitive) or RULES.get(op.name, arithmetic.unknown)
+    rule = MARKS.get(primitive) or RULES.get(op.name, tag_arithmetic.unknown)
     out = rule(op)
     outs = [out] if isinstance(out, AbstractValue) else out
     if len(outs) == 1:
@@ -143,14 +146,14 @@ def _stored(op: Operation) -> AbstractValue:
 Rule = Callable[[Operation], AbstractValue | Values]
 # Primitives of `bnnjax.core` that annotate a program.
 MARKS: dict[Any, Rule] = {
-  tag_p: arithmetic.tagged,
+  tag_p: tag_arithmetic.tagged,
   pass_nan_p: lambda op: op.ins[0],
   stored_p: _stored,
   counted_p: recurrence.declared,
 }
-# Rules of other primitives; what is not listed is `arithmetic.unknown`.
+# Rules of other primitives; what is not listed is `tag_arithmetic.unknown`.
 RULES: dict[str, Rule] = {
-  **dict.fromkeys(elementwise.ELEMENTWISE, arithmetic.result),
+  **dict.fromkeys(elementwise.ELEMENTWISE, tag_arithmetic.result),
   **dict.fromkeys(popcount.BITWISE, popcount.bitwise),
   **dict.fromkeys(axes.KEEP, data_movement.moved),
   "dot_general": contraction.dot,

@@ -16,7 +16,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from bnnjax.cost import arithmetic, equations, expressions, storage
+from bnnjax.cost import equations, expressions, storage, tag_arithmetic
 from bnnjax.cost.abstract_value import (
   AbstractValue,
   Source,
@@ -63,7 +63,7 @@ def converted(op: Operation) -> Words | None:
 
 def bitcast(op: Operation) -> AbstractValue:
   """`bitcast_convert_type`: words of another length have the same bits."""
-  (out,) = arithmetic.unknown(op)
+  (out,) = tag_arithmetic.unknown(op)
   words = op.ins[0].words
   whole = words and not words.bits  # not widened before
   kept = whole and is_words(op.eqn.invars[0]) and is_words(op.eqn.outvars[0])
@@ -73,10 +73,10 @@ def bitcast(op: Operation) -> AbstractValue:
 def bitwise(op: Operation) -> AbstractValue:
   """`and`, `or`, `xor`, `not` and shifts: of integers they are of words."""
   if not is_words(op.eqn.outvars[0]):
-    return arithmetic.result(op)
+    return tag_arithmetic.result(op)
   name = op.name
-  bare = [replace(arithmetic.drop(v, name), lost="") for v in op.ins]
-  out = arithmetic.combine(name, bare, op.shape)
+  bare = [replace(tag_arithmetic.drop(v, name), lost="") for v in op.ins]
+  out = tag_arithmetic.combine(name, bare, op.shape)
   data = [v for v in op.ins if v.const is None]
   known = [v.words or Words() for v in data]
   if not known or (name.startswith("shift") and len(known) == 2):
@@ -106,7 +106,7 @@ def population_count(op: Operation) -> AbstractValue:
   """Writes down the MACs of a word's products, where its bits are products."""
   interpreter, ledger = op.interpreter, op.interpreter.ledger
   words, shape = op.ins[0].words, tuple(op.shape)
-  out = arithmetic.combine(op.name, [replace(op.ins[0], lost="")], shape)
+  out = tag_arithmetic.combine(op.name, [replace(op.ins[0], lost="")], shape)
   if words is None or not words.product:
     return replace(out, words=None)
   width = words.bits or dtype_bits(op.eqn.invars[0].aval.dtype)
@@ -143,7 +143,7 @@ def population_count(op: Operation) -> AbstractValue:
 
 def reduce_sum(op: Operation) -> AbstractValue:
   """A sum of population counts lengthens the row that they wrote."""
-  (out,) = arithmetic.unknown(op)
+  (out,) = tag_arithmetic.unknown(op)
   rows, row = op.interpreter.ledger.rows, _row(op.ins[0])
   count = math.prod(op.shapes[0][d] for d in op.params["axes"])
   at = [i for i, r in enumerate(rows) if r is row]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bnnjax.core.registry import unknown
-from bnnjax.cost import figures
+from bnnjax.cost import metrics
 from bnnjax.cost.ledger import Row
 
 FORMATS = ("rich", "markdown", "csv")
@@ -37,7 +37,7 @@ GROUPINGS: dict[str, tuple[tuple[str, ...], Callable[[Row], tuple]]] = {
 def table(report: Any, format: str, by: str) -> str:
   """See `Report.table`."""
   columns, lines = _grouped(report, by)
-  below = [f"{k} = {human(v)}" for k, v in figures.totals(report).items()]
+  below = [f"{k} = {human(v)}" for k, v in metrics.totals(report).items()]
   below += [f"warning: {w}" for w in report.warnings]
   below += [f"note: {n}" for n in report.notes]
   title = f"Cost of {report.name}"
@@ -74,7 +74,7 @@ class Comparison:
   @property
   def rows(self) -> list[tuple[str, Any, Any, float | None]]:
     """`(figure, left, right, right / left)`; no ratio over zero."""
-    a, b = figures.totals(self.left), figures.totals(self.right)
+    a, b = metrics.totals(self.left), metrics.totals(self.right)
     # Figures of either report, the widths of both in one sorted block.
     widths = sorted({*self.left.macs, *self.right.macs})
     names = ["MACs", *(f"MACs w{w}a{x}" for w, x in widths)]

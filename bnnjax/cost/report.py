@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bnnjax.core.registry import unknown
-from bnnjax.cost import definitions as definitions_lib
-from bnnjax.cost import energy, figures, render, sizes
+from bnnjax.cost import definition_versions as definitions_lib
+from bnnjax.cost import energy, metrics, render, sizes
 from bnnjax.cost.ledger import Parameter, Row, tally
 from bnnjax.errors import nearest
 
@@ -17,7 +17,7 @@ Rule = str | Callable[[int, int], int]
 class Report:
   """The cost of one traced function.
 
-  Every figure of `bnnjax.cost.figures.FIGURES` is an attribute, unless a method
+  Every figure of `bnnjax.cost.metrics.METRICS` is an attribute, unless a method
   below gives it with options: `report.ace`, `report.bops`, `report.ops`,
   `report.total_macs`. `definitions` says what they mean.
 
@@ -44,14 +44,14 @@ class Report:
   replaced: tuple[Row, ...] = ()
 
   def __getattr__(self, name: str) -> Any:
-    """A figure, by its key in `FIGURES`."""
-    if name not in figures.FIGURES:
-      near = nearest(name, figures.FIGURES)
+    """A figure, by its key in `METRICS`."""
+    if name not in metrics.METRICS:
+      near = nearest(name, metrics.METRICS)
       raise AttributeError(f"A report has no figure {name!r}.{near}")
-    return figures.FIGURES[name].of(self)
+    return metrics.METRICS[name].of(self)
 
   def __dir__(self) -> Iterable[str]:
-    return {*super().__dir__(), *figures.FIGURES}
+    return {*super().__dir__(), *metrics.METRICS}
 
   @property
   def macs(self) -> dict[tuple[int, int], int]:
@@ -66,9 +66,9 @@ class Report:
   def cpu64_x64(self, rule: Rule = "max") -> int:
     """64 times CPU64, exact; see `cpu64`."""
     if not callable(rule):
-      if not isinstance(rule, str) or rule not in figures.CPU64:
-        raise unknown("CPU64 rule", rule, figures.CPU64)
-      rule = figures.CPU64[rule]
+      if not isinstance(rule, str) or rule not in metrics.CPU64:
+        raise unknown("CPU64 rule", rule, metrics.CPU64)
+      rule = metrics.CPU64[rule]
     return sum(r.macs * rule(r.w_bits, r.a_bits) for r in self.rows)
 
   def cpu64(self, rule: Rule = "max") -> float:
@@ -188,11 +188,11 @@ class Report:
     Args:
       rows: also list the contractions.
       definitions: say what the figures mean, instead of the version of
-        `bnnjax.cost.definitions`, which records store.
+        `bnnjax.cost.definition_versions`, which records store.
     """
     out = {
       "name": self.name,
-      **{key: f.of(self) for key, f in figures.FIGURES.items()},
+      **{key: f.of(self) for key, f in metrics.METRICS.items()},
       "warnings": list(self.warnings),
       "notes": list(self.notes),
       "definitions": self.definitions

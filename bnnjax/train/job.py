@@ -1,9 +1,14 @@
 """What is known of a run before a file is touched: its config, checked."""
 
+from typing import Any
+
+from jax.sharding import NamedSharding
 from ml_collections import ConfigDict
 
 from bnnjax import data, models
+from bnnjax.cost import Report
 from bnnjax.errors import UserError
+from bnnjax.tasks.base import Task
 from bnnjax.train import (
   accumulate,
   config_check,
@@ -11,11 +16,14 @@ from bnnjax.train import (
   runs,
   sharding,
 )
+from bnnjax.train.config import Resolved
+from bnnjax.train.networks import Network
 from bnnjax.train.plan import Plan
+from bnnjax.train.stages import Stage
 
 
 class Job:
-  """Everything that a config decides.
+  """A plan with its data: all that a run needs to begin.
 
   Attributes:
     config: resolved.
@@ -34,9 +42,26 @@ class Job:
     UserError: anything that is wrong with config or data.
   """
 
+  config: Resolved
+  task: Task
+  sharded: NamedSharding
+  replicated: NamedSharding
+  train_source: data.Source
+  eval_source: data.Source
+  eval_batches: Any
+  steps_per_epoch: int
+  steps: int
+  epochs: float
+  stages: list[Stage]
+  events: list[tuple[int, str]]
+  teacher: Network | None
+  teacher_state: Any
+  report: Report
+
   def __init__(self, config: ConfigDict):
     plan = Plan(config)
-    self.config, self.task = config, task = plan.config, plan.task
+    self.config = config = plan.config
+    self.task = task = plan.task
     self.sharded, self.replicated = sharding.batch_shardings(
       config.mesh, config.data, [s.optim["accumulate"] for s in plan.settings]
     )

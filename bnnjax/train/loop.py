@@ -37,6 +37,7 @@ from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.job import Job
 from bnnjax.train.log_interval import Clock, Interval
+from bnnjax.train.programs import Programs
 from bnnjax.train.run_info import RunInfo
 from bnnjax.train.stages import Stage
 from bnnjax.train.state import State
@@ -96,38 +97,47 @@ def train(
     if first:
       stack.enter_context(writer)
     signals = stack.enter_context(signals or stops.Signals())
-    found = resume_check.check(workdir, job)
+    resumption = resume_check.check(workdir, job)
     record_lib.check_appendable(record)
     for file in ("metrics.jsonl", "diagnostics.jsonl"):
       writers.check_lines(workdir / file)
     if first:
-      for line in found.news:
+      for line in resumption.news:
         print(line, flush=True)
       workdir_lib.write_config(workdir, job.config)
     checkpoints = Checkpoints(workdir, create=True)
     stack.callback(checkpoints.close)
     batches = datasets.make_train_batches(job.config, job.train_source)
     stack.callback(batches.close)
-    info = run_info.new(job, found.identity)
+    info = run_info.new(job, resumption.identity)
     if checkpoints.latest("last") is None:
       state, signs = first_state(job, weights), None
     else:
-      state, info, signs = _restore(job, checkpoints, batches, found, info)
+      state, info, signs = _restore(job, checkpoints, batches, resumption, info)
     del weights  # a copy of the parameters
-    begun = int(state["step"])
-    resumed = begun == job.steps and bool(info.eval)
+    initial_step = int(state["step"])
+    resumed = initial_step == job.steps and bool(info.eval)
     log = writers.Log(
       workdir,
       job.steps,
-      begun,
+      initial_step,
       tensorboard=job.config.tensorboard,
       active=first,
     )
     stack.callback(log.close)
-    clock = Clock(job.config.checkpoint, begun)
-    run = Run(job, workdir, checkpoints, batches, log, clock, writer, signals)
+    run = Run(
+      job=job,
+      workdir=workdir,
+      checkpoints=checkpoints,
+      batches=batches,
+      log=log,
+      clock=Clock(job.config.checkpoint, initial_step),
+      writer=writer,
+      signals=signals,
+    )
+    only_evaluates = not job.steps and not resumed
     for stage in job.stages:
-      if stage.stop > begun or not (job.steps or resumed):
+      if stage.stop > initial_step or only_evaluates:
         state, info = run.train_stage(stage, state, info, signs)
         signs = None
     if first and info.id not in record_lib.ids(record):
@@ -147,7 +157,7 @@ def check(
 
   Returns:
     The job, and the initial weights if `config.init` gives any and the run has
-    not begun.
+    not initial_step.
 
   Raises:
     ValueError: see `train`.
@@ -176,7 +186,7 @@ def _restore(
   job: Job,
   checkpoints: Checkpoints,
   batches: Any,
-  found: resume_check.Resumption,
+  resumption: resume_check.Resumption,
   info: RunInfo,
 ) -> tuple[State, RunInfo, Any]:
   """State, info and signs (see `Diagnostics.saved`) of the last checkpoint."""
@@ -189,7 +199,7 @@ def _restore(
   state, stored, signs = checkpoints.restore("last", state, like)
   checkpoints.tidy()
   batches.set_state(stored["position"])
-  info = run_info.resumed(info, stored, found.lengthened, job)
+  info = run_info.resumed(info, stored, resumption.lengthened, job)
   best, start = checkpoints.latest("best"), job.stages[-1].start
   if best is None or 0 < best <= start:
     kept = {}  # of another network, before a stage was added
@@ -234,64 +244,79 @@ class Run:
       info: of the state.
       signs: what diagnostics compare with; `None` at the start.
     """
-    job, config, events = self.job, self.job.config, info.events
-    events = job.events if events is None else events
+    job, config = self.job, self.job.config
+    events = job.events if info.events is None else info.events
     if stage.start and int(state["step"]) == stage.start:
       mesh = job.replicated.mesh
       state, signs = stages.enter(stage, state, config.seed, mesh), None
-    now = int(state["step"])
-    made = programs.make(job, stage, state, self.workdir, signs)
-    interval = self._interval(now, info.interval)
+    step = int(state["step"])
+    compiled = programs.make(job, stage, state, self.workdir, signs)
+    interval = self._interval(step, info.interval)
     eval_every = max(1, round(config.eval_every * job.steps_per_epoch))
-    self.clock.restart(now)
+    self.clock.restart(step)
     if not job.steps:
-      return state, self._evaluate(stage, made, now, state, info)
-    while now < stage.stop:
+      return state, self._evaluate(compiled, step, state, info)
+    while step < stage.stop:
       batch = evaluate.put(next(self.batches), job.sharded)
-      state = programs.apply_events(job, events, stage, state, batch, now)
-      state, metrics = made.train_step(
+      state = programs.apply_events(job, events, stage, state, batch, step)
+      state, metrics = compiled.train_step(
         state, interval.metrics, batch, job.teacher_state
       )
-      now += 1
+      step += 1
       interval = dataclasses.replace(interval, metrics=metrics)
-      made.diagnostics.step(now, state, batch, job.teacher_state)
-      evaluates = now % eval_every == 0 or now == stage.stop
-      if evaluates or now % config.log_every == 0:
-        loss, info = self._log(stage, now, state, interval, info)
-        interval = self._interval(now)
-      stopping = self.signals.should_stop(now)
+      compiled.diagnostics.step(step, state, batch, job.teacher_state)
+      evaluates = step % eval_every == 0 or step == stage.stop
+      if evaluates or step % config.log_every == 0:
+        loss, info = self._log(compiled, step, state, interval, info)
+        interval = self._interval(step)
+      stopping = self.signals.should_stop(step)
       if evaluates:
-        info = self._evaluate(stage, made, now, state, info, loss)
-      elif stopping or self.clock.is_due(now):
-        info = self._save(made, now, state, info, interval)
-      if stopping and now < job.steps:
-        raise stops.Stopped(self.signals.number, now, job.steps)
+        info = self._evaluate(compiled, step, state, info, loss)
+      elif stopping or self.clock.is_due(step):
+        info = self._save(compiled, step, state, info, interval)
+      if stopping and step < job.steps:
+        raise stops.Stopped(self.signals.number, step, job.steps)
     return state, info
 
-  def _interval(self, now: int, saved: Any = None) -> Interval:
+  def _interval(self, step: int, saved: Any = None) -> Interval:
     """Steps that are not logged yet: none, or those of a checkpoint."""
     empty = self.job.task.train_metrics.empty()  # new: a step overwrites it
     empty = jax.device_put(empty, self.job.replicated)
-    return Interval.begin(now, empty, saved)
+    return Interval.begin(step, empty, saved)
 
-  def _log(self, stage, now, state, interval, info) -> tuple[float, RunInfo]:
+  def _log(
+    self,
+    compiled: Programs,
+    step: int,
+    state: State,
+    interval: Interval,
+    info: RunInfo,
+  ) -> tuple[float, RunInfo]:
     """Logs an interval; its training loss, and `info` with its flips."""
     self._raise_if_not_finite(state)
-    scalars = {k: float(v) for k, v in interval.metrics.compute().items()}
-    flips = info.flips + scalars["flip_ratio"] * (now - interval.since)
-    rate, settings = self.clock.rate(now), self.job.config.data
-    more = {**stage.rates(now - 1), **writers.speeds(rate, settings)}
+    metrics = jax.device_get(interval.metrics.compute())
+    scalars = {k: float(v) for k, v in metrics.items()}
+    flips = info.flips + scalars["flip_ratio"] * (step - interval.since)
+    rate, settings = self.clock.rate(step), self.job.config.data
+    more = {**compiled.stage.rates(step - 1), **writers.speeds(rate, settings)}
     shown = names_of(self.job.task.eval_metrics)
-    self.log.interval(now, scalars, rate * settings.batch_size, shown, more)
+    self.log.interval(step, scalars, rate * settings.batch_size, shown, more)
     info = dataclasses.replace(info, flips=flips, interval=None)
     return scalars["loss"], info
 
-  def _evaluate(self, stage, made, now, state, info, loss=None) -> RunInfo:
+  def _evaluate(
+    self,
+    compiled: Programs,
+    step: int,
+    state: State,
+    info: RunInfo,
+    loss: float | None = None,
+  ) -> RunInfo:
     """Evaluates the deployed network, logs and saves; `info` with the result."""
     job = self.job
     try:
-      got = evaluate.measure(
-        made.eval_step,
+      metrics = evaluate.measure(
+        compiled.eval_step,
         job.task,
         ema.deployed(state),
         job.eval_batches,
@@ -299,21 +324,28 @@ class Run:
         job.replicated,
       )
     except Exception:  # a task's fault must not lose the training before it
-      if now:
-        self._save(made, now, state, info)
+      if step:
+        self._save(compiled, step, state, info)
       raise
-    if not all(map(math.isfinite, got.values())):
+    if not all(map(math.isfinite, metrics.values())):
       raise NonFiniteLossError(
-        f"The evaluation at step {now} is not finite ({got}).{self._kept()}"
+        f"The evaluation at step {step} is not finite ({metrics}).{self._kept()}"
       )
-    self.log.evaluation(now, now / job.steps_per_epoch, loss, got)
-    info = dataclasses.replace(info, eval=got, measured=now)
-    info = self._save(made, now, state, info)
-    info = _save_best(job, self.checkpoints, stage, now, state, info)
-    self.clock.restart(now)
+    self.log.evaluation(step, step / job.steps_per_epoch, loss, metrics)
+    info = dataclasses.replace(info, eval=metrics, measured=step)
+    info = self._save(compiled, step, state, info)
+    info = _save_best(job, self.checkpoints, compiled.stage, step, state, info)
+    self.clock.restart(step)
     return info
 
-  def _save(self, made, now, state, info, interval=None) -> RunInfo:
+  def _save(
+    self,
+    compiled: Programs,
+    step: int,
+    state: State,
+    info: RunInfo,
+    interval: Interval | None = None,
+  ) -> RunInfo:
     """Saves the checkpoint `last`; `info` as it is saved."""
     self._raise_if_not_finite(state)
     self.writer.check()  # another process may have taken over a lease
@@ -323,9 +355,9 @@ class Run:
       position=self.batches.get_state(),
       interval=interval and interval.to_json(),
     )
-    signs = made.diagnostics.saved() if now else None
-    self.checkpoints.save("last", now, state, info.to_json(), signs)
-    self.clock.saved(now)
+    signs = compiled.diagnostics.saved() if step else None
+    self.checkpoints.save("last", step, state, info.to_json(), signs)
+    self.clock.saved(step)
     return info
 
   def _raise_if_not_finite(self, state: State) -> None:
@@ -344,7 +376,14 @@ class Run:
     return f" The last good checkpoint, step {good} of {self.workdir}, is kept."
 
 
-def _save_best(job, checkpoints, stage, now, state, info) -> RunInfo:
+def _save_best(
+  job: Job,
+  checkpoints: Checkpoints,
+  stage: Stage,
+  step: int,
+  state: State,
+  info: RunInfo,
+) -> RunInfo:
   """Keeps a checkpoint that is better than the one kept; `info` with its eval.
 
   Only in the last stage, because earlier stages have other networks.
@@ -354,5 +393,5 @@ def _save_best(job, checkpoints, stage, now, state, info) -> RunInfo:
   key, sign = job.task.headline, 1 if job.task.highest_is_best else -1
   if info.best and sign * info.eval[key] <= sign * info.best[key]:
     return info
-  checkpoints.save("best", now, state, info.to_json())
+  checkpoints.save("best", step, state, info.to_json())
   return dataclasses.replace(info, best=info.eval)

@@ -10,7 +10,8 @@ from bnnjax import cost, tasks
 from bnnjax.data.sources import DatasetInfo
 from bnnjax.tasks import base
 from bnnjax.train import config as config_lib
-from bnnjax.train import networks, stages
+from bnnjax.train import networks as networks_lib
+from bnnjax.train import stages as stages_lib
 from bnnjax.train.networks import Network
 from bnnjax.train.stages import Stage
 
@@ -47,7 +48,7 @@ class Plan:
   def arguments(self) -> dict[str, Any]:
     """The arguments of all models that task and data decide."""
     model = self.config.model.to_dict()
-    return networks.arguments_of(model, self.task, self.info)
+    return networks_lib.arguments_of(model, self.task, self.info)
 
   @functools.cached_property
   def networks(self) -> list[Network]:
@@ -58,15 +59,17 @@ class Plan:
         images for text, or the other way round.
     """
     made = self.arguments
-    return [networks.network_of(stage.model, made) for stage in self.settings]
+    return [
+      networks_lib.network_of(stage.model, made) for stage in self.settings
+    ]
 
   def stages(self, steps: int) -> list[Stage]:
     """The stages of a run of that many steps, see `stages.make`."""
-    return stages.make(self.settings, self.networks, steps)
+    return stages_lib.make(self.settings, self.networks, steps)
 
   def check_used(self) -> None:
     """Warns or raises if a setting has no effect, see `networks.check_used`."""
-    networks.check_used(self.networks, self.settings, self.arguments)
+    networks_lib.check_used(self.networks, self.settings, self.arguments)
 
   def input_shapes(self) -> tuple[Any, ...]:
     """Shapes of what the task calls a model with, for one example."""

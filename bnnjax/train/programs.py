@@ -19,11 +19,13 @@ class Programs:
   """What the loop calls in a stage; the first call of each compiles it.
 
   Attributes:
+    stage: that they belong to.
     train_step: see `step.make_train_step`.
     eval_step: see `step.make_eval_step`.
     diagnostics: measures at an interval.
   """
 
+  stage: Stage
   train_step: Callable[..., Any]
   eval_step: Callable[..., Any]
   diagnostics: Diagnostics
@@ -68,7 +70,7 @@ def make(
     active=jax.process_index() == 0,
     before=signs,
   )
-  return Programs(train_step, eval_step, watch)
+  return Programs(stage, train_step, eval_step, watch)
 
 
 def apply_events(

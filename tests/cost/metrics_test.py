@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from bnnjax.core.bits import tag
-from bnnjax.cost import count, definitions, figures
+from bnnjax.cost import count, definition_versions, metrics
 from tests.cost import small_network
 from tests.cost.small_network import BODY, CONV, HEAD
 
@@ -71,9 +71,9 @@ def test_bits_per_weight_and_degree_of_binarization():
 
 
 def test_a_new_figure_is_typed_in_one_place(report):
-  before = dict(figures.FIGURES)
+  before = dict(metrics.METRICS)
 
-  @figures.figure("rows", "rows")
+  @metrics.metric("rows", "rows")
   def row_count(r):
     """contractions by pair of widths"""
     return len(r.rows)
@@ -84,9 +84,9 @@ def test_a_new_figure_is_typed_in_one_place(report):
     assert "rows = 3" in report.table("csv")
     assert "# rows: contractions by pair of widths" in report.table("csv")
     assert report.compare(report).to_json()["rows"] == [3, 3, 1.0]
-    assert "| `row_count` | rows | rows | contra" in definitions.page()
+    assert "| `row_count` | rows | rows | contra" in definition_versions.page()
     assert "row_count" in dir(report)
   finally:
-    figures.FIGURES.clear()
-    figures.FIGURES.update(before)
+    metrics.METRICS.clear()
+    metrics.METRICS.update(before)
   assert not hasattr(report, "row_count")

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from bnnjax.cost import definitions
+from bnnjax.cost import definition_versions
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Digests of the text of each version: what a record means never changes.
@@ -15,34 +15,36 @@ DIGESTS = {
 }
 
 
-@pytest.mark.parametrize("version", range(1, definitions.VERSION + 1))
+@pytest.mark.parametrize("version", range(1, definition_versions.VERSION + 1))
 def test_a_changed_definition_is_a_new_version(version):
-  text = json.dumps(definitions.text(version), sort_keys=True)
+  text = json.dumps(definition_versions.text(version), sort_keys=True)
   digest = hashlib.sha256(text.encode()).hexdigest()
   assert digest == DIGESTS[version]
 
 
 def test_a_record_of_before_holds_the_text():
   old = {"ace": 3, "definitions": {"ACE": "as it was"}}
-  assert definitions.of_cost(old)["ACE"] == "as it was"
-  new = {"ace": 3, "definitions": definitions.VERSION}
-  assert definitions.of_cost(new) == definitions.text()
+  assert definition_versions.of_cost(old)["ACE"] == "as it was"
+  new = {"ace": 3, "definitions": definition_versions.VERSION}
+  assert definition_versions.of_cost(new) == definition_versions.text()
 
 
-@pytest.mark.parametrize("version", [0, definitions.VERSION + 1])
+@pytest.mark.parametrize("version", [0, definition_versions.VERSION + 1])
 def test_a_version_of_a_later_bnnjax(version):
   with pytest.raises(ValueError, match=f"version {version}.*knows 1 to"):
-    definitions.text(version)
+    definition_versions.text(version)
 
 
 def test_records_store_the_version():
   lines = (ROOT / "experiments/results/ablation.jsonl").read_text().splitlines()
   for cost in (json.loads(line)["cost"] for line in lines):
-    assert "PokeBNN" in definitions.of_cost(cost)["ACE"]
+    assert "PokeBNN" in definition_versions.of_cost(cost)["ACE"]
     assert isinstance(cost["definitions"], int)
 
 
 def test_the_page_is_up_to_date():
-  assert (ROOT / "docs/figures.md").read_text() == definitions.page(), (
-    "Write `bnnjax.cost.definitions.page()` to docs/figures.md."
+  assert (
+    ROOT / "docs/cost_metrics.md"
+  ).read_text() == definition_versions.page(), (
+    "Write `bnnjax.cost.definition_versions.page()` to docs/cost_metrics.md."
   )

@@ -1,13 +1,13 @@
 """What the figures of a report mean, and meant in older records.
 
 A record stores the version of its definitions. Their current text is in the
-docstrings of `figures`, the text of older versions here.
+docstrings of `metrics`, the text of older versions here.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from bnnjax.cost.figures import FIGURES
+from bnnjax.cost.metrics import METRICS
 
 # Columns of tables that are not figures.
 _COLUMNS = {
@@ -32,7 +32,7 @@ def text(version: int = VERSION) -> dict[str, str]:
       f"No definitions of version {version!r}: this bnnjax knows 1 to {VERSION}."
       " A later one wrote that record."
     )
-  shown = [f for f in FIGURES.values() if f.label and f.definition]
+  shown = [f for f in METRICS.values() if f.label and f.definition]
   out = _COLUMNS | {f.label: f.definition for f in shown}
   for older in range(VERSION - 1, version - 1, -1):
     out |= _BEFORE[older]
@@ -46,14 +46,14 @@ def of_cost(cost: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def page() -> str:
-  """`docs/figures.md`."""
+  """`docs/cost_metrics.md`."""
   lines = [
     "# Figures of a cost report\n",
-    "Generated from `bnnjax/cost/figures.py`; do not edit. Keys are those of"
+    "Generated from `bnnjax/cost/metrics.py`; do not edit. Keys are those of"
     " `report.to_json()` and of the `cost` of a record.\n",
     "| key | in tables | unit | definition |",
     "|---|---|---|---|",
   ]
-  for key, f in FIGURES.items():
+  for key, f in METRICS.items():
     lines.append(f"| `{key}` | {f.label} | {f.unit} | {f.definition} |")
   return "\n".join(lines) + "\n"

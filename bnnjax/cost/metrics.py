@@ -2,7 +2,7 @@
 
 A figure is one function here: `Report` has it as an attribute (`report.ace`),
 its JSON as a key, its tables as a line with the docstring as its definition, and
-`docs/figures.md` as a row. If a docstring changes, `definitions.VERSION` does.
+`docs/cost_metrics.md` as a row. If a docstring changes, `definition_versions.VERSION` does.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ Number = int | float | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
+class Metric:
   """One figure of a report.
 
   Attributes:
@@ -46,10 +46,10 @@ class Figure:
 
 
 # In the order of the JSON and of tables.
-FIGURES: dict[str, Figure] = {}
+METRICS: dict[str, Metric] = {}
 
 
-def figure(
+def metric(
   label: str = "",
   unit: str = "",
   shown: Callable[[Any], Mapping[str, Number]] | None = None,
@@ -58,7 +58,7 @@ def figure(
 
   def add(of: Callable) -> Callable:
     definition = " ".join((of.__doc__ or "").split())
-    FIGURES[of.__name__] = Figure(of, label, unit, definition, shown)
+    METRICS[of.__name__] = Metric(of, label, unit, definition, shown)
     return of
 
   return add
@@ -66,7 +66,7 @@ def figure(
 
 # Cost of a MAC on 64-bit words, in 64ths, by the widths of its operands.
 CPU64: dict[str, Callable[[int, int], int]] = {
-  "max": lambda w, a: min(max(w, a), 64) if max(w, a) <= 8 else 64,
+  "max": lambda w, a: max(w, a) if max(w, a) <= 8 else 64,
   "product": lambda w, a: min(w * a, 64),
 }
 
@@ -82,7 +82,7 @@ def _macs_lines(by_name: Mapping[str, int]) -> dict[str, Number]:
   return {"MACs": sum(by_name.values()), **lines}
 
 
-@figure("MACs", "MACs", shown=_macs_lines)
+@metric("MACs", "MACs", shown=_macs_lines)
 def macs(r: Any) -> dict[str, Number]:
   """multiply-accumulates of dots and convolutions, padding positions included,
   inserted zeros of transposed convolutions not; no bias, norm, pooling,
@@ -91,13 +91,13 @@ def macs(r: Any) -> dict[str, Number]:
   return r.macs_by_name
 
 
-@figure(unit="MACs")
+@metric(unit="MACs")
 def total_macs(r: Any) -> Number:
   """MACs of all widths"""
   return sum(row.macs for row in r.rows)
 
 
-@figure("extra MACs", "MACs")
+@metric("extra MACs", "MACs")
 def extra_macs(r: Any) -> Number:
   """products that run beyond the work that a recurrence or other function
   declares as its own (`counted_as`), e.g. those of its chunks; not in any other
@@ -106,7 +106,7 @@ def extra_macs(r: Any) -> Number:
   return recurrence.extra_macs(r.rows, r.replaced)
 
 
-@figure("ACE", "1-bit MACs")
+@metric("ACE", "1-bit MACs")
 def ace(r: Any) -> Number:
   """sum of MACs x min(w_bits, 16) x min(a_bits, 16), so float counts 256
   (PokeBNN, arXiv 2112.00133)
@@ -114,49 +114,49 @@ def ace(r: Any) -> Number:
   return sum(row.ace for row in r.rows)
 
 
-@figure(unit="1-bit MACs")
+@metric(unit="1-bit MACs")
 def conv_ace(r: Any) -> Number:
   """ACE of the convolutions"""
   return sum(row.ace for row in r.rows if row.op == "conv")
 
 
-@figure(unit="1-bit MACs")
+@metric(unit="1-bit MACs")
 def dense_ace(r: Any) -> Number:
   """ACE of the dot products"""
   return sum(row.ace for row in r.rows if row.op == "dot")
 
 
-@figure("BOPs", "1-bit MACs")
+@metric("BOPs", "1-bit MACs")
 def bops(r: Any) -> Number:
   """binary operations: the 1x1 MACs (Bi-Real, ReActNet); not MACs x w x a"""
   return sum(row.macs for row in r.rows if row.is_binary)
 
 
-@figure("FLOPs", "MACs")
+@metric("FLOPs", "MACs")
 def flops(r: Any) -> Number:
   """every MAC that is not 1x1, counted once (not twice)"""
   return sum(row.macs for row in r.rows if not row.is_binary)
 
 
-@figure("OPs", "MACs")
+@metric("OPs", "MACs")
 def ops(r: Any) -> Number:
   """BOPs / 64 + FLOPs"""
   return r.ops_x64 / 64
 
 
-@figure(unit="64ths of a MAC")
+@metric(unit="64ths of a MAC")
 def ops_x64(r: Any) -> Number:
   """64 times OPs, an exact integer"""
   return r.bops + 64 * r.flops
 
 
-@figure("degree of binarization", "share")
+@metric("degree of binarization", "share")
 def degree_of_binarization(r: Any) -> Number:
   """BOPs / (64 OPs) (BNext)"""
   return r.bops / r.ops_x64 if r.ops_x64 else None
 
 
-@figure(
+@metric(
   "CPU64", "64-bit words", shown=lambda by_rule: {"CPU64": by_rule["max"]}
 )
 def cpu64(r: Any) -> dict[str, Number]:
@@ -166,13 +166,13 @@ def cpu64(r: Any) -> dict[str, Number]:
   return {rule: r.cpu64(rule) for rule in CPU64}
 
 
-@figure("bit operations", "operations")
+@metric("bit operations", "operations")
 def bit_operations(r: Any) -> Number:
   """sum of MACs x w_bits x a_bits, float32 as 32x32 (HAWQ's 'BOPs')"""
   return sum(row.macs * row.w_bits * row.a_bits for row in r.rows)
 
 
-@figure("bit operations (UNIQ)", "operations")
+@metric("bit operations (UNIQ)", "operations")
 def bit_operations_uniq(r: Any) -> Number:
   """sum of MACs x (w x a + w + a + log2(products per output)), with the
   accumulator (arXiv 1804.10969)
@@ -183,13 +183,13 @@ def bit_operations_uniq(r: Any) -> Number:
   )
 
 
-@figure("linear cost", "MACs x bits")
+@metric("linear cost", "MACs x bits")
 def compute_cost_linear(r: Any) -> Number:
   """sum of MACs x max(w_bits, a_bits) rounded up to 4, 8 or 16 (google/aqt)"""
   return sum(row.macs * _linear_width(row) for row in r.rows)
 
 
-@figure("energy", "pJ")
+@metric("energy", "pJ")
 def energy_pj(r: Any) -> dict[str, Number]:
   """pJ, one multiplication and one addition per MAC, no multiplication by a
   1-bit operand; both operands at most 8 bits: int8 with the multiplication x w
@@ -200,24 +200,24 @@ def energy_pj(r: Any) -> dict[str, Number]:
   return {table: r.energy(table) for table in energy.TABLES}
 
 
-@figure("energy with DRAM", "pJ")
+@metric("energy with DRAM", "pJ")
 def energy_with_dram_pj(r: Any) -> dict[str, Number]:
   return {table: r.energy(table, dram=True) for table in energy.TABLES}
 
 
-@figure("parameters", "elements")
+@metric("parameters", "elements")
 def parameters(r: Any) -> Number:
   """elements of trained arrays (no running statistics)"""
   return r.parameter_count
 
 
-@figure(unit="elements")
+@metric(unit="elements")
 def weights_by_bits(r: Any) -> dict[str, Number]:
   """kernel elements by stored width"""
   return {str(bits): n for bits, n in r.weights_by_bits.items()}
 
 
-@figure("weight bytes", "bytes")
+@metric("weight bytes", "bytes")
 def weight_bytes(r: Any) -> Number:
   """kernels only, bits / 8 at their tag's width (convention 'packed');
   'deployed': everything that is stored, rows of tagged matrices in 32-bit
@@ -226,7 +226,7 @@ def weight_bytes(r: Any) -> Number:
   return r.weight_bytes()
 
 
-@figure(
+@metric(
   "weight bytes deployed",
   "bytes",
   shown=lambda found: {"weight bytes deployed": found["deployed"]},
@@ -235,7 +235,7 @@ def weight_bytes_by_convention(r: Any) -> dict[str, Number]:
   return {name: r.weight_bytes(name) for name in sizes.CONVENTIONS}
 
 
-@figure("bpw", "bits")
+@metric("bpw", "bits")
 def bits_per_weight(r: Any) -> Number:
   """bits per weight: everything that is stored ('weight bytes deployed':
   scales, masks, norms too) over the elements of kernels and embeddings
@@ -244,7 +244,7 @@ def bits_per_weight(r: Any) -> Number:
   return r.weight_bits("deployed") / weights if weights else None
 
 
-@figure("activation bytes", "bytes")
+@metric("activation bytes", "bytes")
 def activation_bytes(r: Any) -> Number:
   """peak of live arrays if nothing but broadcasts is fused, weights left out;
   'deployed' stores tagged arrays at their width
@@ -252,12 +252,12 @@ def activation_bytes(r: Any) -> Number:
   return r.activation_bytes()
 
 
-@figure("activation bytes deployed", "bytes")
+@metric("activation bytes deployed", "bytes")
 def activation_bytes_deployed(r: Any) -> Number:
   return r.activation_bytes(deployed=True)
 
 
-@figure(
+@metric(
   "element-wise",
   "operations",
   shown=lambda by_name: {"element-wise": sum(by_name.values())},
@@ -274,6 +274,6 @@ def totals(report: Any) -> dict[str, Number]:
   """The figures of a report as lines of a table."""
   return {
     label: number
-    for figure in FIGURES.values()
-    for label, number in figure.lines(figure.of(report)).items()
+    for entry in METRICS.values()
+    for label, number in entry.lines(entry.of(report)).items()
   }
