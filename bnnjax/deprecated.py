@@ -136,6 +136,11 @@ RENAMED: dict[str, str] = {
 }
 
 
+# Module that stays: the names that left it, and their new places. Each module
+# adds its own when it is imported.
+LEFT: dict[str, Mapping[str, str]] = {}
+
+
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
   """Finds the modules of `MOVED`, after every other finder has failed."""
 
@@ -181,6 +186,8 @@ def old_names(module: str, moved: Mapping[str, str]) -> Callable[[str], Any]:
   Example:
     >>> __getattr__ = old_names(__name__, {"make_smoke": "bnnjax.config.make_smoke"})
   """
+
+  LEFT[module] = moved
 
   def get(attribute: str) -> Any:
     if attribute not in moved:

@@ -25,7 +25,7 @@ class Report:
     name: the function.
     rows: one per contraction and pair of widths, in program order.
     replaced: contractions that run in the place of work that declares its own
-      cost (`core.counted`); in no figure but `extra_macs`.
+      cost (`core.declared_cost`); in no figure but `extra_macs`.
     parameters: what is stored.
     work: element-wise operations as `(scope, operation, count)`.
     activation_bits: peak of live activations at dtype and at tagged widths.

@@ -1,12 +1,16 @@
 """Pages whose tables are generated: `bnnjax report FILE`."""
 
+import importlib
 import os
+import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bnnjax import deprecated
 from bnnjax.errors import UserError
 from bnnjax.report import markers, methods, tables
+
+PACKAGE = pathlib.Path(__file__).parents[1]
 
 
 def refresh(text: str, root: os.PathLike) -> str:
@@ -52,7 +56,7 @@ def makers(root: os.PathLike) -> markers.Makers:
 
 
 def moved_table() -> str:
-  """A markdown table of the modules and names that moved since last version."""
+  """A markdown table of modules and names that moved since the last version."""
   rows = ["| old | new |\n", "|---|---|\n"]
   for old, new in sorted(deprecated.MOVED.items()):
     rows.append(_row([old], new))
@@ -60,7 +64,20 @@ def moved_table() -> str:
     modules = deprecated.MOVED[old.rpartition(".")[0]]
     new = f"{modules[0]}.{name}" if len(modules) == 1 else name
     rows.append(_row([old], [new]))
+  rows += [_row([old], [new]) for old, new in sorted(_left())]
   return "".join(rows)
+
+
+def _left() -> Iterator[tuple[str, str]]:
+  """Names that left a module which stays, and their new places."""
+  for path in PACKAGE.rglob("*.py"):
+    if "\n__getattr__ = deprecated.old_names(" not in path.read_text():
+      continue  # importing all of the package would take seconds
+    inside = path.relative_to(PACKAGE.parent).with_suffix("")
+    module = ".".join(inside.parts).removesuffix(".__init__")
+    importlib.import_module(module)
+    for old, new in deprecated.LEFT[module].items():
+      yield f"{module}.{old}", new
 
 
 def _row(*cells: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ HELP = {
 
 
 def main(argv=None) -> int:
-  """Runs the kinds that are asked for; 1 if there was a fault."""
+  """Runs the kinds that were asked for; returns 1 if there was a fault."""
   parser = argparse.ArgumentParser(
     prog="python -m tests.chaos",
     description=__doc__,

@@ -1,4 +1,4 @@
-"""A piece of the chaos; the whole of it: `python -m tests.chaos`.
+"""A small part of the chaos; `python -m tests.chaos` runs all of it.
 
 Runs are as small as they can be: what matters is what they leave.
 """
@@ -48,7 +48,7 @@ def judged(one, tmp_path):
 
 
 def test_two_at_once_on_a_killed_run(place, one, tmp_path):
-  """One is refused, the other ends as if nothing had been."""
+  """One is refused, the other ends as if alone."""
   workdir = tmp_path / "run"
   shutil.copytree(one.stopped, workdir)
   both = [place.train(one.spec, workdir) for _ in range(2)]
@@ -59,7 +59,7 @@ def test_two_at_once_on_a_killed_run(place, one, tmp_path):
 
 
 def test_flipped_bits(one, judged):
-  """In evaluation, which reads what every other use reads."""
+  """In evaluation, which reads all that other uses read."""
   tally, judge = judged
   chance = random.Random(SEED)
   kept = runs.arrays(runs.step_of(one.whole) / "state")
@@ -132,7 +132,7 @@ def test_every_damage_changes_something(one, place):
 
 
 def test_faults_are_seen(one, judged):
-  """The judge itself: a bit of an array, a line, a silent other number."""
+  """The judge sees a bit of an array, a line, another number without a word."""
   tally, judge = judged
   path = next(iter(one.ending.arrays))
   changed = one.ending.arrays[path].copy()

@@ -1,4 +1,4 @@
-"""Ways to damage what a run reads and leaves: one table for each kind.
+"""Ways to damage what a run reads and writes: one table for each kind.
 
 Ways of texts, configs and lines take bytes and return other bytes; ways of
 places and folders take a path and change what lies there.
@@ -58,7 +58,7 @@ TEXTS: dict[str, Way] = {
 
 
 def _field(path: str, change: Callable[[Any], Any] | None) -> Way:
-  """Changes a field of JSON; `None` takes it out."""
+  """Changes a field of JSON; `None` removes it."""
 
   def way(data: bytes) -> bytes:
     made = json.loads(data)
@@ -167,7 +167,7 @@ def _line_of(way: Way) -> Way:
 
 
 def _one_line(way: Way) -> Way:
-  """As `way`, on one line."""
+  """Damages one line in the given way."""
   return lambda data: json.dumps(json.loads(way(data))).encode()
 
 

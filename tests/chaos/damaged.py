@@ -23,7 +23,7 @@ STEPS = 60  # of a run whose files are damaged
 
 
 class Base(NamedTuple):
-  """A run that was stopped, one that was not, and what they are.
+  """A run that was stopped, one that was not, and what they hold.
 
   Attributes:
     spec: config of both.
@@ -73,7 +73,7 @@ class Judge:
     self._usual = set()
 
   def learn(self, said: runs.Said) -> runs.Said:
-    """Takes what a command on undamaged files says for nothing new."""
+    """Notes what a command says of undamaged files."""
     if said.status:
       raise Fault(f"an undamaged run: {said}")
     self._usual |= _lines(said)
@@ -89,7 +89,7 @@ class Judge:
     return made
 
   def go_on(self, one: "Base") -> None:
-    """Learns what a run says that goes on."""
+    """Notes what a run says that resumes."""
     copy = self.copy(one.stopped)
     self.learn(runs.call("train", f"--config={one.spec}", f"--workdir={copy}"))
     runs.same(one.ending, copy)
@@ -136,7 +136,7 @@ class Judge:
 
 
 def _lines(said: runs.Said) -> set[str]:
-  """What was said, numbers apart."""
+  """What was said, without the numbers."""
   return {
     re.sub(r"[\d.:]+", "#", line) for line in (said.out + said.err).splitlines()
   }
@@ -153,7 +153,7 @@ def _printed(said: runs.Said, want: runs.Said):
 
 
 def texts(place: Place, judge: Judge) -> Iterator[None]:
-  """A text that changed behind the back of a run."""
+  """A text that changes between two sessions of a run."""
   one = base(place, "decoder")
   judge.go_on(one)
   whole = place.text.read_bytes()
@@ -189,7 +189,7 @@ def _each(file: pathlib.Path, table, places=ways.PLACES):
 
 
 def configs(place: Place, judge: Judge, one: Base) -> Iterator[None]:
-  """config.json, of a run that goes on and of one that is evaluated."""
+  """config.json of a run that resumes, and of one that is evaluated."""
   want = judge.learn(runs.call("eval", f"--workdir={one.whole}"))
   names = ("config.json", "config", "`")
   for name, move in _each(one.stopped / "config.json", ways.CONFIGS):
@@ -206,7 +206,7 @@ def configs(place: Place, judge: Judge, one: Base) -> Iterator[None]:
 
 
 def records(place: Place, judge: Judge, one: Base) -> Iterator[None]:
-  """A file of records: of a run that appends to it, and of a report."""
+  """A file of records that a run appends to, or that a report reads."""
   file = place.folder / "all.jsonl"
   page = place.folder / "page.md"
   line = (one.whole / "record.jsonl").read_bytes()
@@ -245,7 +245,7 @@ def records(place: Place, judge: Judge, one: Base) -> Iterator[None]:
 
 
 def lines(place: Place, judge: Judge, one: Base) -> Iterator[None]:
-  """metrics.jsonl and diagnostics.jsonl of a run that goes on."""
+  """metrics.jsonl and diagnostics.jsonl of a run that resumes."""
   # Who takes the file away, or what it links to, knows that lines are gone.
   seen = ("a folder", "link to itself")
   places = {k: ways.PLACES[k] for k in seen}
@@ -281,7 +281,7 @@ def folders(place: Place, judge: Judge, one: Base) -> Iterator[None]:
 def damage(
   place: Place, chance: random.Random, number: int, tally: Tally
 ) -> Iterator[int]:
-  """All damages of the generator; they are the same for every seed."""
+  """Every damage of the generator; the same for every seed."""
   del chance, number
   done = 0
   judge = Judge(tally, place.folder)

@@ -1,4 +1,4 @@
-"""A full disk, a real one: a file system in memory, of which little is free."""
+"""A full disk: a real file system in memory with little room left."""
 
 import contextlib
 import functools
@@ -38,7 +38,7 @@ def free(folder: pathlib.Path) -> int:
 
 
 def fill(folder: pathlib.Path, left: int, name: str = "filler") -> pathlib.Path:
-  """A file that leaves so many bytes."""
+  """A file that leaves this many bytes free."""
   filler = folder / name
   with filler.open("wb") as file:
     os.posix_fallocate(file.fileno(), 0, max(1, free(folder) - left))
@@ -80,7 +80,7 @@ def full(
 
 
 def _one(place, disk, spec, left, want, *, of_record: bool) -> None:
-  """A run that meets a full disk, and goes on when there is room."""
+  """A run that meets a full disk, and resumes when there is room."""
   workdir, record = disk / "run", disk / "run" / "record.jsonl"
   if of_record:  # the disk fills up while the run, elsewhere, takes steps
     workdir, record = place.folder / "elsewhere", disk / "all.jsonl"

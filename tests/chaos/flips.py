@@ -14,7 +14,7 @@ STEPS = 20  # of a run that begins with, or learns from, another
 
 
 def read_files(folder: pathlib.Path) -> list[pathlib.Path]:
-  """Files below the folder of a checkpoint's arrays without which it is no more.
+  """The files that the arrays of a checkpoint cannot do without.
 
   The others are of arrays that a later file has taken over: nobody reads them.
   """
@@ -33,7 +33,7 @@ def read_files(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def flip(files: list[pathlib.Path], chance: random.Random) -> str:
-  """Flips a bit of a random one of some files; says which."""
+  """Flips a bit of one of the files; returns which."""
   sizes = [file.stat().st_size for file in files]
   (file,) = chance.choices(files, sizes)
   data = bytearray(file.read_bytes())
@@ -44,7 +44,7 @@ def flip(files: list[pathlib.Path], chance: random.Random) -> str:
 
 
 def _files(step: pathlib.Path, chance: random.Random) -> list[pathlib.Path]:
-  """Mostly those of arrays, else any of a checkpoint."""
+  """Mostly files of arrays, else any file of a checkpoint."""
   if chance.random() < 0.8:
     return read_files(step / "state")
   return [p for p in step.rglob("*") if p.is_file() and p.stat().st_size]
@@ -107,7 +107,7 @@ def _call(place, workdir, use, source) -> runs.Said:
 
 
 def _begun(place, judge, use, source) -> runs.Ending:
-  """What a run leaves that begins with, or learns from, another."""
+  """What a run leaves that starts from another or learns from it."""
   judge.learn(_call(place, place.folder / use, use, source))
   return runs.ending(place.folder / use)
 

@@ -27,7 +27,7 @@ _references: dict[tuple[pathlib.Path, int, str], runs.Ending] = {}
 
 
 def reference(place: Place, model: str, **arguments: int) -> runs.Ending:
-  """What a run leaves that nothing disturbs."""
+  """What an undisturbed run leaves."""
   spec = place.spec(model, **arguments)
   key = place.folder, place.devices, spec
   if key not in _references:
@@ -53,7 +53,7 @@ def writing(workdir: pathlib.Path) -> bool:
 
 
 def wait(process: runs.Process, until: Callable[[], bool]) -> None:
-  """Until something holds, or the process has ended."""
+  """Waits until a condition holds or the process has ended."""
   while process.running():
     try:
       if until():
@@ -64,7 +64,7 @@ def wait(process: runs.Process, until: Callable[[], bool]) -> None:
 
 
 def _wait_moment(process, workdir, chance: Chance) -> str:
-  """Waits until a random moment of a run; says which kind of one."""
+  """Waits until a random moment of a run; returns its kind."""
   how = chance.choices(("starting", "writing", "running"), (1, 2, 3))[0]
   if how == "starting":
     time.sleep(chance.uniform(0.05, 4))
@@ -112,7 +112,7 @@ def _until_done(
   most: int,
   told: list[str],
 ) -> Iterator[int]:
-  """Starts a command until it ends by itself, `most` times killed before.
+  """Starts a command until it ends by itself, after at most `most` kills.
 
   Yields after every SIGKILL how many there were; `told` has what the command
   was at.
@@ -248,7 +248,7 @@ def sweep():
 def sweeps(
   place: Place, chance: Chance, number: int, tally: Tally
 ) -> Iterator[int]:
-  """Kills of a sweep, given again until it is done."""
+  """Kills a sweep and starts it again, until it is done."""
   for name in "ab":  # of one name, and not the same
     other = place.folder / name / "config.py"
     other.parent.mkdir(exist_ok=True)
@@ -304,7 +304,7 @@ def _anything(folder: pathlib.Path) -> bool:
 
 
 def _check_sweep(folder: pathlib.Path, want: dict[str, runs.Ending]) -> None:
-  """One record and one run of each, as each is alone."""
+  """One record and one run of each, the same as alone."""
   records = runs.json_lines(folder / "all.jsonl")
   names = [record["name"] for record in records]
   if len(names) != len(want) or len({*names}) != len(names):
@@ -324,7 +324,7 @@ def _check_sweep(folder: pathlib.Path, want: dict[str, runs.Ending]) -> None:
 def devices(
   place: Place, chance: Chance, number: int, tally: Tally
 ) -> Iterator[int]:
-  """A run that is stopped on 1 device and goes on on 8, and the other way."""
+  """A run that stops on 1 device and resumes on 8, and the reverse."""
   for trial in range(number):
     here, there = ((1, 8), (8, 1))[trial % 2]
     model = MODELS[trial // 2 % len(MODELS)]

@@ -1,4 +1,4 @@
-"""Runs as processes, and what they leave behind."""
+"""Runs as processes, and the files that they leave."""
 
 import contextlib
 import dataclasses
@@ -51,7 +51,7 @@ class Place:
     self.text.write_text(texts.corpus())
 
   def spec(self, model: str, **arguments: Any) -> str:
-    """What `--config` gets."""
+    """The value of `--config`."""
     if model != "mlp":
       arguments = {"text": self.text, **arguments}
     given = "".join(f",{k}={v}" for k, v in arguments.items())
@@ -75,7 +75,7 @@ class Place:
 
 
 class Process:
-  """A command that runs; its output goes to files, which nothing can block."""
+  """A running command; its output goes to files, so that nothing blocks it."""
 
   def __init__(self, folder: pathlib.Path, arguments: Sequence, devices: int):
     self.command = [sys.executable, "-m", "bnnjax", *map(str, arguments)]
@@ -104,7 +104,7 @@ class Process:
       os.kill(self.pid, number)
 
   def wait(self, limit: float = LIMIT) -> int:
-    """The exit status; everything that it started has to be gone too."""
+    """The exit status; everything that it started must have ended too."""
     try:
       status = self._popen.wait(limit)
     except subprocess.TimeoutExpired:
@@ -145,7 +145,7 @@ class Process:
 
 
 def environment(devices: int) -> dict[str, str]:
-  """Of a process: the project's code, some devices, compiled programs kept."""
+  """A process's environment: our code, some devices, a cache of programs."""
   made = {
     "JAX_COMPILATION_CACHE_DIR": os.path.expanduser("~/.cache/bnnjax_chaos"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -175,7 +175,7 @@ def _group(pid: int) -> list[int]:
 
 @dataclasses.dataclass
 class Said:
-  """What a command did that ran inside this process."""
+  """The outcome of a command that ran inside this process."""
 
   status: int | None
   out: str
@@ -234,7 +234,7 @@ def step_of(workdir: pathlib.Path, kind: str = "last") -> pathlib.Path:
 
 
 def arrays(folder: pathlib.Path) -> dict[str, np.ndarray]:
-  """The arrays of a checkpoint by path, as they lie on the disk."""
+  """The arrays of a checkpoint by path, read from the disk."""
   folder = epath.Path(folder)
   plain = ocp.RestoreArgs(restore_type=np.ndarray)
   with contextlib.closing(ocp.PyTreeCheckpointHandler()) as reader:
@@ -247,7 +247,7 @@ def arrays(folder: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def json_lines(path: pathlib.Path) -> list[Any]:
-  """The lines of a file; none where there is none."""
+  """The lines of a file; none if there is no file."""
   text = path.read_text() if path.exists() else ""
   return [json.loads(line) for line in text.splitlines()]
 
@@ -257,7 +257,7 @@ def _timeless(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def other_array(want: dict[str, np.ndarray], got: dict[str, np.ndarray]) -> str:
-  """Path of an array that differs in a bit, or that one side lacks."""
+  """The path of an array that differs in a bit or is on one side only."""
   for path in want.keys() | got.keys():
     x, y = want.get(path), got.get(path)
     if x is None or y is None or x.dtype != y.dtype:

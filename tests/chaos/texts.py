@@ -1,4 +1,4 @@
-"""The text of the runs that are disturbed."""
+"""The text that the disturbed runs learn."""
 
 import random
 

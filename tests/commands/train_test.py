@@ -3,21 +3,13 @@
 import json
 import pathlib
 
-from bnnjax import cli
-
 CONFIG = pathlib.Path(__file__).with_name("tiny_config.py")
 
 
-def run(capsys, *arguments):
-  status = cli.main(arguments)
-  out, err = capsys.readouterr()
-  return status, out, err
-
-
-def test_train_then_eval(capsys, tmp_path):
+def test_train_then_eval(run, tmp_path):
   workdir, record = tmp_path / "run", tmp_path / "records.jsonl"
   status, out, _ = run(
-    capsys, "train", f"--config={CONFIG}", f"--workdir={workdir}",
+    "train", f"--config={CONFIG}", f"--workdir={workdir}",
     f"--record={record}", "--config.optim.lr=2e-3",
   )  # fmt: skip
   assert status == 0
@@ -27,9 +19,7 @@ def test_train_then_eval(capsys, tmp_path):
   assert json.loads(record.read_text())["config"]["optim"]["lr"] == 2e-3
   accuracy = out.split("test accuracy  ")[1].split()[0]
   for kind in ("last", "best"):
-    status, out, _ = run(
-      capsys, "eval", f"--workdir={workdir}", f"--checkpoint={kind}"
-    )
+    status, out, _ = run("eval", f"--workdir={workdir}", f"--checkpoint={kind}")
     assert status == 0
     if kind == "last":
       assert f"{accuracy}" in out

@@ -31,7 +31,7 @@ PWNED = "pwned"  # a file that no line may make
 
 
 class _Checked(BaseException):
-  """A run that would train: all its checks passed."""
+  """A run whose checks all passed, and that would train now."""
 
   exit_code = 0
 
@@ -40,13 +40,13 @@ class _Checked(BaseException):
 
 
 def _only_check(config, workdir, **given):
-  """In the place of `loop.train`: everything up to the first step."""
+  """Stands in for `loop.train`: does everything up to the first step."""
   loop.check(config, workdir, given.get("record"))
   raise _Checked
 
 
 class _Hang(BaseException):
-  """A line that does not come back."""
+  """A line that does not return."""
 
 
 def _hang(number, frame):
@@ -77,7 +77,7 @@ def folder(*, text: bool = True) -> Iterator[pathlib.Path]:
 
 
 def _restore(made: pathlib.Path, kept: frozenset[str]) -> None:
-  """Undoes what a line has written, so that each line stands alone."""
+  """Removes what a line has written, so that each line stands alone."""
   for path in made.iterdir():
     if path.name not in kept and path.is_dir():
       shutil.rmtree(path)
@@ -100,7 +100,7 @@ def call(argv: list[str]) -> tuple[int, str, str]:
 
 
 def start(argv: list[str]) -> tuple[int, str, str]:
-  """The same of a process."""
+  """The same of a line in a process of its own."""
   words = [os.fsencode(w) for w in argv]
   done = subprocess.run(
     [sys.executable, "-m", "bnnjax", *words],

@@ -77,7 +77,7 @@ INSIDE = ("all zero", "flipped", "flipped head", "zeros")
 
 
 def misplace(rng: Rng, path: pathlib.Path) -> str:
-  """Puts something else where a file was; says what."""
+  """Puts something else in the place of a file; returns what."""
   kind = str(rng.choice(["folder", "missing", "dangling link"]))
   path.unlink()
   if kind == "folder":
@@ -94,7 +94,7 @@ VALUES = (
 
 
 def json_text(rng: Rng, data: Any) -> tuple[str, bytes]:
-  """Another JSON than that of an object: what was changed, and its text."""
+  """Changes the JSON of an object: what was changed, and the new text."""
   data = json.loads(json.dumps(data))
   place, key = data, None
   keys = list(data)

@@ -62,7 +62,7 @@ def inputs(reader: str, seed: int, count: int) -> Iterator[Input]:
 
 
 def _damage(rng, made, path) -> tuple[str, bool]:
-  """Damages a file in place; how, and whether that can be seen."""
+  """Damages a file in place; returns how, and whether a reader can see it."""
   chance = rng.random()
   if chance < 0.06:
     return damage.misplace(rng, path), False
@@ -74,7 +74,7 @@ def _damage(rng, made, path) -> tuple[str, bool]:
 
 
 class _Hang(BaseException):
-  """Raised where a reader does not come back."""
+  """Raised if a reader does not return."""
 
 
 def _stop(number, frame):

@@ -1,4 +1,4 @@
-"""A part of the hunt for files that a reader takes wrongly, or dies of."""
+"""A part of the hunt for files that a reader misreads or dies of."""
 
 import pytest
 
@@ -9,7 +9,7 @@ SEED, COUNT = 0, 24
 
 @pytest.mark.parametrize("reader", files.READERS)
 def test_right_values_or_an_error_with_file_and_fault(reader):
-  """Fewer than a quarter valid would say nothing of what is read."""
+  """With less than a quarter valid, nothing would be learned of reading."""
   print(f"seed {SEED}")
   tally = files.run(COUNT, SEED, (reader,))
   assert tally.total == COUNT
@@ -19,7 +19,7 @@ def test_right_values_or_an_error_with_file_and_fault(reader):
 
 
 def test_faults_are_seen(monkeypatch):
-  """The judge itself: values, a foreign error, a file that is not named."""
+  """The judge sees values, a foreign error, a file that is not named."""
 
   def reading(read):
     made = files.READERS["idx.gz"]._replace(read=read)

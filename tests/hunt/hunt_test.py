@@ -1,4 +1,4 @@
-"""A piece of the hunt; the whole one: `python -m tests.hunt`."""
+"""A small part of the hunt; `python -m tests.hunt` runs all of it."""
 
 import collections
 import types
@@ -47,7 +47,7 @@ def test_everything_is_right_or_refused(kind, count):
 
 
 def _kind(build, use=lambda built: None):
-  """A kind whose only input does this."""
+  """A kind of input whose only case does this."""
   return types.SimpleNamespace(
     __name__="tests.hunt.made_up",
     draw=lambda r: "it",

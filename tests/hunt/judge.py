@@ -90,7 +90,7 @@ def one(
 
 
 def is_ours(error: BaseException) -> bool:
-  """Whether a check of ours raised it: its last frame is a `raise` of ours."""
+  """Whether a check of ours raised it: the last frame is a `raise` of ours."""
   last = traceback.extract_tb(error.__traceback__)[-1]
   inside = OURS in pathlib.Path(last.filename).parents
   # Python's own words for a call that does not fit a signature of ours.

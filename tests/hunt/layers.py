@@ -427,7 +427,7 @@ def _called(layer, x, mode):
 
 
 def _filled(tree):
-  """Numbers for shapes: positive where statistics may be variances."""
+  """Fills shapes with numbers, positive ones if they may be variances."""
   rng = np.random.default_rng(1)
 
   def fill(v):

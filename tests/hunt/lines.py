@@ -120,7 +120,7 @@ def draw(r: random.Random) -> list[str]:
 
 
 def value(r: random.Random, word: str) -> str:
-  """What may stand behind a flag, sane or not."""
+  """A value for a flag, sane or not."""
   flag = word.partition("=")[0]
   if flag in ("--tokens", "--batch", "--top-k"):
     return r.choice(SMALL)  # a text of a million tokens is none too long

@@ -68,7 +68,7 @@ def build(case: Case) -> bx.cost.Report:
 
 
 def use(case: Case, report) -> None:
-  """Compares with the enumeration; other figures hold together."""
+  """Compares with the enumeration; other figures must be consistent."""
   macs = {k: n for k, n in report.macs.items() if n}
   if case.macs is not None:
     want = {k: n for k, n in case.macs.items() if n}

@@ -133,7 +133,7 @@ def _change_index(rng, path):
 
 
 def _embedded(module, name, pick=lambda got: got):
-  """Reads with another file in the place of the embedded one."""
+  """Reads another file in place of the embedded one."""
 
   def read(path):
     with mock.patch.object(module, "MINI_FILE", path):
@@ -311,7 +311,7 @@ def _write_png(rng, folder):
 
 
 def _write_arrow(rng, folder):
-  """A set of one split that `datasets` saved, two entries of its texts."""
+  """A set of one split as `datasets` saves it, with two texts."""
   count = int(rng.integers(1, 9))
   labels = rng.integers(0, 3, count)
   features = {

@@ -48,7 +48,7 @@ def sane(r: random.Random, name: str, default: Any) -> str:
 
 
 def schedule(r: random.Random, name: str, default: Any) -> str:
-  """A schedule in the place of a literal."""
+  """A schedule in place of a literal."""
   kind = r.choice(SCHEDULES)
   keys = ("at", "before", "after") if kind == "switch" else ("start", "end")
   used = [k for k in keys if r.random() < 0.7]

@@ -134,9 +134,14 @@ def test_moved_names_are_listed(monkeypatch):
   monkeypatch.setattr(deprecated, "MOVED", moved)
   renamed = {"bnnjax.a.Old": "New", "bnnjax.b.old": "new"}
   monkeypatch.setattr(deprecated, "RENAMED", renamed)
-  assert pages.moved_table().splitlines()[2:] == [
+  rows = pages.moved_table().splitlines()
+  assert rows[2:6] == [
     "| `bnnjax.a` | `bnnjax.e` |",
     "| `bnnjax.b` | `bnnjax.c`, `bnnjax.d` |",
     "| `bnnjax.a.Old` | `bnnjax.e.New` |",
     "| `bnnjax.b.old` | `new` |",
   ]
+  git = (
+    "bnnjax.report.record.git_commit` | `bnnjax.report.provenance.git_commit"
+  )
+  assert f"| `{git}` |" in rows[6:]
