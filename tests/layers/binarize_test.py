@@ -59,7 +59,7 @@ def test_bounds_are_learned_frozen_and_used():
   np.testing.assert_allclose(stats["max"], [[0, 0.2]], rtol=1e-6)
   np.testing.assert_allclose(stats["min"], [[0, -0.4]], rtol=1e-6)
   np.testing.assert_allclose(stats["bound"], [[-1, -1]])
-  layer.act.on_event("freeze_bounds")
+  layer.act.apply_event("freeze_bounds")
   np.testing.assert_allclose(
     layer.act.stats["bound"][...], [[0, 0.4]], rtol=1e-6
   )
