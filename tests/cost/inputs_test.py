@@ -2,7 +2,6 @@
 
 import jax
 import pytest
-from flax import nnx
 from jax import export
 
 from bnnjax.cost import count
@@ -10,23 +9,6 @@ from bnnjax.cost import count
 
 def shape(*dims, dtype="float32"):
   return jax.ShapeDtypeStruct(dims, dtype)
-
-
-class Net(nnx.Module):
-  def __init__(self, rngs):
-    self.first = nnx.Linear(8, 16, rngs=rngs)
-    self.norm = nnx.BatchNorm(16, rngs=rngs)
-    self.head = nnx.Linear(16, 2, rngs=rngs)
-
-  def __call__(self, x):
-    h = self.norm(self.first(x))
-    self.hidden = nnx.Intermediate(h @ h.T)
-    return self.head(h)
-
-
-@pytest.fixture
-def net():
-  return nnx.eval_shape(lambda: Net(nnx.Rngs(0)))
 
 
 def test_static_arguments_stay_python_values():

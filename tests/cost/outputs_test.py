@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import pytest
 from flax import nnx
 
 from bnnjax.cost import count
@@ -13,23 +12,6 @@ def shape(*dims):
 
 
 X = shape(4, 8)
-
-
-class Net(nnx.Module):
-  def __init__(self, rngs):
-    self.first = nnx.Linear(8, 16, rngs=rngs)
-    self.norm = nnx.BatchNorm(16, rngs=rngs)
-    self.head = nnx.Linear(16, 2, rngs=rngs)
-
-  def __call__(self, x):
-    h = self.norm(self.first(x))
-    self.hidden = nnx.Intermediate(h @ h.T)
-    return self.head(h)
-
-
-@pytest.fixture
-def net():
-  return nnx.eval_shape(lambda: Net(nnx.Rngs(0)))
 
 
 FIRST, HEAD = 4 * 8 * 16, 4 * 16 * 2

@@ -16,6 +16,7 @@ from bnnjax.layers.embedding import Embedding
 from bnnjax.layers.linear import Linear
 from bnnjax.layers.norm import BatchNorm
 from bnnjax.layers.stack import Stack
+from tests.layers.small_layers import Residual
 
 METHODS = registry.registered("method")
 
@@ -26,18 +27,6 @@ def equal(got, want):
     np.array_equal(a, b)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want))
   )
-
-
-class Residual(nnx.Module):
-  """A layer of a stack."""
-
-  def __init__(self, rngs, method):
-    low = {"weight": method, "act": method}
-    self.linear = Linear(8, 8, **low, rngs=rngs)
-    self.norm = BatchNorm(8, momentum=0.9, rngs=rngs)
-
-  def __call__(self, x, mode=None, *, cache=None):
-    return x + self.norm(self.linear(x, mode), mode)
 
 
 def signs(method):

@@ -21,6 +21,7 @@ from bnnjax.layers.linear import Linear
 from bnnjax.layers.mode import RunProgress, mode_of_model, set_progress
 from bnnjax.layers.norm import BatchChannelNorm, BatchNorm
 from bnnjax.layers.stack import Stack
+from tests.layers.small_layers import Residual
 
 METHODS = registry.registered("method")
 X = jnp.asarray(np.random.default_rng(0).normal(size=(4, 8)), jnp.float32)
@@ -199,18 +200,6 @@ def test_other_parts_warn_and_train(layer, rngs):
   grad(layer)
   layer.eval()
   layer(X)
-
-
-class Residual(nnx.Module):
-  """A layer of a stack."""
-
-  def __init__(self, rngs, method):
-    low = {"weight": method, "act": method}
-    self.linear = Linear(8, 8, **low, rngs=rngs)
-    self.norm = BatchNorm(8, momentum=0.9, rngs=rngs)
-
-  def __call__(self, x, mode=None, *, cache=None):
-    return x + self.norm(self.linear(x, mode), mode)
 
 
 def test_a_user_scale_that_asks_for_the_mode_is_noticed(rngs):

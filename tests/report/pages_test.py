@@ -7,6 +7,7 @@ import pytest
 from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.report import pages, record
+from tests.report.small_record import make
 
 RECORD = {
   "id": "x",
@@ -76,17 +77,6 @@ def test_a_page_without_a_table(tmp_path):
   (tmp_path / "page.md").write_text("# Title\n")
   with pytest.raises(ValueError, match="has no table"):
     pages.refresh("<!-- table: page.md -->\n<!-- /table -->\n", tmp_path)
-
-
-def make(name="net-seed=0", seed=0, accuracy=0.5):
-  return record.Record(
-    name=name,
-    config={"seed": seed},
-    seed=seed,
-    metrics={"accuracy": accuracy},
-    cost={"ace": 1000, "bops": 10, "weight_bytes": 5},
-    wall_seconds=90.0,
-  ).to_json()
 
 
 def test_table_groups_seeds_and_shows_the_spread(tmp_path):

@@ -3,17 +3,7 @@
 import pytest
 
 from bnnjax.report import record, tables
-
-
-def make(name="net-seed=0", seed=0, accuracy=0.5):
-  return record.Record(
-    name=name,
-    config={"seed": seed},
-    seed=seed,
-    metrics={"accuracy": accuracy},
-    cost={"ace": 1000, "bops": 10, "weight_bytes": 5},
-    wall_seconds=90.0,
-  ).to_json()
+from tests.report.small_record import make
 
 
 def test_figures_of_the_weights_are_columns_where_records_have_them():
