@@ -1,25 +1,11 @@
 """What is known of a run before a file is touched: its config, checked."""
 
-from typing import Any
-
-from jax.sharding import NamedSharding
 from ml_collections import ConfigDict
 
 from bnnjax import data, models
-from bnnjax.cost import Report
 from bnnjax.errors import UserError
-from bnnjax.tasks.base import Task
-from bnnjax.train import (
-  accumulate,
-  config_check,
-  datasets,
-  runs,
-  sharding,
-)
-from bnnjax.train.config import Resolved
-from bnnjax.train.networks import Network
+from bnnjax.train import accumulate, config_check, datasets, runs, sharding
 from bnnjax.train.plan import Plan
-from bnnjax.train.stages import Stage
 
 
 class Job:
@@ -41,22 +27,6 @@ class Job:
   Raises:
     UserError: anything that is wrong with config or data.
   """
-
-  config: Resolved
-  task: Task
-  sharded: NamedSharding
-  replicated: NamedSharding
-  train_source: data.Source
-  eval_source: data.Source
-  eval_batches: Any
-  steps_per_epoch: int
-  steps: int
-  epochs: float
-  stages: list[Stage]
-  events: list[tuple[int, str]]
-  teacher: Network | None
-  teacher_state: Any
-  report: Report
 
   def __init__(self, config: ConfigDict):
     plan = Plan(config)

@@ -211,7 +211,4 @@ def _measure_new_scales(network: Network, state: State, old: State) -> State:
   layers = {".".join(map(str, p[:-3])) for p in paths if p[-3:-1] == _WEIGHT}
   reinitialize_from_weights(model, layers)
   _, params, rest = nnx.split(model, nnx.Param, ...)
-  return {
-    "params": nnx.to_pure_dict(params),
-    "rest": nnx.to_pure_dict(rest),
-  }
+  return {"params": nnx.to_pure_dict(params), "rest": nnx.to_pure_dict(rest)}
