@@ -63,9 +63,9 @@ def test_compare(report):
 def test_plot(report):
   matplotlib = pytest.importorskip("matplotlib")
   matplotlib.use("Agg")
-  from matplotlib.figure import Metric
+  from matplotlib.figure import Figure
 
-  ax = report.plot(Metric().subplots())
+  ax = report.plot(Figure().subplots())
   assert [t.get_text() for t in ax.get_legend().get_texts()] == [
     "w1a1", "w4a8", "w32a32"
   ]  # fmt: skip

@@ -62,7 +62,7 @@ def test_out_of_range(groups, message):
       {"distill": {"teacher": "x", "match": {"keys": "mse"}, "ignore_padding": 1 > 0}},
       "vit",
       0,
-      "`distill.ignore_padding` is for texts, the data are images",
+      "`distill.ignore_padding` is for texts, but the data are images",
     ),
   ],
 )  # fmt: skip
