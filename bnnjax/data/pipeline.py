@@ -120,9 +120,8 @@ def make_eval_batches(
   """Every example exactly once, in order, in batches of one static shape.
 
   The last batch is padded with copies of the first example, with `mask` 0: a
-    real
-  example, since a metric times 0 must not be NaN. All processes get the same
-  number of batches.
+  real example, since a metric times 0 must not be NaN. All processes get the
+  same number of batches.
 
   Args:
     source: images or texts.

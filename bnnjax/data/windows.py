@@ -20,9 +20,8 @@ class Windows(sources.Source):
   """Windows that overlap by `max(context, 1)` tokens.
 
   Every token but the very first is scored in exactly one window: not as the
-    first
-  of a window, which nothing predicts, and not if the window before has scored
-  it. The last window is moved back to the end of the text.
+  first of a window, which nothing predicts, and not if the window before has
+  scored it. The last window is moved back to the end of the text.
 
   Example:
     8 tokens in windows of 5 with `context=2`: the first window is tokens 0 .. 4

@@ -39,8 +39,7 @@ class Tokenizer:
   `[CLS] text [SEP]`, or `[CLS] first [SEP] second [SEP]`, is truncated (a pair
   at its longer text first) or padded with `[PAD]` to `max_len`. Tokens are
   those of `BertWordPieceTokenizer` of the `tokenizers` library: a special entry
-    in a text
-  is one token, and trailing spaces of an entry are ignored.
+  in a text is one token, and trailing spaces of an entry are ignored.
 
   Options that are not given follow from the entries, each of which must be
   reachable: an entry with a capital makes the vocabulary cased, and one with an

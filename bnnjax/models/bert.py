@@ -229,8 +229,7 @@ class BERT(nnx.Module):
     """Scores of every word at every position, `[B, T] -> [B, T, vocab]`.
 
     The head of masked language modelling: float products with the latent rows
-      of
-    the word embedding, with the `transform` if the model has it.
+    of the word embedding, with the `transform` if the model has it.
     """
     x = self.encode(tokens, mode, mask=mask)
     if self.transform is None:

@@ -1,6 +1,7 @@
 """Tasks by name, each a loss and an evaluation: `build({"name": "masked_lm"})`.
 
-To add a task, subclass `base.Task`.
+To add a task, subclass `base.Task`, register it and import its module here;
+`docs/your_own_layers.md` has an example outside this package.
 """
 
 from collections.abc import Mapping

@@ -103,8 +103,7 @@ class Task:
 
     A model receives those that it takes, and its config must not set them. The
     result therefore omits `max_len` and `vocab` if `settings` has them: they
-      may
-    be larger than those of the data.
+    may be larger than those of the data.
 
     Args:
       info: as in `example`.
@@ -168,9 +167,8 @@ class Task:
 
     Returns:
       The scalar to differentiate, and a dict with `loss` and others: arrays
-        `[B]`,
-      or scalars that are means like the loss; `weight` counts their terms, see
-      `weighted`.
+      `[B]`, or scalars that are means like the loss; `weight` counts their
+      terms, see `weighted`.
     """
     raise NotImplementedError(f"{type(self).__name__} has no `loss`.")
 
@@ -191,9 +189,8 @@ class Task:
     Args:
       gathered: the outputs of `evaluate` named in `self.gathered`, for all
         examples: `[N, ...]`, without the padding of the last batch. Row i is
-          the
-        same example in all of them. One process keeps the order of the data;
-        several processes take turns.
+        the same example in all of them. One process keeps the order of the
+        data; several processes take turns.
 
     Returns:
       Metrics, in addition to those of `eval_metrics`.

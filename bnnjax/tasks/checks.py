@@ -118,9 +118,8 @@ def checked_outputs(
   """The return value of `task.evaluate`, checked and masked.
 
   Every output needs a row per example: a mean over a batch would include the
-    rows
-  that pad the last one. These are also masked in a mask of the task's own, such
-  as one of tokens.
+  rows that pad the last one. These are also masked in a mask of the task's own,
+  such as one of tokens.
 
   Raises:
     UserError: not a dict.

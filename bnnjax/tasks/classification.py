@@ -28,10 +28,9 @@ class Classification(Task):
     label_smoothing: fraction of the label to spread over all classes.
     mixup: `alpha` of mixup (Zhang et al., ICLR 2018, arXiv:1710.09412, eq. 1)
       for images in training: `x' = l x_i + (1 - l) x_j`, and the same for
-        labels,
-      with one `l ~ Beta(alpha, alpha)` per step and `j` a permutation of the
-      batch, as in the authors' code. Both depend on the step alone, and a
-      teacher sees the same `x'`. 0 means no mixup; the paper has 0.2 on
+      labels, with one `l ~ Beta(alpha, alpha)` per step and `j` a permutation
+      of the batch, as in the authors' code. Both depend on the step alone, and
+      a teacher sees the same `x'`. 0 means no mixup; the paper has 0.2 on
       ImageNet.
     distill: settings of a teacher, see `Distillation`; empty without one.
 

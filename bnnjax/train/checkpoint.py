@@ -2,7 +2,8 @@
 
 A checkpoint holds the state, the signs that diagnostics compare with, and `info`
 (see `bnnjax.train.run_info`) with digests of all of this. Reading one checks the
-digests.
+digests. The loop resumes from `last`; `bnnjax.train.runs` reads either for all other
+uses.
 """
 
 import functools
