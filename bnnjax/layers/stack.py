@@ -81,7 +81,7 @@ class Stack(nnx.Module):
 
     Args:
       x: what the first layer takes and every layer returns.
-      mode: on whose behalf.
+      mode: training or deployment.
       caches: of all layers, stacked like the variables.
 
     Returns:

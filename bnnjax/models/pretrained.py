@@ -47,7 +47,7 @@ def own_names(tensors: Mapping[str, Any]) -> Names:
 
 
 def weights(model: nnx.Module) -> dict[str, nnx.Variable]:
-  """Parameters but those of binarizers, and statistics of norms, by path."""
+  """All parameters except those of binarizers, and statistics of norms, by path."""
   return {
     ".".join(map(str, path)): variable
     for path, variable in nnx.iter_graph(model)

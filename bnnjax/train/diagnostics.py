@@ -168,7 +168,7 @@ class Diagnostics:
   def step(
     self, number: int, state: State, batch: Any, teacher_state: Any = None
   ) -> None:
-    """Is called after optimizer step `number`."""
+    """Called after optimizer step `number`."""
     if not self._every or number % self._every:
       return
     got, self._before = self._diagnose(

@@ -1,4 +1,4 @@
-"""What is known of a run before a file is touched: its config, checked."""
+"""A run before any file is written: its config, checked, with its data."""
 
 from ml_collections import ConfigDict
 

@@ -157,7 +157,7 @@ def check(
 
   Returns:
     The job, and the initial weights if `config.init` gives any and the run has
-    not initial_step.
+    not begun.
 
   Raises:
     ValueError: see `train`.

@@ -24,7 +24,7 @@ class RunInfo:
     flips: sign flips per binarized weight so far.
     seconds: of training and evaluation so far.
     position: in the training data.
-    interval: steps that are not logged yet, see `interval.Interval`.
+    interval: steps that are not logged yet, see `log_interval.Interval`.
     lengthened_from: id and steps of the finished run that this one continues.
     events: those that a lengthened run still has to apply, `[(step, name)]`;
       `None`: all of the config.

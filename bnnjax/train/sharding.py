@@ -191,7 +191,7 @@ def state_shardings(
   placed = {(path, shapes[path]): where for path, where in leaves(params)}
 
   def moment(path, leaf):
-    """As the parameter whose path ends that of the moment, if it is like it."""
+    """The sharding of the parameter whose path ends the moment's path."""
     ends = ((path[i:], leaf.shape) for i in range(len(path)))
     return next((placed[end] for end in ends if end in placed), whole)
 

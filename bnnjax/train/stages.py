@@ -160,9 +160,9 @@ def carry_over(
 ) -> State:
   """`new` with the arrays that `old` has under the same path and shape.
 
-  What only the new stage has keeps its initial value; a scale that only it has
-  is measured from the weights, or of the averaged ones in the average. The
-  average continues, or begins with the parameters if there is none.
+  Variables that exist only in the new stage keep their initial values; new
+  scales are measured from the weights (in the average: from the averaged
+  weights). The average continues, or begins with the parameters if there is none.
 
   Args:
     network: of the new stage.

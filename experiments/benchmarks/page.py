@@ -61,7 +61,12 @@ def estimators(lines: list[Line]) -> str:
 def attention_blocks(lines: list[Line]) -> str:
   line = lines[-1]
   rows = [
-    [f"`{name}`", ratio(found), f"{found['extra_macs']:+,}"]
+    [
+      f"`{name}`",
+      ratio(found),
+      f"{found['extra_macs']:+,}",
+      f"{found['extra_elementwise']:+,}",
+    ]
     for name, found in line["ratios"].items()
   ]
   return (
