@@ -78,7 +78,10 @@ MOVED: dict[str, tuple[str, ...]] = {
   # train: config fields, files of a run
   "bnnjax.train.config_arg": ("bnnjax.config",),
   "bnnjax.train.config_types": ("bnnjax.train.config_check",),
-  "bnnjax.train.facts": ("bnnjax.train.data_facts",),
+  "bnnjax.train.facts": (
+    "bnnjax.deprecated_calls",
+    "bnnjax.train.data_facts",
+  ),
   "bnnjax.train.fields": ("bnnjax.train.config_fields",),
   "bnnjax.train.overrides": ("bnnjax.train.config_overrides",),
   "bnnjax.train.recipe": ("bnnjax.config",),
@@ -167,6 +170,13 @@ def _find(module: str, attribute: str) -> Any:
   Raises:
     AttributeError: none of them has it.
   """
+  if attribute == "__all__":  # of `from old import *`
+    return [
+      name
+      for place in MOVED[module]
+      for name in vars(importlib.import_module(place))
+      if not name.startswith("_")
+    ]
   if not attribute.startswith("_"):
     new = RENAMED.get(f"{module}.{attribute}", attribute)
     for name in MOVED[module]:

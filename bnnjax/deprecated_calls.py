@@ -5,8 +5,10 @@
 
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from bnnjax import tasks
-from bnnjax.train import datasets, runs, sharding
+from bnnjax.train import data_facts, datasets, runs, sharding
 from bnnjax.train.networks import Network
 from bnnjax.train.plan import Plan
 from bnnjax.train.stages import Stage
@@ -52,5 +54,11 @@ def shardings(config: Any) -> Any:
 
 
 def load_data(config: Any) -> Any:
-  """Now `datasets.load_data(config, task)`."""
+  """Now `datasets.load_data(config, task)`, which fills `config` in."""
+  config = ConfigDict(config)
   return datasets.load_data(config, tasks.build(config.task))
+
+
+def ask(config: Any) -> None:
+  """Now `data_facts.ask(config.data, task)`."""
+  data_facts.ask(config.data, tasks.build(config.task))

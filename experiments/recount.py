@@ -60,7 +60,9 @@ PAGES = (
 
 def cost_of(config: Any) -> dict[str, Any]:
   """The report of a resolved config, as a record has it."""
-  return json.loads(json.dumps(Plan(config).report().to_json()))
+  return json.loads(
+    json.dumps(Plan(config).report().to_json(definitions=False))
+  )
 
 
 def files() -> Iterator[tuple[pathlib.Path, list[dict]]]:

@@ -2,7 +2,10 @@
 
 import warnings
 
+import pytest
+
 from bnnjax import config as config_lib
+from bnnjax.train import networks
 from bnnjax.train.plan import Plan
 from tests.train.small_runs import tiny
 
@@ -23,5 +26,7 @@ def test_old_calls():
   assert len(other.abstract.layers) == len(network.abstract.layers) + 1
   split, whole = setup.shardings(config)
   assert split.mesh == whole.mesh
+  with pytest.warns(DeprecationWarning, match="deprecated_calls.network_of"):
+    assert networks.network_of(config).kinds == network.kinds
   train, evaluation = inputs.load_data(config)
   assert len(train) == len(evaluation) == 64

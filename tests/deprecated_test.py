@@ -61,3 +61,11 @@ def test_renamed_methods_and_keywords_warn():
   with pytest.warns(DeprecationWarning, match="`old=` of function is now"):
     assert function(old=5) == 5
   assert function() == 1
+
+
+def test_a_star_import_of_an_old_module():
+  names: dict = {}
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    exec("from bnnjax.core.contract import *", names)
+  assert callable(names["dot"])

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     compared = report.compare(reports[1])
     print(json.dumps(compared.to_json(), indent=2) if args.json else compared)
   elif args.json:
-    print(json.dumps(report.to_json(definitions=True), indent=2))
+    print(json.dumps(report.to_json(), indent=2))
   else:
     print(report.table("csv" if args.csv else "rich", by=args.by))
   return 0
@@ -57,7 +57,7 @@ def _reports(args: argparse.Namespace) -> list[Any]:
     return [named_function.count(args.function, args.shape, args.params)]
   reports = []
   for spec in args.compare or [args.config]:
-    config = config_file.read(spec, args.overrides, args.load)
+    config = config_file.read_unresolved(spec, args.overrides, args.load)
     plan = Plan(config)
     plan.check_used()
     reports.append(plan.report())

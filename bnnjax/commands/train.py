@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
   if args.distributed:
     _join()
   name = config_file.name_of(args.config)
-  config = config_file.read(args.config, args.overrides, args.load)
+  config = config_file.read_unresolved(args.config, args.overrides, args.load)
   if args.fields:
     from bnnjax.train import config as config_lib
 

@@ -175,7 +175,8 @@ def _surrogate_bwd(est, static, scaled, residuals, dy):
   hp = {k: v for k, v in (*static, *traced.items()) if k != "at_zero"}
   dparams = dscale = None
   if est.rule is None:
-    own = {"scale": divisor(scale)} if "scale" in est.slope_takes else {}
+    offered = {"scale": divisor(scale), "params": params}
+    own = {k: v for k, v in offered.items() if k in est.slope_takes}
     dx = dy * est.slope(x, **own, **hp)
   elif est.init is None:
     dx = est.rule(x, divisor(scale), dy, **hp)

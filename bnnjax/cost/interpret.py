@@ -88,7 +88,7 @@ class Interpreter:
     wanted = (True,) * len(jaxpr.outvars) if wanted is None else tuple(wanted)
     plan = self.plan(jaxpr, wanted)
     env = {v: plain(v.aval.shape) for v in jaxpr.constvars}
-    env |= zip(jaxpr.constvars, map(constant, consts), strict=True)
+    env |= zip(jaxpr.constvars, map(constant, consts))  # an open one has none
     env |= zip(jaxpr.invars, ins, strict=True)
     owned = owned or (False,) * len(jaxpr.invars)
     held = [v for v, mine in zip(jaxpr.invars, owned, strict=True) if mine]

@@ -181,14 +181,14 @@ class Report:
     return render.table(self, format, by)
 
   def to_json(
-    self, rows: bool = False, definitions: bool = False
+    self, rows: bool = False, definitions: bool = True
   ) -> dict[str, Any]:
     """Plain numbers and strings, ready for `json.dumps`.
 
     Args:
       rows: also list the contractions.
-      definitions: say what the figures mean, instead of the version of
-        `bnnjax.cost.definition_versions`, which records store.
+      definitions: say what the figures mean. If not, the version of
+        `bnnjax.cost.definition_versions` stands there, as in records.
     """
     out = {
       "name": self.name,

@@ -9,10 +9,18 @@ from ml_collections import ConfigDict
 
 from bnnjax import errors
 from bnnjax.errors import UserError
+from bnnjax.train import config as config_lib
 from bnnjax.train import config_overrides
 
 
 def read(
+  spec: str, given: Sequence[str] = (), load: Sequence[str] = ()
+) -> config_lib.Resolved:
+  """As `read_unresolved`, resolved: checked, with every field set."""
+  return config_lib.resolve(read_unresolved(spec, given, load))
+
+
+def read_unresolved(
   spec: str, given: Sequence[str] = (), load: Sequence[str] = ()
 ) -> ConfigDict:
   """Loads `file.py:args` and applies `--config.field=value` overrides.
@@ -24,7 +32,7 @@ def read(
       files that the config itself lists in `load` are run here.
 
   Returns:
-    The config, not resolved yet (see `config.resolve`).
+    The config for a run, which resolves it (see `config.resolve`).
 
   Raises:
     ValueError: there is no such file, the file fails, or an argument or

@@ -30,6 +30,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from bnnjax import deprecated
 from bnnjax.train.networks import Network
 from bnnjax.train.state import State
 
@@ -144,3 +145,11 @@ def follow(before: State, after: State) -> State:
     after["params"],
   )
   return {**after, PART: {**before[PART], "params": params}}
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "carry_over": "bnnjax.train.stages.carry_over",
+  },
+)

@@ -58,6 +58,10 @@ class Clock:
 
   def __init__(self, settings: ConfigDict, step: int):
     self._settings = settings
+    self.begin(step)
+
+  def begin(self, step: int) -> None:
+    """Begins to measure at the first step of a session or a stage."""
     self._lap = self._saved = time.monotonic()
     self.restart(step)
 

@@ -253,7 +253,7 @@ class Run:
     compiled = programs.make(job, stage, state, self.workdir, signs)
     interval = self._interval(step, info.interval)
     eval_every = max(1, round(config.eval_every * job.steps_per_epoch))
-    self.clock.restart(step)
+    self.clock.begin(step)
     if not job.steps:
       return state, self._evaluate(compiled, step, state, info)
     while step < stage.stop:
@@ -294,8 +294,7 @@ class Run:
   ) -> tuple[float, RunInfo]:
     """Logs an interval; its training loss, and `info` with its flips."""
     self._raise_if_not_finite(state)
-    metrics = jax.device_get(interval.metrics.compute())
-    scalars = {k: float(v) for k, v in metrics.items()}
+    scalars = {k: float(v) for k, v in interval.metrics.compute().items()}
     flips = info.flips + scalars["flip_ratio"] * (step - interval.since)
     rate, settings = self.clock.rate(step), self.job.config.data
     more = {**compiled.stage.rates(step - 1), **writers.speeds(rate, settings)}

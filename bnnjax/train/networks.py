@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from bnnjax import models
+from bnnjax import deprecated, models
 from bnnjax.core import registry
 from bnnjax.data.sources import DatasetInfo
 from bnnjax.layers.variables import (
@@ -116,7 +116,7 @@ def arguments_of(
   return task.model_arguments(info, settings)
 
 
-def network_of(
+def make_network(
   settings: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Network:
   """The network of a stage; nothing is allocated.
@@ -131,7 +131,7 @@ def network_of(
   return Network.of(lambda rngs: models.make(settings, rngs=rngs, **arguments))
 
 
-def check_used(
+def check_settings_used(
   networks: Sequence[Network],
   stages: Sequence[StageSettings],
   arguments: Mapping[str, Any],
@@ -171,3 +171,13 @@ def check_used(
     )
   unused_options.warn(model, specs, given)
   optim.warn_unused(chosen, kinds)
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "check_used": "bnnjax.deprecated_calls.check_used",
+    "cost_of": "bnnjax.deprecated_calls.cost_of",
+    "network_of": "bnnjax.deprecated_calls.network_of",
+  },
+)

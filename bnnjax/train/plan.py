@@ -31,7 +31,7 @@ class Plan:
     ValueError: see `bnnjax.train.config.resolve`.
 
   Example:
-    >>> Plan(config_file.read("configs/plays_lm.py")).report().ace
+    >>> Plan(config_file.read_unresolved("configs/plays_lm.py")).report().ace
   """
 
   def __init__(self, config: ConfigDict | Mapping[str, Any]):
@@ -60,7 +60,7 @@ class Plan:
     """
     made = self.arguments
     return [
-      networks_lib.network_of(stage.model, made) for stage in self.settings
+      networks_lib.make_network(stage.model, made) for stage in self.settings
     ]
 
   def stages(self, steps: int) -> list[Stage]:
@@ -68,8 +68,10 @@ class Plan:
     return stages_lib.make(self.settings, self.networks, steps)
 
   def check_used(self) -> None:
-    """Warns or raises if a setting has no effect, see `networks.check_used`."""
-    networks_lib.check_used(self.networks, self.settings, self.arguments)
+    """Warns or raises if a setting has no effect, see `networks.check_settings_used`."""
+    networks_lib.check_settings_used(
+      self.networks, self.settings, self.arguments
+    )
 
   def input_shapes(self) -> tuple[Any, ...]:
     """Shapes of what the task calls a model with, for one example."""

@@ -117,7 +117,7 @@ def record_of(
     config=workdir_lib.to_json(job.config),
     seed=job.config.seed,
     metrics=metrics,
-    cost=job.report.to_json(),
+    cost=job.report.to_json(definitions=False),
     wall_seconds=info.seconds,
   ).to_json()
   contents = dict(info.identity)

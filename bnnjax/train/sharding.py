@@ -17,6 +17,7 @@ import optax
 from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.layers import partition
 from bnnjax.layers.variables import STACKED
@@ -201,3 +202,13 @@ def state_shardings(
     "params": params,
     "opt": jax.tree_util.tree_map_with_path(moment, abstract["opt"]),
   }
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "of": "bnnjax.train.sharding.shardings_of",
+    "of_params": "bnnjax.train.sharding.param_shardings",
+    "of_state": "bnnjax.train.sharding.state_shardings",
+  },
+)

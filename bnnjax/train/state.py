@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from bnnjax import deprecated
 from bnnjax.train.networks import Network
 
 State = dict[str, Any]
@@ -32,3 +33,11 @@ def make_state(
     "step": jnp.zeros((), jnp.int32),
     "bad_step": jnp.full((), -1, jnp.int32),
   }
+
+
+__getattr__ = deprecated.old_names(
+  __name__,
+  {
+    "carry_over": "bnnjax.train.stages.carry_over",
+  },
+)

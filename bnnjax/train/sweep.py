@@ -57,7 +57,7 @@ def run(
   specs = _specs(file)
   record_lib.check_appendable(path)
   plan = [
-    Planned(name, config_lib.resolve(config_file.read(spec, load=load)))
+    Planned(name, config_file.read(spec, load=load))
     for name, spec in zip(_names(specs), specs)
   ]
   Sweep(plan, path, Path(runs) / file.stem).run()

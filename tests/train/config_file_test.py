@@ -31,10 +31,12 @@ def test_arguments_then_overrides(tmp_path):
     "  config.steps = config_lib.parse_arg(arg, n=1).n\n"
     "  return config.lock()\n"
   )
-  got = config_file.read(f"{path}:n=3", ["--config.seed=4"])
+  got = config_file.read_unresolved(f"{path}:n=3", ["--config.seed=4"])
   assert (got.steps, got.seed, got.data.name) == (3, 4, "")  # not resolved
   assert got.is_locked
-  assert config_file.read(f"{path}:n=3", ["--config.steps=5"]).steps == 5
+  assert (
+    config_file.read_unresolved(f"{path}:n=3", ["--config.steps=5"]).steps == 5
+  )
 
 
 @pytest.mark.parametrize(
@@ -116,3 +118,12 @@ def test_a_file_without_a_name(tmp_path):
     (tmp_path / name).write_text(CONFIG)
     with pytest.raises(ValueError, match="leaves no name"):
       config_file.read(str(tmp_path / name))
+
+
+def test_read_resolves():
+  """As code that reads a config file expects: every field is set."""
+  spec = "configs/fashion_mnist_mini_pokebnn.py"
+  assert config_file.read(spec).data.shape == (28, 28, 1)
+  assert config_file.read_unresolved(spec).data.shape == ()
+  with pytest.raises(ValueError, match="'optim.lr' must be above 0"):
+    config_file.read(spec, ["--config.optim.lr=-1"])
