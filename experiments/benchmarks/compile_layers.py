@@ -14,7 +14,6 @@ import jax
 import numpy as np
 from timing import record_line
 
-from bnnjax.train import config as config_lib
 from bnnjax.train import config_file, optim, step
 from bnnjax.train.plan import Plan
 from bnnjax.train.state import make_state
@@ -27,9 +26,7 @@ TOKENS = 64
 def seconds(depth: int, batch: int) -> float:
   """Seconds from nothing to an executable."""
   sizes = [f"--config.model.blocks={depth}"]
-  config = config_lib.resolve(
-    config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)
-  )
+  config = config_file.read(f"{CONFIG}:method=bi_mamba,smoke", sizes)
   plan = Plan(config)
   network, task = plan.networks[0], plan.task
   optimizer = optim.make_optimizer(config.optim.to_dict(), 100, network.kinds)

@@ -10,7 +10,6 @@ from bnnjax import data, models
 from bnnjax.core import dot_and_conv
 from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.layers.variables import LatentWeight
-from bnnjax.train import config as config_lib
 from bnnjax.train import config_file
 from bnnjax.train.plan import Plan
 
@@ -24,7 +23,7 @@ CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 )
 def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
   """Sign right after ReLU would be constant +1: the classic silent bug."""
-  config = config_lib.resolve(config_file.read(CONFIG))
+  config = config_file.read(CONFIG)
   images = next(
     iter(
       data.make_eval_batches(
@@ -61,7 +60,7 @@ def test_operands_of_binary_layers_hold_both_signs(mode, monkeypatch):
 
 
 def test_body_is_latent_and_the_rest_is_not():
-  config = config_lib.resolve(config_file.read(CONFIG))
+  config = config_file.read(CONFIG)
   network = Plan(config).networks[-1]
   kinds = {
     ".".join(map(str, path)): isinstance(v, LatentWeight)
@@ -70,15 +69,13 @@ def test_body_is_latent_and_the_rest_is_not():
   latent = {path for path, is_latent in kinds.items() if is_latent}
   assert all(path.endswith("kernel") for path in latent)
   assert {p for p in kinds if p.endswith("kernel")} == latent
-  config = config_lib.resolve(config_file.read(f"{CONFIG}:float"))
+  config = config_file.read(f"{CONFIG}:float")
   float_network = Plan(config).networks[-1]
   assert set(jax.tree.leaves(float_network.kinds)) == {"float"}
 
 
 def test_bfloat16_keeps_parameters_in_float32():
-  config = config_lib.resolve(
-    config_file.read("configs/imagenet_pokebnn.py:smoke")
-  )
+  config = config_file.read("configs/imagenet_pokebnn.py:smoke")
   network = Plan(config).networks[-1]
   assert {
     x.dtype for x in jax.tree.leaves(nnx.state(network.abstract, nnx.Param))
