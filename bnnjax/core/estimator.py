@@ -37,6 +37,13 @@ def _arguments(formula: Callable | None) -> frozenset[str]:
   return frozenset(() if formula is None else signature.of(formula))
 
 
+def _taken(
+  takes: frozenset[str], **offered: Callable[[], Any]
+) -> dict[str, Any]:
+  """What a formula takes of what is offered; nothing else is computed."""
+  return {name: make() for name, make in offered.items() if name in takes}
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimator:
   """Forward values and backward rule of one binarization.
@@ -119,10 +126,9 @@ class Estimator:
     if self.forward is None:
       return sign(x, hp["at_zero"])
     given = {k: hp[k] for k in hp if k in self.forward_takes}
-    if "params" in self.forward_takes:
-      given["params"] = params
-    if "scale" in self.forward_takes:
-      given["scale"] = divisor(scale)
+    given |= _taken(
+      self.forward_takes, params=lambda: params, scale=lambda: divisor(scale)
+    )
     return pass_nan(self.forward(x, **given).astype(x.dtype), x)
 
   def __call__(
@@ -174,21 +180,19 @@ def _surrogate_bwd(est, static, scaled, residuals, dy):
   x, scale, traced, params = residuals
   hp = {k: v for k, v in (*static, *traced.items()) if k != "at_zero"}
   dparams = dscale = None
+  offered = {"params": lambda: params, "scale": lambda: divisor(scale)}
   if est.rule is None:
-    offered = {"scale": divisor(scale), "params": params}
-    own = {k: v for k, v in offered.items() if k in est.slope_takes}
-    dx = dy * est.slope(x, **own, **hp)
+    dx = dy * est.slope(x, **_taken(est.slope_takes, **offered), **hp)
   elif est.init is None:
     dx = est.rule(x, divisor(scale), dy, **hp)
   else:
     dx, dparams = est.rule(x, divisor(scale), dy, params, **hp)
     dparams = jax.tree.map(lambda d, p: d.astype(p.dtype), dparams, params)
   if est.scale_slope is not None and scaled:
-    own = {}
-    if "value" in est.scale_slope_takes:
-      own["value"] = est.value(x, scale, params, **dict(static), **traced)
-    if "scale" in est.scale_slope_takes:
-      own["scale"] = divisor(scale)
+    offered["value"] = lambda: est.value(
+      x, scale, params, **dict(static), **traced
+    )
+    own = _taken(est.scale_slope_takes, **offered)
     each = dy * est.scale_slope(x, **own, **hp)
     spread = lambda s: jnp.broadcast_to(s, x.shape)  # noqa: E731
     (dscale,) = jax.linear_transpose(spread, scale)(each.astype(scale.dtype))
