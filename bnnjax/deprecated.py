@@ -1,7 +1,7 @@
 """Names of the previous version: they still import, with a DeprecationWarning.
 
-`MOVED` is the whole list; the CHANGELOG prints it. An entry lives for one
-version.
+`MOVED`, `RENAMED` and `LEFT` are the whole list of modules and their names; the
+CHANGELOG prints it. An entry lives for one version.
 """
 
 import functools
@@ -100,7 +100,7 @@ MOVED: dict[str, tuple[str, ...]] = {
   "bnnjax.train.summary": ("bnnjax.train.run_info",),
   # report, command line
   "bnnjax.checks": ("bnnjax.plugin_files",),
-  "bnnjax.listing": ("bnnjax.report.listing",),
+  "bnnjax.listing": ("bnnjax.commands.listing",),
   "bnnjax.skeleton": ("bnnjax.commands.new",),
 }
 
@@ -155,12 +155,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
   def exec_module(self, module: types.ModuleType) -> None:
     name = module.__name__
-    warnings.warn(
-      f"The module {name} is now {' and '.join(MOVED[name])}; the old name goes"
-      " with the next version.",
-      DeprecationWarning,
-      stacklevel=2,
-    )
+    _warn(f"The module {name}", " and ".join(MOVED[name]))
     module.__getattr__ = lambda attribute: _find(name, attribute)
 
 
@@ -203,12 +198,7 @@ def old_names(module: str, moved: Mapping[str, str]) -> Callable[[str], Any]:
     if attribute not in moved:
       raise AttributeError(f"module {module!r} has no attribute {attribute!r}")
     new = moved[attribute]
-    warnings.warn(
-      f"{module}.{attribute} is now {new}; the old name goes with the next"
-      " version.",
-      DeprecationWarning,
-      stacklevel=2,
-    )
+    _warn(f"{module}.{attribute}", new)
     place, _, name = new.rpartition(".")
     return getattr(importlib.import_module(place), name)
 

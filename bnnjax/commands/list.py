@@ -29,7 +29,7 @@ EXAMPLES = """\
 
 def run(args: argparse.Namespace) -> int:
   """Prints what is registered."""
-  from bnnjax.report import listing
+  from bnnjax.commands import listing
 
   print(listing.of(args.name, KINDS))
   return 0

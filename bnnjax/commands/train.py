@@ -29,14 +29,13 @@ def run(args: argparse.Namespace) -> int:
   if args.distributed:
     _join()
   name = config_file.name_of(args.config)
-  config = config_file.read_unresolved(args.config, args.overrides, args.load)
+  given = args.config, args.overrides, args.load
   if args.fields:
-    from bnnjax.train import config as config_lib
-
-    print(config_fields.listing(config_lib.resolve(config)))
+    print(config_fields.listing(config_file.read(*given)))
     return 0
   from bnnjax.train import loop
 
+  config = config_file.read_unresolved(*given)
   workdir = args.workdir or f"{RUNS}/{name}"
   result = loop.train(config, workdir, name=name, record=args.record)
   if result.resumed:

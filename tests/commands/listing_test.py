@@ -2,10 +2,10 @@
 
 import pytest
 
+from bnnjax.commands import listing
 from bnnjax.commands.list import KINDS
 from bnnjax.core import registry
 from bnnjax.errors import UserError
-from bnnjax.report import listing
 
 
 def test_all_kinds_and_names():
