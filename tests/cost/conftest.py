@@ -1,7 +1,9 @@
-"""A network of two layers and a batch norm, for tests of arguments and results."""
+"""Small networks and their report, for the tests that share them."""
 
 import pytest
 from flax import nnx
+
+from tests.cost import small_network
 
 
 class Net(nnx.Module):
@@ -19,3 +21,8 @@ class Net(nnx.Module):
 @pytest.fixture
 def net():
   return nnx.eval_shape(lambda: Net(nnx.Rngs(0)))
+
+
+@pytest.fixture
+def report():
+  return small_network.report()

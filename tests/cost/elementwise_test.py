@@ -2,20 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-import pytest
 from jax import lax
 
 from bnnjax.cost import count
-from tests.cost import small_network
 
 
 def shape(*dims, dtype="float32"):
   return jax.ShapeDtypeStruct(dims, dtype)
-
-
-@pytest.fixture
-def report():
-  return small_network.report()
 
 
 def test_elementwise_work_has_its_own_line(report):

@@ -8,17 +8,11 @@ import pytest
 
 from bnnjax.core.bits import tag
 from bnnjax.cost import count, definition_versions, metrics
-from tests.cost import small_network
 from tests.cost.small_network import BODY, CONV, HEAD
 
 
 def shape(*dims, dtype="float32"):
   return jax.ShapeDtypeStruct(dims, dtype)
-
-
-@pytest.fixture
-def report():
-  return small_network.report()
 
 
 def test_figures(report):

@@ -8,17 +8,11 @@ import jax
 import pytest
 
 from bnnjax.cost import count
-from tests.cost import small_network
 from tests.cost.small_network import CONV
 
 
 def shape(*dims, dtype="float32"):
   return jax.ShapeDtypeStruct(dims, dtype)
-
-
-@pytest.fixture
-def report():
-  return small_network.report()
 
 
 @pytest.mark.parametrize("format", ["rich", "markdown", "csv"])

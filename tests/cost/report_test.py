@@ -7,16 +7,10 @@ import jax.numpy as jnp
 import pytest
 
 from bnnjax.cost import count
-from tests.cost import small_network
 
 
 def shape(*dims):
   return jax.ShapeDtypeStruct(dims, jnp.float32)
-
-
-@pytest.fixture
-def report():
-  return small_network.report()
 
 
 def test_json_round_trips(report):

@@ -13,21 +13,10 @@ from bnnjax.layers.collect import learning
 from bnnjax.layers.linear_attention import linear_attention
 from bnnjax.methods import hashing
 from tests import golden_cases
+from tests.methods.ecoformer_cases import FILE, TOKENS, cases, ours
 
-FILE = "ecoformer_hash.npz"
-KEYS = jax.random.split(jax.random.key(0), 4)
-TOKENS = jax.random.normal(KEYS[0], (2, 9, 3, 4))
 attend = jax.jit(linear_attention, static_argnames=("causal", "bias"))
 LEARN = "bits=6, anchors=5, lr=0.5, iterations=20, top_k=2"
-
-
-def ours(x):
-  """Sequences `[B, H, T, D]` as `[B, T, H, D]`, and back."""
-  return jnp.swapaxes(jnp.asarray(x), 1, 2)
-
-
-def cases(stem):
-  return golden_cases.parametrize(FILE, stem, ".")
 
 
 @cases("lin")
