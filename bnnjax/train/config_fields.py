@@ -141,7 +141,12 @@ FIELDS: dict[str, Field] = {
   "checkpoint.every_steps": Field(0, "the same in steps"),
   "log_every": Field(20, "steps between log lines"),
   "diagnostics": Field(
-    0, "steps between lines of `diagnostics.jsonl`; 0: no such file"
+    0,
+    "steps between lines of `diagnostics.jsonl`; 0: no such file. The record has"
+    " two measures of the last line, means over the binarized layers:"
+    " `estimating_error`, the L2 distance between sign(w) and sign(w)|w|^(1/o)"
+    " at the current o of ReSTE (1 for other estimators), and"
+    " `gradient_variance`, the variance of |gradient| over the latent weights",
   ),
   "tensorboard": Field(
     False, "also write TensorBoard files (extra `tensorboard`)"
