@@ -6,7 +6,11 @@ r"""ResNet-8 with any registered method on Fashion-MNIST: the ablation's config.
 Arguments: `:method=NAME` (`bnnjax list method`, an estimator's spec, or
 `float`), `:two_step` (float weights for the first half of the run, then both
 operands low-bit), `:teacher=WORKDIR` (a trained run whose soft labels replace
-the labels), `:full` (all 60,000 images instead of the embedded 10,000),
+the labels), `:norm=batch_channel` (a spec of `bnnjax list norm`; `estimate` is
+batch-channel normalization for micro-batches, with estimated statistics), `:ws`
+(standardized weights, of an estimator or of the float network: the body's, and
+in the float network also those of the shortcuts), `:full` (all 60,000 images
+instead of the embedded 10,000),
 `:smoke` (fake images, takes seconds), `:seed=0`. All methods share one network
 (with a shortcut around every convolution), one optimizer and one budget; only
 the binarizer differs.
@@ -15,6 +19,7 @@ Measured: experiments/ablation.md, from experiments/ablation.py.
 
 from bnnjax import config as config_lib
 
+NORMS = {"estimate": "batch_channel(statistics='estimate')"}
 SIZE = 14  # half size, so that two cores can ablate all methods
 
 
@@ -24,6 +29,8 @@ def get_config(arg: str = ""):
     method="bireal",
     two_step=False,
     teacher="",
+    norm="batch",
+    ws=False,
     full=False,
     smoke=False,
     seed=0,
@@ -44,6 +51,12 @@ def get_config(arg: str = ""):
     "activation": "prelu",  # without it, the float network would be linear
   }
   config_lib.use_method(config, arg.method)
+  if arg.norm != "batch":
+    config.model.norm = NORMS.get(arg.norm, arg.norm)
+  if arg.ws:
+    config.model.weight = f"standardize > {arg.method}"
+    if arg.method == "float":
+      config.model.projection = "body"
   config.optim.update(lr=5e-3, schedule="cosine", warmup=0.05)
   if arg.teacher:
     config.task.distill = {"teacher": arg.teacher}
