@@ -87,6 +87,12 @@ FIELDS: dict[str, Field] = {
     "latent weights pass through this function after each update, e.g."
     " `center_clamp` (XNOR-Net; `bnnjax list projection`)",
   ),
+  "optim.penalty": Field(
+    "",
+    "function of the latent weights of a layer that is added to the loss, summed"
+    " over the layers, e.g. `sine(tau=0.037)` (BiPer; `bnnjax list penalty`);"
+    " the logged loss lacks it",
+  ),
   "optim.bop.gamma": Field(
     1e-4,
     "adaptivity rate of the rule for binary weights without latent ones"
