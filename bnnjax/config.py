@@ -40,7 +40,8 @@ def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
   """Reads the arguments of a config file, i.e. what follows the colon.
 
   Args:
-    arg: `"smoke,width=0.5"`; a bare name means True.
+    arg: `"smoke,width=0.5"`; a bare name means True, and a value may be a spec
+      with commas in its brackets.
     **defaults: every argument that the file takes, with its default; the type
       of the default decides how a value is read.
 
@@ -53,7 +54,7 @@ def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
     0.5
   """
   parsed = dict(defaults)
-  for part in filter(None, (arg or "").split(",")):
+  for part in filter(None, _split(arg or "")):
     key, given, text = part.partition("=")
     if key not in defaults:
       raise registry.unknown("argument of this config", key, defaults)
@@ -71,6 +72,18 @@ def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
         f"{'' if given else ', got no value'}."
       ) from None
   return ConfigDict(parsed)
+
+
+def _split(text: str) -> list[str]:
+  """Splits at the commas outside brackets."""
+  parts, depth = [""], 0
+  for letter in text:
+    depth += (letter in "([") - (letter in ")]")
+    if letter == "," and depth <= 0:
+      parts.append("")
+    else:
+      parts[-1] += letter
+  return parts
 
 
 def use_method(config: ConfigDict, name: str) -> None:

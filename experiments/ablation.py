@@ -29,6 +29,16 @@ EXPERIMENT = Experiment(
     Row("float", f"{CONFIG},method=float"),
     *(Row(name, f"{CONFIG},method={name}") for name in METHODS),
     Row(
+      "biper",
+      f"{CONFIG},method=biper,two_stage",
+      note="in two stages, as in experiments/biper.md",
+    ),
+    Row(
+      "ws_bcn with BCN",
+      f"{CONFIG},method=ws_bcn,norm=batch_channel",
+      note="batch-channel normalization in place of batch normalization",
+    ),
+    Row(
       "float, width 1/8",
       f"{CONFIG},method=float,width=0.125",
       note="the float network whose ACE is the nearest above that of 1 bit",

@@ -74,7 +74,7 @@ class Row:
   def _filled(self, workdirs: Mapping[str, str]) -> str:
     spec = self.spec
     for name in self.before:
-      spec = spec.replace("{%s}" % name, workdirs[name])
+      spec = spec.replace(f"{{{name}}}", workdirs[name])
     return spec
 
 

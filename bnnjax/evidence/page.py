@@ -25,6 +25,10 @@ for one run (median). Rows that share a letter do not differ: the model is row +
 seed with one pooled residual, intervals are simultaneous (Tukey-Kramer, 95 %).
 The standard error of an accuracy that the test images leave is {error:.2f} points;
 it is common to all rows, so it is not part of the intervals."""
+COLUMNS = (
+  "row", "bits", "test accuracy, %", "group", "rate (of)", "ACE", "bytes",
+  "steps", "CPU s", "wall s",
+)  # fmt: skip
 VERDICTS = """\
 *Shown*: the interval lies above 0. *Refuted*: it lies below. *Not shown*: it
 holds 0. *Not run*: a row lacks seeds."""
@@ -87,10 +91,7 @@ def _table(results: Results, rows: Sequence[Row]) -> str:
   letters = verdict.letters(results, rows)
   groups = {row.name: results.runs(row) for row in rows}
   order = sorted(groups, key=lambda n: -_mean(groups[n], results.metric))
-  lines = [
-    ["row", "bits", "test accuracy, %", "group", "rate (of)", "ACE", "bytes"]
-    + ["steps", "CPU s", "wall s"]
-  ]
+  lines = [list(COLUMNS)]
   for name in order:
     runs, row = groups[name], by_name[name]
     lines.append(

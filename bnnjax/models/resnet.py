@@ -114,6 +114,8 @@ class ResNet(ImageClassifier):
     shortcut, projection, activation: replace those of the layout.
     weight, act: binarizers of the body.
     edge_weight, edge_act: binarizers of the first convolution and of the head.
+    norm: of all layers, e.g. "batch_channel(statistics='estimate')"
+      (`bnnjax list norm`).
     dtype: of the computation.
     rngs: random numbers.
 
@@ -139,6 +141,7 @@ class ResNet(ImageClassifier):
     act: Spec = "ste",
     edge_weight: Spec = None,
     edge_act: Spec = None,
+    norm: str = "batch",
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
@@ -153,7 +156,7 @@ class ResNet(ImageClassifier):
       registry.pick("ResNet layout", layout, LAYOUTS),
       **{k: v for k, v in given.items() if v is not None},
     )
-    body = LayerDefaults(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype, norm=norm)
     _check(plan, chosen, version, variant)
     if chosen.activation is None:
       chosen = dataclasses.replace(

@@ -264,7 +264,10 @@ class Run:
       )
       step += 1
       interval = dataclasses.replace(interval, metrics=metrics)
-      compiled.diagnostics.step(step, state, batch, job.teacher_state)
+      teacher_state = job.teacher_state
+      line = compiled.diagnostics.step(step, state, batch, teacher_state)
+      if line:
+        info = dataclasses.replace(info, diagnosed=line)
       evaluates = step % eval_every == 0 or step == stage.stop
       if evaluates or step % config.log_every == 0:
         loss, info = self._log(compiled, step, state, interval, info)

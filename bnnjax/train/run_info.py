@@ -30,6 +30,7 @@ class RunInfo:
     lengthened_from: id and steps of the finished run that this one continues.
     events: those that a lengthened run still has to apply, `[(step, name)]`;
       `None`: all of the config.
+    diagnosed: measures of the last line of diagnostics; `None` before one.
   """
 
   id: str
@@ -46,11 +47,12 @@ class RunInfo:
   interval: dict[str, Any] | None = None
   lengthened_from: dict[str, Any] | None = None
   events: list[tuple[int, str]] | None = None
+  diagnosed: dict[str, float] | None = None
 
   def to_json(self) -> dict[str, Any]:
-    """The fields; the last two only if they are set."""
+    """The fields; the last three only if they are set."""
     fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-    optional = ("lengthened_from", "events")
+    optional = ("lengthened_from", "events", "diagnosed")
     return {
       k: v for k, v in fields.items() if k not in optional or v is not None
     }
@@ -114,6 +116,7 @@ def record_of(
   metrics = dict(info.eval)
   metrics |= {f"best_{k}": v for k, v in info.best.items()}
   metrics["flips_per_weight"] = info.flips
+  metrics |= info.diagnosed or {}
   record = record_lib.Record(
     id=info.id,
     name=name,
