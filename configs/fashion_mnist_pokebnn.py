@@ -45,7 +45,7 @@ def get_config(arg: str = ""):
     "stages": ((16, 1), (32, 1)) if arg.small else ((32, 1), (32, 1)),
     "kernels": (3, 3, 3),
     "expansion": 1,
-    "patch": 2,
+    "patch": 4 if arg.small else 2,
     "init_features": 8 if arg.small else 16,
     "stem_features": 16 if arg.small else 32,
     "se_bits": arg.se_bits if arg.se_bits < 32 else None,

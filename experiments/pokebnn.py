@@ -13,7 +13,7 @@ EXPERIMENT = Experiment(
   ),
   setting=(
     "Two PokeBNN blocks of 16 and 32 features (3 x 3 kernels, no expansion,"
-    " patches of 2 x 2) on Fashion-MNIST, mirrored at random. Adam as in the"
+    " patches of 4 x 4) on Fashion-MNIST, mirrored at random. Adam as in the"
     " paper (b2 0.99), cosine schedule, 8 epochs in batches of 128. Stem and"
     " head have 8 bits, squeeze-and-excite 4, unless the row says otherwise."
   ),
