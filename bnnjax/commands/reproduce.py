@@ -45,15 +45,23 @@ def run(args: argparse.Namespace) -> int:
   if not args.from_records:
     runner.run(args.paper, wanted, results, Path(RUNS))
   found = Results.of(args.paper, wanted, results)
-  text = page.page(found)
-  place = folder if not args.results else results
-  file = place / f"{args.paper}.md"
-  if not file.exists() or file.read_text() != text:
-    file.write_text(text)
   for each in verdict.of_all(found):
     print(f"{each.word:>9}: {each.claim.text}: {each}")
-  print(f"page: {file}")
+  place = results if args.results else folder
+  _write(place / f"{args.paper}.md", page.page(found))
+  _write(place / "README.md", page.index(results, folder))
   return 0
+
+
+def _write(file: Path, text: str) -> None:
+  """Writes a page, whole or not at all, and says whether it changed."""
+  if file.exists() and file.read_text() == text:
+    print(f"{file}: as before")
+    return
+  draft = file.with_name(f"{file.name}.new")
+  draft.write_text(text)
+  draft.replace(file)
+  print(f"{file}: written")
 
 
 COMMAND = Command(
