@@ -84,8 +84,8 @@ def append(path: epath.PathLike, record: Mapping[str, Any]) -> None:
     OSError: the line cannot be written, e.g. to a full disk; the file stays as
       it was.
   """
-  if wrong := _wrong(record):
-    raise ValueError(f"The record {wrong}.")
+  if found := wrong(record):
+    raise ValueError(f"The record {found}.")
   line = (json.dumps(record, sort_keys=False) + "\n").encode()
   path = os.fspath(path)
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
@@ -185,8 +185,8 @@ def read(path: epath.PathLike) -> Iterator[dict[str, Any]]:
       return
     where = f"{os.fspath(path)}, line {number}"
     record = _parse(line, where)
-    if wrong := _wrong(record):
-      raise ValueError(f"{where} {wrong}.")
+    if found := wrong(record):
+      raise ValueError(f"{where} {found}.")
     if record["id"] in seen:
       raise ValueError(
         f"{where} has the id {record['id']!r} of line {seen[record['id']]}: a"
@@ -220,7 +220,7 @@ def _parse(line: bytes, where: str) -> Any:
     ) from error
 
 
-def _wrong(record: Any) -> str:
+def wrong(record: Any) -> str:
   """What is wrong with a record, as the end of a sentence; empty if nothing."""
   if not isinstance(record, Mapping):
     return f"is no record but {record!r:.40}: an object of fields is wanted"
