@@ -10,10 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bnnjax.errors import UserError
-from bnnjax.report.panel import (
-  AXES_HEIGHT, AXIS_LABEL, EDGE, FONT, LINE, TICK_LABEL, WIDTH, Layout, Mark,
-  Panel, Text, steps,
-)  # fmt: skip
+from bnnjax.report import panel as panel_lib
+from bnnjax.report.panel import AXES_HEIGHT, EDGE, LINE, WIDTH, Layout, Panel
 
 FORMATS = ("svg", "pdf", "png")
 DPI = 300  # of the PNG
@@ -28,7 +26,7 @@ MANY = 40  # points of a panel
 GREY, DARK, GRID = "#8c8c8c", "#4d4d4d", "#e4e4e4"
 STYLE = {
   "font.family": ["DejaVu Sans"],  # comes with matplotlib
-  "font.size": FONT,
+  "font.size": panel_lib.FONT,
   "axes.linewidth": 0.6,
   "axes.edgecolor": DARK,
   "svg.fonttype": "path",
@@ -75,7 +73,7 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    text = Text()
+    text = panel_lib.Text()
     layouts = [Layout(panel, text) for panel in panels]
     left = max(layout.left for layout in layouts)
     for layout in layouts:
@@ -108,7 +106,7 @@ def _style() -> Iterator[None]:
     yield
 
 
-def styles(marks: Sequence[Mark]) -> dict[str, tuple[str, str]]:
+def styles(marks: Sequence[panel_lib.Mark]) -> dict[str, tuple[str, str]]:
   """Colour and shape of each series.
 
   Where there are more than can be told apart, those that are not on the step
@@ -130,7 +128,7 @@ def _size(panel: Panel) -> float:
 
 
 def _draw_panel(
-  figure: Any, layout: Layout, text: Text, top: float, height: float
+  figure: Any, layout: Layout, text: panel_lib.Text, top: float, height: float
 ) -> None:
   """Draws a panel whose upper edge is `top` above the figure's lower edge."""
   panel, bottom = layout.panel, top - layout.above - AXES_HEIGHT
@@ -154,7 +152,7 @@ def _draw_panel(
   axes.spines[["top", "right"]].set_visible(False)
   figure.text(
     (layout.left + layout.width / 2) / WIDTH,
-    (bottom - TICK_LABEL - 1.0) / height,
+    (bottom - panel_lib.TICK_LABEL - 1.0) / height,
     text.clean(panel.x_label),
     ha="center",
     va="top",
@@ -170,7 +168,7 @@ def _draw_panel(
     parse_math=False,
   )
   _write(figure, layout.title, top - 4.0, height, weight="bold")
-  foot = bottom - TICK_LABEL - AXIS_LABEL - 2.0
+  foot = bottom - panel_lib.TICK_LABEL - panel_lib.AXIS_LABEL - 2.0
   _write(figure, layout.notes, foot, height, color=DARK)
   _draw_marks(axes, layout)
 
@@ -188,7 +186,7 @@ def _write(
 def _draw_marks(axes: Any, layout: Layout) -> None:
   """Draws the step line, the points and their labels."""
   panel, look = layout.panel, styles(layout.panel.marks)
-  corners = steps(layout)
+  corners = panel_lib.steps(layout)
   if corners:
     axes.plot(*zip(*corners), color=GREY, linewidth=0.8, zorder=1.5)
   colours = {}
@@ -220,11 +218,10 @@ def _draw_label(
 ) -> None:
   left, bottom, right, top = place.box
   x, y = place.anchor
-  if not place.near:
-    ends = min(max(x, left), right), min(max(y, bottom), top)
+  if place.end is not None:
     axes.plot(
-      [x / width, ends[0] / width],
-      [y / AXES_HEIGHT, ends[1] / AXES_HEIGHT],
+      [x / width, place.end[0] / width],
+      [y / AXES_HEIGHT, place.end[1] / AXES_HEIGHT],
       transform=axes.transAxes,
       color=colour,
       linewidth=0.4,

@@ -16,9 +16,10 @@ DIRECTIONS = (
 NEAR = 4.5  # from a point's centre to a label beside it
 DISTANCES = (NEAR, 8.0, 12.0, 17.0, 23.0, 30.0, 38.0)
 GAP = 0.7  # between two labels
-# What counts as much as a longer distance: a crossing of the front's line or of
-# a leader with a box, and another point's marker within `CLOSE`.
-CROSSING, CONFUSING, CLOSE = 6.0, 1.5, 3.0
+# What counts as much as so many points of distance: to cross the front's line,
+# a leader that meets a box, and another point's marker within `CLOSE`.
+CROSSING, MEETING, CONFUSING, CLOSE = 6.0, 15.0, 1.5, 3.0
+LEADER = np.linspace(0.4, 0.95, 8)  # parts of a leader that should meet nothing
 
 Box = tuple[float, float, float, float]
 
@@ -45,12 +46,13 @@ class Place:
   Attributes:
     box: of the text.
     anchor: the point that it names.
-    near: whether it stands right beside it; otherwise a line should join them.
+    end: of the leader, the line from the anchor to a label that does not stand
+      right beside it; `None` for one that does.
   """
 
   box: Box
   anchor: tuple[float, float]
-  near: bool
+  end: tuple[float, float] | None
 
 
 def place(
@@ -75,9 +77,13 @@ def place(
   for label in labels:
     best = _best(label, np.array(taken, float).reshape(-1, 4), frame, lines)
     found.append(best)
-    if best is not None:
-      left, bottom, right, top = best.box
-      taken.append((left - GAP, bottom - GAP, right + GAP, top + GAP))
+    if best is None:
+      continue
+    left, bottom, right, top = best.box
+    taken.append((left - GAP, bottom - GAP, right + GAP, top + GAP))
+    if best.end is not None:
+      along = _along(np.array([best.anchor]), np.array([best.end]))[0]
+      taken += [(x - GAP, y - GAP, x + GAP, y + GAP) for x, y in along]
   return found
 
 
@@ -90,23 +96,23 @@ def _best(
   free &= (boxes[:, :2] >= frame[:2]).all(1)
   free &= (boxes[:, 2:] <= frame[2:]).all(1)
   costs = costs + CROSSING * _overlaps(boxes, lines).any(1)
-  close = _overlaps(boxes + (-CLOSE, -CLOSE, CLOSE, CLOSE), taken).sum(1)
+  wider = boxes + np.array([-CLOSE, -CLOSE, CLOSE, CLOSE])
+  close = _overlaps(wider, taken).sum(1)
   costs = costs + CONFUSING * np.maximum(close - 1, 0)
-  leaders = np.concatenate(
-    [
-      np.minimum(anchors, (boxes[:, :2] + boxes[:, 2:]) / 2),
-      np.maximum(anchors, (boxes[:, :2] + boxes[:, 2:]) / 2),
-    ],
-    axis=1,
-  )
-  met = np.maximum(_overlaps(leaders, taken).sum(1) - 1, 0)  # its own marker
-  costs = np.where(free, costs + ~near * CROSSING * met, np.inf)
+  ends = np.clip(anchors, boxes[:, :2], boxes[:, 2:])
+  points = _along(anchors, ends)
+  met = _overlaps(np.concatenate([points, points], -1), taken).any(-2).sum(-1)
+  costs = np.where(free, costs + ~near * MEETING * met, np.inf)
   at = int(np.argmin(costs.round(6)))
   if not np.isfinite(costs[at]):
     return None
-  return Place(
-    tuple(boxes[at].tolist()), tuple(anchors[at].tolist()), bool(near[at])
-  )
+  end = None if near[at] else tuple(ends[at].tolist())
+  return Place(tuple(boxes[at].tolist()), tuple(anchors[at].tolist()), end)
+
+
+def _along(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+  """Points `[N, P, 2]` on the way from `[N, 2]` to `[N, 2]`."""
+  return starts[:, None] + LEADER[:, None] * (ends - starts)[:, None]
 
 
 def _candidates(label: Label) -> tuple[np.ndarray, ...]:
@@ -137,10 +143,11 @@ def _start(at: float, direction: float, shift: float, length: float) -> float:
 
 
 def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-  """Whether boxes `[N, 4]` and `[M, 4]` overlap: `[N, M]`."""
+  """Whether boxes `[..., 4]` and `[M, 4]` overlap: `[..., M]`."""
+  a = a[..., None, :]
   return (
-    (a[:, None, 0] < b[None, :, 2])
-    & (b[None, :, 0] < a[:, None, 2])
-    & (a[:, None, 1] < b[None, :, 3])
-    & (b[None, :, 1] < a[:, None, 3])
+    (a[..., 0] < b[:, 2])
+    & (b[:, 0] < a[..., 2])
+    & (a[..., 1] < b[:, 3])
+    & (b[:, 1] < a[..., 3])
   )

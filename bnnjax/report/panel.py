@@ -4,6 +4,7 @@ Lengths are in points (1/72 inch).
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -149,7 +150,9 @@ class Layout:
     self.y_limits = low - margin, high + margin
     self.x_ticks = cost_ticks(10 ** self.x_limits[0], 10 ** self.x_limits[1])
     self.y_ticks = _linear_ticks(*self.y_limits, 5)
-    widest = max((text.width(name) for name in self.y_ticks.values()), default=0)
+    widest = max(
+      (text.width(name) for name in self.y_ticks.values()), default=0
+    )
     self.left = EDGE + AXIS_LABEL + 1.0 + widest + 4.0
     self.title = text.wrap(panel.title, "bold")
     self.places: dict[str, tuple[str, labels.Place]] = {}
@@ -224,7 +227,7 @@ class Layout:
         max(a[0], b[0]) + 0.5,
         max(a[1], b[1]) + 0.5,
       )
-      for a, b in zip(corners, corners[1:])
+      for a, b in itertools.pairwise(corners)
     ]
 
 
