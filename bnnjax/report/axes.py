@@ -137,8 +137,8 @@ def _definition(held: Any, of: Axis) -> str | None:
   return " ".join(str(found).split()) if found is not None else None
 
 
-def some(names: Iterable[str]) -> str:
+def some(names: Iterable[str], most: int = NAMED) -> str:
   """Some of the names, and how many more there are."""
   names = list(dict.fromkeys(names))
-  more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-  return ", ".join(names[:NAMED]) + more
+  more = f" and {len(names) - most} more" if len(names) > most else ""
+  return ", ".join(names[:most]) + more

@@ -185,30 +185,34 @@ def _write(
 
 def _draw_marks(axes: Any, layout: Layout) -> None:
   """Draws the step line, the points and their labels."""
-  panel, look = layout.panel, styles(layout.panel.marks)
+  panel = layout.panel
+  look = panel.look or styles(panel.marks)
   corners = panel_lib.steps(layout)
   if corners:
     axes.plot(*zip(*corners), color=GREY, linewidth=0.8, zorder=1.5)
-  colours = {}
+  alike: dict[tuple, list[panel_lib.Mark]] = {}
   for mark in panel.marks:
-    colour, shape = look[mark.series]
-    colours.setdefault(mark.name, colour)
+    key = mark.series, mark.hollow, bool(mark.bar)
+    alike.setdefault(key, []).append(mark)
+  for (series, hollow, bars), marks in alike.items():
+    colour, shape = look[series]
     axes.errorbar(
-      [mark.x],
-      [mark.y],
-      yerr=[mark.bar] if mark.bar else None,
+      [m.x for m in marks],
+      [m.y for m in marks],
+      yerr=[m.bar for m in marks] if bars else None,
       color=colour,
       marker=shape,
       markersize=_size(panel),
-      markerfacecolor="white" if mark.hollow else colour,
+      markerfacecolor="white" if hollow else colour,
       markeredgecolor=colour,
       markeredgewidth=0.8,
       elinewidth=0.7,
-      capsize=1.2 if mark.bar else 0.0,
+      capsize=1.2 if bars else 0.0,
       capthick=0.7,
       linestyle="none",
-      zorder=3 if mark.hollow else 4,
+      zorder=3 if hollow else 4,
     )
+  colours = {m.name: look[m.series][0] for m in panel.marks}
   for name, (shown, place) in layout.places.items():
     _draw_label(axes, layout.width, shown, place, colours[name])
 

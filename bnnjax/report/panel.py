@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from bnnjax import errors
 from bnnjax.errors import UserError
-from bnnjax.report import labels
+from bnnjax.report import labels, ticks
 
 WIDTH = 3.35 * 72  # a column of most conferences
 FONT = 7.0  # the smallest size that conferences ask for
@@ -19,7 +19,11 @@ AXES_HEIGHT = 165.0
 EDGE = 6.0  # of the figure
 TICK_LABEL, AXIS_LABEL = 11.0, 10.0
 LONGEST = 30  # characters of a label
-PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+ANCHORS = 12  # points that a label may stand beside
+MANY, CELL = (
+  500,
+  5.0,
+)  # obstacles, above which cells of this side stand for them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Panel:
     marks: the points; those whose label matters most come first.
     notes: below the axes.
     higher: whether a larger y is better.
+    look: colour and shape of each series, by default those that
+      `figure.styles` gives it.
   """
 
   title: str
@@ -64,6 +70,7 @@ class Panel:
   marks: Sequence[Mark]
   notes: Sequence[str] = ()
   higher: bool = True
+  look: Mapping[str, tuple[str, str]] | None = None
 
   def __post_init__(self):
     if not self.marks:
@@ -148,8 +155,10 @@ class Layout:
     # One point, or equal ones, get a range that their size suggests.
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     self.y_limits = low - margin, high + margin
-    self.x_ticks = cost_ticks(10 ** self.x_limits[0], 10 ** self.x_limits[1])
-    self.y_ticks = _linear_ticks(*self.y_limits, 5)
+    self.x_ticks = ticks.of_costs(
+      10 ** self.x_limits[0], 10 ** self.x_limits[1]
+    )
+    self.y_ticks = ticks.linear(*self.y_limits, 5)
     widest = max(
       (text.width(name) for name in self.y_ticks.values()), default=0
     )
@@ -170,7 +179,7 @@ class Layout:
     shown = dict(zip(names, shorten([self._text.clean(n) for n in names])))
     found = labels.place(
       [self._label(name, shown[name]) for name in names],
-      [box for mark in self.panel.marks for box in self._covered(mark, half)],
+      self._obstacles(half),
       (0.0, 0.0, self.width + EDGE - 1.0, AXES_HEIGHT + 2.0),
       self._steps(),
     )
@@ -206,7 +215,20 @@ class Layout:
     marks = [m for m in self.panel.marks if m.name == name]
     marks.sort(key=lambda m: (not m.line, m.hollow, m.x, m.y))
     width = self._text.width(shown) + 1.0
-    return labels.Label(width, FONT, [self.at(m.x, m.y) for m in marks[:20]])
+    return labels.Label(
+      width, FONT, [self.at(m.x, m.y) for m in marks[:ANCHORS]]
+    )
+
+  def _obstacles(self, half: float) -> list[labels.Box]:
+    """What labels may not cover; of very many points, the cells they fill."""
+    boxes = [b for mark in self.panel.marks for b in self._covered(mark, half)]
+    if len(boxes) <= MANY:
+      return boxes
+    cells = {(round(x0 / CELL), round(y0 / CELL)) for x0, y0, *_ in boxes}
+    return [
+      (i * CELL, j * CELL, (i + 1) * CELL, (j + 1) * CELL)
+      for i, j in sorted(cells)
+    ]
 
   def _covered(self, mark: Mark, half: float) -> list[labels.Box]:
     x, y = self.at(mark.x, mark.y)
@@ -246,41 +268,6 @@ def steps(layout: Layout) -> list[tuple[float, float]]:
   if corners:
     corners.append((10 ** layout.x_limits[1], corners[-1][1]))
   return corners
-
-
-def cost_ticks(low: float, high: float) -> dict[float, str]:
-  """Ticks of a logarithmic axis, 3 to 7 if possible, with their names."""
-  decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-  for digits in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10))):
-    found = [float(f"{d}e{k}") for k in decades for d in digits]
-    found = [x for x in found if low <= x <= high]
-    if len(found) >= 3:
-      step = -(-len(found) // 7)
-      return {x: in_units(x) for x in found[::step]}
-  return {x: in_units(x) for x in _linear_ticks(low, high, 4)}
-
-
-def in_units(value: float) -> str:
-  """A cost with the prefix of its size.
-
-  Example:
-    >>> in_units(25_000_000), in_units(0.3), in_units(1.5e9)
-    ('25M', '0.3', '1.5G')
-  """
-  for size, prefix in PREFIXES:
-    if abs(value) >= size:
-      return f"{value / size:.4g}{prefix}"
-  return f"{value:.4g}"
-
-
-def _linear_ticks(low: float, high: float, most: int) -> Mapping[float, str]:
-  from matplotlib.ticker import MaxNLocator
-
-  found = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-  values = [float(v) for v in found if low <= v <= high]
-  return {
-    v: f"{round(v, 10):.6g}".replace("-", "\N{MINUS SIGN}") for v in values
-  }
 
 
 def shorten(names: Sequence[str], most: int = LONGEST) -> list[str]:

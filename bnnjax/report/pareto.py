@@ -58,6 +58,14 @@ class TaskPanel:
     """The points on the step line."""
     return [p for p in self.points if p.state == FRONT]
 
+  @property
+  def reasons(self) -> dict[str, list[str]]:
+    """Why points are not drawn, with their labels."""
+    found: dict[str, list[str]] = {}
+    for label, reason in self.left_out:
+      found.setdefault(reason, []).append(label)
+    return found
+
 
 @dataclasses.dataclass(frozen=True)
 class Pareto:
@@ -130,7 +138,7 @@ def _panel(
 ) -> TaskPanel:
   """The points of a task."""
   metric = _metric(groups, y)
-  points, left_out, notes = [], [], []
+  points, left_out, doubts = [], [], {}
   for label, group in groups.items():
     found = [r for r in group if metric.of(r) is not None]
     costly = [r for r in found if of.read(r) is not None]
@@ -147,8 +155,10 @@ def _panel(
       )
     else:
       points.append(points_lib.make(label, costly, of, metric))
-      notes += points_lib.doubts(label, group, costly, of)
+      for doubt in points_lib.doubts(group, costly, of):
+        doubts.setdefault(doubt, []).append(label)
   drawn = [r for p in points for r in p.runs]
+  notes = [f"{doubt}: {axes.some(who)}." for doubt, who in doubts.items()]
   notes += axes.check_definitions(drawn, of)
   devices = sorted({r["device"] for r in drawn})
   if of.name == "cpu_seconds" and len(devices) > 1:

@@ -3,15 +3,14 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnnjax.errors import UserError
-from bnnjax.report import fields, figure, pareto, published
+from bnnjax.report import axes, fields, figure, pareto, published
 from bnnjax.report.panel import Mark, Panel
 
 TOP1 = "top-1 accuracy, %"
-NAMED = 5  # points that a note names
 
 
 def plot(
@@ -56,6 +55,9 @@ def panels(found: "pareto.Pareto", with_published: bool = False) -> list[Panel]:
     UserError: published points on another axis than ACE.
   """
   shown = [_panel(p, found) for p in found.panels if p.points]
+  # A method looks the same in every panel.
+  look = figure.styles([m for panel in shown for m in panel.marks])
+  shown = [_with_look(panel, look) for panel in shown]
   if with_published:
     if found.axis.name != "ace":
       raise UserError(
@@ -106,15 +108,6 @@ def _panel(panel: "pareto.TaskPanel", found: "pareto.Pareto") -> Panel:
     )
     for p in points
   ]
-  look, grey = figure.styles(marks), []
-  if dots := sorted(
-    n for n, (colour, _) in look.items() if colour == figure.GREY
-  ):
-    marks = [
-      dataclasses.replace(m, name="" if m.series in dots else m.name)
-      for m in marks
-    ]
-    grey = [f"Grey: {len(dots)} other series, see the table."]
   splits = {fields.value(r, "data.eval_split") for p in points for r in p.runs}
   metric = panel.metric.label
   return Panel(
@@ -122,24 +115,32 @@ def _panel(panel: "pareto.TaskPanel", found: "pareto.Pareto") -> Panel:
     found.axis.title,
     f"test {metric}" if splits == {"test"} else metric,
     marks,
-    [*(f"Not drawn {line}" for line in _left_out(panel)), *grey, *panel.notes],
+    [*(f"Not drawn {line}" for line in _left_out(panel)), *panel.notes],
     higher=bool(panel.metric.higher_is_better),
+  )
+
+
+def _with_look(panel: Panel, look: Mapping[str, tuple[str, str]]) -> Panel:
+  """The panel with grey points unnamed, and counted below it."""
+  grey = {m.series for m in panel.marks if look[m.series][0] == figure.GREY}
+  notes = [f"Grey: {len(grey)} other series, see the table."] if grey else []
+  return dataclasses.replace(
+    panel,
+    marks=[
+      dataclasses.replace(m, name="" if m.series in grey else m.name)
+      for m in panel.marks
+    ],
+    notes=[*panel.notes, *notes],
+    look=look,
   )
 
 
 def _left_out(panel: "pareto.TaskPanel") -> list[str]:
   """A note for each reason why points are not drawn."""
-  by_reason: dict[str, list[str]] = {}
-  for label, reason in panel.left_out:
-    by_reason.setdefault(reason, []).append(label)
-  said = []
-  for reason, labels in by_reason.items():
-    more = len(labels) - NAMED
-    named = ", ".join(labels[:NAMED]) + (
-      f" and {more} more" if more > 0 else ""
-    )
-    said.append(f"({reason}): {named}.")
-  return said
+  return [
+    f"({reason}): {axes.some(labels)}."
+    for reason, labels in panel.reasons.items()
+  ]
 
 
 def published_panel(points: Sequence[published.Point] | None = None) -> Panel:

@@ -5,13 +5,14 @@ import io
 from collections.abc import Iterable, Sequence
 
 from bnnjax import errors
-from bnnjax.report import pareto, published
+from bnnjax.report import axes, pareto, published
 
 COLUMNS = (
   "task", "runs", "network", "method", "bits", "n", "metric", "mean",
   "standard deviation", "cost", "value of the cost", "state", "dominated by",
   "source",
 )  # fmt: skip
+MOST = 20  # names of a line; the CSV has all
 PUBLISHED = "ImageNet-1k, as published"
 _LATEX = {
   "\\": r"\textbackslash{}",
@@ -76,7 +77,10 @@ def to_latex(
     if panel.points:
       head = ("", "bits", "n", panel.metric.label, found.axis.label, "")
       rows = [_row(p) for p in panel.points]
-      notes = [f"not drawn ({why}): {name}" for name, why in panel.left_out]
+      notes = [
+        f"not drawn ({reason}): {axes.some(labels, MOST)}"
+        for reason, labels in panel.reasons.items()
+      ]
       tables.append(_tabular(panel.task, head, rows, [*notes, *panel.notes]))
   if others:
     head = ("", "top-1 accuracy, %", "ACE", "ACE is", "source")
@@ -106,8 +110,9 @@ def to_text(found: "pareto.Pareto") -> str:
         f" {states.count(pareto.OPEN)} not separated from it,"
         f" {states.count(pareto.DOMINATED)} dominated"
       )
-    for label, reason in panel.left_out:
-      lines.append(f"  not drawn: {errors.one_paragraph(label)} ({reason})")
+    for reason, labels in panel.reasons.items():
+      named = errors.one_paragraph(axes.some(labels, MOST))
+      lines.append(f"  not drawn ({reason}): {named}")
     lines += [f"  {errors.one_paragraph(note)}" for note in panel.notes]
   return "\n".join(lines)
 

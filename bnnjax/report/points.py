@@ -76,29 +76,24 @@ def make(
 
 
 def doubts(
-  label: str,
   group: list[fields.Record],
   drawn: list[fields.Record],
   of: axes.Axis,
 ) -> list[str]:
-  """What is odd about the runs of a point."""
+  """What is odd about the runs of a point, in words that other points share.
+
+  Args:
+    group: all of its runs.
+    drawn: those that have both figures.
+    of: the cost.
+  """
   found = []
   if len(drawn) < len(group):
-    found.append(
-      f"{label}: {len(group) - len(drawn)} of {len(group)} runs lack the cost"
-      " or the metric."
-    )
-  seeds = [int(r["seed"]) for r in drawn]
-  if twice := sorted({s for s in seeds if seeds.count(s) > 1}):
-    found.append(
-      f"{label}: several runs of seed {', '.join(map(str, twice))}, averaged."
-    )
-  costs = sorted(map(of.read, drawn))
-  if of.defined and costs[0] != costs[-1]:
-    found.append(
-      f"{label}: its runs differ in {of.label}, {costs[0]:g} to {costs[-1]:g};"
-      " the mean is shown."
-    )
+    found.append("Some runs lack the cost or the metric")
+  if len({r["seed"] for r in drawn}) < len(drawn):
+    found.append("Several runs of one seed, averaged")
+  if of.defined and len(set(map(of.read, drawn))) > 1:
+    found.append(f"Runs that differ in {of.label}, averaged")
   return found
 
 
