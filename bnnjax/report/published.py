@@ -8,6 +8,7 @@ together.
 
 import csv
 import dataclasses
+import decimal
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -49,7 +50,7 @@ COUNTED = "ACE counted here"
 _ACE = ("ACE", "ACE (compute_cost)")
 _BINARY = ("BOPs", "1-bit MACs")
 _FLOAT = ("FLOPs", "32-bit MACs")
-_UNITS = {"1e9": 1e9, "1e8": 1e8, "MAC": 1.0}
+_UNITS = {"1e9": 10**9, "1e8": 10**8, "MAC": 1}
 FLOAT_ACE = 256  # of a float MAC: 16 x 16
 TOLERANCE = 0.02  # relative, between BOPs / 64 + FLOPs and the printed OPs
 
@@ -91,7 +92,10 @@ def top1_against_ace(path: epath.PathLike = FILE) -> list[Point]:
   found = []
   for (model, _, variant), rows in models.items():
     several = names.count(model) > 1
-    results = {p.row["value"]: p for p in rows if p.row["metric"] == "top1"}
+    results: dict[str, Published] = {}
+    for published in rows:
+      if published.row["metric"] == "top1":
+        results.setdefault(published.row["value"], published)
     cost = _ace(rows)
     for value, result in results.items() if cost else ():
       ace, origin, lines = cost
@@ -123,7 +127,8 @@ def _ace(
     for published in rows:
       unit = _UNITS.get(published.row["cost_unit"])
       if published.row["cost_metric"] in metrics and unit:
-        return float(published.row["cost_value"]) * unit, published
+        value = decimal.Decimal(published.row["cost_value"])  # exact
+        return float(value * unit), published
     return None
 
   if found := cost(_ACE):
