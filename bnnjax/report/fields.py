@@ -105,11 +105,14 @@ def leaves(held: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def show(found: Any) -> str:
-  """A value as a label: `0.01`, `14 x 14`, `not recorded` for `None`."""
+  """A value as a label: `0.01`, `14 x 14`; `not recorded` for `None`."""
+  if found in ("", [], ()):
+    return "(empty)"
   if found is None:
     return "not recorded"
   if isinstance(found, float):
-    return f"{found:g}"
+    short = f"{found:g}"
+    return short if float(short) == found else repr(found)
   if isinstance(found, list | tuple):
     return " x ".join(map(show, found))
   return str(found)
@@ -139,7 +142,7 @@ def method(record: Record) -> str | None:
   model = record["config"].get("model")
   if not isinstance(model, Mapping):
     return None
-  defaults = METHODS.get(model.get("name"))
+  defaults = METHODS.get(str(model.get("name")))
   if defaults is None and not {"weight", "act"} <= model.keys():
     return FLOAT if bits(record) == FLOAT else None
   given = {**dict(zip(("weight", "act"), defaults or ())), **model}
