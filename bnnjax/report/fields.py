@@ -20,10 +20,10 @@ _PAIR = re.compile(r"w(\d+)a(\d+)")
 # A record holds the arguments that a model was given: these are the defaults of
 # `weight` and `act`.
 METHODS = {
-  "alexnet": ("ste", "ste"),
+  "binary_alexnet": ("ste", "ste"),
   "bert": ("ste|channel_l1", "ste"),
   "decoder": ("fbi_llm", None),
-  "densenet": ("ste", "ste"),
+  "binary_densenet": ("ste", "ste"),
   "mamba": ("fbi_llm", None),
   "meliusnet": ("ste", "ste"),
   "mlp": ("ste", "ste"),
@@ -32,7 +32,7 @@ METHODS = {
   "quicknet": ("ste(clip=1.25)", "ste(clip=1.25)"),
   "reactnet": ("reactnet", "approx_sign"),
   "resnet": ("ste", "ste"),
-  "vgg": ("ste", "ste"),
+  "vgg_small": ("ste", "ste"),
   "vit": ("ste|channel_l1", "ste"),
 }
 # Parts of a record in which a path may begin; the config needs no prefix.
