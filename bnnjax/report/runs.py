@@ -78,14 +78,7 @@ class Runs:
     """
     if by is None:
       return grouping.by_config(self.records)
-    paths = names(by)
-    for path in paths:
-      fields.check(self.records, path)
-    found: dict[str, list[fields.Record]] = {}
-    for record in self.records:
-      label = ", ".join(fields.show(fields.value(record, p)) for p in paths)
-      found.setdefault(label, []).append(record)
-    return found
+    return grouping.by_fields(self.records, grouping.names(by))
 
   def table(self, by: By = None, metric: str | None = None, **options: Any):
     """A `Table` with a row for each group, see `bnnjax.report.table.make`."""
@@ -116,22 +109,6 @@ class Runs:
       The `matplotlib.figure.Figure`.
     """
     return self.pareto(**options).plot(path, published)
-
-
-def names(by: By) -> list[str]:
-  """The fields that `by` names.
-
-  Raises:
-    UserError: it names none, or one twice.
-  """
-  listed = by.split(",") if isinstance(by, str) else list(by or ())
-  listed = [name.strip() for name in listed]
-  if not listed or not all(listed) or len(set(listed)) < len(listed):
-    raise UserError(
-      f"`by` must name one or more fields, each once, e.g. `method,optim.lr`:"
-      f" got {by!r}."
-    )
-  return listed
 
 
 def _is(found: Any, accepted: Sequence[Any], labels: set[str]) -> bool:
