@@ -47,7 +47,7 @@ def argument(name: str, text: str, **options: Any) -> Argument:
     options["type"] = type(default)
     text = f"{text} (default: {default})"
   if not name.startswith("-"):
-    options["nargs"] = "?"
+    options.setdefault("nargs", "?")
   return name, {"help": text, **options}
 
 

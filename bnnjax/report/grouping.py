@@ -10,10 +10,10 @@ from bnnjax.report import record as record_lib
 SEED = re.compile(r"-seed=\d+")
 # Groups of a config that hold only what differs from defaults kept elsewhere.
 OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
-Config = Mapping[str, str]  # JSON of every value, by path
+Config = Mapping[str, Any]  # every value by path; JSON of what is not plain
 Paths = tuple[str, ...]
-Values = tuple[str, ...]
-_FOLDER = re.compile(r'/([^/"]+)"')
+Values = tuple[Any, ...]
+_FOLDER = re.compile(r'/([^/"]+)(?="|$)')
 
 
 def by_config(
@@ -29,14 +29,16 @@ def by_config(
   records = record_lib.current(records)
   folders = {r["folder"]: r["name"] for r in records if "folder" in r}
   groups: dict[str, list[dict[str, Any]]] = {}
-  configs: dict[str, _Numbers] = {}
-  read: dict[int, Config] = {}
+  numbers: dict[str, _Numbers] = {}
+  read: dict[tuple, Config] = {}
   for record in records:
-    name = SEED.sub("", record["name"])
     config = record["config"]
-    if id(config) not in read:  # runs that were loaded together share them
-      read[id(config)] = leaves(config, folders)
-    number = configs.setdefault(name, _Numbers()).of(read[id(config)])
+    # Runs that were loaded together share the parts of their configs.
+    same = tuple((k, id(v)) for k, v in config.items() if k != "seed")
+    if same not in read:
+      read[same] = leaves(config, folders)
+    name = SEED.sub("", record["name"])
+    number = numbers.setdefault(name, _Numbers()).of(read[same])
     key = name if number == 1 else f"{name} ({number})"
     groups.setdefault(key, []).append(dict(record))
   return groups
@@ -58,10 +60,14 @@ def leaves(
   """
   found = {}
   for path, held in _split(config, ""):
-    text = json.dumps(held, sort_keys=True)
-    if folders and "/" in text:
-      text = _FOLDER.sub(lambda m: f'/{folders.get(m[1], m[1])}"', text)
-    found[path] = SEED.sub("", text)
+    if isinstance(held, list | dict):
+      held = json.dumps(held, sort_keys=True)
+    if isinstance(held, str):
+      if folders and "/" in held:
+        held = _FOLDER.sub(lambda m: f"/{folders.get(m[1], m[1])}", held)
+      if "-seed=" in held:
+        held = SEED.sub("", held)
+    found[path] = held
   found.pop("seed", None)
   return found
 

@@ -94,16 +94,28 @@ class Runs:
     return table.make(self, by, metric, **options)
 
   def pareto(self, x: str = "ace", y: str | None = None, **options: Any):
-    """The Pareto front of a metric against a cost, see `pareto.Pareto`."""
+    """The Pareto fronts of a metric against a cost, see `pareto.make`."""
     from bnnjax.report import pareto
 
     return pareto.make(self, x, y, **options)
 
-  def plot(self, path: os.PathLike | str | None = None, **options: Any):
-    """Draws the Pareto fronts, see `bnnjax.report.figure.plot`."""
-    from bnnjax.report import figure
+  def plot(
+    self,
+    path: os.PathLike | str | None = None,
+    published: bool = False,
+    **options: Any,
+  ):
+    """Draws the Pareto fronts.
 
-    return figure.plot(self, path, **options)
+    Args:
+      path: where to write the figure: `.svg`, `.pdf` or `.png`.
+      published: also draw published points, in a panel of their own.
+      **options: of `pareto`.
+
+    Returns:
+      The `matplotlib.figure.Figure`.
+    """
+    return self.pareto(**options).plot(path, published)
 
 
 def names(by: By) -> list[str]:
