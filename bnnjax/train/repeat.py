@@ -9,13 +9,13 @@ the command line would read the config of the record from it.
 import re
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from bnnjax import tasks
+from bnnjax import errors, tasks
 from bnnjax.core import registry
 from bnnjax.errors import UserError
 from bnnjax.train import (
@@ -41,7 +41,10 @@ class Commands:
 
   def __init__(self, folder: str = "configs"):
     self._folder = Path(folder)
-    self._files = {p.stem: p for p in sorted(self._folder.glob("*.py"))}
+    files = sorted(self._folder.glob("*.py"))
+    # In a command, a colon ends the name of the file.
+    self._files = {p.stem: p for p in files if ":" not in str(p)}
+    self._made: dict[Path, Callable[[str], ConfigDict]] = {}
     self._facts: dict[str, dict[str, Any]] = {}
 
   def of(self, record: Mapping[str, Any]) -> str:
@@ -54,20 +57,28 @@ class Commands:
       ValueError: no command is known to do that; says why.
     """
     wanted = differences.flat(record["config"])
-    if record["config"].get("load"):
+    spec, config = self._find(record["name"], wanted)
+    if record["config"].get("load") or config.get("load"):
       raise UserError("The run loaded Python files, which the report does not.")
-    spec = self._spec(record["name"], wanted)
-    overrides = self._overrides(wanted, self._read(spec))
-    left = self._overrides(wanted, self._read(spec, overrides))
-    if left:
-      raise UserError(f"No override gives its `{_field(left[0])}`.")
+    overrides = self._overrides(wanted, self._fields(config))
+    if overrides:
+      config_overrides.apply(config, config_overrides.pairs(overrides))
+      left = self._overrides(wanted, self._fields(config))
+      if left:
+        raise UserError(f"No override gives its `{_field(left[0])}`.")
     command = shlex.join(["bnnjax", "train", f"--config={spec}", *overrides])
     if not command.isprintable():
       raise UserError("Its config has characters that no terminal shows.")
     return command
 
-  def _spec(self, name: str, wanted: Mapping[str, Any]) -> str:
-    """The config file of that name, with those arguments that it takes."""
+  def _find(
+    self, name: str, wanted: Mapping[str, Any]
+  ) -> tuple[str, ConfigDict]:
+    """The spec of a run's name with those arguments that the file takes.
+
+    Returns:
+      The spec, and the config that the file makes of it, unlocked.
+    """
     stems = [s for s in self._files if f"{name}-".startswith(f"{s}-")]
     if not stems:
       raise UserError(
@@ -76,27 +87,40 @@ class Commands:
     stem = max(stems, key=len)
     path, rest = self._files[stem], name[len(stem) + 1 :]
     # A sweep appends a number to the second run of a name.
-    tries = [
-      _arguments(rest, wanted),
-      _arguments(_NUMBER.sub("", rest), wanted),
-    ]
-    tries += [tries[0][:count] for count in reversed(range(len(tries[0])))]
+    given = _arguments(rest, wanted)
+    tries = [given, _arguments(_NUMBER.sub("", rest), wanted)]
+    tries += [given[:count] for count in reversed(range(len(given)))]
     for given in tries:
-      spec = f"{path}:{','.join(given)}".removesuffix(":")
+      argument = ",".join(given)
       try:
-        self._read(spec)
-        return spec
+        config = self._make(path, argument)
       except ValueError as error:
         wrong = error
+        continue
+      return f"{path}:{argument}".removesuffix(":"), config
     raise UserError(f"Its config file {path} does not run: {wrong}")
 
-  def _read(self, spec: str, overrides: list[str] | None = None):
-    """The fields of a config by dotted name, those of the data set too."""
-    with warnings.catch_warnings():
+  def _make(self, path: Path, argument: str) -> ConfigDict:
+    """What the file makes of an argument, unlocked; the file is run once."""
+    if path not in self._made:
+      made = config_file.run(str(path)).get("get_config")
+      if not callable(made):
+        raise UserError("it has no function `get_config(arg)`.")
+      self._made[path] = made
+    with errors.running(str(path)), warnings.catch_warnings():
       warnings.simplefilter("ignore")
-      config = config_file.read_unresolved(spec, overrides or ())
+      config = self._made[path](argument)
+    if not isinstance(config, ConfigDict):
+      raise UserError("its `get_config` returns no ConfigDict.")
+    return config.unlock()
+
+  def _fields(self, config: ConfigDict) -> dict[str, Any]:
+    """The fields of a config by dotted name, those of the data set too."""
     fields = differences.defaults() | differences.flat(config)
-    key = repr([config.get("data"), config.get("task")])
+    asked = {
+      k: v for k, v in fields.items() if k.startswith(("data.", "task."))
+    }
+    key = repr(asked)
     if key not in self._facts:
       self._facts[key] = _facts(config)
     return fields | self._facts[key]

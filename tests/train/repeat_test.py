@@ -92,13 +92,13 @@ def test_arguments_are_found_in_the_name(name, args, folder):
 def test_a_field_that_a_record_is_too_old_for_has_its_default(folder):
   record = record_of(f"{folder}/net.py")
   del record["config"]["optim"]["ema"], record["config"]["data"]["vocab"]
-  commands = repeat.Commands(str(folder))
-  assert commands.of(record).endswith("net.py")
+  assert repeat.Commands(str(folder)).of(record).endswith("net.py")
   path = folder / "net.py"
   path.write_text(
     FILE.replace("  return", "  config.optim.ema = 0.9\n  return")
   )
-  assert commands.of(record).endswith("net.py --config.optim.ema=0")
+  command = repeat.Commands(str(folder)).of(record)
+  assert command.endswith("net.py --config.optim.ema=0")
 
 
 def test_what_is_only_shown_or_where_it_runs_is_left_to_the_file(folder):
