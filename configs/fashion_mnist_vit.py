@@ -83,7 +83,7 @@ def get_config(arg: str = ""):
   if arg.smoke:
     config_lib.make_smoke(config)
     if arg.model == "vit":
-      config.model.update(patch=4, features=16, heads=2, blocks=1)
+      config.model.update(features=16, heads=2, blocks=1)
   return config.lock()
 
 
