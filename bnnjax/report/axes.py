@@ -6,9 +6,7 @@ from typing import Any
 
 from bnnjax import errors
 from bnnjax.errors import UserError
-from bnnjax.report import fields
-
-NAMED = 4  # runs that a message names
+from bnnjax.report import comparability, fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,13 +112,17 @@ def check_definitions(records: Iterable[fields.Record], of: Axis) -> list[str]:
     text = _definition(held[key], of) or f"not known here ({key:.40})"
     texts.setdefault(text, []).extend(names[key])
   if len(texts) > 1:
-    listed = "; ".join(f"{some(n)}: {text:.250}" for text, n in texts.items())
+    listed = "; ".join(
+      f"{comparability.some(n)}: {text:.250}" for text, n in texts.items()
+    )
     raise UserError(
       f"These runs cannot share the axis {of.label}: they follow different"
       f" definitions. {listed}. Count the older ones again, or leave them out."
     )
   if silent:
-    return [f"No definition of {of.label} on record for {some(silent)}."]
+    return [
+      f"No definition of {of.label} on record for {comparability.some(silent)}."
+    ]
   return []
 
 
@@ -135,10 +137,3 @@ def _definition(held: Any, of: Axis) -> str | None:
       return None  # of a later version
   found = held.get(of.defined)
   return " ".join(str(found).split()) if found is not None else None
-
-
-def some(names: Iterable[str], most: int = NAMED) -> str:
-  """Some of the names, and how many more there are."""
-  names = list(dict.fromkeys(names))
-  more = f" and {len(names) - most} more" if len(names) > most else ""
-  return ", ".join(names[:most]) + more

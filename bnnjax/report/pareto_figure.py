@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnnjax.errors import UserError
-from bnnjax.report import axes, fields, figure, pareto, published
+from bnnjax.report import comparability, fields, figure, pareto, published
 from bnnjax.report.panel import Mark, Panel
 
 TOP1 = "top-1 accuracy, %"
@@ -138,7 +138,7 @@ def _with_look(panel: Panel, look: Mapping[str, tuple[str, str]]) -> Panel:
 def _left_out(panel: "pareto.TaskPanel") -> list[str]:
   """A note for each reason why points are not drawn."""
   return [
-    f"({reason}): {axes.some(labels)}."
+    f"({reason}): {comparability.some(labels)}."
     for reason, labels in panel.reasons.items()
   ]
 

@@ -74,5 +74,5 @@ def test_a_record_without_a_definition_is_named():
     record["cost"]["definitions"] = None
   assert axes.check_definitions(records, ACE) == [
     "No definition of ACE on record for n0-seed=0, n1-seed=0, n2-seed=0,"
-    " n3-seed=0 and 2 more."
+    " n3-seed=0, n4-seed=0 and 1 more."
   ]
