@@ -38,7 +38,10 @@ class Axis:
   def read(self, record: fields.Record) -> float | None:
     """The cost of a run; `None` if its record does not hold it."""
     found = fields.number(record, self.path)
-    return None if found is None else self.factor * found
+    try:
+      return None if found is None else self.factor * float(found)
+    except OverflowError:  # a whole number of more than 308 digits
+      return None
 
 
 AXES: dict[str, Axis] = {

@@ -68,7 +68,8 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
     UserError: matplotlib is missing, or there is no panel.
   """
   if not panels:
-    raise UserError("There is nothing to draw: no point has both figures.")
+    why = " ".join(notes) or "There is no panel."
+    raise UserError(f"There is nothing to draw. {why}")
   with _style():
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -34,8 +34,9 @@ def test_an_older_record_lacks_some():
   [record] = pareto_records.make("a", [50])
   assert axes.AXES["energy"].read(record) is None
   assert axes.AXES["cpu_seconds"].read(record) is None
-  record["cost"]["ace"] = float("nan")
-  assert ACE.read(record) is None
+  for wrong in (float("nan"), 10**400, "12", True):
+    record["cost"]["ace"] = wrong
+    assert ACE.read(record) is None
 
 
 def test_an_unknown_axis():

@@ -54,7 +54,9 @@ def test_points_that_are_not_drawn_are_named():
   assert pareto_figure.notes(nothing) == [
     "No panel of digits, train (0 BOPs, which has no logarithm): float."
   ]
-  with pytest.raises(UserError, match="nothing to draw"):
+  with pytest.raises(
+    UserError, match="nothing to draw. No panel of digits, train"
+  ):
     nothing.plot()
 
 
