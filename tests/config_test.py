@@ -13,6 +13,8 @@ def test_arguments_of_a_config_file():
   assert parse("") == (False, True, 1.0, "18")
   assert parse("smoke,float=0,width=2,n=34") == (True, False, 2.0, "34")
   assert parse("n=a=b") == (False, True, 1.0, "a=b")
+  spec = "a(b=1,c=d(e=1,f=2),g=3)"
+  assert parse(f"n={spec},smoke") == (True, True, 1.0, spec)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ KINDS = {
   "schedule": "hyper-parameter that changes during the run",
   "output": "scale of a layer's output",
   "grad": "quantizer of a layer's gradients",
+  "penalty": "term of the loss that reads latent weights",
+  "norm": "normalization of a convolutional network",
   "projection": "what happens to latent weights after an update",
   "model": "network of `config.model`",
   "task": "loss and evaluation of `config.task`",

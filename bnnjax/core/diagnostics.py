@@ -66,9 +66,13 @@ def estimating_error(weights: Any, o: jax.Array | float) -> jax.Array:
 def gradient_stability(gradients: Any) -> jax.Array:
   """Spread of the gradient magnitudes (ReSTE, eq. 9); smaller is more stable.
 
-  `sum_layers var(|g|)`, unbiased variance over the elements of a layer.
+  `sum_layers var(|g|)`, unbiased variance over the elements of a layer; that of
+  a single element is 0.
 
   Args:
     gradients: of the latent weights, an array or a tree of arrays.
   """
-  return sum(jnp.var(jnp.abs(g), ddof=1) for g in jax.tree.leaves(gradients))
+  return sum(
+    jnp.var(jnp.abs(g), ddof=min(1, g.size - 1))
+    for g in jax.tree.leaves(gradients)
+  )

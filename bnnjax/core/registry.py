@@ -33,7 +33,7 @@ _ORIGINS: dict[tuple[str, str], str | None] = {}  # of (kind, name)
 _ACCEPTED: dict[tuple[str, int], tuple[Any, signature.Arguments]] = {}
 _NOT_LOADED = list(GROUPS)  # until a table is first read
 # Number of arguments that bnnjax passes by position: no config sets them.
-_GIVEN = {"source": 1, "output": 2}
+_GIVEN = {"source": 1, "output": 2, "norm": 1}
 
 
 def missing(why: str) -> None:

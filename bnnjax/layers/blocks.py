@@ -16,10 +16,10 @@ from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode
 from bnnjax.core.spec import parse
+from bnnjax.layers import norm as norm_lib
 from bnnjax.layers.activations import ACTIVATIONS, LearnedShift, activation
 from bnnjax.layers.conv import Conv
 from bnnjax.layers.linear import Linear, Spec
-from bnnjax.layers.norm import BatchNorm
 from bnnjax.layers.pool import BlurPool, Pool
 
 
@@ -30,7 +30,8 @@ class LayerDefaults:
   Attributes:
     weight, act: binarizers of kernels and inputs.
     dtype: of the computation.
-    momentum, epsilon: of batch normalization.
+    momentum, epsilon: of the norms.
+    norm: spec of the norms, see `bnnjax.layers.norm.make`.
   """
 
   weight: Spec = "ste"
@@ -38,6 +39,7 @@ class LayerDefaults:
   dtype: Any = None
   momentum: float = 0.9
   epsilon: float = 1e-5
+  norm: str = "batch"
 
   def with_operands(self, weight: Spec, act: Spec) -> "LayerDefaults":
     """A copy with other binarizers; `None, None` is float."""
@@ -64,13 +66,17 @@ class LayerDefaults:
       **options,
     )
 
-  def batch_norm(self, features: int, **options: Any) -> BatchNorm:
-    """A batch norm; `options` as in `nnx.BatchNorm`."""
-    return BatchNorm(
+  def make_norm(
+    self, features: int, *, rngs: nnx.Rngs, **options: Any
+  ) -> nnx.Module:
+    """A norm; `options` are those of its kind."""
+    return norm_lib.make(
+      self.norm,
       features,
       momentum=self.momentum,
       epsilon=self.epsilon,
       dtype=self.dtype,
+      rngs=rngs,
       **options,
     )
 
@@ -148,7 +154,7 @@ class Unit(nnx.Module):
     strides, groups, dilation, padding, pad_value: of the convolution.
     pool: window and stride of a pool.
     pool_padding: `"SAME"` or `"VALID"`.
-    norm: further keywords of the batch norms.
+    norm: further options of the norms.
     rngs: random numbers.
 
   Raises:
@@ -189,7 +195,7 @@ class Unit(nnx.Module):
         )
         features = out_features
       elif step == "norm":
-        layer = defaults.batch_norm(features, rngs=rngs, **(norm or {}))
+        layer = defaults.make_norm(features, rngs=rngs, **(norm or {}))
       elif step == "gate":
         layer = Gate(in_features, out_features, dtype=defaults.dtype, rngs=rngs)
       elif step == "shift":

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from bnnjax.core import registry
+from bnnjax.core import hyper, registry, signature, spec
 from bnnjax.core.arguments import checked
+from bnnjax.core.hyper import Real
 from bnnjax.core.progress import Mode
 from bnnjax.layers.mode import ModeAware, mode_of, warn_if_differentiated
 
 STATISTICS = ("batch", "estimate")
+GROUPS = 32  # in every layer of the released code of batch-channel norm
 
 
 class BatchModeAware(ModeAware):
@@ -63,6 +65,39 @@ class BatchNorm(BatchModeAware, nnx.BatchNorm):
       )
 
 
+@registry.register("norm", "batch")
+def batch_norm(
+  features: int,
+  *,
+  momentum: Real(0, 1) = 0.9,
+  epsilon: Real(0, 1) = 1e-5,
+  use_scale: bool = True,
+  use_bias: bool = True,
+  dtype: Any = None,
+  rngs: nnx.Rngs,
+) -> BatchNorm:
+  """Batch normalization (Ioffe and Szegedy 2015, arXiv:1502.03167).
+
+  Args:
+    features: channels, the last axis.
+    momentum: share of the old value in the running statistics.
+    epsilon: added to variances, inside the root.
+    use_scale, use_bias: whether it has a factor and an offset.
+    dtype: of the computation.
+    rngs: random numbers.
+  """
+  return BatchNorm(
+    features,
+    momentum=momentum,
+    epsilon=epsilon,
+    use_scale=use_scale,
+    use_bias=use_bias,
+    dtype=dtype,
+    rngs=rngs,
+  )
+
+
+@registry.register("norm", "batch_channel")
 class BatchChannelNorm(BatchModeAware):
   """Batch normalization, then normalization of groups of channels.
 
@@ -78,7 +113,8 @@ class BatchChannelNorm(BatchModeAware):
 
   Args:
     features: channels, the last axis.
-    groups: of consecutive channels; 32 in the released code.
+    groups: of consecutive channels; by default 32, as in the released code, or
+      one for each channel if there are fewer.
     statistics: `"batch"` or `"estimate"`.
     momentum: share of the old value in the running statistics (`"batch"`).
     speed: `s` above (`"estimate"`); 0 freezes the estimates.
@@ -93,14 +129,15 @@ class BatchChannelNorm(BatchModeAware):
     self,
     features: int,
     *,
-    groups: int = 32,
-    statistics: str = "batch",
-    momentum: float = 0.9,
-    speed: float = 0.1,
-    epsilon: float = 1e-5,
+    groups: int | None = None,
+    statistics: hyper.Text() = "batch",
+    momentum: Real(0, 1) = 0.9,
+    speed: Real(0, 1) = 0.1,
+    epsilon: Real(0, 1) = 1e-5,
   ):
     if statistics not in STATISTICS:
       raise registry.unknown("statistics", statistics, STATISTICS)
+    groups = min(GROUPS, features) if groups is None else groups
     if features % groups:
       raise ValueError(
         f"`groups` must divide the channels: got {groups} for {features}."
@@ -158,6 +195,33 @@ class BatchChannelNorm(BatchModeAware):
     z = (grouped - mean) * lax.rsqrt(var + self.epsilon)
     scale, bias = self.group_scale[...][:, None], self.group_bias[...][:, None]
     return (scale * z + bias).reshape(y.shape)
+
+
+def make(
+  text: str, features: int, *, rngs: nnx.Rngs, dtype: Any = None, **options: Any
+) -> nnx.Module:
+  """Builds a norm from `"name(k=v)"`, e.g. `"batch_channel(groups=8)"`.
+
+  Args:
+    text: a name of `bnnjax list norm`, with options that come before `options`.
+    features: channels.
+    rngs: random numbers.
+    dtype: of the computation, for a norm that has one.
+    **options: of the norm.
+
+  Raises:
+    ValueError: unknown name or option, bad syntax, or an impossible value.
+  """
+  norm, pairs = spec.part("norm", text, text)
+  name = spec.name_of(text)
+  known = hyper.as_defaults(registry.accepts("norm", name))
+  what = f"norm {name!r}"
+  given = registry.check_values(what, known, {**options, **dict(pairs)})
+  if "dtype" in known:
+    given = {"dtype": dtype, **given}
+  if "rngs" in signature.of(norm):
+    given["rngs"] = rngs
+  return norm(features, **given)
 
 
 class GatedRMSNorm(nnx.Module):

@@ -2,14 +2,19 @@
 
 BiPer: Binary Neural Networks using a Periodic Function, Vargas et al., CVPR
 2024, arXiv:2404.01278. The first stage trains with the sine itself, the second
-with its sign; the preset switches after two thirds of the run (600 of 900
-epochs). Output scale and activations are those of ReCU. A latent weight beyond
-`pi / freq` wraps around.
+with its sign. The authors restart optimizer, warm-up and learning rate between
+the two, and start the second from the best checkpoint of the first. A config
+does so by `config.stages`, from the end of the first stage (see
+`configs/cifar10_resnet.py` and `configs/fashion_mnist_resnet.py`); latent
+weights and output scales are handed on. The preset has one schedule, and
+switches after two thirds of the run (600 of 900 epochs). Output scale and
+activations are those of ReCU. A latent weight beyond `pi / freq` wraps around.
 """
 
 import jax
 import jax.numpy as jnp
 
+from bnnjax.core import registry
 from bnnjax.core.estimator import estimator
 from bnnjax.core.hyper import Real
 from bnnjax.core.method import method
@@ -42,16 +47,22 @@ def biper(x, *, freq: Real(1e-3, 1e3) = 20.0, stage: Real(1, 2) = 2.0):
   return freq * jnp.cos(_wave(x, freq))
 
 
-def sine_penalty(w: jax.Array, *, freq: float = 20.0, tau: float = 0.037):
-  """`tau mean(sin(freq w)^2)`, a regularizer of the CIFAR scripts, unused here.
+@registry.register("penalty", "sine")
+def sine_penalty(
+  w: jax.Array, *, freq: Real(1e-3, 1e3) = 20.0, tau: Real(0) = 0.037
+) -> jax.Array:
+  """`tau mean(sin(freq w)^2)`, the regularizer of the CIFAR-10 scripts.
 
   It pulls the sine to 0 and away from its signs, although the paper says that
-  it lowers the quantization error. The scripts use tau 0.037, then 0.0468.
+  it lowers the quantization error. The scripts use it in both stages, with tau
+  0.037 and then 0.0468.
 
   Args:
     w: latent weights of a layer; add the penalties of all layers.
+    freq: of the estimator.
+    tau: factor.
   """
-  return tau * jnp.mean(jnp.square(jnp.sin(freq * w)))
+  return tau * jnp.mean(jnp.square(jnp.sin(_wave(w, freq))))
 
 
 method(

@@ -3,7 +3,8 @@
 Estimator Meets Equilibrium Perspective: A Rectified Straight Through Estimator
 for Binary Neural Networks Training, Wu et al., ICCV 2023, arXiv:2308.06689. One
 scale per layer, differentiated. The constants `t` and `m` are those of the
-released code. The paper's indicators are in `bnnjax.core.diagnostics`.
+released code. The paper's indicators are in `bnnjax.core.diagnostics`, and a
+run with `config.diagnostics` logs them at the power of the step.
 """
 
 import jax.numpy as jnp

@@ -51,6 +51,8 @@ class BinaryDenseNet(ImageClassifier):
       `"small"` below a height of 50.
     weight, act: binarizers of the 3x3 convolutions.
     edge_weight, edge_act: binarizers of the first convolution and of the head.
+    norm: of all layers, e.g. "batch_channel(statistics='estimate')"
+      (`bnnjax list norm`).
     dtype: of the computation.
     rngs: random numbers.
 
@@ -71,12 +73,13 @@ class BinaryDenseNet(ImageClassifier):
     act: Spec = "ste",
     edge_weight: Spec = None,
     edge_act: Spec = None,
+    norm: str = "batch",
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
     plan = registry.pick("BinaryDenseNet variant", variant, VARIANTS)
-    body = LayerDefaults(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype, norm=norm)
     edge = body.with_operands(edge_weight, edge_act)
     small = is_small(stem, image_shape)
     first = Unit(

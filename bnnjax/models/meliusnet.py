@@ -68,6 +68,8 @@ class MeliusNet(ImageClassifier):
       default `"small"` below a height of 50.
     weight, act: binarizers of the body.
     edge_weight, edge_act: binarizers of the stem and of the head.
+    norm: of all layers, e.g. "batch_channel(statistics='estimate')"
+      (`bnnjax list norm`).
     dtype: of the computation.
     rngs: random numbers.
 
@@ -86,12 +88,13 @@ class MeliusNet(ImageClassifier):
     act: Spec = "ste",
     edge_weight: Spec = None,
     edge_act: Spec = None,
+    norm: str = "batch",
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
     plan = registry.pick("MeliusNet variant", variant, VARIANTS)
-    body = LayerDefaults(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype, norm=norm)
     edge = body.with_operands(edge_weight, edge_act)
     small = is_small(stem, image_shape)
     blocks, features = _blocks(plan, body, rngs)

@@ -56,6 +56,8 @@ class MobileNet(ImageClassifier):
       below a height of 50.
     weight, act: binarizers of the body, `None` is float.
     edge_weight, edge_act: binarizers of the first convolution and of the head.
+    norm: of all layers, e.g. "batch_channel(statistics='estimate')"
+      (`bnnjax list norm`).
     dtype: of the computation.
     rngs: random numbers.
 
@@ -75,6 +77,7 @@ class MobileNet(ImageClassifier):
     act: Spec = None,
     edge_weight: Spec = None,
     edge_act: Spec = None,
+    norm: str = "batch",
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
@@ -82,7 +85,7 @@ class MobileNet(ImageClassifier):
     make, relu = registry.pick(
       "MobileNet variant", variant, {"v1": (_v1, "relu"), "v2": (_v2, "relu6")}
     )
-    body = LayerDefaults(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype, norm=norm)
     edge = body.with_operands(edge_weight, edge_act)
     if body.takes_signs:
       relu = "identity"  # the sign is the non-linearity

@@ -92,6 +92,8 @@ class ReActNet(ImageClassifier):
       two halvings); by default `"small"` below a height of 50.
     weight, act: binarizers of the body.
     edge_weight, edge_act: binarizers of the first convolution and of the head.
+    norm: of all layers, e.g. "batch_channel(statistics='estimate')"
+      (`bnnjax list norm`).
     dtype: of the computation.
     rngs: random numbers.
 
@@ -112,13 +114,14 @@ class ReActNet(ImageClassifier):
     act: Spec = "approx_sign",  # the blocks have the shift already
     edge_weight: Spec = None,
     edge_act: Spec = None,
+    norm: str = "batch",
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
     check_image_shape(image_shape)
     groups = registry.pick("ReActNet variant", variant, VARIANTS)
     small = is_small(stem, image_shape)
-    body = LayerDefaults(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype, norm=norm)
     edge = body.with_operands(edge_weight, edge_act)
     first = scaled(STEM_FEATURES, width)
     super().__init__(

@@ -38,6 +38,8 @@ class VGGSmall(ImageClassifier):
     width: multiplies all features.
     weight, act: binarizers of all convolutions but the first.
     edge_weight, edge_act: binarizers of the first convolution and of the head.
+    norm: of all layers, e.g. "batch_channel(statistics='estimate')"
+      (`bnnjax list norm`).
     dtype: of the computation.
     rngs: random numbers.
 
@@ -55,6 +57,7 @@ class VGGSmall(ImageClassifier):
     act: Spec = "ste",
     edge_weight: Spec = None,
     edge_act: Spec = None,
+    norm: str = "batch",
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
@@ -64,7 +67,7 @@ class VGGSmall(ImageClassifier):
         f"VGG-Small halves the image three times: got {tuple(image_shape)},"
         " whose sides are not multiples of 8."
       )
-    body = LayerDefaults(weight, act, dtype)
+    body = LayerDefaults(weight, act, dtype, norm=norm)
     edge = body.with_operands(edge_weight, edge_act)
     tail = "" if body.takes_signs else " relu"
     units, before = [], image_shape[-1]

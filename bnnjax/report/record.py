@@ -25,9 +25,10 @@ FIELDS = (
 # Older records lack these. Digests (see `bnnjax.train.identity`) of the run,
 # its data, the network that it ends with and those that it starts from; in a
 # sweep, the name of the workdir and the ids of the records that this one
-# replaces.
+# replaces; optimizer steps, numbers of training and evaluation examples, and CPU
+# seconds of the process, all cores and sessions together.
 OPTIONAL = (
-  "digest", "data", "weights", "init", "teacher", "lengthened_from", "folder",
+  "steps", "examples", "cpu_seconds", "digest", "data", "weights", "init", "teacher", "lengthened_from", "folder",
   "supersedes",
 )  # fmt: skip
 ROOM = 65536  # bytes; the longest record of ours has 8 thousand
@@ -263,11 +264,17 @@ _FIELD_KINDS = {
   "device": (_is_text, "text"),
   "metrics": (_is_object, "an object"),
   "cost": (_is_object, "an object"),
-  "wall_seconds": (lambda x: _is_number(x) and x >= 0, "a number of seconds"),
+  **dict.fromkeys(
+    ("wall_seconds", "cpu_seconds"),
+    (lambda x: _is_number(x) and x >= 0, "a number of seconds"),
+  ),
   **dict.fromkeys(
     ("digest", "weights", "init", "teacher", "folder"), (_is_text, "text")
   ),
-  **dict.fromkeys(("data", "lengthened_from"), (_is_object, "an object")),
+  "steps": (lambda x: _is_number(x) and x == int(x) >= 0, "a whole number"),
+  **dict.fromkeys(
+    ("examples", "data", "lengthened_from"), (_is_object, "an object")
+  ),
   "supersedes": (_is_list_of_text, "a list of ids"),
 }
 

@@ -87,6 +87,12 @@ FIELDS: dict[str, Field] = {
     "latent weights pass through this function after each update, e.g."
     " `center_clamp` (XNOR-Net; `bnnjax list projection`)",
   ),
+  "optim.penalty": Field(
+    "",
+    "function of the latent weights of a layer that is added to the loss, summed"
+    " over the layers, e.g. `sine(tau=0.037)` (BiPer; `bnnjax list penalty`);"
+    " the logged loss lacks it",
+  ),
   "optim.bop.gamma": Field(
     1e-4,
     "adaptivity rate of the rule for binary weights without latent ones"
@@ -141,7 +147,12 @@ FIELDS: dict[str, Field] = {
   "checkpoint.every_steps": Field(0, "the same in steps"),
   "log_every": Field(20, "steps between log lines"),
   "diagnostics": Field(
-    0, "steps between lines of `diagnostics.jsonl`; 0: no such file"
+    0,
+    "steps between lines of `diagnostics.jsonl`; 0: no such file. The record has"
+    " two measures of the last line, means over the binarized layers:"
+    " `estimating_error`, the L2 distance between sign(w) and sign(w)|w|^(1/o)"
+    " at the current o of ReSTE (1 for other estimators), and"
+    " `gradient_variance`, the variance of |gradient| over the latent weights",
   ),
   "tensorboard": Field(
     False, "also write TensorBoard files (extra `tensorboard`)"

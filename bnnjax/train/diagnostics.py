@@ -1,7 +1,7 @@
 """Measures of the binarized weights during training, logged at an interval.
 
 Off by default; `config.diagnostics = N` writes a line to `diagnostics.jsonl`
-every N steps.
+every N steps. The measures `RECORDED` of the last line go into the record.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,11 @@ from etils import epath
 from flax import nnx
 
 from bnnjax.core import diagnostics as measures
+from bnnjax.core.binarizer import Binarizer
 from bnnjax.core.progress import Mode, Progress
+from bnnjax.core.schedule import resolve
+from bnnjax.layers.binarize import Binarize
+from bnnjax.layers.quantized_weight import QuantizedWeight
 from bnnjax.layers.variables import STACKED, LatentWeight
 from bnnjax.train import accumulate as accumulate_lib
 from bnnjax.train import writers
@@ -21,6 +25,7 @@ from bnnjax.train.networks import Network
 from bnnjax.train.state import State
 
 BINS = 20  # of the latent weights' histogram, over [-1, 1] times the largest
+RECORDED = ("estimating_error", "gradient_variance")
 
 
 def binarized(values: Any, network: Network) -> dict[str, jax.Array]:
@@ -72,6 +77,41 @@ def _flat(params: Any, network: Network) -> dict[str, Any]:
   return {name: flat[name] for name, _ in _variables(network)}
 
 
+def powers(network: Network, mode: Mode) -> dict[str, Any]:
+  """ReSTE's power `o` of each latent weight, by dotted path of the variable.
+
+  It is that of the weight's binarizer at this point of the run. A binarizer
+  with another estimator has none: 1, the straight-through estimator.
+  """
+  made = _binarizers(network)
+  found = {}
+  for name, variable in _variables(network):
+    o = 1.0
+    if name in made and made[name].estimator.name == "reste":
+      hp = made[name].estimator.hyper(**resolve(made[name].estimator_hp, mode))
+      o = hp["o"]
+    if variable.get_metadata(STACKED, False):
+      o = jnp.broadcast_to(o, variable.shape[:1])
+    found[name] = o
+  return found
+
+
+def _binarizers(network: Network) -> dict[str, Binarizer]:
+  """The binarizers of latent weights, by dotted path of the variable."""
+  found = {}
+  for path, module in nnx.iter_modules(network.abstract):
+    if isinstance(module, QuantizedWeight):
+      for plan in module.plans:
+        if plan.binarizer is not None:
+          made = module.binarizers[plan.binarizer].binarizer
+          found[(*path, "values", plan.value)] = made
+    elif isinstance(getattr(module, "weight", None), Binarize):
+      for name, variable in vars(module).items():
+        if isinstance(variable, LatentWeight):
+          found[(*path, name)] = module.weight.binarizer
+  return {".".join(map(str, path)): made for path, made in found.items()}
+
+
 def make_diagnose(
   network: Network,
   task: Any,
@@ -85,9 +125,12 @@ def make_diagnose(
 
   Measures of each layer: `flips`, the share of signs that changed since the
   last line; `balance`, the mean sign, and its spread over output channels;
-  `histogram` of the latent weights over [-edge, edge], and `edge`. Measures of
-  all layers together: ReSTE's `estimating_error` at o = 1 and
-  `gradient_stability`.
+  `histogram` of the latent weights over [-edge, edge], and `edge`; ReSTE's two
+  indicators `estimating_error`, `||f_o(w) - sign(w)||_2` at the power `o` that
+  the step uses (see `powers`), and `gradient_variance`, `var(|g|)` over the
+  weights of the layer (eq. 8 and 9). The measures `RECORDED` of the line itself
+  are means of these over the layers, absent if nothing is binarized; the paper
+  prints sums.
   """
   gradient = accumulate_lib.make_gradient(network, task, teacher, accumulate)
 
@@ -101,6 +144,7 @@ def make_diagnose(
       state["params"], state["rest"], batch, mode, teacher_state
     )
     grads = binarized(_flat(grads, network), network)
+    o = binarized(powers(network, mode), network)
     layers = {}
     for name, w in weights.items():
       balance = measures.sign_balance(w)
@@ -111,13 +155,15 @@ def make_diagnose(
         "balance_spread": jnp.std(balance),
         "histogram": jnp.histogram(w, BINS, (-edge, edge))[0],
         "edge": edge,
+        "estimating_error": measures.estimating_error(w, o[name]),
+        "gradient_variance": measures.gradient_stability(grads[name]),
       }
     measured = {
-      "estimating_error": measures.estimating_error(weights, 1.0),
-      "gradient_stability": measures.gradient_stability(grads),
-      "layers": layers,
+      measure: sum(layer[measure] for layer in layers.values()) / len(layers)
+      for measure in RECORDED
+      if layers
     }
-    return measured, _signs(flat)
+    return {**measured, "layers": layers}, _signs(flat)
 
   return diagnose
 
@@ -167,16 +213,21 @@ class Diagnostics:
 
   def step(
     self, number: int, state: State, batch: Any, teacher_state: Any = None
-  ) -> None:
-    """Called after optimizer step `number`."""
+  ) -> dict[str, float]:
+    """Called after optimizer step `number`.
+
+    Returns:
+      The measures `RECORDED` if this step has a line, else none.
+    """
     if not self._every or number % self._every:
-      return
+      return {}
     got, self._before = self._diagnose(
       state, self._before, batch, teacher_state
     )
     got = jax.device_get(got)
     if self._file:
       self._file.write(number, jax.tree.map(lambda x: x.tolist(), got))
+    return {name: float(got[name]) for name in RECORDED if name in got}
 
   def saved(self) -> dict[str, jax.Array]:
     """The signs at the last line, by dotted path of the variable.

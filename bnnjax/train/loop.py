@@ -264,7 +264,10 @@ class Run:
       )
       step += 1
       interval = dataclasses.replace(interval, metrics=metrics)
-      compiled.diagnostics.step(step, state, batch, job.teacher_state)
+      teacher_state = job.teacher_state
+      line = compiled.diagnostics.step(step, state, batch, teacher_state)
+      if line:
+        info = dataclasses.replace(info, diagnosed=line)
       evaluates = step % eval_every == 0 or step == stage.stop
       if evaluates or step % config.log_every == 0:
         loss, info = self._log(compiled, step, state, interval, info)
@@ -348,9 +351,11 @@ class Run:
     """Saves the checkpoint `last`; `info` as it is saved."""
     self._raise_if_not_finite(state)
     self.writer.check()  # another process may have taken over a lease
+    lap, cpu = self.clock.lap(), info.cpu_seconds
     info = dataclasses.replace(
       info,
-      seconds=info.seconds + self.clock.lap(),
+      seconds=info.seconds + lap.wall,
+      cpu_seconds=None if cpu is None else cpu + lap.cpu,
       position=self.batches.get_state(),
       interval=interval and interval.to_json(),
     )

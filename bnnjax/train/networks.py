@@ -60,6 +60,17 @@ class Network:
     )
     return cls(graphdef, nnx.to_pure_dict(kinds), abstract, build)
 
+  @property
+  def stacked(self) -> Any:
+    """Tree like the parameters: whether the first axis counts layers."""
+    params = nnx.state(self.abstract, nnx.Param)
+    several = jax.tree.map(
+      lambda v: bool(v.get_metadata(STACKED, False)),
+      params,
+      is_leaf=lambda v: isinstance(v, nnx.Variable),
+    )
+    return nnx.to_pure_dict(several)
+
   def variables(self, seed: int) -> tuple[Any, Any]:
     """Initial `params` and `rest`, made under jit."""
 

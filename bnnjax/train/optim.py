@@ -18,7 +18,7 @@ from bnnjax.core import registry
 from bnnjax.core.progress import to_step
 from bnnjax.core.settings import Settings
 from bnnjax.train import bop as bop_lib
-from bnnjax.train import config_fields, optim_options
+from bnnjax.train import config_fields, optim_options, penalty
 
 SCHEDULES = ("cosine", "linear", "constant")
 _OF_SCHEDULE = ("lr", "schedule", "warmup", "decay_until", "end_lr")
@@ -101,6 +101,7 @@ def make_optimizer(
   *,
   binary: bool = False,
   inherited: Container[str] = (),
+  stacked: Any = None,
 ) -> optax.GradientTransformation:
   """The optimizer of a run.
 
@@ -114,6 +115,7 @@ def make_optimizer(
       can continue from another.
     inherited: fields that another stage of the run reads, even if this one does
       not, e.g. `"end_lr"` or `"bop.end_gamma"`.
+    stacked: see `penalty.add_penalty`.
 
   Raises:
     ValueError: the optimizer or the schedule is unknown, it does not take or
@@ -133,6 +135,8 @@ def make_optimizer(
   shared.read |= latent.read
   binary = binary or "binary" in jax.tree.leaves(kinds)
   chain = []
+  if shared["penalty"]:
+    chain.append(penalty.add_penalty(shared["penalty"], kinds, stacked))
   if shared["grad_clip"]:
     chain.append(optax.clip_by_global_norm(shared["grad_clip"]))
   if own or binary:
@@ -168,7 +172,7 @@ def _bop(
 
 # Fields that only the weights of one kind read.
 _OF_KIND = {
-  "latent": ("latent", "latent_clip", "projection"),
+  "latent": ("latent", "latent_clip", "projection", "penalty"),
   "binary": ("bop",),
 }
 

@@ -88,7 +88,12 @@ def make(
     # Fields of the run that this stage leaves unread are not its mistake.
     inherited = _field_names(optim_) - _field_names(entry.own)
     optimizer = optim.make_optimizer(
-      optim_, span, network.kinds, binary=binary, inherited=inherited
+      optim_,
+      span,
+      network.kinds,
+      binary=binary,
+      inherited=inherited,
+      stacked=network.stacked,
     )
     rates = optim.rates(optim_, span, network.kinds, began)
     decay, parts = optim_["ema"], optim_["accumulate"]

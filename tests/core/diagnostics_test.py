@@ -30,6 +30,8 @@ def test_estimating_error_falls_as_the_power_grows():
 def test_gradient_stability_sums_unbiased_variances():
   g = [jnp.array([1.0, -3.0]), jnp.array([[2.0, -2.0]])]
   np.testing.assert_allclose(diagnostics.gradient_stability(g), 2.0)
+  alone = [*g, jnp.array([5.0])]  # one element has no variance
+  np.testing.assert_allclose(diagnostics.gradient_stability(alone), 2.0)
 
 
 def test_pure_and_jittable():

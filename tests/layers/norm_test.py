@@ -7,7 +7,12 @@ import pytest
 from flax import nnx
 
 from bnnjax.core.progress import Mode
-from bnnjax.layers.norm import BatchChannelNorm, BatchNorm, GatedRMSNorm
+from bnnjax.layers.norm import (
+  BatchChannelNorm,
+  BatchNorm,
+  GatedRMSNorm,
+  make,
+)
 from tests import golden_cases
 
 TOLERANCE = 1e-4
@@ -58,6 +63,37 @@ def test_estimates_move_first_and_normalize_then():
   norm(jnp.full((3, 1, 1), 2.0), Mode.training())
   np.testing.assert_allclose(norm.mean[...], [1.0])
   np.testing.assert_allclose(norm.var[...], [2.5])
+
+
+def test_a_norm_by_name(rngs):
+  norm = make("batch", 4, momentum=0.5, dtype=jnp.bfloat16, rngs=rngs)
+  assert isinstance(norm, BatchNorm)
+  assert (norm.momentum, norm.dtype) == (0.5, jnp.bfloat16)
+  text = "batch_channel(statistics='estimate', groups=2, momentum=0.7)"
+  norm = make(text, 4, momentum=0.5, rngs=rngs)
+  assert isinstance(norm, BatchChannelNorm)
+  assert (norm.statistics, norm.groups, norm.momentum) == ("estimate", 2, 0.7)
+
+
+def test_groups_are_32_or_one_for_each_channel():
+  groups = [BatchChannelNorm(n).groups for n in (8, 32, 64)]
+  assert groups == [8, 32, 32]
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("bach", "Unknown norm 'bach'. Did you mean 'batch'"),
+    ("batch(groups=2)", "Unknown hyper-parameter of norm 'batch' 'groups'"),
+    ("batch(momentum=2.0)", "`momentum` of norm 'batch' must be a number from"),
+    ("batch_channel(groups=3)", "must divide the channels: got 3 for 4"),
+    ("batch_channel(groups=0)", "`groups` of BatchChannelNorm must be an int"),
+    ("batch_channel(speed=2.0)", "`speed` of norm 'batch_channel' must be a"),
+  ],
+)
+def test_norms_that_do_not_exist(text, message, rngs):
+  with pytest.raises(ValueError, match=message):
+    make(text, 4, rngs=rngs)
 
 
 def test_errors():

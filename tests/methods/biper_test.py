@@ -1,5 +1,6 @@
 """BiPer against its authors' code."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +9,10 @@ from bnnjax.core.progress import DEPLOYED, Mode, Progress
 from bnnjax.core.spec import parse
 from bnnjax.methods.biper import biper, sine_penalty
 from bnnjax.methods.bireal import approx_sign
+from bnnjax.train import sharding, stages
+from bnnjax.train.plan import Plan
 from tests import golden_cases, torch_layers
+from tests.train.small_runs import mlp
 
 FILE = "biper.npz"
 
@@ -70,3 +74,31 @@ def test_the_second_stage_and_the_deployed_network_are_binary():
   np.testing.assert_allclose(run(1), np.sin(20 * w), rtol=1e-5)
   np.testing.assert_array_equal(run(2), [1, -1, 1, -1])
   np.testing.assert_array_equal(made(w), [1, -1, 1, -1])
+
+
+def test_stages_hand_on_latent_weights_and_scales():
+  """From the sine to its sign: the trained scale is kept, not measured anew."""
+  weight = "biper(stage={})|learned(init=1.0)"
+  entries = (
+    {"until": 0.5, "model": {"weight": weight.format(1.0)}, "restart": True},
+    {"until": 1.0, "restart": True},
+  )
+  config = mlp(entries, weight=weight.format(2.0), act="biper")
+  first, second = Plan(config).stages(4)
+  mesh = sharding.make_mesh()
+  state = stages.first_state(first, 0, mesh)
+  state["params"] = jax.tree.map(lambda x: x + 0.3, state["params"])
+  state["opt"] = jax.tree.map(lambda x: x + 1, state["opt"])
+  entered = stages.enter(second, state, 0, mesh)
+  chex.assert_trees_all_equal(entered["params"], state["params"])
+  anew = second.optimizer.init(state["params"])
+  chex.assert_trees_all_equal(entered["opt"], anew)
+
+  w = state["params"]["layers"][0]["kernel"]
+  for stage, value in (
+    (first, np.sin(20 * w)),
+    (second, np.sign(np.sin(20 * w))),
+  ):
+    layer = stage.network.merge({**entered}).layers[0]
+    got = layer.weight(layer.kernel[...], DEPLOYED)
+    np.testing.assert_allclose(got.dequantize(), 1.3 * value, atol=1e-5)

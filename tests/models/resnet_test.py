@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from bnnjax.layers.norm import BatchChannelNorm
 from bnnjax.models import resnet
 from tests import image_models
 from tests.image_models import CIFAR, IMAGENET, report
@@ -57,6 +58,17 @@ def test_projection_is_binary_or_float():
     for p in ("body", "float")
   )
   assert float_ - body == 16 * 16 * 16 * 32 + 8 * 8 * 32 * 64
+
+
+def test_every_norm_is_of_the_kind_asked_for():
+  model = image_models.abstract(
+    "resnet", CIFAR, variant="8", layout="bireal", norm="batch_channel"
+  )
+  modules = [m for _, m in nnx.iter_modules(model)]
+  assert not any(isinstance(m, nnx.BatchNorm) for m in modules)
+  found = [m for m in modules if isinstance(m, BatchChannelNorm)]
+  # The stem, six convolutions, and two projections of shortcuts.
+  assert sorted(len(m.scale) for m in found) == 3 * [16] + 3 * [32] + 3 * [64]
 
 
 def test_small_images_take_the_small_stem():
