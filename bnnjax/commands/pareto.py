@@ -86,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
   if args.html:
     from bnnjax.report import html
 
-    files[".html"] = html.page(runs).encode()
+    files[".html"] = html.page(
+      runs, metric=args.metric, axis=args.axis
+    ).encode()
   print(pareto_table.to_text(found))
   prefix = prefix_of(args.out, args.files)
   written = {
@@ -150,4 +152,5 @@ COMMAND = Command(
   ),
   needed=("files",),
   check=check,
+  reads_records=lambda args: True,
 )

@@ -6,9 +6,7 @@ from typing import Any
 
 from bnnjax import errors
 from bnnjax.errors import UserError
-from bnnjax.report import fields
-
-NAMED = 4  # runs that a message names
+from bnnjax.report import comparability, fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +38,10 @@ class Axis:
   def read(self, record: fields.Record) -> float | None:
     """The cost of a run; `None` if its record does not hold it."""
     found = fields.number(record, self.path)
-    return None if found is None else self.factor * found
+    try:
+      return None if found is None else self.factor * float(found)
+    except OverflowError:  # a whole number of more than 308 digits
+      return None
 
 
 AXES: dict[str, Axis] = {
@@ -114,13 +115,17 @@ def check_definitions(records: Iterable[fields.Record], of: Axis) -> list[str]:
     text = _definition(held[key], of) or f"not known here ({key:.40})"
     texts.setdefault(text, []).extend(names[key])
   if len(texts) > 1:
-    listed = "; ".join(f"{some(n)}: {text:.250}" for text, n in texts.items())
+    listed = "; ".join(
+      f"{comparability.some(n)}: {text:.250}" for text, n in texts.items()
+    )
     raise UserError(
       f"These runs cannot share the axis {of.label}: they follow different"
       f" definitions. {listed}. Count the older ones again, or leave them out."
     )
   if silent:
-    return [f"No definition of {of.label} on record for {some(silent)}."]
+    return [
+      f"No definition of {of.label} on record for {comparability.some(silent)}."
+    ]
   return []
 
 
@@ -135,10 +140,3 @@ def _definition(held: Any, of: Axis) -> str | None:
       return None  # of a later version
   found = held.get(of.defined)
   return " ".join(str(found).split()) if found is not None else None
-
-
-def some(names: Iterable[str], most: int = NAMED) -> str:
-  """Some of the names, and how many more there are."""
-  names = list(dict.fromkeys(names))
-  more = f" and {len(names) - most} more" if len(names) > most else ""
-  return ", ".join(names[:most]) + more

@@ -6,7 +6,7 @@ equal versions of matplotlib and its dependencies.
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from bnnjax.errors import UserError
@@ -68,7 +68,8 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
     UserError: matplotlib is missing, or there is no panel.
   """
   if not panels:
-    raise UserError("There is nothing to draw: no point has both figures.")
+    why = " ".join(notes) or "There is no panel."
+    raise UserError(f"There is nothing to draw. {why}")
   with _style():
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -106,16 +107,18 @@ def _style() -> Iterator[None]:
     yield
 
 
-def styles(marks: Sequence[panel_lib.Mark]) -> dict[str, tuple[str, str]]:
+def styles(
+  marks: Sequence[panel_lib.Mark], wanted: Collection[str] = ()
+) -> dict[str, tuple[str, str]]:
   """Colour and shape of each series.
 
-  Where there are more than can be told apart, those that are not on the step
-  line are grey dots.
+  Where there are more than can be told apart, those that are neither on the
+  step line nor wanted are grey dots.
   """
   series = list(dict.fromkeys(m.series for m in marks))
   shown = series
   if len(series) > MOST_SERIES:
-    line = {m.series for m in marks if m.line}
+    line = {m.series for m in marks if m.line} | set(wanted)
     shown = [s for s in series if s in line][:MOST_SERIES]
   found = dict.fromkeys(series, (GREY, "."))
   for i, name in enumerate(shown):

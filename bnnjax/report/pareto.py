@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bnnjax.errors import UserError
-from bnnjax.report import axes, fields, grouping, statistics
+from bnnjax.report import axes, comparability, fields, grouping, statistics
 from bnnjax.report import points as points_lib
 from bnnjax.report.axes import AXES
 from bnnjax.report.points import Point
@@ -74,12 +74,10 @@ class Pareto:
   Attributes:
     axis: the cost.
     panels: one for each task.
-    skipped: files and lines that hold no record.
   """
 
   axis: axes.Axis
   panels: Sequence[TaskPanel]
-  skipped: Sequence[Any] = ()
 
   def plot(
     self, path: os.PathLike | str | None = None, published: bool = False
@@ -126,7 +124,7 @@ def make(
     task = fields.task(group[0]) or "task not recorded"
     tasks.setdefault(task, {})[label] = group
   panels = [_panel(t, groups, of, y, by) for t, groups in tasks.items()]
-  return Pareto(of, panels, getattr(runs, "skipped", ()))
+  return Pareto(of, panels)
 
 
 def _panel(
@@ -158,8 +156,11 @@ def _panel(
       for doubt in points_lib.doubts(group, costly, of):
         doubts.setdefault(doubt, []).append(label)
   drawn = [r for p in points for r in p.runs]
-  notes = [f"{doubt}: {axes.some(who)}." for doubt, who in doubts.items()]
+  notes = [
+    f"{doubt}: {comparability.some(who)}." for doubt, who in doubts.items()
+  ]
   notes += axes.check_definitions(drawn, of)
+  notes += comparability.of_data(drawn) + points_lib.lengths(drawn)
   devices = sorted({r["device"] for r in drawn})
   if of.name == "cpu_seconds" and len(devices) > 1:
     notes.append(f"Times of different devices: {', '.join(devices)}.")
@@ -278,6 +279,12 @@ def _judge(
     said.append(f"Dominated by the means alone: {reason}.")
   elif unlinked:
     said.append("Points without common seeds are compared by their means.")
+  if not reason and comparability.spreads_differ(
+    [list(p.values.values()) for p in points]
+  ):
+    said.append(
+      "Spreads differ (Bartlett's test, p < 0.05); the intervals pool them."
+    )
   return judged, said, bool(reason)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnnjax.errors import UserError
-from bnnjax.report import axes, fields, figure, pareto, published
+from bnnjax.report import comparability, fields, figure, pareto, published
 from bnnjax.report.panel import Mark, Panel
 
 TOP1 = "top-1 accuracy, %"
@@ -56,7 +56,10 @@ def panels(found: "pareto.Pareto", with_published: bool = False) -> list[Panel]:
   """
   shown = [_panel(p, found) for p in found.panels if p.points]
   # A method looks the same in every panel.
-  look = figure.styles([m for panel in shown for m in panel.marks])
+  look = figure.styles(
+    [m for panel in shown for m in panel.marks],
+    {series for panel in found.panels for series in _best(panel)},
+  )
   shown = [_with_look(panel, look) for panel in shown]
   if with_published:
     if found.axis.name != "ace":
@@ -66,6 +69,13 @@ def panels(found: "pareto.Pareto", with_published: bool = False) -> list[Panel]:
       )
     shown.append(published_panel())
   return shown
+
+
+def _best(panel: "pareto.TaskPanel") -> list[str]:
+  """The best series of each pair of widths, e.g. the float twin."""
+  sign = 1 if panel.metric.higher_is_better else -1
+  worst_first = sorted(panel.points, key=lambda p: (sign * p.y, p.label))
+  return list({p.bits: p.series for p in worst_first}.values())
 
 
 def notes(found: "pareto.Pareto") -> list[str]:
@@ -138,7 +148,7 @@ def _with_look(panel: Panel, look: Mapping[str, tuple[str, str]]) -> Panel:
 def _left_out(panel: "pareto.TaskPanel") -> list[str]:
   """A note for each reason why points are not drawn."""
   return [
-    f"({reason}): {axes.some(labels)}."
+    f"({reason}): {comparability.some(labels)}."
     for reason, labels in panel.reasons.items()
   ]
 

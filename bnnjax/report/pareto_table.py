@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from bnnjax import errors
-from bnnjax.report import axes, pareto, published
+from bnnjax.report import comparability, pareto, published
 
 COLUMNS = (
   "task", "runs", "network", "method", "bits", "n", "metric", "mean",
@@ -78,7 +78,7 @@ def to_latex(
       head = ("", "bits", "n", panel.metric.label, found.axis.label, "")
       rows = [_row(p) for p in panel.points]
       notes = [
-        f"not drawn ({reason}): {axes.some(labels, MOST)}"
+        f"not drawn ({reason}): {comparability.some(labels, MOST)}"
         for reason, labels in panel.reasons.items()
       ]
       tables.append(_tabular(panel.task, head, rows, [*notes, *panel.notes]))
@@ -111,7 +111,7 @@ def to_text(found: "pareto.Pareto") -> str:
         f" {states.count(pareto.DOMINATED)} dominated"
       )
     for reason, labels in panel.reasons.items():
-      named = errors.one_paragraph(axes.some(labels, MOST))
+      named = errors.one_paragraph(comparability.some(labels, MOST))
       lines.append(f"  not drawn ({reason}): {named}")
     lines += [f"  {errors.one_paragraph(note)}" for note in panel.notes]
   return "\n".join(lines)

@@ -97,6 +97,18 @@ def doubts(
   return found
 
 
+def lengths(records: Sequence[fields.Record]) -> list[str]:
+  """A sentence if runs were trained for different lengths."""
+  said = []
+  for path in ("epochs", "steps"):
+    found = {fields.number(record, path) for record in records} - {None}
+    if len(found) > 1:
+      shown = sorted(found)
+      ends = f"{fields.show(shown[0])} to {fields.show(shown[-1])}"
+      said.append(f"{path} from {ends}")
+  return [f"Trained for different lengths: {', '.join(said)}."] if said else []
+
+
 def name_series(points: list[Point], by: str | None) -> list[Point]:
   """Gives each point the name of its series in a figure.
 

@@ -34,8 +34,9 @@ def test_an_older_record_lacks_some():
   [record] = pareto_records.make("a", [50])
   assert axes.AXES["energy"].read(record) is None
   assert axes.AXES["cpu_seconds"].read(record) is None
-  record["cost"]["ace"] = float("nan")
-  assert ACE.read(record) is None
+  for wrong in (float("nan"), 10**400, "12", True):
+    record["cost"]["ace"] = wrong
+    assert ACE.read(record) is None
 
 
 def test_an_unknown_axis():
@@ -74,5 +75,5 @@ def test_a_record_without_a_definition_is_named():
     record["cost"]["definitions"] = None
   assert axes.check_definitions(records, ACE) == [
     "No definition of ACE on record for n0-seed=0, n1-seed=0, n2-seed=0,"
-    " n3-seed=0 and 2 more."
+    " n3-seed=0, n4-seed=0 and 1 more."
   ]

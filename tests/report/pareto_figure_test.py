@@ -54,7 +54,9 @@ def test_points_that_are_not_drawn_are_named():
   assert pareto_figure.notes(nothing) == [
     "No panel of digits, train (0 BOPs, which has no logarithm): float."
   ]
-  with pytest.raises(UserError, match="nothing to draw"):
+  with pytest.raises(
+    UserError, match="nothing to draw. No panel of digits, train"
+  ):
     nothing.plot()
 
 
@@ -66,8 +68,12 @@ def test_a_method_looks_the_same_in_every_panel():
 
 def test_many_series_are_grey_and_counted():
   many = [r for i in range(25) for r in pareto_records.make(f"m{i}", [50 - i])]
-  [panel] = pareto_figure.panels(pareto.make(many))
-  assert [m.name for m in panel.marks if m.name] == ["m0"]
+  twin = pareto_records.make(
+    "twin", [20], ace=9000, cost={"macs": {"w32a32": 10}}
+  )
+  [panel] = pareto_figure.panels(pareto.make(many + twin))
+  # The front, and the float network although it is not on it.
+  assert [m.name for m in panel.marks if m.name] == ["m0", "twin"]
   assert "Grey: 24 other series, see the table." in panel.notes
 
 

@@ -80,6 +80,17 @@ def test_one_seed_each_is_decided_by_the_means_and_says_so():
   assert alone.notes == []
 
 
+def test_different_spreads_are_said():
+  records = [
+    *pareto_records.make("a", [50, 50.01, 50.02]),
+    *pareto_records.make("b", [40, 60, 50], ace=2000),
+  ]
+  [panel] = pareto.make(records).panels
+  assert panel.notes == [
+    "Spreads differ (Bartlett's test, p < 0.05); the intervals pool them."
+  ]
+
+
 def test_many_points_are_decided_by_the_means(monkeypatch):
   monkeypatch.setattr(statistics, "MOST_METHODS", 2)
   records = [
@@ -147,6 +158,15 @@ def test_times_of_different_devices_are_named():
   two |= {"cpu_seconds": 2.0, "device": "1 x gpu"}
   [panel] = pareto.make([one, two], "cpu_seconds").panels
   assert "Times of different devices: 1 x cpu, 1 x gpu." in panel.notes
+
+
+def test_different_lengths_and_data_are_named():
+  one, two = pareto_records.make("a", [50]) + pareto_records.make("b", [60])
+  one["config"]["epochs"], two["config"]["epochs"] = 2.0, 5.0
+  one["data"], two["data"] = {"digest": "x"}, {"digest": "y"}
+  [panel] = pareto.make([one, two]).panels
+  assert "Trained for different lengths: epochs from 2 to 5." in panel.notes
+  assert any("data" in note for note in panel.notes)
 
 
 @pytest.mark.parametrize(
