@@ -5,7 +5,7 @@
 The baseline that a network has to beat: TF-IDF of words and word pairs, and a
 linear support vector machine, on the splits of `wordnet_mini` and, if it is
 installed, `wordnet`. Needs the extra `digits` (scikit-learn). Appends one
-record for each data set to results/wordnet_tfidf.jsonl.
+record for each data set to results/text/wordnet_tfidf.jsonl.
 """
 
 import importlib.metadata
@@ -20,7 +20,7 @@ from sklearn.svm import LinearSVC
 from bnnjax.data import DataNotFoundError, wordnet
 from bnnjax.report import record as record_lib
 
-RECORD = pathlib.Path(__file__).parent / "results" / "wordnet_tfidf.jsonl"
+RECORD = pathlib.Path(__file__).parent / "results" / "text" / "wordnet_tfidf.jsonl"
 TFIDF = {"ngram_range": (1, 2), "min_df": 2, "sublinear_tf": True}
 SVM = {"C": 1.0, "random_state": 0}
 

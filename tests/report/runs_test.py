@@ -64,7 +64,7 @@ def test_committed_records_load():
   names = {pathlib.Path(s.file).name for s in runs.skipped}
   assert {"benchmarks.jsonl", "published_costs.jsonl"} <= names
   assert all(s.line == 0 for s in runs.skipped)
-  assert "fashion_mnist_mini_pokebnn" in runs.groups()
+  assert any(name.startswith("fashion_mnist_") for name in runs.groups())
 
 
 def test_reading_takes_neither_jax_nor_matplotlib(tmp_path):
