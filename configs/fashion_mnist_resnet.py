@@ -123,7 +123,7 @@ def _use_reste(config, arg):
   config.model.update(
     weight=f"{estimator}|tensor_l1; gradient='full'", act=estimator
   )
-  config.diagnostics = 20
+  config.diagnostics = 150  # only the last line is on record
 
 
 def _use_biper(config, arg):

@@ -20,7 +20,9 @@ from sklearn.svm import LinearSVC
 from bnnjax.data import DataNotFoundError, wordnet
 from bnnjax.report import record as record_lib
 
-RECORD = pathlib.Path(__file__).parent / "results" / "text" / "wordnet_tfidf.jsonl"
+RECORD = (
+  pathlib.Path(__file__).parent / "results" / "text" / "wordnet_tfidf.jsonl"
+)
 TFIDF = {"ngram_range": (1, 2), "min_df": 2, "sublinear_tf": True}
 SVM = {"C": 1.0, "random_state": 0}
 

@@ -26,6 +26,8 @@ FOLDER = pathlib.Path("experiments")
 RATES = (3e-3, 1e-2, 3e-2)
 SEEDS = 3
 LEAST_RATES = 3
+FACTOR = 3.0  # between a rate at the edge and the one that is added
+MOST_ADDED = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Row:
     spec: config file and its arguments, without `lr`, `seed` and `validate`,
       which the file takes too. `{row}` with the name of another row stands for
       the workdir of that row's run of the same seed, e.g. `teacher={float}`.
-    rates: learning rates to choose from.
+    rates: learning rates to choose from; `results.Results.rates` adds to them
+      while the best is the smallest or the largest.
     rate_of: name of the row whose choice this row takes instead.
     group: rows of one group are compared with each other, e.g. those of one
       batch size.

@@ -18,8 +18,9 @@ from bnnjax.report.fields import value
 PERCENT = 100.0
 PROTOCOL = """\
 Every row chooses its learning rate from the rates in the table, by the accuracy
-of one run on {held_out}, on which no run trains; then it is trained with {seeds}
-seeds, and each run is tested once, after its last step, on {test}. Steps are all optimizer steps behind a row, those of its
+of one run on {held_out}, on which no run trains (while the best rate is the
+smallest or the largest, one more is tried, at most twice); then it is trained with
+{seeds} seeds, and each run is tested once, after its last step, on {test}. Steps are all optimizer steps behind a row, those of its
 teacher and of its initial network included. CPU s are the seconds of all cores
 for one run (median). Rows that share a letter do not differ: the model is row +
 seed with one pooled residual, intervals are simultaneous (Tukey-Kramer, 95 %).
@@ -150,7 +151,7 @@ def _rates(results: Results, row: Row) -> str:
   if row.rate_of:
     return f"{rate:g} (as `{row.rate_of}`)"
   mark = ", at the edge" if results.at_the_edge(row) else ""
-  return f"{rate:g} ({', '.join(f'{r:g}' for r in row.rates)}{mark})"
+  return f"{rate:g} ({', '.join(f'{r:g}' for r in results.rates(row))}{mark})"
 
 
 def _claims(verdicts: Iterable[verdict.Verdict]) -> str:

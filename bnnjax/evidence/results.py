@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bnnjax.evidence.experiment import Experiment, Row
+from bnnjax.evidence.experiment import FACTOR, MOST_ADDED, Experiment, Row
 from bnnjax.report import record as record_lib
 from bnnjax.train import config_file
 
@@ -62,15 +62,36 @@ class Results:
     """The rate that is best on the held-out split; `None`: not all are run."""
     if row.rate_of:
       return self.rate(self.experiment.row(row.rate_of))
-    found = self.tried(row)
-    if len(found) < len(row.rates):
+    rates = self.rates(row)
+    found = self._metrics(row, rates)
+    if len(found) < len(rates):
       return None
-    return max(row.rates, key=lambda rate: found[rate])
+    return max(rates, key=lambda rate: found[rate])
 
-  def tried(self, row: Row) -> dict[float, float]:
-    """Rates that were tried, and the metric of each on the held-out split."""
+  def rates(self, row: Row) -> tuple[float, ...]:
+    """The rates to try, as far as the choices so far tell.
+
+    While the best of them is the smallest or the largest, one more is tried
+    beyond it, at most twice.
+    """
+    rates = sorted(row.rates)
+    for _ in range(MOST_ADDED):
+      found = self._metrics(row, rates)
+      if len(found) < len(rates):
+        break
+      best = max(rates, key=lambda rate: found[rate])
+      if best == rates[-1]:
+        rates.append(float(f"{best * FACTOR:g}"))
+      elif best == rates[0]:
+        rates.insert(0, float(f"{best / FACTOR:g}"))
+      else:
+        break
+    return tuple(rates)
+
+  def _metrics(self, row: Row, rates: Iterable[float]) -> dict[float, float]:
+    """The metric of each rate on the held-out split, if it was tried."""
     found = {}
-    for rate in row.rates:
+    for rate in rates:
       spec = self.tuning_spec(row, rate)
       record = spec and self.tuning.get(config_file.name_of(spec))
       if record:
@@ -79,8 +100,8 @@ class Results:
 
   def at_the_edge(self, row: Row) -> bool:
     """Whether the best rate is the smallest or the largest that was tried."""
-    rate = self.rate(row)
-    rates = self.experiment.row(row.rate_of or row.name).rates
+    rate, tuned = self.rate(row), self.experiment.row(row.rate_of or row.name)
+    rates = self.rates(tuned)
     return rate is not None and rate in (min(rates), max(rates))
 
   def tuning_spec(self, row: Row, rate: float) -> str | None:
@@ -117,12 +138,15 @@ class Results:
 
   def missing(self, row: Row) -> int:
     """Number of runs, choices included, that are not on record."""
-    tuned = 0 if row.rate_of else len(row.rates) - len(self.tried(row))
+    tuned = 0
+    if not row.rate_of:
+      rates = self.rates(row)
+      tuned = len(rates) - len(self._metrics(row, rates))
     return tuned + self.experiment.seeds - len(self.runs(row))
 
   def all_tried(self, row: Row) -> list[Record]:
     """Records of the choices of a row."""
-    specs = (self.tuning_spec(row, rate) for rate in row.rates)
+    specs = (self.tuning_spec(row, rate) for rate in self.rates(row))
     names = (config_file.name_of(spec) for spec in specs if spec)
     return [self.tuning[name] for name in names if name in self.tuning]
 

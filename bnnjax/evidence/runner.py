@@ -48,16 +48,13 @@ def _waves(
       if row.name not in done and done.issuperset(row.before)
     ]
     read = Results.of(name, experiment, results)
-    yield (
-      True,
-      [
-        read.tuning_spec(row, rate)
-        for row in rows
-        if not row.rate_of
-        for rate in row.rates
-      ],
-    )
-    read = Results.of(name, experiment, results)
+    tuned = [row for row in rows if not row.rate_of]
+    while any(read.rate(row) is None for row in tuned):
+      specs = [
+        read.tuning_spec(r, rate) for r in tuned for rate in read.rates(r)
+      ]
+      yield True, specs
+      read = Results.of(name, experiment, results)
     seeds = range(experiment.seeds)
     yield False, [read.final_spec(row, s) for s in seeds for row in rows]
     done.update(row.name for row in rows)

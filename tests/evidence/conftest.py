@@ -34,6 +34,8 @@ CHOICES = {
   "old": (0.7, 0.6, 0.5),
   "new": (0.5, 0.6, 0.7),
 }
+# Of the rates that are added, at the edges of which the best ones are.
+ADDED = {"old": {0.0333333: 0.8, 0.0111111: 0.9}, "new": {1.2: 0.6}}
 FINAL = {
   "float": (0.90, 0.91, 0.92),
   "old": (0.70, 0.71, 0.73),
@@ -81,7 +83,8 @@ def make(tmp_path):
       if row.name not in rows:
         continue
       if not row.rate_of:
-        for rate, accuracy in zip(row.rates, CHOICES[row.name]):
+        choices = dict(zip(row.rates, CHOICES[row.name]))
+        for rate, accuracy in (choices | ADDED.get(row.name, {})).items():
           made = record(results.tuning_spec(row, rate), accuracy)
           append(folder / "tuning" / "exp.jsonl", made)
       results = Results.of("exp", experiment, folder)

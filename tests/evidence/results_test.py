@@ -5,9 +5,17 @@ def row(results, name):
 def test_the_rate_is_that_of_the_best_choice(make):
   results = make()
   rates = [results.rate(r) for r in results.experiment.rows]
-  assert rates == [0.2, 0.1, 0.4, 0.1]
+  assert rates == [0.2, 0.0111111, 0.4, 0.0111111]
   edges = [results.at_the_edge(r) for r in results.experiment.rows]
-  assert edges == [False, True, True, True]
+  assert edges == [False, True, False, True]
+
+
+def test_rates_are_added_at_the_edges(make):
+  results = make()
+  assert results.rates(row(results, "float")) == (0.1, 0.2, 0.4)
+  added = (0.0111111, 0.0333333, 0.1, 0.2, 0.4)
+  assert results.rates(row(results, "old")) == added
+  assert results.rates(row(results, "new")) == (0.1, 0.2, 0.4, 1.2)
 
 
 def test_without_all_choices_there_is_no_rate(make):
@@ -46,8 +54,9 @@ def test_a_row_is_shown_with_all_its_seeds(make):
 
 
 def test_cpu_seconds_count_choices_too(make):
-  # 3 rows of 3 choices and 3 runs, and one of 3 runs: 21 minutes.
-  assert make().cpu_seconds() == 21 * 60
+  # 3 rows of 3 choices and 3 runs, 3 choices that were added, and a row of 3
+  # runs: 24 minutes.
+  assert make().cpu_seconds() == 24 * 60
 
 
 def test_files_of_other_things_are_left_out(make, tmp_path):
