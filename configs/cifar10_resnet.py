@@ -19,8 +19,8 @@ variance. From BiPer: its second stage begins at the best checkpoint of the firs
 on the test images, here at its end, and it publishes these rates for ResNet-18.
 From IR-Net: `t` starts at 0.1 as in the paper, in its ResNet-20 trainer at 0.001.
 From ReCU and BiPer: their head has the initial values of torch's linear layer.
-Published: 87.92 % (reste), 86.98 % (biper), 87.5 % (recu), 86.5 % (irnet). Not
-run here: CIFAR-10 needs a download (tfds).
+Published: 87.92 % (reste), 86.98 % (biper), 87.5 % (recu), 86.5 % (irnet).
+Not run here: CIFAR-10 needs a download (tfds).
 """
 
 from bnnjax import config as config_lib
