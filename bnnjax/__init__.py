@@ -55,7 +55,8 @@ _NAMES = {
   "unpack_signs": "bnnjax.core.packing",
   "weight_variable": "bnnjax.layers.variables",
 }
-__all__ = sorted([*_NAMES, "__version__"])
+_MODULES = ("report",)  # reading records needs neither jax nor the methods
+__all__ = sorted([*_NAMES, *_MODULES, "__version__"])
 
 deprecated.install()
 
@@ -64,6 +65,8 @@ def __getattr__(name: str):
   if name == "__version__":
     metadata = importlib.import_module("importlib.metadata")
     return metadata.version("bnnjax")  # of pyproject.toml
+  if name in _MODULES:
+    return importlib.import_module(f"bnnjax.{name}")
   if name not in _NAMES:
     raise AttributeError(f"module 'bnnjax' has no attribute {name!r}")
   importlib.import_module("bnnjax.methods")  # registers every method's names

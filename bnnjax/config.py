@@ -30,7 +30,10 @@ from bnnjax.train import data_facts
 from bnnjax.train.config import resolve
 from bnnjax.train.config_fields import base
 
-__all__ = ("base", "make_smoke", "parse_arg", "resolve", "use_method")
+__all__ = (
+  "base", "make_smoke", "parse_arg", "resolve", "use_images", "use_method"
+)  # fmt: skip
+HELD_OUT = 10_000  # training images of Fashion-MNIST on which choices are made
 
 
 def parse_arg(arg: str, **defaults: Any) -> ConfigDict:
@@ -111,6 +114,38 @@ def use_method(config: ConfigDict, name: str) -> None:
     config.model.embedding = name
   config.optim.projection = method.projection or ""
   config.events = method.events
+
+
+def use_images(config: ConfigDict, images: int, *, validate: bool) -> None:
+  """Trains on the first images of the whole Fashion-MNIST, in place.
+
+  Evaluation is on the 10,000 test images or, for choices, on the last 10,000
+  of the 60,000 training images, which no run trains on.
+
+  Args:
+    config: with the rest of `data` set.
+    images: number of training images; 0 leaves `data` as it is.
+    validate: whether to evaluate on training images that are held out.
+
+  Raises:
+    ValueError: more images than the 50,000 that are not held out, or
+      `validate` without `images`.
+  """
+  kept = 60_000 - HELD_OUT
+  if not 0 <= images <= kept:
+    raise ValueError(f"`images` must be from 0 to {kept}, got {images}.")
+  if not images:
+    if validate:
+      raise ValueError(
+        "`validate` holds images of the whole Fashion-MNIST out: give `images`,"
+        " e.g. `images=10000,validate`."
+      )
+    return
+  config.data.update(
+    name="fashion_mnist",
+    train_split=f"train[:{images}]",
+    eval_split=f"train[{kept}:]" if validate else "test",
+  )
 
 
 def make_smoke(config: ConfigDict) -> None:

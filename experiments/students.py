@@ -1,14 +1,10 @@
 """A sweep of float teachers and the binary students that learn from them.
 
-The experiments on transformers share it. Every seed has its own teacher, in the
-workdir that `bnnjax sweep` gives it.
+Every seed has its own teacher, in the workdir that `bnnjax sweep` gives it.
 """
 
-import pathlib
 from collections.abc import Iterator, Sequence
 
-from bnnjax.report import record as record_lib
-from bnnjax.report import tables
 from bnnjax.train import config_file
 
 FLOAT = "float"
@@ -37,12 +33,3 @@ def specs(
     workdir = f"runs/{experiment}/{config_file.name_of(teacher)}"
     for method in methods:
       yield f"{config}:method={method},teacher={workdir}{rest},seed={seed}"
-
-
-def rows(records: pathlib.Path) -> dict[str, tables.Runs]:
-  """Runs by method, in the order of the records."""
-  found: dict[str, list] = {}
-  for runs in tables.group(record_lib.read(records)).values():
-    model = runs[0]["config"]["model"]
-    found.setdefault(model.get("weight") or FLOAT, []).extend(runs)
-  return found

@@ -27,9 +27,7 @@ def test_smoke(path, tmp_path):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_full_config_is_complete(path):
   config = config_file.read(str(path))
-  assert (
-    Plan(config).networks[-1].kinds
-  )  # what it costs: experiments/recount.md
+  assert Plan(config).networks[-1].kinds
   doc = path.read_text()
   assert "bnnjax train --config=configs/" + path.name in doc
   assert "Measured:" in doc or "Not run here" in doc

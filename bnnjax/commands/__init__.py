@@ -7,7 +7,9 @@ import importlib
 
 from bnnjax.commands.command import Command
 
-NAMES = ("train", "eval", "sample", "cost", "sweep", "report", "new", "list")
+NAMES = (
+  "train", "eval", "sample", "cost", "sweep", "report", "reproduce", "new", "list"
+)  # fmt: skip
 COMMANDS: dict[str, Command] = {
   name: importlib.import_module(f"bnnjax.commands.{name}").COMMAND
   for name in NAMES

@@ -42,8 +42,9 @@ def run(args: argparse.Namespace) -> int:
     print("This run was finished before; delete its workdir to train again.")
   report = result.report
   bits = ", ".join(f"{k} {v:,}" for k, v in report.macs_by_name.items())
+  split = "test" if config.data.eval_split == "test" else "eval"
   lines = {
-    **{f"test {k}": f"{v:.4f}" for k, v in result.metrics.items()},
+    **{f"{split} {k}": f"{v:.4f}" for k, v in result.metrics.items()},
     "ACE": f"{report.ace:,}",
     "BOPs": f"{report.bops:,}",
     "MACs": bits,

@@ -1,6 +1,9 @@
 """Specs: short strings that say how to binarize.
 
-  [transform(k=v) > ] estimator(k=v) [ | scale(k=v)]      or a method's name
+  [transform(k=v) > ] estimator(k=v) [ | scale(k=v)] [; option=value, ...]
+
+or a method's name. Options are those in which a preset may differ from a plain
+spec: "reste|tensor_l1; gradient='full'" (see `core.binarizer.Binarizer`).
 
 `parse` reads one. Each part is `name(key=literal, ...)`, which other registries
 share (augmentations, output scales, gradient quantizers): `part` reads that. A
@@ -24,6 +27,7 @@ from bnnjax.core.binarizer import ROLES, Binarizer
 from bnnjax.core.estimator import FLOAT
 from bnnjax.core.schedule import Annealed
 
+OPTIONS = ("gradient", "measure", "start", "latent")
 PRESETS = ("weight", "act", "embedding")  # fields of `core.method.Method`
 LONGEST = 2000  # no spec is as long; Python's parser overflows on deep nesting
 _PART = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*$", re.S)
@@ -48,7 +52,8 @@ def parse(
   """Reads a spec string.
 
   Args:
-    spec: `"ste"`, `"ste(clip=1.25)|channel_l1"`, `"center > ste | tensor_l1"`, a
+    spec: `"ste"`, `"ste(clip=1.25)|channel_l1"`, `"center > ste | tensor_l1"`,
+      `"ste|tensor_l1; gradient='full'"`, a
       method's name (its preset for this role), or a `Binarizer`. `None` and
       `"float"` mean no binarization, `"standardize > float"` a transform alone.
     role: `"weight"` or `"act"`.
@@ -94,7 +99,10 @@ def parse(
       options = {"method": method.name, **options}
     if spec is None:
       return None
-  head, bar, scale = spec.partition("|")
+  own, semicolon, written = spec.partition(";")
+  if semicolon:
+    options = {**_options(written, spec), **options}
+  head, bar, scale = own.partition("|")
   transform, arrow, estimator = head.rpartition(">")
   parts: dict[str, Any] = {}
   if estimator.strip() == "float":
@@ -110,6 +118,15 @@ def parse(
   if "estimator" not in parts:
     raise ValueError(f"Spec {spec!r} names no estimator.")
   return Binarizer(role=role, **parts, **options)
+
+
+def _options(text: str, spec: str) -> dict[str, Any]:
+  """The options after the semicolon of a spec."""
+  _, pairs = _arguments(text.strip(), spec, False)
+  if not pairs:
+    raise ValueError(f"Spec {spec!r} has ';', but no option follows.")
+  registry.check_names(f"option in spec {spec!r}", dict(pairs), OPTIONS)
+  return dict(pairs)
 
 
 def part(

@@ -53,7 +53,7 @@ class Layout:
     shortcut: kind of shortcut if the shape changes, see
       `bnnjax.layers.shortcut`.
     projection: whether the 1x1 convolution of a shortcut is `"float"`, or has
-      the binarizers of the `"body"`.
+      the binarizers of the `"body"` or of the `"edge"` (stem and head).
     activation: after every sum, and between the convolutions of a block. `None`
       means ReLU, or nothing if activations become {-1, +1}: the sign is the
       non-linearity, and it would be constant after a ReLU.
@@ -99,7 +99,7 @@ LAYOUTS = {
   ),
 }
 VERSIONS = ("v1", "v1.5")
-PROJECTIONS = ("float", "body")
+PROJECTIONS = ("float", "body", "edge")
 
 
 @registry.register("model", "resnet")
@@ -189,7 +189,7 @@ class ResNet(ImageClassifier):
           rngs,
         )
       ],
-      _blocks(plan, chosen, version, body, rngs),
+      _blocks(plan, chosen, version, body, edge, rngs),
       plan.expansion * plan.features[-1],
       num_classes,
       defaults=edge,
@@ -246,9 +246,19 @@ def _convolutions(plan: Plan, features: int, strides: int, version: str):
 
 
 def _blocks(
-  plan: Plan, layout: Layout, version: str, body: LayerDefaults, rngs: nnx.Rngs
+  plan: Plan,
+  layout: Layout,
+  version: str,
+  body: LayerDefaults,
+  edge: LayerDefaults,
+  rngs: nnx.Rngs,
 ) -> Iterator[nnx.Module]:
   """The residual blocks of all stages, and the tail."""
+  around = {
+    "float": body.with_operands(None, None),
+    "body": body,
+    "edge": edge,
+  }[layout.projection]
   before = plan.features[0]
   for stage, (features, blocks) in enumerate(zip(plan.features, plan.blocks)):
     for block in range(blocks):
@@ -258,13 +268,20 @@ def _blocks(
         [[c] for c in convolutions] if layout.per_conv else [convolutions]
       )
       for group in groups:
-        yield _residual(before, group, layout, body, rngs)
+        yield _residual(before, group, layout, body, around, rngs)
         before = group[-1][0]
   yield activation(layout.tail, before)
 
 
-def _residual(before, convolutions, layout: Layout, body: LayerDefaults, rngs):
-  """One shortcut around one or more convolutions."""
+def _residual(
+  before,
+  convolutions,
+  layout: Layout,
+  body: LayerDefaults,
+  around: LayerDefaults,
+  rngs,
+):
+  """One shortcut, with the operands of `around`, around convolutions."""
   units, inside, total = [], before, 1
   for i, (features, kernel, strides) in enumerate(convolutions):
     last = i == len(convolutions) - 1
@@ -281,9 +298,6 @@ def _residual(before, convolutions, layout: Layout, body: LayerDefaults, rngs):
       )
     )
     inside, total = features, total * strides
-  around = body
-  if layout.projection == "float":
-    around = body.with_operands(None, None)
   return Residual(
     units,
     shortcut(

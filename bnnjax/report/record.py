@@ -25,9 +25,10 @@ FIELDS = (
 # Older records lack these. Digests (see `bnnjax.train.identity`) of the run,
 # its data, the network that it ends with and those that it starts from; in a
 # sweep, the name of the workdir and the ids of the records that this one
-# replaces.
+# replaces; optimizer steps, numbers of training and evaluation examples, and CPU
+# seconds of the process, all cores and sessions together.
 OPTIONAL = (
-  "digest", "data", "weights", "init", "teacher", "lengthened_from", "folder",
+  "steps", "examples", "cpu_seconds", "digest", "data", "weights", "init", "teacher", "lengthened_from", "folder",
   "supersedes",
 )  # fmt: skip
 ROOM = 65536  # bytes; the longest record of ours has 8 thousand
@@ -84,8 +85,8 @@ def append(path: epath.PathLike, record: Mapping[str, Any]) -> None:
     OSError: the line cannot be written, e.g. to a full disk; the file stays as
       it was.
   """
-  if wrong := _wrong(record):
-    raise ValueError(f"The record {wrong}.")
+  if found := wrong(record):
+    raise ValueError(f"The record {found}.")
   line = (json.dumps(record, sort_keys=False) + "\n").encode()
   path = os.fspath(path)
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
@@ -185,8 +186,8 @@ def read(path: epath.PathLike) -> Iterator[dict[str, Any]]:
       return
     where = f"{os.fspath(path)}, line {number}"
     record = _parse(line, where)
-    if wrong := _wrong(record):
-      raise ValueError(f"{where} {wrong}.")
+    if found := wrong(record):
+      raise ValueError(f"{where} {found}.")
     if record["id"] in seen:
       raise ValueError(
         f"{where} has the id {record['id']!r} of line {seen[record['id']]}: a"
@@ -220,7 +221,7 @@ def _parse(line: bytes, where: str) -> Any:
     ) from error
 
 
-def _wrong(record: Any) -> str:
+def wrong(record: Any) -> str:
   """What is wrong with a record, as the end of a sentence; empty if nothing."""
   if not isinstance(record, Mapping):
     return f"is no record but {record!r:.40}: an object of fields is wanted"
@@ -263,11 +264,17 @@ _FIELD_KINDS = {
   "device": (_is_text, "text"),
   "metrics": (_is_object, "an object"),
   "cost": (_is_object, "an object"),
-  "wall_seconds": (lambda x: _is_number(x) and x >= 0, "a number of seconds"),
+  **dict.fromkeys(
+    ("wall_seconds", "cpu_seconds"),
+    (lambda x: _is_number(x) and x >= 0, "a number of seconds"),
+  ),
   **dict.fromkeys(
     ("digest", "weights", "init", "teacher", "folder"), (_is_text, "text")
   ),
-  **dict.fromkeys(("data", "lengthened_from"), (_is_object, "an object")),
+  "steps": (lambda x: _is_number(x) and x == int(x) >= 0, "a whole number"),
+  **dict.fromkeys(
+    ("examples", "data", "lengthened_from"), (_is_object, "an object")
+  ),
   "supersedes": (_is_list_of_text, "a list of ids"),
 }
 

@@ -1,6 +1,5 @@
 """Tables of records: mean and spread over seeds, beside the cost."""
 
-import json
 import os
 import re
 import statistics
@@ -9,15 +8,13 @@ from typing import Any
 
 from bnnjax import deprecated, errors
 from bnnjax.errors import UserError
+from bnnjax.report import grouping
 from bnnjax.report import record as record_lib
 
-SEED = re.compile(r"-seed=\d+")
 PERCENT = 100.0
 PIPE = r"\|"
 # What markdown and HTML show as it is.
 PLAIN = re.compile(r"[\w .,:;=+/()@%#-]*", re.A)
-# Groups of a config that hold only what differs from defaults kept elsewhere.
-OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
 # The figures of a record that a table shows.
 SHOWN = (
   ("metrics", "accuracy"),
@@ -26,49 +23,10 @@ SHOWN = (
   ("cost", "weight_bytes"),
 )
 
+group = grouping.by_config
+
 Runs = Sequence[Mapping[str, Any]]  # records that differ only in the seed
 Cell = Callable[[Runs], str]
-
-
-def group(records: Iterable[Mapping[str, Any]]) -> dict[str, list[dict]]:
-  """Groups records that differ only in the seed, by name.
-
-  Runs of one name whose configs differ in more, as after an override on the
-  command line, form groups `name (2)`, `name (3)`. Superseded records are left
-  out.
-  """
-  configs: dict[str, list[dict]] = {}
-  groups: dict[str, list[dict]] = {}
-  records = record_lib.current(records)
-  folders = {r["folder"]: r["name"] for r in records if "folder" in r}
-  for record in records:
-    name = SEED.sub("", record["name"])
-    config = {k: v for k, v in record["config"].items() if k != "seed"}
-    # The name of a teacher's workdir holds its seed, and perhaps its digest.
-    text = json.dumps(config, sort_keys=True)
-    for folder, own in folders.items():
-      text = text.replace(f'/{folder}"', f'/{own}"')
-    config = json.loads(SEED.sub("", text))
-    seen = configs.setdefault(name, [])
-    same = (i for i, other in enumerate(seen) if _agree(config, other))
-    number = next(same, len(seen))
-    if number == len(seen):
-      seen.append(config)
-    key = name if not number else f"{name} ({number + 1})"
-    groups.setdefault(key, []).append(dict(record))
-  return groups
-
-
-def _agree(one: Any, other: Any, path: str = "") -> bool:
-  """Whether two configs agree, apart from fields that one is too old for."""
-  if not isinstance(one, dict) or not isinstance(other, dict):
-    return one == other
-  if path in OPEN and one.keys() != other.keys():
-    return False
-  return all(
-    _agree(one[key], other[key], f"{path}.{key}".lstrip("."))
-    for key in one.keys() & other.keys()
-  )
 
 
 def spread(values: Sequence[float], factor: float = 1.0) -> str:

@@ -48,6 +48,19 @@ class Interval:
     return cls(saved["since"], jax.tree.unflatten(tree, values))
 
 
+@dataclasses.dataclass(frozen=True)
+class Lap:
+  """Time that passed.
+
+  Attributes:
+    wall: seconds.
+    cpu: seconds that the cores of this process worked, all together.
+  """
+
+  wall: float
+  cpu: float
+
+
 class Clock:
   """Measures the time of a run: for the record, for rates, for checkpoints.
 
@@ -63,6 +76,7 @@ class Clock:
   def begin(self, step: int) -> None:
     """Begins to measure at the first step of a session or a stage."""
     self._lap = self._saved = time.monotonic()
+    self._lap_cpu = time.process_time()
     self.restart(step)
 
   def restart(self, step: int) -> None:
@@ -76,10 +90,11 @@ class Clock:
     self.restart(step)
     return taken / max(seconds, 1e-9)
 
-  def lap(self) -> float:
-    """Seconds since the last lap."""
-    before, self._lap = self._lap, time.monotonic()
-    return self._lap - before
+  def lap(self) -> Lap:
+    """The time since the last lap."""
+    wall, self._lap = self._lap, time.monotonic()
+    cpu, self._lap_cpu = self._lap_cpu, time.process_time()
+    return Lap(self._lap - wall, self._lap_cpu - cpu)
 
   def is_due(self, step: int) -> bool:
     """Whether it is time for a checkpoint between two evaluations."""

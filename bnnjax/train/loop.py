@@ -351,9 +351,11 @@ class Run:
     """Saves the checkpoint `last`; `info` as it is saved."""
     self._raise_if_not_finite(state)
     self.writer.check()  # another process may have taken over a lease
+    lap, cpu = self.clock.lap(), info.cpu_seconds
     info = dataclasses.replace(
       info,
-      seconds=info.seconds + self.clock.lap(),
+      seconds=info.seconds + lap.wall,
+      cpu_seconds=None if cpu is None else cpu + lap.cpu,
       position=self.batches.get_state(),
       interval=interval and interval.to_json(),
     )

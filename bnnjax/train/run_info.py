@@ -23,6 +23,8 @@ class RunInfo:
     best: the best evaluation of the last stage.
     flips: sign flips per binarized weight so far.
     seconds: of training and evaluation so far.
+    cpu_seconds: of all cores of this process; `None` if a part of the run was
+      made by an older version, which did not measure it.
     position: in the training data.
     interval: steps that are not logged yet, see `log_interval.Interval`.
     lengthened_from: id and steps of the finished run that this one continues.
@@ -40,6 +42,7 @@ class RunInfo:
   best: dict[str, float] = dataclasses.field(default_factory=dict)
   flips: float = 0.0
   seconds: float = 0.0
+  cpu_seconds: float | None = 0.0
   position: Any = None
   interval: dict[str, Any] | None = None
   lengthened_from: dict[str, Any] | None = None
@@ -82,7 +85,7 @@ def resumed(
     job: this run.
   """
   # Checkpoints of format 1 were made at evaluations only.
-  kept = {"measured": stored["step"], **stored}
+  kept = {"measured": stored["step"], "cpu_seconds": None, **stored}
   for field in ("steps", "config", "identity"):
     kept.pop(field, None)
   fields = {f.name for f in dataclasses.fields(RunInfo)}
@@ -124,6 +127,12 @@ def record_of(
     wall_seconds=info.seconds,
   ).to_json()
   contents = dict(info.identity)
+  record["steps"] = job.steps
+  record["examples"] = {
+    "train": len(job.train_source), "eval": len(job.eval_source)
+  }  # fmt: skip
+  if info.cpu_seconds is not None:
+    record["cpu_seconds"] = round(info.cpu_seconds, 1)
   record |= {"digest": contents.pop("run"), **contents}
   if {"params", "rest"} <= digests.keys():  # not on several hosts
     record["weights"] = identity.of_parts(digests)

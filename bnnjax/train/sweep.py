@@ -55,13 +55,32 @@ def run(
   file = Path(experiment)
   path = Path(record or file.parent / "results" / f"{file.stem}.jsonl")
   specs = _specs(file)
+  train_missing(specs, path, Path(runs) / file.stem, load=load)
+  return path
+
+
+def train_missing(
+  specs: Sequence[str],
+  path: Path,
+  runs: Path,
+  known: Sequence[Path] = (),
+  load: Sequence[str] = (),
+) -> None:
+  """Trains the configs that are not on record yet.
+
+  Args:
+    specs: config specs.
+    path: file of the records.
+    runs: folder of the workdirs.
+    known: further files of records; what these hold is not trained again.
+    load: files of `--load`.
+  """
   record_lib.check_appendable(path)
   plan = [
     Planned(name, config_file.read(spec, load=load))
     for name, spec in zip(_names(specs), specs)
   ]
-  Sweep(plan, path, Path(runs) / file.stem).run()
-  return path
+  Sweep(plan, path, runs, known).run()
 
 
 def _specs(file: Path) -> list[str]:
@@ -129,10 +148,18 @@ class Sweep:
     plan: the runs, in order.
     path: file of the records.
     runs: folder of the workdirs.
+    known: further files of records.
   """
 
-  def __init__(self, plan: Sequence[Planned], path: Path, runs: Path):
+  def __init__(
+    self,
+    plan: Sequence[Planned],
+    path: Path,
+    runs: Path,
+    known: Sequence[Path] = (),
+  ):
     self.plan, self.path, self.runs = plan, path, runs
+    self._known = [r for file in known for r in _records_of(file)]
     self._loaded: dict[str, Any] = {}  # digests of data, see `of_record`
     self._keys: dict[str, set[str]] = {}  # keys of records, by record id
     records = {self._place(p.name): p.to_record() for p in self.plan}
@@ -230,6 +257,9 @@ class Sweep:
       if planned.key in keys
     ]
     found = [record for record in same if record["id"] in current]
+    if not found:
+      keys = self._keys_of(self._known)
+      found = [r for r, k in zip(self._known, keys) if planned.key in k]
     if same and not found:
       again = {**same[-1], "id": uuid.uuid4().hex[:12]}
       return self._put_on_record(again, planned)
@@ -283,6 +313,14 @@ class Sweep:
     made_by = (held.info or {}).get("config")
     config = made_by or workdir_lib.to_json(held.config)
     return self._both({**held.contents, "config": config}, self._folders())
+
+
+def _records_of(file: Path) -> list[Record]:
+  """Current records of a file; none if it holds other things."""
+  try:
+    return record_lib.current(record_lib.read(file))
+  except ValueError:
+    return []  # benchmarks and the like
 
 
 def _folder(record: Record) -> str:

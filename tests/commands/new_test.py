@@ -1,7 +1,6 @@
 """`bnnjax new`, and methods from outside the package."""
 
 import pathlib
-import runpy
 import subprocess
 import sys
 
@@ -10,6 +9,7 @@ import pytest
 from bnnjax import cli
 from bnnjax.commands import new
 from bnnjax.core import registry
+from bnnjax.evidence import experiment
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -33,14 +33,13 @@ def test_new_method_passes_the_contract_suite(tmp_path):
 
 
 def test_new_method_is_listed_and_joins_the_ablation(capsys, tmp_path):
-  """Registering is enough: the sweep yields a run of it for every seed."""
+  """Registering is enough: it is a row of the experiment."""
   method, _ = new.write("my_sign", "2401.00001", tmp_path)
-  ablation = runpy.run_path(str(ROOT / "experiments" / "ablation.py"))
   with registry.restored():
     assert cli.main(["list", "estimator", f"--load={method}"]) == 0
     assert "  my_sign " in capsys.readouterr().out
-    specs = list(ablation["sweep"]())
-  assert sum("method=my_sign," in spec for spec in specs) == 3
+    ablation = experiment.load("ablation", ROOT / "experiments")
+  assert ablation.row("my_sign").spec.endswith(",method=my_sign")
 
 
 def test_inside_a_clone_the_files_go_to_their_rooms(tmp_path):

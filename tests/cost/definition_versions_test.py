@@ -36,7 +36,7 @@ def test_a_version_of_a_later_bnnjax(version):
 
 
 def test_records_store_the_version():
-  lines = (ROOT / "experiments/results/ablation.jsonl").read_text().splitlines()
+  lines = (ROOT / "tests/golden/records.jsonl").read_text().splitlines()
   for cost in (json.loads(line)["cost"] for line in lines):
     assert "PokeBNN" in definition_versions.of_cost(cost)["ACE"]
     assert isinstance(cost["definitions"], int)

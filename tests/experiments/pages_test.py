@@ -9,9 +9,6 @@ ROOT = pathlib.Path(__file__).parents[2] / "experiments"
 PAGES = (
   "benchmarks/page",
   "bi_mamba_storage",
-  "fashion_mnist_vit",
-  "plays_lm",
-  "wordnet_bert",
 )
 
 

@@ -17,7 +17,7 @@ from bnnjax.train import identity, runs
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 
-RESULTS = pathlib.Path(__file__).parents[2] / "experiments" / "results"
+RECORDS = pathlib.Path(__file__).parents[1] / "golden" / "records.jsonl"
 DATA = {"train": "1", "eval": "2"}
 
 
@@ -149,7 +149,7 @@ COMMITTED = (
 
 
 def committed(file):
-  found = record_lib.read(RESULTS / f"{file}.jsonl")
+  found = record_lib.read(RECORDS)
   return {f"runs/{file}/{record['name']}": record for record in found}
 
 

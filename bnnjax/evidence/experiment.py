@@ -1,0 +1,182 @@
+"""What an experiment compares: rows, the rates they choose from, the claim.
+
+An experiment is a Python file with an `EXPERIMENT`:
+
+  EXPERIMENT = Experiment(
+    title="BiPer: a sine before the sign (10,000 training images)",
+    paper="BiPer, Vargas et al., CVPR 2024, arXiv:2404.01278",
+    rows=(Row("sign", "configs/x.py:method=biper_sign"), ...),
+    claims=(Claim("two stages beat the sign", "two stages", "sign"),),
+  )
+
+Each row chooses its learning rate on a split held out of training, with one
+seed, and is then trained and tested once for every seed.
+"""
+
+import dataclasses
+import pathlib
+import runpy
+from collections.abc import Mapping, Sequence
+
+from bnnjax import errors
+from bnnjax.core import registry
+from bnnjax.errors import UserError
+
+FOLDER = pathlib.Path("experiments")
+RATES = (3e-3, 1e-2, 3e-2)
+SEEDS = 3
+LEAST_RATES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """A row of the result: one config, trained with every seed.
+
+  Attributes:
+    name: in tables.
+    spec: config file and its arguments, without `lr`, `seed` and `validate`,
+      which the file takes too. `{row}` with the name of another row stands for
+      the workdir of that row's run of the same seed, e.g. `teacher={float}`.
+    rates: learning rates to choose from.
+    rate_of: name of the row whose choice this row takes instead.
+    group: rows of one group are compared with each other, e.g. those of one
+      batch size.
+    note: what a reader has to know, below the table.
+  """
+
+  name: str
+  spec: str
+  rates: tuple[float, ...] = RATES
+  rate_of: str = ""
+  group: str = ""
+  note: str = ""
+
+  @property
+  def before(self) -> tuple[str, ...]:
+    """Names of the rows whose networks this one starts or learns from."""
+    parts = (part.partition("}") for part in self.spec.split("{")[1:])
+    return tuple(name for name, *_ in parts)
+
+  def at(self, rate: float, seed: int, workdirs: Mapping[str, str]) -> str:
+    """The config spec of a final run.
+
+    Args:
+      rate: learning rate.
+      seed: of the run.
+      workdirs: of the runs of this seed, by row.
+    """
+    return f"{self._filled(workdirs)},lr={rate:g},seed={seed}"
+
+  def tuning(self, rate: float, workdirs: Mapping[str, str]) -> str:
+    """The config spec of a run that is evaluated on the held-out split."""
+    return f"{self._filled(workdirs)},lr={rate:g},validate"
+
+  def _filled(self, workdirs: Mapping[str, str]) -> str:
+    spec = self.spec
+    for name in self.before:
+      spec = spec.replace(f"{{{name}}}", workdirs[name])
+    return spec
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+  """`better` has a higher value of a metric than `worse`.
+
+  Attributes:
+    text: the claim as a sentence without its full stop.
+    better, worse: names of rows of one group. `*` as `better` is the row with
+      the highest mean apart from those in `besides`: intervals are simultaneous,
+      so a row may be chosen after the fact.
+    metric: of records; a larger value counts as better.
+    besides: rows that `*` leaves out.
+  """
+
+  text: str
+  better: str
+  worse: str
+  metric: str = "accuracy"
+  besides: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+  """An experiment under the protocol.
+
+  Attributes:
+    title: with the training size.
+    paper: whose claim it tests.
+    claim: the claim under test, in a sentence.
+    rows: in the order of training.
+    claims: the first one is the headline of the verdict table.
+    setting: network, data, optimizer and budget, in sentences.
+    seeds: number of final runs of a row.
+    notes: paragraphs below the result.
+  """
+
+  title: str
+  paper: str
+  claim: str
+  rows: Sequence[Row]
+  claims: Sequence[Claim]
+  setting: str
+  seeds: int = SEEDS
+  notes: Sequence[str] = ()
+
+  def __post_init__(self):
+    names = [row.name for row in self.rows]
+    if len(set(names)) < len(names):
+      raise ValueError(f"Rows of {self.title!r} share a name: {names}.")
+    known = dict(zip(names, self.rows))
+    for row in self.rows:
+      for other in (*row.before, *filter(None, [row.rate_of])):
+        if other not in known:
+          raise registry.unknown("row", other, known)
+      if not row.rate_of and len(row.rates) < LEAST_RATES:
+        raise ValueError(
+          f"Row {row.name!r} chooses from {len(row.rates)} rates: give at least"
+          f" {LEAST_RATES}, or `rate_of`."
+        )
+    for claim in self.claims:
+      for name in (claim.better, claim.worse, *claim.besides):
+        if name not in known and name != "*":
+          raise registry.unknown("row", name, known)
+
+  def row(self, name: str) -> Row:
+    """The row of that name."""
+    return next(row for row in self.rows if row.name == name)
+
+  @property
+  def groups(self) -> dict[str, list[Row]]:
+    """Rows that are compared with each other."""
+    found: dict[str, list[Row]] = {}
+    for row in self.rows:
+      found.setdefault(row.group, []).append(row)
+    return found
+
+
+def all_of(folder: pathlib.Path = FOLDER) -> dict[str, pathlib.Path]:
+  """Files of experiments by name.
+
+  Raises:
+    UserError: there is no such folder.
+  """
+  if not folder.is_dir():
+    raise UserError(
+      f"There is no folder {str(folder)!r}: experiments are part of a clone; run"
+      " the command in its root, or give `--experiments`."
+    )
+  files = sorted(folder.glob("*.py"))
+  return {f.stem: f for f in files if "\nEXPERIMENT = " in f.read_text()}
+
+
+def load(name: str, folder: pathlib.Path = FOLDER) -> Experiment:
+  """An experiment by the name of its file.
+
+  Raises:
+    UserError: an unknown name (with the nearest one), or the file fails.
+  """
+  files = all_of(folder)
+  if name not in files:
+    raise registry.unknown("experiment", name, files)
+  with errors.running(str(files[name])):
+    return runpy.run_path(str(files[name]))["EXPERIMENT"]

@@ -1,0 +1,144 @@
+"""What the records say about an experiment: chosen rates, runs of each row."""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bnnjax.evidence.experiment import Experiment, Row
+from bnnjax.report import record as record_lib
+from bnnjax.train import config_file
+
+Record = Mapping[str, Any]
+TUNING = "tuning"  # folder of the records of choices, beside the others
+
+
+def files(results: pathlib.Path) -> tuple[list[pathlib.Path], ...]:
+  """Record files of final runs and of choices."""
+  return sorted(results.glob("*.jsonl")), sorted(
+    (results / TUNING).glob("*.jsonl")
+  )
+
+
+def read(paths: Iterable[pathlib.Path]) -> dict[str, Record]:
+  """Current records by name; files that hold other things are left out."""
+  found: dict[str, Record] = {}
+  for path in paths:
+    try:
+      records = record_lib.current(record_lib.read(path))
+    except ValueError:
+      continue  # benchmarks and the like
+    for record in records:
+      found.setdefault(record["name"], record)
+  return found
+
+
+@dataclasses.dataclass
+class Results:
+  """Records of an experiment.
+
+  Attributes:
+    name: of the experiment, and of the folder of its runs.
+    experiment: what is compared.
+    final, tuning: records by name, perhaps of other experiments too.
+    metric: by which rates are chosen; the highest is best.
+  """
+
+  name: str
+  experiment: Experiment
+  final: Mapping[str, Record]
+  tuning: Mapping[str, Record]
+  metric: str = "accuracy"
+
+  @classmethod
+  def of(
+    cls, name: str, experiment: Experiment, results: pathlib.Path
+  ) -> "Results":
+    """Reads all records in a folder."""
+    final, tuning = files(results)
+    return cls(name, experiment, read(final), read(tuning))
+
+  def rate(self, row: Row) -> float | None:
+    """The rate that is best on the held-out split; `None`: not all are run."""
+    if row.rate_of:
+      return self.rate(self.experiment.row(row.rate_of))
+    found = self.tried(row)
+    if len(found) < len(row.rates):
+      return None
+    return max(row.rates, key=lambda rate: found[rate])
+
+  def tried(self, row: Row) -> dict[float, float]:
+    """Rates that were tried, and the metric of each on the held-out split."""
+    found = {}
+    for rate in row.rates:
+      spec = self.tuning_spec(row, rate)
+      record = spec and self.tuning.get(config_file.name_of(spec))
+      if record:
+        found[rate] = record["metrics"][self.metric]
+    return found
+
+  def at_the_edge(self, row: Row) -> bool:
+    """Whether the best rate is the smallest or the largest that was tried."""
+    rate = self.rate(row)
+    rates = self.experiment.row(row.rate_of or row.name).rates
+    return rate is not None and rate in (min(rates), max(rates))
+
+  def tuning_spec(self, row: Row, rate: float) -> str | None:
+    """Config spec of a choice; `None` if it needs a rate that is not chosen."""
+    workdirs = self.workdirs(row, 0)
+    return None if workdirs is None else row.tuning(rate, workdirs)
+
+  def final_spec(self, row: Row, seed: int) -> str | None:
+    """Config spec of a final run; `None` if a rate is not chosen yet."""
+    rate, workdirs = self.rate(row), self.workdirs(row, seed)
+    if rate is None or workdirs is None:
+      return None
+    return row.at(rate, seed, workdirs)
+
+  def workdirs(self, row: Row, seed: int) -> dict[str, str] | None:
+    """Workdirs of the runs that a row starts from; `None`: no rate yet."""
+    found = {}
+    for name in row.before:
+      spec = self.final_spec(self.experiment.row(name), seed)
+      if spec is None:
+        return None
+      found[name] = f"runs/{self.name}/{config_file.name_of(spec)}"
+    return found
+
+  def runs(self, row: Row) -> list[Record]:
+    """Final records of a row, by seed."""
+    specs = (self.final_spec(row, s) for s in range(self.experiment.seeds))
+    names = (config_file.name_of(spec) for spec in specs if spec)
+    return [self.final[name] for name in names if name in self.final]
+
+  def is_shown(self, row: Row) -> bool:
+    """Whether the row has all its seeds, so that a page may show it."""
+    return len(self.runs(row)) == self.experiment.seeds
+
+  def missing(self, row: Row) -> int:
+    """Number of runs, choices included, that are not on record."""
+    tuned = 0 if row.rate_of else len(row.rates) - len(self.tried(row))
+    return tuned + self.experiment.seeds - len(self.runs(row))
+
+  def all_tried(self, row: Row) -> list[Record]:
+    """Records of the choices of a row."""
+    specs = (self.tuning_spec(row, rate) for rate in row.rates)
+    names = (config_file.name_of(spec) for spec in specs if spec)
+    return [self.tuning[name] for name in names if name in self.tuning]
+
+  def steps(self, row: Row) -> int:
+    """Optimizer steps behind a row: its own, its teacher's and initial net's."""
+    own = self.runs(row)[0].get("steps", 0)
+    return own + sum(
+      self.steps(self.experiment.row(name)) for name in set(row.before)
+    )
+
+  def cpu_seconds(self) -> float:
+    """Of all runs of the experiment, choices included."""
+    rows = self.experiment.rows
+    runs = [r for row in rows for r in (*self.runs(row), *self.all_tried(row))]
+    unique = {record["id"]: record for record in runs}
+    return sum(
+      record.get("cpu_seconds", record["wall_seconds"])
+      for record in unique.values()
+    )

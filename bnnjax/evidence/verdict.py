@@ -1,0 +1,106 @@
+"""Whether the records show a claim: effect, interval, verdict."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from bnnjax.errors import UserError
+from bnnjax.evidence.experiment import Claim, Row
+from bnnjax.evidence.results import Results
+from bnnjax.report import statistics
+
+SHOWN, REFUTED, NOT_SHOWN = "shown", "refuted", "not shown"
+NOT_RUN = "not run"
+PERCENT = 100.0
+POINTS = ("accuracy",)  # metrics that are shares, given in percentage points
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+  """What the records say about a claim.
+
+  Attributes:
+    claim: the claim.
+    better: the row that stands for it, which the claim may leave open (`*`).
+    effect: mean of `better` minus mean of `worse`, in percentage points where
+      the metric is a share.
+    low, high: simultaneous 95 % interval of the effect over all rows of the
+      group (Tukey-Kramer).
+    seeds: number of runs of each row.
+    word: `shown` if the interval lies above 0, `refuted` if it lies below,
+      else `not shown`; `not run` if a row lacks seeds.
+  """
+
+  claim: Claim
+  better: str
+  effect: float | None
+  low: float | None
+  high: float | None
+  seeds: int
+  word: str
+
+  @property
+  def unit(self) -> str:
+    """Of the effect, with a space before it; empty if it has none."""
+    return " points" if self.claim.metric in POINTS else ""
+
+  def __str__(self):
+    if self.word == NOT_RUN:
+      return NOT_RUN
+    return f"{self.effect:+.3g}{self.unit} [{self.low:+.3g}, {self.high:+.3g}]"
+
+
+def of_all(results: Results) -> list[Verdict]:
+  """The verdict of every claim of an experiment, in its order."""
+  return [of_claim(results, claim) for claim in results.experiment.claims]
+
+
+def of_claim(results: Results, claim: Claim) -> Verdict:
+  """The verdict of a claim."""
+  rows = results.experiment.groups[results.experiment.row(claim.worse).group]
+  shown = [row for row in rows if results.is_shown(row)]
+  lacking = Verdict(claim, claim.better, None, None, None, 0, NOT_RUN)
+  names = {row.name for row in shown}
+  if claim.worse not in names or (
+    claim.better != "*" and claim.better not in names
+  ):
+    return lacking
+  values = {row.name: _by_seed(results, row, claim.metric) for row in shown}
+  fit = statistics.two_way(values)
+  better = claim.better
+  if better == "*":
+    left_out = {*claim.besides, claim.worse}
+    candidates = [name for name in values if name not in left_out]
+    if not candidates:
+      return lacking
+    better = max(candidates, key=fit.means.get)
+  interval = fit.difference(better, claim.worse)
+  if interval is None:
+    raise UserError(
+      f"The claim {claim.text!r} has no interval: {fit.reason or 'no seeds in common'}."
+    )
+  factor = PERCENT if claim.metric in POINTS else 1.0
+  effect, low, high = (factor * v for v in interval)
+  word = SHOWN if low > 0 else REFUTED if high < 0 else NOT_SHOWN
+  seeds = results.experiment.seeds
+  return Verdict(claim, better, effect, low, high, seeds, word)
+
+
+def letters(results: Results, rows: Sequence[Row]) -> Mapping[str, str]:
+  """Letters of the rows of a group: rows that share one do not differ."""
+  shown = [row for row in rows if results.is_shown(row)]
+  if not shown:
+    return {}
+  values = {row.name: _by_seed(results, row, results.metric) for row in shown}
+  return statistics.two_way(values).groups()
+
+
+def _by_seed(results: Results, row: Row, metric: str) -> dict[int, float]:
+  found = {}
+  for record in results.runs(row):
+    if metric not in record["metrics"]:
+      known = ", ".join(record["metrics"])
+      raise UserError(
+        f"The record {record['name']} has no metric {metric!r}, only {known}."
+      )
+    found[int(record["seed"])] = record["metrics"][metric]
+  return found

@@ -1,0 +1,142 @@
+"""Groups of records that differ only in the seed."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from bnnjax.report import record as record_lib
+
+SEED = re.compile(r"-seed=\d+")
+# Groups of a config that hold only what differs from defaults kept elsewhere.
+OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
+Config = Mapping[str, Any]  # every value by path; JSON of what is not plain
+Paths = tuple[str, ...]
+Values = tuple[Any, ...]
+_FOLDER = re.compile(r'/([^/"]+)(?="|$)')
+
+
+def by_config(
+  records: Iterable[Mapping[str, Any]],
+) -> dict[str, list[dict[str, Any]]]:
+  """Groups records that differ only in the seed, by name.
+
+  Runs of one name whose configs differ in more, as after an override on the
+  command line, form groups `name (2)`, `name (3)`. A field that one of two
+  records is too old for does not tell them apart. Superseded records are left
+  out.
+  """
+  records = record_lib.current(records)
+  folders = {r["folder"]: r["name"] for r in records if "folder" in r}
+  groups: dict[str, list[dict[str, Any]]] = {}
+  numbers: dict[str, _Numbers] = {}
+  read: dict[tuple, Config] = {}
+  for record in records:
+    config = record["config"]
+    # Runs that were loaded together share the parts of their configs.
+    same = tuple((k, id(v)) for k, v in config.items() if k != "seed")
+    if same not in read:
+      read[same] = leaves(config, folders)
+    name = SEED.sub("", record["name"])
+    number = numbers.setdefault(name, _Numbers()).of(read[same])
+    key = name if number == 1 else f"{name} ({number})"
+    groups.setdefault(key, []).append(dict(record))
+  return groups
+
+
+def leaves(
+  config: Mapping[str, Any], folders: Mapping[str, str] | None = None
+) -> Config:
+  """JSON of the values of a config by path, without what the seed decides.
+
+  Args:
+    config: of a record.
+    folders: of the workdirs of a sweep, by the name of their run. The name of a
+      teacher's workdir holds its seed, and perhaps its digest.
+
+  Returns:
+    Values by dotted path. A group of `OPEN` is one value: what is left out of
+    it is a default, not a field of a later version.
+  """
+  found = {}
+  for path, held in _split(config, ""):
+    if isinstance(held, list | dict):
+      held = json.dumps(held, sort_keys=True)
+    if isinstance(held, str):
+      if folders and "/" in held:
+        held = _FOLDER.sub(lambda m: f"/{folders.get(m[1], m[1])}", held)
+      if "-seed=" in held:
+        held = SEED.sub("", held)
+    found[path] = held
+  found.pop("seed", None)
+  return found
+
+
+def _split(held: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+  for key, inner in held.items():
+    path = f"{prefix}{key}"
+    if isinstance(inner, Mapping) and path not in OPEN:
+      yield path, {}  # tells it from a plain value under the same name
+      yield from _split(inner, f"{path}.")
+    else:
+      yield path, inner
+
+
+class _Numbers:
+  """The different configs of one name, numbered from 1 as they are met.
+
+  A config gets the number of those that it agrees with: the values of all paths
+  that both have are equal. Each number holds at most one config for each set of
+  paths (a version of the format), so a lookup by values decides, and 100,000
+  configs take seconds.
+  """
+
+  def __init__(self):
+    self._members: list[list[Config]] = []  # by number - 1
+    self._met: dict[Paths, dict[Values, int]] = {}
+    # Numbers of configs with the second paths, by their values of the paths
+    # that the first have too.
+    self._alike: dict[tuple[Paths, Paths], dict[Values, list[int]]] = {}
+
+  def of(self, config: Config) -> int:
+    paths = tuple(sorted(config))
+    if paths not in self._met:
+      self._met[paths] = {}
+      for other in self._met:
+        for pair in {(paths, other), (other, paths)}:
+          self._alike[pair] = {}
+          for values, number in self._met[pair[1]].items():
+            self._file(pair, values, number)
+    values = tuple(config[p] for p in paths)
+    number = self._met[paths].get(values)
+    if number is None:
+      number = self._joined(paths, config)
+      self._met[paths][values] = number
+      for other in self._met:
+        self._file((other, paths), values, number)
+    return number
+
+  def _joined(self, paths: Paths, config: Config) -> int:
+    """The first number all of whose configs agree, or a new one."""
+    near = set()
+    for other in self._met:
+      if other != paths:
+        shared = tuple(config[p] for p in other if p in config)
+        near.update(self._alike[paths, other].get(shared, ()))
+    for number in sorted(near):
+      if all(_agree(config, m) for m in self._members[number - 1]):
+        self._members[number - 1].append(config)
+        return number
+    self._members.append([config])
+    return len(self._members)
+
+  def _file(self, pair: tuple[Paths, Paths], values: Values, number: int):
+    if pair[0] == pair[1]:
+      return
+    asked = set(pair[0])
+    shared = tuple(v for p, v in zip(pair[1], values) if p in asked)
+    self._alike[pair].setdefault(shared, []).append(number)
+
+
+def _agree(one: Config, other: Config) -> bool:
+  return all(one[path] == other[path] for path in one.keys() & other.keys())

@@ -1,0 +1,56 @@
+def row(results, name):
+  return results.experiment.row(name)
+
+
+def test_the_rate_is_that_of_the_best_choice(make):
+  results = make()
+  rates = [results.rate(r) for r in results.experiment.rows]
+  assert rates == [0.2, 0.1, 0.4, 0.1]
+  edges = [results.at_the_edge(r) for r in results.experiment.rows]
+  assert edges == [False, True, True, True]
+
+
+def test_without_all_choices_there_is_no_rate(make):
+  results = make(rows=("float",))
+  old = row(results, "old")
+  assert results.rate(old) is None
+  assert results.final_spec(old, 0) is None
+  assert results.missing(old) == 6
+  assert results.missing(row(results, "new, wide")) == 3
+  assert results.missing(row(results, "float")) == 0
+
+
+def test_a_student_names_the_run_of_its_teacher_of_the_same_seed(make):
+  results = make()
+  spec = results.final_spec(row(results, "new"), 2)
+  assert spec == (
+    "configs/x.py:images=10,method=new,"
+    "teacher=runs/exp/x-images=10-method=float-lr=0.2-seed=2,lr=0.4,seed=2"
+  )
+  no_teacher = make(rows=())
+  assert no_teacher.tuning_spec(row(no_teacher, "new"), 0.1) is None
+
+
+def test_steps_include_those_of_the_teacher(make):
+  results = make()
+  assert results.steps(row(results, "old")) == 100
+  assert results.steps(row(results, "new")) == 200
+
+
+def test_a_row_is_shown_with_all_its_seeds(make):
+  few = {"float": (0.9, 0.91), "old": (0.7, 0.7, 0.7)}
+  results = make(rows=("float", "old"), final=few)
+  assert not results.is_shown(row(results, "float"))
+  assert results.is_shown(row(results, "old"))
+  assert [r["seed"] for r in results.runs(row(results, "old"))] == [0, 1, 2]
+
+
+def test_cpu_seconds_count_choices_too(make):
+  # 3 rows of 3 choices and 3 runs, and one of 3 runs: 21 minutes.
+  assert make().cpu_seconds() == 21 * 60
+
+
+def test_files_of_other_things_are_left_out(make, tmp_path):
+  (tmp_path / "benchmarks.jsonl").write_text('{"seconds": 1}\n')
+  results = make()
+  assert results.rate(row(results, "float")) == 0.2

@@ -1,0 +1,52 @@
+"""What is trained, and in which order; training is replaced by its records."""
+
+import pytest
+
+from bnnjax.evidence import runner
+from bnnjax.train import sweep
+from tests.evidence.conftest import CHOICES, EXPERIMENT, FINAL, append, record
+
+
+@pytest.fixture
+def trained(monkeypatch):
+  """Names of runs, in the order in which they were trained."""
+  found = []
+
+  def train_missing(specs, path, runs, known):
+    assert path not in known
+    for spec in specs:
+      name, row = _row_of(spec)
+      if spec.endswith("validate"):
+        rate = float(spec.split("lr=")[-1].split(",")[0])
+        accuracy = CHOICES[name][row.rates.index(rate)]
+      else:
+        accuracy = FINAL[name][int(spec[-1])]
+      found.append((name, spec.rsplit(",", 1)[-1]))
+      append(path, record(spec, accuracy, seed=0))
+
+  monkeypatch.setattr(sweep, "train_missing", train_missing)
+  return found
+
+
+def _row_of(spec):
+  own = spec.partition(",teacher=")[0].partition(",lr=")[0]
+  for row in EXPERIMENT.rows:
+    if row.spec.partition(",teacher=")[0] == own:
+      return row.name, row
+  raise AssertionError(spec)
+
+
+def test_choices_come_first_and_teachers_before_students(trained, tmp_path):
+  results = runner.run("exp", EXPERIMENT, tmp_path, tmp_path / "runs")
+  choice = "validate"
+  assert trained[:6] == [("float", choice)] * 3 + [("old", choice)] * 3
+  assert trained[6:15] == [
+    (name, f"seed={seed}")
+    for seed in range(3)
+    for name in ("float", "old", "new, wide")
+  ]
+  assert trained[15:] == [
+    *[("new", choice)] * 3,
+    *[("new", f"seed={s}") for s in range(3)],
+  ]
+  assert all(results.is_shown(row) for row in EXPERIMENT.rows)
