@@ -17,7 +17,6 @@ sides; pixels are normalized by the statistics of CIFAR-10, theirs by those of
 ImageNet; kernels are drawn from a truncated normal distribution of the same
 variance. From BiPer: its second stage begins at the best checkpoint of the first
 on the test images, here at its end, and it publishes these rates for ResNet-18.
-From IR-Net: `t` starts at 0.1 as in the paper, in its ResNet-20 trainer at 0.001.
 From ReCU and BiPer: their head has the initial values of torch's linear layer.
 Published: 87.92 % (reste), 86.98 % (biper), 87.5 % (recu), 86.5 % (irnet).
 Not run here: CIFAR-10 needs a download (tfds).
@@ -27,6 +26,7 @@ from bnnjax import config as config_lib
 
 WARMUP = 5  # epochs, of all but IR-Net
 BIPER = "biper(freq=20.0,stage={})|learned(init='uniform')"
+EDE = "ede(t=geometric(start=0.001, end=10.0))"  # of the ResNet-20 trainer
 RECIPES = {
   "reste": {
     "epochs": 1000.0,
@@ -81,7 +81,14 @@ RECIPES = {
   "irnet": {
     "epochs": 400.0,
     "batch_size": 128,
-    "model": {"layout": "irnet", "weight": "irnet", "act": "irnet"},
+    "model": {
+      "layout": "irnet",
+      "weight": (
+        f"standardize(eps=1e-12) > {EDE}|channel_l1(pow2=True);"
+        " gradient='multiply'"
+      ),
+      "act": EDE,
+    },
     "optim": {"lr": 0.1, "weight_decay": 1e-4},
   },
 }

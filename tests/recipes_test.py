@@ -159,14 +159,17 @@ def test_recu():
 
 
 def test_irnet():
-  """The paper's t, 0.1 to 10; a power of two, by which the gradient grows."""
+  """The ResNet-20 trainer's t, 0.001 to 10; a power of two as scale."""
   weight, _ = low_bit(model(CIFAR.format("irnet")))
   t = dict(weight.estimator_hp)["t"]
   assert (weight.transform.name, t.schedule.name) == (
     "standardize",
     "geometric",
   )
-  np.testing.assert_allclose(t.ends, (0.1, 10.0), rtol=1e-5)
+  np.testing.assert_allclose(t.ends, (0.001, 10.0), rtol=1e-5)
+  assert low_bit(model(CIFAR.format("irnet")), "act")[0].estimator_hp == (
+    weight.estimator_hp
+  )
   assert dict(weight.scale_hp) == {"pow2": True}
   assert weight.scale_gradient == "multiply"
 
@@ -195,25 +198,28 @@ def test_ws_bcn(method):
   ("method", "weight", "act"),
   [
     # Mean |w| of a channel; polynomial and clipped identity as surrogates.
-    ("bireal", "ste|channel_l1", "approx_sign"),
-    ("xnor_net", "ste|channel_l1", "ste"),
+    ("bireal", "ste|channel_l1", "approx_sign|None"),
+    ("xnor_net", "ste|channel_l1", "ste|None"),
     # Mean |w| of the layer, activations of 2 bits.
     ("dorefa", "ste|tensor_l1", "dorefa_act|None"),
-    ("reactnet", "ste|channel_l1", "shift > approx_sign"),
+    ("reactnet", "ste|channel_l1", "shift > approx_sign|None"),
   ],
 )
 def test_binarizers_in_the_common_network(method, weight, act):
-  """Convolutions of the body; stem, head and projections are float."""
+  """Six convolutions of the body; stem, head and shortcuts have 8 bits."""
   network = model(SMALL.format(f"method={method}"))
+  layers = [b.units[0].conv for b in network.blocks if isinstance(b, Residual)]
+  assert len(layers) == 6
 
   def text(role):
-    made, number = low_bit(network, role)
-    assert number == 6
+    (made,) = {getattr(layer, role).binarizer for layer in layers}
     front = f"{made.transform.name} > " if made.transform else ""
     return f"{front}{made.estimator.name}|{made.scale and made.scale.name}"
 
   assert text("weight") == weight
-  assert text("act") in (act, f"{act}|None")
+  assert text("act") == act
+  for edge in (network.stem[0].conv, network.head):
+    assert edge.weight.binarizer.kind.bits == edge.act.binarizer.kind.bits == 8
 
 
 def test_xnor_net_projects_its_weights():

@@ -258,5 +258,9 @@ def fixed(x, *, value: FACTOR = 1.0):
 
 
 __getattr__ = deprecated.old_names(
-  __name__, {"ema_bound": "bnnjax.methods.aqt.ema_bound"}
+  __name__,
+  {
+    "ema_bound": "bnnjax.methods.aqt.ema_bound",
+    "learned": "bnnjax.core.learned_scale.learned",
+  },
 )
