@@ -21,8 +21,15 @@ Config files, experiments and files of --load are Python programs that bnnjax
 runs: give only those that you trust. `eval` and `sample` run the --load files
 of the training run again.
 """
-CHOICES = {"--checkpoint": ("last", "best"), "--by": ("layer", "scope", "bits")}
-PATHS = ("config", "compare", "workdir", "record", "experiment", "file", "load")
+CHOICES = {  # by command: other commands may call another thing so
+  "eval": {"--checkpoint": ("last", "best")},
+  "sample": {"--checkpoint": ("last", "best")},
+  "cost": {"--by": ("layer", "scope", "bits")},
+}
+PATHS = (
+  "config", "compare", "workdir", "record", "experiment", "file", "files",
+  "load", "out",
+)  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):
@@ -98,7 +105,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
       shown = f"{name}=..." if name.startswith("-") else f"the {name}"
       example = COMMANDS[command].examples.splitlines()[0].strip()
       raise UserError(f"Give {shown}, e.g. `{example}`.")
-  for name, choices in CHOICES.items():
+  for name, choices in CHOICES.get(command, {}).items():
     value = getattr(args, name.lstrip("-"), None)
     if value is not None and value not in choices:
       raise unknown(name, value, choices)

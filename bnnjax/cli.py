@@ -178,10 +178,12 @@ def _own_words(command: str, debug: bool) -> Iterator[None]:
 
 
 def _run(args: argparse.Namespace) -> int:
-  """Runs a command: checks without jax first, then registers all names."""
+  """Runs a command: checks without jax first, then registers names if needed."""
   command = COMMANDS[args.command]
   command.check(args)
   load = plugin_files.of(args)
+  if command.reads_records(args) and not load:
+    return command.run(args)
 
   import bnnjax.methods  # noqa: F401 (registers them)
   from bnnjax.train import config_file

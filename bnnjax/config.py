@@ -22,6 +22,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bnnjax import (
+  deprecated,
   methods,  # noqa: F401 (registers every preset)
   tasks,
 )
@@ -96,6 +97,7 @@ def use_method(config: ConfigDict, name: str) -> None:
   Warns:
     UserWarning: the method is for attention, and the model has none.
   """
+  name = deprecated.current_name("method", name)
   config.model.update(weight=name, act=name)
   if name not in registry.registered("method"):
     return

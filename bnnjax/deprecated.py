@@ -1,7 +1,7 @@
 """Names of the previous version: they still import, with a DeprecationWarning.
 
 `MOVED`, `RENAMED` and `LEFT` are the whole list of modules and their names; the
-CHANGELOG prints it. An entry lives for one version.
+CHANGELOG prints it. `REGISTERED` has the names that configs use. An entry lives for one version.
 """
 
 import functools
@@ -139,6 +139,12 @@ RENAMED: dict[str, str] = {
 }
 
 
+# Kind and old name of a registered thing: its name. No other thing may take the
+# old name while it is here: configs of trained runs hold it.
+REGISTERED: dict[tuple[str, str], str] = {
+  ("method", "bibert_baseline"): "rounded_softmax",
+}
+
 # Module that stays: the names that left it, and their new places. Each module
 # adds its own when it is imported.
 LEFT: dict[str, Mapping[str, str]] = {}
@@ -222,6 +228,15 @@ def renamed(new: str) -> Any:
       return getattr(owner if instance is None else instance, new)
 
   return Renamed()
+
+
+def current_name(kind: str, name: Any) -> Any:
+  """The name of a registered thing: itself, or what has replaced it."""
+  new = REGISTERED.get((kind, name)) if isinstance(name, str) else None
+  if new is None:
+    return name
+  _warn(f"{kind} {name!r}", repr(new))
+  return new
 
 
 def renamed_keyword(old: str, new: str) -> Callable[[Callable], Callable]:

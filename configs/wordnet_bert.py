@@ -9,8 +9,8 @@ weights and learns from it as the method's paper does), `:full` (all 82,115
 glosses, needs `apt-get install wordnet-base`, instead of the embedded 15,135),
 `:smoke` (fake texts, takes seconds), `:seed=0`. The blocks are low-bit, and
 with some methods attention and word embedding too; pooler and head are float.
-`bibert_baseline` keeps the softmax, rounds its map at 1/2, and learns from soft
-labels alone.
+`rounded_softmax` keeps the softmax, rounds its map at 1/2, and learns from soft
+labels alone; `all_ones` is the baseline of BiBERT's paper.
 The baseline is TF-IDF and a linear classifier,
 experiments/wordnet_tfidf.py.
 Measured: experiments/wordnet_bert.md.

@@ -9,7 +9,7 @@ them; `wordnet_tfidf.py` is the baseline to beat.
 
 from students import specs
 
-METHODS = ("bibert", "bipft", "bibert_baseline")
+METHODS = ("bibert", "bipft", "rounded_softmax")
 
 
 def sweep():

@@ -2,7 +2,7 @@
 
 from bnnjax.evidence.experiment import Claim, Experiment, Row
 
-CONFIG = "configs/fashion_mnist_resnet.py:images=10000,epochs=3"
+CONFIG = "configs/fashion_mnist_resnet.py:images=10000,epochs=2"
 # Adam's steps are as long whatever the batch: more of them want lower rates.
 RATES = {
   2: (3e-4, 1e-3, 3e-3),
@@ -36,7 +36,7 @@ EXPERIMENT = Experiment(
     " batch normalization does not"
   ),
   setting=(
-    "The network of experiments/ablation.md with `ste`, for 3 epochs at every"
+    "The network of experiments/ablation.md with `ste`, for 2 epochs at every"
     " batch size, so that all rows see the same images; smaller batches take"
     " more steps and choose from lower rates."
   ),
@@ -46,7 +46,7 @@ EXPERIMENT = Experiment(
     _row(2, "BCN + WS", "float"),
     Row(
       "linear",
-      "configs/fashion_mnist_linear.py:images=10000,size=14,epochs=3",
+      "configs/fashion_mnist_linear.py:images=10000,size=14,epochs=2",
       group="Baseline",
     ),
   ),

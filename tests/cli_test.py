@@ -101,6 +101,7 @@ def test_errors_of_flags_paths_and_fields_need_no_jax(tmp_path):
     ["sample", f"--workdir={tmp_path}"],
     ["sweep", "nope.py"],
     ["report", "nope.md"],
+    ["pareto", "nope.jsonl", "--axis=nope"],
     ["list", "--load=nope.py"],
     ["new", "x"],
     ["trian"],

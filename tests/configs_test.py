@@ -115,3 +115,53 @@ def test_transformers_learn_from_a_float_teacher(name, tmp_path):
     assert np.isfinite(result.metrics["loss"]), method
     low = [k for k in result.report.macs_by_name if k != "w32a32"]
     assert low, method
+
+
+VIT = f"{ROOT}/configs/fashion_mnist_vit.py"
+
+
+@pytest.mark.parametrize(
+  ("arguments", "bits"),
+  [
+    ("attention=bibert", {"w1a1"}),
+    ("attention=all_ones,context=bivit,cross_layer=0", {"w1a1"}),
+    ("mlp=w1a32", {"w1a1", "w1a32"}),
+    ("method=float", set()),
+  ],
+)
+def test_bits_of_a_vision_transformer(arguments, bits):
+  """Patch embedding and head are float in all of them."""
+  report = Plan(config_file.read(f"{VIT}:{arguments}")).report()
+  assert set(report.macs_by_name) == {"w32a32", *bits}
+
+
+def test_vision_transformers_differ_in_what_the_arguments_say():
+  read = lambda arguments: config_file.read(f"{VIT}:{arguments}")  # noqa: E731
+  sab = read("")
+  assert sab.model.attention.probs == "softmax_aware"
+  assert sab.model.attention.context == "ste(clip=4.0)"
+  assert [s["until"] for s in sab.stages] == [0.5, 1.0]
+  other = read("attention=bibert,context=bivit,cross_layer=0")
+  assert other.model.attention.mixer == "none"
+  assert other.model.attention.context == "bivit"
+  assert not other.stages
+  assert {**other.model, "attention": 0} == {**sab.model, "attention": 0}
+
+
+def test_a_vision_transformer_is_chosen_on_held_out_images():
+  data = config_file.read(f"{VIT}:images=10000,validate").data
+  assert data.train_split == "train[:10000]"
+  assert data.eval_split == "train[50000:]"
+
+
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    ("method=float,mlp=w1a32", "leave them out with `method=float`"),
+    ("mlp=w2a2", "Unknown `mlp` 'w2a2'"),
+    ("attention=bireal", "'bireal' does not define attention"),
+  ],
+)
+def test_arguments_that_a_vision_transformer_refuses(arguments, message):
+  with pytest.raises(ValueError, match=message):
+    config_file.read(f"{VIT}:{arguments}")

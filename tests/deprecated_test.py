@@ -6,7 +6,10 @@ import warnings
 
 import pytest
 
+from bnnjax import config as config_lib
 from bnnjax import deprecated
+from bnnjax.core import registry
+from bnnjax.core.spec import parse
 
 
 def _quietly(name):
@@ -45,6 +48,26 @@ def test_a_name_that_left_a_module_warns():
     assert get("signs").__name__ == "pack_signs"
   with pytest.raises(AttributeError, match="has no attribute 'other'"):
     get("other")
+
+
+@pytest.mark.parametrize(("kind", "old"), sorted(deprecated.REGISTERED))
+def test_old_names_of_configs_find_the_same_thing(kind, old):
+  new = deprecated.REGISTERED[kind, old]
+  assert old not in registry.registered(kind)
+  with pytest.warns(DeprecationWarning, match=f"{kind} '{old}' is now '{new}'"):
+    assert registry.get(kind, old) is registry.get(kind, new)
+
+
+def test_a_config_with_an_old_method_keeps_its_network():
+  old, new = config_lib.base(), config_lib.base()
+  old.model = new.model = {"name": "vit"}
+  with pytest.warns(DeprecationWarning, match="'rounded_softmax'"):
+    config_lib.use_method(old, "bibert_baseline")
+  config_lib.use_method(new, "rounded_softmax")
+  assert old.model.to_dict() == new.model.to_dict()
+  with pytest.warns(DeprecationWarning, match="method"):
+    made = parse("bibert_baseline", "weight")
+  assert made == parse("rounded_softmax", "weight")
 
 
 def test_renamed_methods_and_keywords_warn():

@@ -8,7 +8,8 @@ import importlib
 from bnnjax.commands.command import Command
 
 NAMES = (
-  "train", "eval", "sample", "cost", "sweep", "report", "reproduce", "new", "list"
+  "train", "eval", "sample", "cost", "sweep", "pareto", "report", "reproduce",
+  "new", "list",
 )  # fmt: skip
 COMMANDS: dict[str, Command] = {
   name: importlib.import_module(f"bnnjax.commands.{name}").COMMAND

@@ -26,6 +26,8 @@ class Command:
     needed: names of those that have to be given.
     check: raises a `UserError` for wrong arguments. It runs before jax is
       imported, so that a typo is answered at once.
+    reads_records: whether these arguments ask for records only, which takes
+      neither jax nor registered names.
   """
 
   about: str
@@ -34,6 +36,7 @@ class Command:
   arguments: tuple[Argument, ...] = ()
   needed: tuple[str, ...] = ()
   check: Callable[[argparse.Namespace], None] = lambda args: None
+  reads_records: Callable[[argparse.Namespace], bool] = lambda args: False
 
 
 def argument(name: str, text: str, **options: Any) -> Argument:
@@ -47,7 +50,7 @@ def argument(name: str, text: str, **options: Any) -> Argument:
     options["type"] = type(default)
     text = f"{text} (default: {default})"
   if not name.startswith("-"):
-    options["nargs"] = "?"
+    options.setdefault("nargs", "?")
   return name, {"help": text, **options}
 
 

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from bnnjax import errors
+from bnnjax import deprecated, errors
 from bnnjax.core import signature
 from bnnjax.core.hyper import Defaults, Refused, shown
 from bnnjax.core.hyper import defaults_of as defaults_of
@@ -204,6 +204,7 @@ def get(kind: str, name: str) -> Any:
     ValueError: unknown name; the message holds the nearest one.
   """
   table = registered_table(kind)
+  name = deprecated.current_name(kind, name)
   if not isinstance(name, str) or name not in table:
     raise unknown(kind, name, table)
   return table[name]

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bnnjax import deprecated
 from bnnjax.core import (  # noqa: F401 (two register names)
   group_scale,
   learned_scale,
@@ -89,8 +90,9 @@ def parse(
     raise TypeError(
       f"A {role} binarizer is a spec string, a Binarizer or None, got {spec!r}."
     )
-  if spec.strip() in registry.registered("method"):
-    method = registry.get("method", spec.strip())
+  name = deprecated.current_name("method", spec.strip())
+  if name in registry.registered("method"):
+    method = registry.get("method", name)
     chosen = getattr(method, preset_of)
     if chosen.spec is None:  # no preset of its own, e.g. for embeddings
       chosen = getattr(method, role)

@@ -97,6 +97,39 @@ class Claim:
   metric: str = "accuracy"
   besides: tuple[str, ...] = ()
 
+  @property
+  def names(self) -> tuple[str, ...]:
+    """All rows that it names."""
+    named = (self.better, self.worse, *self.besides)
+    return tuple(name for name in named if name != "*")
+
+
+@dataclasses.dataclass(frozen=True)
+class AtEqualCost:
+  """Some rows are better than others at the same cost.
+
+  The rows of each side are one network at several widths. `better` is
+  interpolated (linear in the logarithm of the cost) at the cost of each row of
+  `worse` inside its range.
+
+  Attributes:
+    text: the claim as a sentence without its full stop.
+    better, worse: names of rows, at least two of `better`.
+    cost: a figure of the cost report.
+    metric: of records; a larger value counts as better.
+  """
+
+  text: str
+  better: tuple[str, ...]
+  worse: tuple[str, ...]
+  cost: str = "ace"
+  metric: str = "accuracy"
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """All rows that it compares."""
+    return *self.better, *self.worse
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -117,7 +150,7 @@ class Experiment:
   paper: str
   claim: str
   rows: Sequence[Row]
-  claims: Sequence[Claim]
+  claims: Sequence[Claim | AtEqualCost]
   setting: str
   seeds: int = SEEDS
   notes: Sequence[str] = ()
@@ -137,8 +170,8 @@ class Experiment:
           f" {LEAST_RATES}, or `rate_of`."
         )
     for claim in self.claims:
-      for name in (claim.better, claim.worse, *claim.besides):
-        if name not in known and name != "*":
+      for name in claim.names:
+        if name not in known:
           raise registry.unknown("row", name, known)
 
   def row(self, name: str) -> Row:

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from bnnjax.errors import UserError
-from bnnjax.evidence.experiment import Claim, Row
+from bnnjax.evidence.experiment import AtEqualCost, Claim, Row
 from bnnjax.evidence.results import Results
-from bnnjax.report import statistics
+from bnnjax.report import equal_cost, statistics
 
 SHOWN, REFUTED, NOT_SHOWN = "shown", "refuted", "not shown"
 NOT_RUN = "not run"
@@ -24,13 +24,13 @@ class Verdict:
     effect: mean of `better` minus mean of `worse`, in percentage points where
       the metric is a share.
     low, high: simultaneous 95 % interval of the effect over all rows of the
-      group (Tukey-Kramer).
+      group (Tukey-Kramer); at equal cost, Student's for paired seeds.
     seeds: number of runs of each row.
     word: `shown` if the interval lies above 0, `refuted` if it lies below,
       else `not shown`; `not run` if a row lacks seeds.
   """
 
-  claim: Claim
+  claim: Claim | AtEqualCost
   better: str
   effect: float | None
   low: float | None
@@ -51,11 +51,64 @@ class Verdict:
 
 def of_all(results: Results) -> list[Verdict]:
   """The verdict of every claim of an experiment, in its order."""
-  return [of_claim(results, claim) for claim in results.experiment.claims]
+  return [
+    (at_equal_cost if isinstance(claim, AtEqualCost) else of_claim)(
+      results, claim
+    )
+    for claim in results.experiment.claims
+  ]
+
+
+def at_equal_cost(results: Results, claim: AtEqualCost) -> Verdict:
+  """The verdict of a claim about equal cost.
+
+  The effect of a seed is the mean gap over the rows of `worse` whose cost lies
+  within that of `better`.
+
+  Raises:
+    UserError: there is no such row.
+  """
+  rows = [results.experiment.row(name) for name in claim.names]
+  if not all(map(results.is_shown, rows)):
+    return Verdict(claim, "", None, None, None, 0, NOT_RUN)
+  better, worse = (
+    _curve(results, names, claim) for names in (claim.better, claim.worse)
+  )
+  gaps: dict[int, list[float]] = {}
+  for name in worse.widths:
+    for seed, value in (better.at(worse.cost[name]) or {}).items():
+      gaps.setdefault(seed, []).append(value - worse.accuracy[name][seed])
+  if not gaps:
+    raise UserError(
+      f"The claim {claim.text!r} compares networks of different costs: those of"
+      f" {claim.better} have {sorted(better.cost.values())}, the others"
+      f" {sorted(worse.cost.values())}."
+    )
+  factor = PERCENT if claim.metric in POINTS else 1.0
+  means = [factor * sum(g) / len(g) for g in gaps.values()]
+  from scipy import stats  # takes a second to import
+
+  low, high = stats.ttest_1samp(means, 0).confidence_interval()
+  effect = sum(means) / len(means)
+  return Verdict(
+    claim, "", effect, float(low), float(high), len(means), _word(low, high)
+  )
+
+
+def _curve(results: Results, names, claim: AtEqualCost) -> equal_cost.Curve:
+  rows = [results.experiment.row(name) for name in names]
+  return equal_cost.Curve(
+    {row.name: _by_seed(results, row, claim.metric) for row in rows},
+    {row.name: results.runs(row)[0]["cost"][claim.cost] for row in rows},
+  )
+
+
+def _word(low: float, high: float) -> str:
+  return SHOWN if low > 0 else REFUTED if high < 0 else NOT_SHOWN
 
 
 def of_claim(results: Results, claim: Claim) -> Verdict:
-  """The verdict of a claim."""
+  """The verdict of a claim about two rows."""
   rows = results.experiment.groups[results.experiment.row(claim.worse).group]
   shown = [row for row in rows if results.is_shown(row)]
   lacking = Verdict(claim, claim.better, None, None, None, 0, NOT_RUN)
@@ -80,9 +133,8 @@ def of_claim(results: Results, claim: Claim) -> Verdict:
     )
   factor = PERCENT if claim.metric in POINTS else 1.0
   effect, low, high = (factor * v for v in interval)
-  word = SHOWN if low > 0 else REFUTED if high < 0 else NOT_SHOWN
   seeds = results.experiment.seeds
-  return Verdict(claim, better, effect, low, high, seeds, word)
+  return Verdict(claim, better, effect, low, high, seeds, _word(low, high))
 
 
 def letters(results: Results, rows: Sequence[Row]) -> Mapping[str, str]:

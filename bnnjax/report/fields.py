@@ -20,10 +20,10 @@ _PAIR = re.compile(r"w(\d+)a(\d+)")
 # A record holds the arguments that a model was given: these are the defaults of
 # `weight` and `act`.
 METHODS = {
-  "alexnet": ("ste", "ste"),
+  "binary_alexnet": ("ste", "ste"),
   "bert": ("ste|channel_l1", "ste"),
   "decoder": ("fbi_llm", None),
-  "densenet": ("ste", "ste"),
+  "binary_densenet": ("ste", "ste"),
   "mamba": ("fbi_llm", None),
   "meliusnet": ("ste", "ste"),
   "mlp": ("ste", "ste"),
@@ -32,7 +32,7 @@ METHODS = {
   "quicknet": ("ste(clip=1.25)", "ste(clip=1.25)"),
   "reactnet": ("reactnet", "approx_sign"),
   "resnet": ("ste", "ste"),
-  "vgg": ("ste", "ste"),
+  "vgg_small": ("ste", "ste"),
   "vit": ("ste|channel_l1", "ste"),
 }
 # Parts of a record in which a path may begin; the config needs no prefix.
@@ -105,11 +105,14 @@ def leaves(held: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def show(found: Any) -> str:
-  """A value as a label: `0.01`, `14 x 14`, `not recorded` for `None`."""
+  """A value as a label: `0.01`, `14 x 14`; `not recorded` for `None`."""
+  if found in ("", [], ()):
+    return "(empty)"
   if found is None:
     return "not recorded"
   if isinstance(found, float):
-    return f"{found:g}"
+    short = f"{found:g}"
+    return short if float(short) == found else repr(found)
   if isinstance(found, list | tuple):
     return " x ".join(map(show, found))
   return str(found)
@@ -139,7 +142,7 @@ def method(record: Record) -> str | None:
   model = record["config"].get("model")
   if not isinstance(model, Mapping):
     return None
-  defaults = METHODS.get(model.get("name"))
+  defaults = METHODS.get(str(model.get("name")))
   if defaults is None and not {"weight", "act"} <= model.keys():
     return FLOAT if bits(record) == FLOAT else None
   given = {**dict(zip(("weight", "act"), defaults or ())), **model}

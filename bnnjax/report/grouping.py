@@ -1,10 +1,12 @@
-"""Groups of records that differ only in the seed."""
+"""Groups of records: those that differ only in the seed, or by fields."""
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bnnjax.errors import UserError
+from bnnjax.report import fields
 from bnnjax.report import record as record_lib
 
 SEED = re.compile(r"-seed=\d+")
@@ -42,6 +44,45 @@ def by_config(
     key = name if number == 1 else f"{name} ({number})"
     groups.setdefault(key, []).append(dict(record))
   return groups
+
+
+def by_fields(
+  records: Iterable[Mapping[str, Any]], paths: Sequence[str]
+) -> dict[str, list[Mapping[str, Any]]]:
+  """Groups records by the values of fields, which make the label.
+
+  Raises:
+    UserError: no record has one of the fields.
+  """
+  records = list(records)
+  for path in paths:
+    fields.check(records, path)
+  found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+  for record in records:
+    key = tuple(fields.show(fields.value(record, p)) for p in paths)
+    found.setdefault(key, []).append(record)
+  groups: dict[str, list[Mapping[str, Any]]] = {}
+  for key, runs in found.items():
+    label, number = ", ".join(key), 2
+    while label in groups:  # ("a, b", "c") and ("a", "b, c")
+      label, number = f"{', '.join(key)} ({number})", number + 1
+    groups[label] = runs
+  return groups
+
+
+def names(by: str | Sequence[str]) -> list[str]:
+  """The fields that `by` names, in a list or separated by commas.
+
+  Raises:
+    UserError: it names none, or one twice.
+  """
+  listed = [n.strip() for n in (by.split(",") if isinstance(by, str) else by)]
+  if not listed or not all(listed) or len(set(listed)) < len(listed):
+    raise UserError(
+      "`by` must name one or more fields, each once, e.g. `method,optim.lr`:"
+      f" got {by!r}."
+    )
+  return listed
 
 
 def leaves(

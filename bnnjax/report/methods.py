@@ -46,7 +46,7 @@ def method_table() -> str:
     formulas = " ".join(f"`{n}`: {formula(n)}" for n in estimators_of(name))
     cells = (
       f"`{name}`",
-      f"{method.paper}, arXiv:{method.arxiv}",
+      method.paper + (f", arXiv:{method.arxiv}" if method.arxiv else ""),
       f"`{method.weight.spec}`" if method.weight.spec else "float",
       f"`{method.act.spec}`" if method.act.spec else "float",
       inside,

@@ -78,14 +78,7 @@ class Runs:
     """
     if by is None:
       return grouping.by_config(self.records)
-    paths = names(by)
-    for path in paths:
-      fields.check(self.records, path)
-    found: dict[str, list[fields.Record]] = {}
-    for record in self.records:
-      label = ", ".join(fields.show(fields.value(record, p)) for p in paths)
-      found.setdefault(label, []).append(record)
-    return found
+    return grouping.by_fields(self.records, grouping.names(by))
 
   def table(self, by: By = None, metric: str | None = None, **options: Any):
     """A `Table` with a row for each group, see `bnnjax.report.table.make`."""
@@ -94,32 +87,28 @@ class Runs:
     return table.make(self, by, metric, **options)
 
   def pareto(self, x: str = "ace", y: str | None = None, **options: Any):
-    """The Pareto front of a metric against a cost, see `pareto.Pareto`."""
+    """The Pareto fronts of a metric against a cost, see `pareto.make`."""
     from bnnjax.report import pareto
 
     return pareto.make(self, x, y, **options)
 
-  def plot(self, path: os.PathLike | str | None = None, **options: Any):
-    """Draws the Pareto fronts, see `bnnjax.report.figure.plot`."""
-    from bnnjax.report import figure
+  def plot(
+    self,
+    path: os.PathLike | str | None = None,
+    published: bool = False,
+    **options: Any,
+  ):
+    """Draws the Pareto fronts.
 
-    return figure.plot(self, path, **options)
+    Args:
+      path: where to write the figure: `.svg`, `.pdf` or `.png`.
+      published: also draw published points, in a panel of their own.
+      **options: of `pareto`.
 
-
-def names(by: By) -> list[str]:
-  """The fields that `by` names.
-
-  Raises:
-    UserError: it names none, or one twice.
-  """
-  listed = by.split(",") if isinstance(by, str) else list(by or ())
-  listed = [name.strip() for name in listed]
-  if not listed or not all(listed) or len(set(listed)) < len(listed):
-    raise UserError(
-      f"`by` must name one or more fields, each once, e.g. `method,optim.lr`:"
-      f" got {by!r}."
-    )
-  return listed
+    Returns:
+      The `matplotlib.figure.Figure`.
+    """
+    return self.pareto(**options).plot(path, published)
 
 
 def _is(found: Any, accepted: Sequence[Any], labels: set[str]) -> bool:

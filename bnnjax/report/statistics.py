@@ -90,16 +90,21 @@ class Fit:
     half *= math.sqrt(self.variance * v)
     return Interval(effect, effect - half, effect + half)
 
+  @property
+  def linked(self) -> bool:
+    """Whether chains of common seeds link all methods."""
+    return len(set(self._parts)) == 1
+
   def _index(self, name: str) -> int:
     if name not in self.means:
       raise unknown("method", name, self.methods)
     return self.methods.index(name)
 
-  def groups(self) -> dict[str, str]:
+  def groups(self, *, lowest_first: bool = False) -> dict[str, str]:
     """Letters for each method: those that share one do not differ.
 
     A letter stands for a largest set of methods no two of which differ; `a` is
-    that of the highest mean. Methods without an interval between them share a
+    that of the highest mean, or of the lowest. Methods without an interval between them share a
     letter.
 
     Returns:
@@ -108,7 +113,8 @@ class Fit:
     """
     if self.reason:
       return {}
-    order = sorted(self.methods, key=lambda m: -self.means[m])
+    sign = 1 if lowest_first else -1
+    order = sorted(self.methods, key=lambda m: sign * self.means[m])
     alike = {m: set() for m in order}
     for at, a in enumerate(order):
       for b in order[at + 1 :]:

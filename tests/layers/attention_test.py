@@ -69,7 +69,8 @@ MIXED = {
   "bibert": {"weight": "bibert", "act": "bibert"},
   "bipft": {"weight": "bipft", "act": "bipft"},
   "bivit": {"weight": "bivit", "act": "bivit"},
-  "bibert_baseline": {"weight": "bibert", "act": "bibert"},
+  "all_ones": {"weight": "bibert", "act": "bibert"},
+  "rounded_softmax": {"weight": "bibert", "act": "bibert"},
 }
 
 

@@ -8,6 +8,7 @@ from flax import nnx
 
 from bnnjax.core.progress import DEPLOYED
 from bnnjax.layers import intermediates
+from bnnjax.layers.attention import Attention, options
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from bnnjax.models.bert import Embedding
 from bnnjax.tasks.distances import relation
@@ -163,3 +164,15 @@ def test_layer():
   golden_cases.close(dx, arrays["layer.g.x"], 1e-4, "x")
   own = {k.removeprefix("layer.g."): v for k, v in arrays.items()}
   torch_layers.check_gradients(grads, own, NAMES, lambda _: 1e-4)
+
+
+def test_all_ones_sums_the_values_that_the_mask_shows():
+  """The context of every query, whatever queries and keys are."""
+  layer = Attention(8, 2, **options("all_ones"), rngs=nnx.Rngs(0))
+  layer.out = lambda y, mode: y
+  x = jax.random.normal(jax.random.key(0), (1, 5, 8))
+  value = np.where(layer.value(x) >= 0, 1, -1)
+  seen = np.array([True, True, False, True, False])
+  for mask, values in ((None, value), (seen, value[:, seen])):
+    want = values.sum(axis=1, keepdims=True).repeat(5, axis=1)
+    np.testing.assert_array_equal(layer(x, mask=mask), want)

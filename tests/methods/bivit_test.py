@@ -2,10 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 
 from bnnjax.core.progress import DEPLOYED
+from bnnjax.core.spec import parse
 from bnnjax.layers.attention import Attention
 from bnnjax.layers.transformer import Encoder, EncoderBlock
 from tests import golden_cases, torch_layers
@@ -158,3 +160,19 @@ def test_mlp(prefix):
   block = EncoderBlock(encoder, rngs=nnx.Rngs(0))
   modules = {"fc1": "expand", "fc2": "reduce"}
   check(block, lambda m, x: m.mlp(x, DEPLOYED), arrays, prefix, modules)
+
+
+@pytest.mark.parametrize(
+  ("act", "low", "high"), [("bivit", 0.12, 0.15), ("ste(clip=4.0)", 0.84, 0.88)]
+)
+def test_share_of_the_context_that_passes_a_gradient(act, low, high):
+  """Random signs of 50 tokens, heads of 32, in the presets' own functions."""
+  keys = jax.random.split(jax.random.key(0), 3)
+  q, k, v = (jax.random.rademacher(r, (32, 50, 32), float) for r in keys)
+  scores = jnp.einsum("bqd,bkd->bqk", q, k) / 32**0.5
+  probs = parse("softmax_aware", "act")(jax.nn.softmax(scores, axis=-1))
+  context = probs @ v
+  passed = jax.grad(lambda x: parse(act, "act")(x).sum())(context)
+  assert low < passed.mean() < high
+  if act == "bivit":
+    np.testing.assert_array_equal(passed, context == 0)

@@ -1,0 +1,269 @@
+"""Writes tables as markdown, CSV, LaTeX and HTML."""
+
+import csv as csv_lib
+import html as html_lib
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from bnnjax import errors
+from bnnjax.report import tables
+from bnnjax.report.row import Row
+
+if TYPE_CHECKING:
+  from bnnjax.report.table import Section, Table
+
+
+class Column(NamedTuple):
+  """A column of the tables for people.
+
+  Attributes:
+    title: its heading.
+    text: a row's cell.
+    legend: what it means; empty if the heading says all.
+  """
+
+  title: str
+  text: Callable[[Row], str]
+  legend: str = ""
+
+
+CSV = (
+  "task", "metric", "mean", "spread", "n", "groups", "baseline", "difference",
+  "low", "high", "test_error", "bits", "ace", "bops", "bytes", "bpw",
+  "energy_uj", "cpu_seconds", "wall_seconds", "device",
+)  # fmt: skip
+_LATEX = {
+  "\\": r"\textbackslash{}",
+  "~": r"\textasciitilde{}",
+  "^": r"\textasciicircum{}",
+  "±": r"$\pm$",
+  "<": r"\textless{}",
+  ">": r"\textgreater{}",
+  "|": r"\textbar{}",
+  "[": "{[}",  # after a line's end it would begin an option
+  **{c: f"\\{c}" for c in "&%$#_{}"},
+}
+
+
+def columns(section: "Section") -> list[Column]:
+  """The columns of a task that are not empty in every row."""
+  digits = 2 if section.metric.factor > 1 else 3
+
+  def fixed(value: float | None) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+  def mean(row):
+    spread = "" if row.spread is None else f" ± {fixed(row.spread)}"
+    return f"{fixed(row.mean)}{spread}"
+
+  def difference(row):
+    found = row.difference
+    if found is None:
+      return ""
+    if found.low is None:
+      return f"{found.effect:+.{digits}f}"
+    low, high = (f"{v:+.{digits}f}" for v in (found.low, found.high))
+    return f"{found.effect:+.{digits}f} [{low}, {high}]"
+
+  return [
+    column
+    for column in (
+      Column(
+        section.metric.label,
+        mean,
+        "mean ± standard deviation over n seeds",
+      ),
+      Column("n", lambda row: str(row.n)),
+      Column(
+        "groups",
+        lambda row: row.letters,
+        "rows that share a letter do not differ: the interval of their"
+        " difference contains 0",
+      ),
+      Column(
+        f"difference to {section.baseline}",
+        difference,
+        "difference of means, with Tukey-Kramer intervals: all of a table hold"
+        " together with 95 %",
+      ),
+      Column(
+        "test s.e.",
+        lambda row: fixed(row.test_error),
+        "standard error that the number of test examples leaves; all runs share"
+        " the examples, so the spread does not show it",
+      ),
+      Column(
+        "bits",
+        lambda row: row.bits,
+        "widths of weights and activations in most multiply-accumulates",
+      ),
+      *_costs(),
+      _seconds("CPU s", "cpu_seconds"),
+      _seconds("wall s", "wall_seconds"),
+      Column("device", lambda row: row.devices),
+    )
+    if any(map(column.text, section.rows))
+  ]
+
+
+def _costs() -> Iterable[Column]:
+  def shown(name: str, form: str) -> Callable[[Row], str]:
+    def text(row: Row) -> str:
+      value = row.costs[name]
+      return "" if value is None else format(value, form)
+
+    return text
+
+  yield Column(
+    "ACE",
+    shown("ace", ",.0f"),
+    "multiply-accumulates of one example x weight bits x activation bits, a"
+    " float counted as 16",
+  )
+  yield Column(
+    "BOPs", shown("bops", ",.0f"), "1x1-bit multiply-accumulates of one example"
+  )
+  yield Column(
+    "bytes",
+    shown("bytes", ",.0f"),
+    "all that the deployed network stores; scales, norms and embeddings too",
+  )
+  yield Column("bpw", shown("bpw", ".2f"), "stored bits per weight")
+  yield Column(
+    "energy, uJ",
+    shown("energy", ".4g"),
+    "of the multiply-accumulates of one example, at 45 nm",
+  )
+
+
+def _seconds(title: str, name: str) -> Column:
+  def text(row: Row) -> str:
+    value = row.seconds[name]
+    return "" if value is None else f"{value:,.{0 if value >= 10 else 1}f}"
+
+  return Column(title, text, "median over runs, training and evaluation")
+
+
+def _grid(
+  table: "Table", section: "Section"
+) -> tuple[list[str], list[list[str]]]:
+  """Headings and cells."""
+  shown = columns(section)
+  head = [*table.head, *(c.title for c in shown)]
+  cells = [[*row.values, *(c.text(row) for c in shown)] for row in section.rows]
+  return head, cells
+
+
+def _legends(table: "Table") -> list[str]:
+  """What the columns mean, each once."""
+  lines = {}
+  for section in table.sections:
+    for column in columns(section):
+      title = column.title.partition(" to ")[0]  # baselines have other names
+      if column.legend:
+        lines[f"{title}: {column.legend}."] = None
+  return list(lines)
+
+
+def markdown(table: "Table") -> str:
+  """A heading, a table and notes for each task."""
+  out = []
+  for section in table.sections:
+    head, cells = _grid(table, section)
+    lines = [_line(map(tables.escape, head)), "|---" * len(head) + "|\n"]
+    keys = len(table.head)
+    for row in cells:
+      named = (*map(tables.code, row[:keys]), *map(_plain, row[keys:]))
+      lines.append(_line(named))
+    out.append(f"**{_plain(section.task)}**\n\n{''.join(lines)}")
+    out.append(_list(section.notes))
+  return "\n".join(filter(None, [*out, _list(_legends(table))]))
+
+
+def _list(lines: Sequence[str]) -> str:
+  return "".join(f"- {_plain(line)}\n" for line in lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+  return f"| {' | '.join(c.replace('|', tables.PIPE) for c in cells)} |\n"
+
+
+def _plain(text: str) -> str:
+  """Text without markup; brackets and the sign of a spread stay readable."""
+  escaped = tables.escape(text)
+  for letter in "±[]'":
+    escaped = escaped.replace(f"&#{ord(letter)};", letter)
+  return escaped
+
+
+def csv(table: "Table") -> str:
+  """Plain numbers in the unit of the metric, a line for each row."""
+  out = io.StringIO()
+  writer = csv_lib.writer(out, lineterminator="\n")
+  writer.writerow([CSV[0], *table.head, *CSV[1:]])
+  for section in table.sections:
+    for row in section.rows:
+      found = row.difference
+      compared = (found.effect, found.low, found.high) if found else [None] * 3
+      numbers = [
+        section.metric.label, row.mean, row.spread, row.n, row.letters,
+        section.baseline, *compared, row.test_error, row.bits,
+        *row.costs.values(), *row.seconds.values(), row.devices,
+      ]  # fmt: skip
+      writer.writerow([section.task, *row.values, *map(_number, numbers)])
+  return out.getvalue()
+
+
+def _number(value: object) -> object:
+  return round(value, 6) if isinstance(value, float) else value
+
+
+def latex(table: "Table") -> str:
+  """A `tabular` for each task, for the package booktabs."""
+  out = []
+  for section in table.sections:
+    head, cells = _grid(table, section)
+    keys = len(table.head)
+    aligned = "l" * keys + "r" * (len(head) - keys)
+    comments = [section.task, *section.notes]
+    out += [f"% {errors.one_paragraph(line)}" for line in comments]
+    out += [rf"\begin{{tabular}}{{{aligned}}}", r"\toprule"]
+    out += [_latex_line(head), r"\midrule", *map(_latex_line, cells)]
+    out += [r"\bottomrule", r"\end{tabular}", ""]
+  out += [f"% {errors.one_paragraph(line)}" for line in _legends(table)]
+  return "\n".join([*out, ""])
+
+
+def _latex_line(cells: Sequence[str]) -> str:
+  escaped = (
+    "".join(_LATEX.get(c, c) for c in errors.one_paragraph(cell))
+    for cell in cells
+  )
+  return f"{' & '.join(escaped)} \\\\"
+
+
+def html(table: "Table") -> str:
+  """For notebooks: a table and its notes for each task."""
+  out = []
+  for section in table.sections:
+    head, cells = _grid(table, section)
+    out.append(f"<table><caption>{_html(section.task)}</caption>")
+    out.append(f"<thead>{_html_line('th', head)}</thead><tbody>")
+    out += [_html_line("td", row) for row in cells]
+    out.append("</tbody></table>")
+    out.append(_html_list(section.notes))
+  return "\n".join([*out, _html_list(_legends(table))])
+
+
+def _html_list(lines: Sequence[str]) -> str:
+  return f"<ul>{''.join(f'<li>{_html(line)}</li>' for line in lines)}</ul>"
+
+
+def _html(text: str) -> str:
+  return html_lib.escape(errors.one_paragraph(text))
+
+
+def _html_line(tag: str, cells: Sequence[str]) -> str:
+  inner = "".join(f"<{tag}>{_html(cell)}</{tag}>" for cell in cells)
+  return f"<tr>{inner}</tr>"
