@@ -270,7 +270,8 @@ def test_bivit():
   made = plan("configs/fashion_mnist_vit.py:method=bivit")
   first = made.settings[0].model
   assert (first["mlp_weight"], first["mlp_act"]) == ("float", "float")
-  assert made.settings[-1].model["attention"] == "bivit"
+  weight, _ = low_bit(made.networks[-1].abstract)
+  assert (weight.transform.name, weight.scale.name) == ("center", "learned")
   probs = [
     m.low_probs.binarizer.estimator.name
     for _, m in nnx.iter_modules(made.networks[-1].abstract)
