@@ -124,11 +124,11 @@ class Binarizer:
     abstract = isinstance(x, jax.ShapeDtypeStruct)
     if self.measure == "transformed" and not abstract:
       x = self.transformed(x, params, stats)
+    key = jax.random.key(0) if key is None else key
     if self.scale is not None and self.scale.init is not None:
-      own = self.scale.init(x, **resolve(self.scale_hp, DEPLOYED))
+      own = self.scale.initial(x, key, resolve(self.scale_hp, DEPLOYED))
       params, stats = joined(params, own[0]), joined(stats, own[1])
     if self.estimator.init is not None:
-      key = jax.random.key(0) if key is None else key
       params = joined(params, self._trained(x, key))
     return params, stats
 

@@ -19,7 +19,7 @@ from bnnjax import deprecated
 from bnnjax.core import registry
 from bnnjax.core.bits import ROLES
 from bnnjax.core.decorators import decorate
-from bnnjax.core.hyper import FACTOR, Choice, Either
+from bnnjax.core.hyper import FACTOR
 from bnnjax.core.progress import Mode
 
 GRADIENTS = ("none", "multiply", "full", "estimator")
@@ -58,6 +58,8 @@ class Scale:
     name: as registered.
     measure: `(x, params, stats, mode, **hp) -> Measured`.
     init: `(x, **hp) -> (params, stats)`; `x` may be abstract.
+    draws: `(**hp) -> bool`, whether `init` draws random numbers, for which it
+      takes `key`.
     gradient: default of the option of that name (`Binarizer.gradient`).
     group: `(**hp) -> int`, elements of a group along the contracted axis.
     events: by name, loop events that change its statistics: `stats -> stats`.
@@ -70,6 +72,7 @@ class Scale:
   name: str
   measure: Callable[..., Measured]
   init: Init | None = None
+  draws: Callable[..., bool] | None = None
   gradient: str = "none"
   group: Callable[..., int] | None = None
   events: Mapping[str, Event] = _table()
@@ -77,6 +80,19 @@ class Scale:
   roles: tuple[str, ...] = ROLES
   defaults: Mapping[str, Any] = _table()
   __doc__: str | None = dataclasses.field(default=None, hash=False)
+
+  def is_random(self, hp: Mapping[str, Any]) -> bool:
+    """Whether it starts at random numbers."""
+    return self.draws is not None and self.draws(**hp)
+
+  def initial(
+    self, x, key: jax.Array, hp: Mapping[str, Any]
+  ) -> tuple[Variables, Variables]:
+    """Parameters and statistics for a tensor; `key` if they are random."""
+    if not self.is_random(hp):
+      return self.init(x, **hp)
+    # The estimator may draw from the same key.
+    return self.init(x, key=jax.random.fold_in(key, 1), **hp)
 
   def measured(self, x, params, stats, mode: Mode, mask, hp) -> Measured:
     """The measurement of `x`, or of the elements that a mask keeps.
@@ -102,6 +118,7 @@ def scale(
   /,
   *,
   init: Init | None = None,
+  draws: Callable[..., bool] | None = None,
   gradient: str = "none",
   group: Callable[..., int] | None = None,
   events: Mapping[str, Event] | None = None,
@@ -125,6 +142,7 @@ def scale(
       name,
       plain if init is None else function,
       init,
+      draws,
       gradient,
       group,
       events or {},
@@ -232,49 +250,6 @@ def example_l1(x, *, pow2=False):
   return magnitude(x, "l1", _all(x)[1:], pow2)
 
 
-_KEPT = {"tensor": (), "channel": (-1,), "input": (-2,)}
-
-
-def _learned_init(x, *, axes="channel", init="l1"):
-  kept, abstract = _KEPT, isinstance(x, jax.ShapeDtypeStruct)
-  if abstract and axes == "input":
-    raise ValueError(
-      "The inputs of an activation are its last axis: `learned(axes='channel')`."
-    )
-  over = tuple(
-    i for i in range(len(x.shape)) if i - len(x.shape) not in kept[axes]
-  )
-  if isinstance(init, (int, float)):
-    shape = tuple(1 if i in over else n for i, n in enumerate(x.shape))
-    return {"scale": jnp.full(shape, init, jnp.float32)}, {}
-  if abstract:
-    raise ValueError(
-      "The scale of an activation has no tensor to start from: give a number,"
-      " e.g. `learned(init=1.0)`."
-    )
-  return {"scale": magnitude(x, init, over, False)}, {}
-
-
-@scale(init=_learned_init, gradient="full")
-def learned(
-  x,
-  params,
-  stats,
-  mode,
-  *,
-  axes: Choice(tuple(_KEPT)) = "channel",
-  init: Either(FACTOR, Choice(("l1", "max"))) = "l1",
-):
-  """A trained scale: `y = s sign(x)`; the gradient of `x` is multiplied by `s`.
-
-  Args:
-    axes: `"tensor"`, `"channel"` (last axis) or `"input"` (last but one).
-    init: a number, or `"l1"` / `"max"` of the weights at the start.
-  """
-  del x, mode, axes, init
-  return Measured(params["scale"], stats)
-
-
 @scale()
 def fixed(x, *, value: FACTOR = 1.0):
   """A constant scale or bound."""
@@ -283,5 +258,9 @@ def fixed(x, *, value: FACTOR = 1.0):
 
 
 __getattr__ = deprecated.old_names(
-  __name__, {"ema_bound": "bnnjax.methods.aqt.ema_bound"}
+  __name__,
+  {
+    "ema_bound": "bnnjax.methods.aqt.ema_bound",
+    "learned": "bnnjax.core.learned_scale.learned",
+  },
 )

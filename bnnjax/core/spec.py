@@ -18,7 +18,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnnjax import deprecated
-from bnnjax.core import group_scale, registry, signature  # noqa: F401 (names)
+from bnnjax.core import (  # noqa: F401 (two register names)
+  group_scale,
+  learned_scale,
+  registry,
+  signature,
+)
 from bnnjax.core.binarizer import ROLES, Binarizer
 from bnnjax.core.estimator import FLOAT
 from bnnjax.core.schedule import Annealed

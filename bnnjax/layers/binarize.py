@@ -24,6 +24,11 @@ from bnnjax.layers.variables import (
 )
 
 
+def has_random_scale(made: Binarizer) -> bool:
+  """Whether the scale of a binarizer starts at random numbers."""
+  return made.scale is not None and made.scale.is_random(dict(made.scale_hp))
+
+
 class Binarize(mode_lib.ModeAware, CollectionPoint):
   """A binarizer with its parameters and statistics; without one, the identity.
 
@@ -51,8 +56,9 @@ class Binarize(mode_lib.ModeAware, CollectionPoint):
     params, stats, passing = {}, {}, frozenset()
     if made is not None:
       passing = made.training_only_names(like)
-      random = made.estimator.init is not None and rngs is not None
-      params, stats = made.init(like, rngs.params() if random else None)
+      random = made.estimator.init is not None or has_random_scale(made)
+      key = rngs.params() if random and rngs is not None else None
+      params, stats = made.init(like, key)
     kinds = {k: TrainingParam for k in passing}
     self.params = nnx.Dict(
       {

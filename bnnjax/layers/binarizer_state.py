@@ -9,7 +9,7 @@ from flax import nnx
 from jax import numpy as jnp
 
 from bnnjax.core.binarizer import Binarizer
-from bnnjax.layers.binarize import Binarize
+from bnnjax.layers.binarize import Binarize, has_random_scale
 from bnnjax.layers.variables import (
   STACKED,
   LatentWeight,
@@ -33,6 +33,8 @@ def reinitialize_from_weights(
   for path, layer in nnx.iter_modules(model):
     old = getattr(layer, "weight", None)
     if not isinstance(old, Binarize) or not arrays_of(old.params):
+      continue
+    if has_random_scale(old.binarizer):  # not measured
       continue
     if ".".join(map(str, path)) in layers:
       weights = vars(layer).values()

@@ -18,9 +18,16 @@ from bnnjax.core.progress import Mode
 from bnnjax.core.spec import parse
 from bnnjax.layers import norm as norm_lib
 from bnnjax.layers.activations import ACTIVATIONS, LearnedShift, activation
+from bnnjax.layers.contraction import LECUN_NORMAL
 from bnnjax.layers.conv import Conv
 from bnnjax.layers.linear import Linear, Spec
 from bnnjax.layers.pool import BlurPool, Pool
+
+# Variance 1 and 2, divided by the inputs of an output.
+INITS = {
+  "lecun_normal": LECUN_NORMAL,
+  "he_normal": nnx.initializers.he_normal(),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +39,7 @@ class LayerDefaults:
     dtype: of the computation.
     momentum, epsilon: of the norms.
     norm: spec of the norms, see `bnnjax.layers.norm.make`.
+    init: initializer of the kernels, a key of `INITS`.
   """
 
   weight: Spec = "ste"
@@ -40,6 +48,16 @@ class LayerDefaults:
   momentum: float = 0.9
   epsilon: float = 1e-5
   norm: str = "batch"
+  init: str = "lecun_normal"
+
+  @property
+  def initializer(self) -> nnx.Initializer:
+    """Of the kernels.
+
+    Raises:
+      ValueError: unknown `init`.
+    """
+    return registry.pick("initializer", self.init, INITS)
 
   def with_operands(self, weight: Spec, act: Spec) -> "LayerDefaults":
     """A copy with other binarizers; `None, None` is float."""
@@ -63,6 +81,7 @@ class LayerDefaults:
       act=self.act,
       dtype=self.dtype,
       use_bias=False,
+      kernel_init=self.initializer,
       **options,
     )
 

@@ -21,20 +21,33 @@ class PadShortcut(nnx.Module):
   Args:
     in_features, out_features: channels.
     strides: of the subsampling.
+    pooled: whether each `strides x strides` square becomes its mean instead, as
+      in the released code of ReCU and BiPer.
   """
 
-  def __init__(self, in_features: int, out_features: int, strides: int):
+  def __init__(
+    self,
+    in_features: int,
+    out_features: int,
+    strides: int,
+    *,
+    pooled: bool = False,
+  ):
     self.missing, self.strides = out_features - in_features, strides
+    self.pool = Pool("avg", strides, strides) if pooled else None
 
   def __call__(self, x: jax.Array, mode: Mode | None = None) -> jax.Array:
     """`[N, H, W, in_features] -> [N, H / strides, W / strides, out_features]`."""
     del mode
-    x = x[:, :: self.strides, :: self.strides]
+    if self.pool is None:
+      x = x[:, :: self.strides, :: self.strides]
+    else:
+      x = self.pool(x)
     low = self.missing // 2
     return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (low, self.missing - low)))
 
 
-SHORTCUTS = ("conv", "pool_conv", "pad")
+SHORTCUTS = ("conv", "pool_conv", "pad", "pool_pad")
 
 
 def shortcut(
@@ -51,7 +64,7 @@ def shortcut(
   Args:
     kind: for a change of shape: `"conv"` (strided 1x1 convolution, norm),
       `"pool_conv"` (average pool, 1x1 convolution, norm; the pool alone if only
-      the size changes) or `"pad"`.
+      the size changes), `"pad"` or `"pool_pad"`, see `PadShortcut`.
     in_features, out_features, strides: of the block.
     defaults: binarizers of the 1x1 convolution.
     rngs: random numbers.
@@ -63,8 +76,9 @@ def shortcut(
     raise registry.unknown("shortcut", kind, SHORTCUTS)
   if in_features == out_features and strides == 1:
     return Function(identity)
-  if kind == "pad":
-    return PadShortcut(in_features, out_features, strides)
+  if kind in ("pad", "pool_pad"):
+    pooled = kind == "pool_pad"
+    return PadShortcut(in_features, out_features, strides, pooled=pooled)
   if kind == "pool_conv":
     if in_features == out_features:
       return Pool("avg", strides, strides)

@@ -8,7 +8,8 @@ does so by `config.stages`, from the end of the first stage (see
 `configs/cifar10_resnet.py` and `configs/fashion_mnist_resnet.py`); latent
 weights and output scales are handed on. The preset has one schedule, and
 switches after two thirds of the run (600 of 900 epochs). Output scale and
-activations are those of ReCU. A latent weight beyond `pi / freq` wraps around.
+activations are those of ReCU; the authors draw the scale from U[0, 1), the
+preset's starts at 1. A latent weight beyond `pi / freq` wraps around.
 """
 
 import jax

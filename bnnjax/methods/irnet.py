@@ -5,7 +5,8 @@ Qin et al., CVPR 2020, arXiv:1909.10788. Weights: `s sign(w^)` with `w^`
 standardized per output channel and `s` the power of two nearest to `mean |w^|`
 (Libra-PB, eq. 6 and 7); the scale multiplies the gradient, mean and deviation
 are differentiated. Unlike the authors' code, 1e-12 is added to the variance, so
-that a constant channel stays finite.
+that a constant channel stays finite. `configs/cifar10_resnet.py` has the recipe
+of ResNet-20, and the model `resnet` the network (`layout="irnet"`, `head_norm`).
 """
 
 import jax.numpy as jnp

@@ -3,8 +3,9 @@
 ReCU: Reviving the Dead Weights in Binary Neural Networks, Xu et al., ICCV 2021,
 arXiv:2103.12369. As in the released code, there is one clamp per layer, not one
 per filter. The trained output scale is here a scale of the weights with the
-full gradient (the authors draw it from U[0, 1); ours starts at 1). Activations
-are divided by the deviation of their example, in training only.
+full gradient (the authors draw it from U[0, 1), `learned(init='uniform')`, and
+decay it; the preset's starts at 1). Activations are divided by the deviation of
+their example, in training only. `configs/cifar10_resnet.py` has the recipe.
 """
 
 import math

@@ -5,6 +5,8 @@ for Binary Neural Networks Training, Wu et al., ICCV 2023, arXiv:2308.06689. One
 scale per layer, differentiated. The constants `t` and `m` are those of the
 released code. The paper's indicators are in `bnnjax.core.diagnostics`, and a
 run with `config.diagnostics` logs them at the power of the step.
+`configs/cifar10_resnet.py` has the recipe, and the model `resnet` the network
+(`layout="reste"`, `head_norm`).
 """
 
 import jax.numpy as jnp

@@ -22,9 +22,10 @@ class ImageClassifier(nnx.Module):
     stem, blocks: layers `(x, mode) -> x`.
     features: inputs of the head; `None` means no head.
     num_classes: outputs.
-    defaults: binarizers and dtype of the head.
+    defaults: binarizers, dtype and kernel initializer of the head.
     flatten: whether the head reads every pixel instead of the mean.
     head_bias: whether the head has a bias.
+    head_norm: whether a norm comes before the head.
     rngs: random numbers.
   """
 
@@ -38,11 +39,15 @@ class ImageClassifier(nnx.Module):
     defaults: LayerDefaults,
     flatten: bool = False,
     head_bias: bool = True,
+    head_norm: bool = False,
     rngs: nnx.Rngs,
   ):
     self.stem = nnx.List(stem)
     self.blocks = nnx.List(blocks)
     self.flatten = flatten
+    self.head_norm = (
+      defaults.make_norm(features, rngs=rngs) if head_norm else None
+    )
     self.head = (
       None
       if features is None
@@ -53,6 +58,7 @@ class ImageClassifier(nnx.Module):
         act=defaults.act,
         dtype=defaults.dtype,
         use_bias=head_bias,
+        kernel_init=defaults.initializer,
         rngs=rngs,
       )
     )
@@ -66,6 +72,8 @@ class ImageClassifier(nnx.Module):
     else:
       with jax.named_scope("global_pool"):
         x = jnp.mean(x, axis=(1, 2))
+    if self.head_norm is not None:
+      x = self.head_norm(x, mode)
     return x if self.head is None else self.head(x, mode)
 
 

@@ -82,6 +82,16 @@ LAYOUTS = {
   "resnet_e": Layout(stem="conv norm relu max_pool norm", tail="relu"),
   # The ResNet of ReActNet, Liu et al., ECCV 2020, arXiv:2003.03488.
   "react": Layout(unit="shift conv norm", activation="rprelu"),
+  # ReSTE, Wu et al., ICCV 2023, arXiv:2308.06689 (resnet20_bireal.py): the sign
+  # sees negative numbers, as the norm comes after the ReLU.
+  "reste": Layout(
+    unit="conv relu norm", shortcut="pad", stem="conv relu norm max_pool"
+  ),
+  # IR-Net, Qin et al., CVPR 2020, arXiv:1909.10788. ReCU and BiPer have it with
+  # the shortcut "pool_pad".
+  "irnet": Layout(
+    shortcut="pad", activation="hardtanh", stem="conv norm hardtanh max_pool"
+  ),
   # Real-to-Binary, Martinez et al., ICLR 2020, as in larq/zoo (with PReLU in
   # the stem; its comment says ReLU).
   "real_to_binary": Layout(
@@ -112,6 +122,8 @@ class ResNet(ImageClassifier):
     version: whether a bottleneck has its stride in its first 1x1 (`"v1"`, the
       paper, HAWQ) or in its 3x3 (`"v1.5"`, AQT, OpenVINO).
     shortcut, projection, activation: replace those of the layout.
+    head_norm: whether a norm comes before the head (IR-Net, ReCU, BiPer, ReSTE).
+    init: initializer of the kernels: "lecun_normal", or "he_normal" (Kaiming).
     weight, act: binarizers of the body.
     edge_weight, edge_act: binarizers of the first convolution and of the head.
     norm: of all layers, e.g. "batch_channel(statistics='estimate')"
@@ -137,6 +149,8 @@ class ResNet(ImageClassifier):
     shortcut: str | None = None,
     projection: str | None = None,
     activation: str | None = None,
+    head_norm: bool = False,
+    init: str = "lecun_normal",
     weight: Spec = "ste",
     act: Spec = "ste",
     edge_weight: Spec = None,
@@ -156,7 +170,7 @@ class ResNet(ImageClassifier):
       registry.pick("ResNet layout", layout, LAYOUTS),
       **{k: v for k, v in given.items() if v is not None},
     )
-    body = LayerDefaults(weight, act, dtype, norm=norm)
+    body = LayerDefaults(weight, act, dtype, norm=norm, init=init)
     _check(plan, chosen, version, variant)
     if chosen.activation is None:
       chosen = dataclasses.replace(
@@ -179,6 +193,7 @@ class ResNet(ImageClassifier):
       plan.expansion * plan.features[-1],
       num_classes,
       defaults=edge,
+      head_norm=head_norm,
       rngs=rngs,
     )
 

@@ -1,10 +1,8 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from bnnjax.core import registry
-from bnnjax.core.spec import parse
 
 W = np.random.default_rng(0).normal(size=(3, 3, 4, 6)).astype(np.float32)
 
@@ -38,23 +36,3 @@ def test_power_of_two(how, want):
   w = jnp.array([[0.5, 5.0, 0.0], [-0.4, 3.0, 0.0]])
   measure = registry.get("scale", f"channel_{how}").measure
   np.testing.assert_array_equal(measure(w, {}, {}, None, pow2=True).scale, want)
-
-
-def test_learned_starts_from_the_weights_or_a_number():
-  for axes, shape in (("channel", (1, 1, 1, 6)), ("input", (1, 1, 4, 1))):
-    params, _ = parse(f"ste|learned(axes='{axes}')", "weight").init(
-      jnp.asarray(W)
-    )
-    assert params["scale"].shape == shape
-  made = parse("ste|learned(init=2.0)", "act")
-  params, _ = made.init(jax.ShapeDtypeStruct((1, 1, 6), jnp.float32))
-  np.testing.assert_array_equal(params["scale"], np.full((1, 1, 6), 2.0))
-
-
-def test_learned_errors():
-  with pytest.raises(
-    ValueError, match="`axes` of scale 'learned'.*Did you mean 'channel'"
-  ):
-    parse("ste|learned(axes='chanel')", "weight")
-  with pytest.raises(ValueError, match="give a number"):
-    parse("ste|learned", "act").init(jax.ShapeDtypeStruct((1, 6), jnp.float32))

@@ -40,7 +40,7 @@ from bnnjax.data import augment
     ("ste(clip=staircase(end=10000000000))", "`end` of schedule 'staircase'"),
     ("ste|group_l1(size=0)", "whole number >= 1, got 0"),
     ("ste|group_l1(size=128.0)", "whole number >= 1, got 128.0"),
-    ("ste|learned(init=1j)", "or one of 'l1', 'max', got 1j"),
+    ("ste|learned(init=1j)", "or one of 'l1', 'max', 'uniform', got 1j"),
     ("ste|learned(init=0.0)", "a number from 0 to 60000 .0 excluded. or"),
     ("ste|learned(init='l2')", "Did you mean 'l1'"),
     ("ste|fixed(value='x')", "`value` of scale 'fixed' must be a number from 0"),

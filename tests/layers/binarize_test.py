@@ -27,6 +27,15 @@ def test_a_learned_scale_starts_at_the_mean_magnitude():
   np.testing.assert_array_equal(made(W).dequantize(), [[5, -7], [5, 7]])
 
 
+def test_a_random_scale_differs_between_layers(rngs):
+  spec = "ste|learned(init='uniform')"
+  scales = [Binarize(spec, "weight", W, rngs).params["scale"] for _ in "ab"]
+  assert np.all(scales[0][...] != scales[1][...])
+  after = rngs.params.count[...]
+  Binarize("ste|learned", "weight", W, rngs)  # draws nothing
+  assert rngs.params.count[...] == after
+
+
 def test_what_would_compute_differently_in_training_is_named():
   made = Binarize("irnet", "weight", W)
   _, name = made.quantize(W)

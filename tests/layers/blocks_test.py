@@ -40,7 +40,19 @@ def test_gate_reads_the_input_of_the_convolution(rngs):
   np.testing.assert_allclose(unit(x), want, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+  ("init", "gain"), [("lecun_normal", 1), ("he_normal", 2)]
+)
+def test_kernels_have_the_variance_of_their_initializer(init, gain, rngs):
+  """`gain / inputs`, within five standard errors of 9,216 numbers."""
+  defaults = LayerDefaults(None, None, init=init)
+  kernel = Unit("conv", 16, 64, defaults=defaults, rngs=rngs).conv.kernel[...]
+  np.testing.assert_allclose(np.var(kernel), gain / 144, rtol=0.074)
+
+
 def test_errors(rngs):
+  with pytest.raises(ValueError, match="Unknown initializer 'he'"):
+    Unit("conv", 4, 8, defaults=LayerDefaults(init="he"), rngs=rngs)
   with pytest.raises(ValueError, match="'nrom'. Did you mean 'norm'"):
     Unit("conv nrom", 4, 8, defaults=FLOAT, rngs=rngs)
   with pytest.raises(ValueError, match="divides its channels by 8: got only 4"):

@@ -48,6 +48,15 @@ def test_pad_shortcut_has_no_parameters(rngs):
   assert not jax.tree.leaves(nnx.state(around, nnx.Param))
 
 
+def test_pooled_pad_shortcut_takes_means(rngs):
+  kind = "pool_pad"
+  around = shortcut_lib.shortcut(kind, 4, 8, 2, defaults=FLOAT, rngs=rngs)
+  want = X.reshape(2, 3, 2, 3, 2, 4).mean(axis=(2, 4))
+  y = around(X)
+  np.testing.assert_allclose(y[..., 2:6], want, atol=1e-6)
+  np.testing.assert_array_equal(y[..., [0, 1, 6, 7]], 0)
+
+
 def test_concat_adds_channels(rngs):
   join = shortcut_lib.Concat(
     Unit("norm conv", 4, 3, defaults=LayerDefaults(), rngs=rngs)
