@@ -8,15 +8,15 @@ Arguments: `:method=NAME` (`bnnjax list method`, an estimator's spec, or
 of a method), `:width=2.0`, `:lr=1e-2`, `:epochs=8`, `:batch=128`, `:two_step`
 (float weights for the first half of the run, then both operands low-bit),
 `:teacher=WORKDIR` (a trained run whose soft labels replace the labels),
-`:norm=batch_channel` (a spec of `bnnjax list norm`; `estimate` is batch-channel
-normalization for micro-batches, with estimated statistics), `:ws` (standardized
-weights, of an estimator or of the float network: the body's, and in the float
-network also those of the shortcuts), `:freq=20` (of `method=biper`, with the
-sign from the start), `:two_stage` (of `method=biper`: the sine for two thirds of
-the run, then, with a fresh optimizer, warm-up and learning rate `lr2`, its sign;
-the authors begin the second stage at the best checkpoint of the first, here it
-is its end), `:penalty` (BiPer's), `:lr2=0` (0: that of the authors' scripts,
-0.0037 / 0.021 of the first), `:power=3` (of `method=reste`: `o` at the end of
+`:norm=bcn` (batch-channel normalization; `estimate`: with estimated statistics,
+for micro-batches; or a spec of `bnnjax list norm`), `:ws` (standardized weights,
+of an estimator or of the float network: the body's, and in the float network
+also those of the shortcuts), `:freq=20` (of `method=biper`, with the sign from
+the start), `:two_stage` (of `method=biper`: the sine for two thirds of the run,
+then, with a fresh optimizer and warm-up, its sign; the authors begin the second
+stage at the best checkpoint of the first, here it is its end), `:ratio=0.6` (of
+the learning rates of the second and the first stage; by default that of the
+authors' scripts, 0.0037 / 0.021), `:penalty` (BiPer's), `:power=3` (of `method=reste`: `o` at the end of
 the run; ReSTE's indicators go on record), `:images=N` (the first N of all 60,000 images
 instead of the embedded 10,000; tested on all 10,000 test images), `:validate`
 (with `images`: evaluates on the last 10,000 training images instead, for
@@ -29,7 +29,10 @@ Measured: experiments/ablation.md, from experiments/ablation.py.
 
 from bnnjax import config as config_lib
 
-NORMS = {"estimate": "batch_channel(statistics='estimate')"}
+NORMS = {  # 8 groups: of 32, those of the first stages would have one channel
+  "bcn": "batch_channel(groups=8)",
+  "estimate": "batch_channel(groups=8, statistics='estimate')",
+}
 SIZE = 14  # half size, so that two cores can ablate all methods
 EDGES = {
   "edge_weight": "symmetric(bits=8)|channel_max",
@@ -54,7 +57,7 @@ def get_config(arg: str = ""):
     freq=0.0,
     two_stage=False,
     penalty=False,
-    lr2=0.0,
+    ratio=0.0,
     power=0.0,
     images=0,
     validate=False,
@@ -98,7 +101,7 @@ def get_config(arg: str = ""):
     config.model.update(EDGES)
     config.events += ((0.5, "freeze_bounds"),)  # those of the edges
   config.optim.update(lr=arg.lr, schedule="cosine", warmup=0.05)
-  if arg.freq or arg.two_stage or arg.penalty or arg.lr2:
+  if arg.freq or arg.two_stage or arg.penalty or arg.ratio:
     _use_biper(config, arg)
   if arg.teacher:
     config.task.distill = {"teacher": arg.teacher}
@@ -130,11 +133,11 @@ def _use_biper(config, arg):
   """BiPer in two stages, or with the sign from the start."""
   if arg.method != "biper":
     raise ValueError(
-      "`freq`, `two_stage`, `penalty` and `lr2` are of `method=biper`, got"
+      "`freq`, `two_stage`, `penalty` and `ratio` are of `method=biper`, got"
       f" {arg.method!r}."
     )
-  if arg.lr2 and not arg.two_stage:
-    raise ValueError("`lr2` is of the second stage: give `two_stage` too.")
+  if arg.ratio and not arg.two_stage:
+    raise ValueError("`ratio` is of the second stage: give `two_stage` too.")
   freq = arg.freq or 20.0
   weight = "biper(freq={},stage={})|learned(init=1.0)"
   # The penalties of run_stg1.sh and run_stg2.sh.
@@ -154,7 +157,7 @@ def _use_biper(config, arg):
       },
       {
         "until": 1.0,
-        "optim": {"lr": arg.lr2 or config.optim.lr * 0.0037 / 0.021},
+        "optim": {"lr": config.optim.lr * (arg.ratio or 0.0037 / 0.021)},
         "restart": True,
       },
     )

@@ -30,12 +30,12 @@ EXPERIMENT = Experiment(
     *(Row(name, f"{CONFIG},method={name}") for name in METHODS),
     Row(
       "biper",
-      f"{CONFIG},method=biper,two_stage",
+      f"{CONFIG},method=biper,two_stage,ratio=0.6",
       note="in two stages, as in experiments/biper.md",
     ),
     Row(
       "ws_bcn with BCN",
-      f"{CONFIG},method=ws_bcn,norm=batch_channel",
+      f"{CONFIG},method=ws_bcn,norm=bcn",
       note="batch-channel normalization in place of batch normalization",
     ),
     Row(
