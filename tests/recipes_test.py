@@ -177,7 +177,8 @@ def test_irnet():
 @pytest.mark.parametrize("method", ["float", "ste"])
 def test_ws_bcn(method):
   """Micro-batches: estimated statistics in every norm, standardized weights."""
-  network = model(SMALL.format(f"method={method},norm=estimate,ws"))
+  norm = "batch_channel(statistics='estimate')"
+  network = model(SMALL.format(f"method={method},norm={norm},ws"))
   norms = [m for _, m in nnx.iter_modules(network)]
   assert not any(isinstance(m, nnx.BatchNorm) for m in norms)
   norms = [m for m in norms if isinstance(m, BatchChannelNorm)]
