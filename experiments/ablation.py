@@ -1,7 +1,7 @@
 """All CNN methods in one network, under one protocol."""
 
 from bnnjax.core import registry
-from bnnjax.evidence.experiment import Claim, Experiment, Row
+from bnnjax.evidence.experiment import LOW_BIT_RATES, Claim, Experiment, Row
 
 CONFIG = "configs/fashion_mnist_resnet.py:images=10000"
 METHODS = [
@@ -27,15 +27,17 @@ EXPERIMENT = Experiment(
   ),
   rows=(
     Row("float", f"{CONFIG},method=float"),
-    *(Row(name, f"{CONFIG},method={name}") for name in METHODS),
+    *(Row(n, f"{CONFIG},method={n}", LOW_BIT_RATES) for n in METHODS),
     Row(
       "biper",
       f"{CONFIG},method=biper,two_stage,ratio=0.6",
+      LOW_BIT_RATES,
       note="in two stages, as in experiments/biper.md",
     ),
     Row(
       "ws_bcn with BCN",
       f"{CONFIG},method=ws_bcn,norm=bcn",
+      LOW_BIT_RATES,
       note="batch-channel normalization in place of batch normalization",
     ),
     Row(

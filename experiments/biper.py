@@ -1,6 +1,6 @@
 """BiPer: a sine before the sign, and its frequency."""
 
-from bnnjax.evidence.experiment import Claim, Experiment, Row
+from bnnjax.evidence.experiment import LOW_BIT_RATES, Claim, Experiment, Row
 
 CONFIG = "configs/fashion_mnist_resnet.py:images=10000"
 TWO = f"{CONFIG},method=biper,two_stage,ratio=0.6"
@@ -21,22 +21,25 @@ EXPERIMENT = Experiment(
   ),
   rows=(
     Row("float", f"{CONFIG},method=float"),
-    Row("two stages", TWO),
+    Row("two stages", TWO, LOW_BIT_RATES),
     Row(
       "two stages, the authors' ratio",
       f"{CONFIG},method=biper,two_stage",
+      LOW_BIT_RATES,
       note="0.18 of the rate in the second stage",
     ),
-    Row("sign from the start", f"{CONFIG},method=biper,freq=20"),
+    Row("sign from the start", f"{CONFIG},method=biper,freq=20", LOW_BIT_RATES),
     Row(
       "one schedule",
       f"{CONFIG},method=biper",
+      LOW_BIT_RATES,
       note="the sign after two thirds of one cosine, without a restart",
     ),
     *(
       Row(
         f"two stages, frequency {freq}",
         f"{TWO},freq={freq}",
+        LOW_BIT_RATES,
       )
       for freq in (5, 10, 40)
     ),

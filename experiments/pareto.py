@@ -1,6 +1,12 @@
 """Where does one bit win at equal ACE, and by how much?"""
 
-from bnnjax.evidence.experiment import AtEqualCost, Experiment, Row
+from bnnjax.evidence.experiment import (
+  LOW_BIT_RATES,
+  RATES,
+  AtEqualCost,
+  Experiment,
+  Row,
+)
 
 RESNET = "configs/fashion_mnist_resnet.py:images=10000"
 POKE = "configs/fashion_mnist_pokebnn.py:small,images=10000,epochs=8"
@@ -18,7 +24,8 @@ WIDTHS = {
 def _resnet(kind: str, spec: str) -> list[Row]:
   """A row for each width, the one that is tuned first."""
   middle = f"ResNet {kind}"
-  rows = [Row(middle, f"{RESNET},{spec}")]
+  rates = RATES if kind == "float" else LOW_BIT_RATES
+  rows = [Row(middle, f"{RESNET},{spec}", rates)]
   for width in WIDTHS.get(kind, (0.5, 1.0, 2.0)):
     if width != 1.0:
       rows.append(

@@ -1,6 +1,6 @@
 """ReSTE: how far the power of the estimator should grow."""
 
-from bnnjax.evidence.experiment import Claim, Experiment, Row
+from bnnjax.evidence.experiment import LOW_BIT_RATES, Claim, Experiment, Row
 
 CONFIG = "configs/fashion_mnist_resnet.py:images=10000"
 POWERS = (1, 2, 3, 5, 10)
@@ -21,7 +21,10 @@ EXPERIMENT = Experiment(
   ),
   rows=(
     Row("float", f"{CONFIG},method=float"),
-    *(Row(f"o = {o}", f"{CONFIG},method=reste,power={o}") for o in POWERS),
+    *(
+      Row(f"o = {o}", f"{CONFIG},method=reste,power={o}", LOW_BIT_RATES)
+      for o in POWERS
+    ),
     Row("linear", "configs/fashion_mnist_linear.py:images=10000,size=14"),
   ),
   claims=(

@@ -24,6 +24,7 @@ from bnnjax.errors import UserError
 
 FOLDER = pathlib.Path("experiments")
 RATES = (3e-3, 1e-2, 3e-2)
+LOW_BIT_RATES = (1e-2, 3e-2, 9e-2)  # signs train best with higher ones
 SEEDS = 3
 LEAST_RATES = 3
 FACTOR = 3.0  # between a rate at the edge and the one that is added
