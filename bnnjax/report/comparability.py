@@ -36,11 +36,10 @@ def differing(
   values: dict[str, dict[Any, None]] = {}
   met = set()
   for record in records:
-    config = record["config"]
-    same = tuple((k, id(v)) for k, v in config.items() if k != "seed")
+    same = grouping.shared(record["config"])
     if same not in met:
       met.add(same)
-      for path, found in grouping.leaves(config).items():
+      for path, found in grouping.leaves(record["config"]).items():
         values.setdefault(path, {})[found] = None
   out: dict[str, list[str]] = {}
   for path, found in values.items():
@@ -107,7 +106,8 @@ def of_costs(rows: Mapping[str, Sequence[fields.Record]]) -> list[str]:
   """Sentences about rows whose costs were counted differently."""
   counted: dict[str, list[str]] = {}
   for label, runs in rows.items():
-    words = sorted({fields.definitions(run) for run in runs})
+    kinds = grouping.distinct(runs, "cost")
+    words = sorted({fields.definitions(run) for run in kinds})
     counted.setdefault(" and ".join(words), []).append(label)
   if len(counted) < 2 and not any(" and " in words for words in counted):
     return []

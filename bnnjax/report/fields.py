@@ -63,7 +63,7 @@ def value(record: Record, path: str) -> Any:
 
 def _walk(held: Any, path: str) -> Any:
   for name in path.split("."):
-    if not isinstance(held, Mapping) or name not in held:
+    if not isinstance(held, dict) or name not in held:
       return None
     held = held[name]
   return held

@@ -34,16 +34,36 @@ def by_config(
   numbers: dict[str, _Numbers] = {}
   read: dict[tuple, Config] = {}
   for record in records:
-    config = record["config"]
-    # Runs that were loaded together share the parts of their configs.
-    same = tuple((k, id(v)) for k, v in config.items() if k != "seed")
+    same = shared(record["config"])
     if same not in read:
-      read[same] = leaves(config, folders)
+      read[same] = leaves(record["config"], folders)
     name = SEED.sub("", record["name"])
     number = numbers.setdefault(name, _Numbers()).of(read[same])
     key = name if number == 1 else f"{name} ({number})"
     groups.setdefault(key, []).append(dict(record))
   return groups
+
+
+def shared(config: Mapping[str, Any]) -> tuple:
+  """Equal for configs that have the same objects, the seed apart.
+
+  Runs that were loaded together share the parts of their configs, so that one
+  look at each kind is enough.
+  """
+  return tuple((k, id(v)) for k, v in config.items() if k != "seed")
+
+
+def data_and_task(record: Mapping[str, Any]) -> tuple[int, int]:
+  """Equal for records that share the objects of their data and task."""
+  config = record["config"]
+  return id(config.get("data")), id(config.get("task"))
+
+
+def distinct(
+  records: Iterable[Mapping[str, Any]], part: str
+) -> list[Mapping[str, Any]]:
+  """A record for each different object that they have as their `part`."""
+  return list({id(r[part]): r for r in records}.values())
 
 
 def by_fields(
