@@ -12,7 +12,7 @@ from bnnjax.report import record as record_lib
 SEED = re.compile(r"-seed=\d+")
 # Groups of a config that hold only what differs from defaults kept elsewhere.
 OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
-Config = Mapping[str, Any]  # every value by path; JSON of what is not plain
+Config = Mapping[str, Any]  # every value by path; (JSON,) of what is not plain
 Paths = tuple[str, ...]
 Values = tuple[Any, ...]
 _FOLDER = re.compile(r'/([^/"]+)(?="|$)')
@@ -116,21 +116,28 @@ def leaves(
       teacher's workdir holds its seed, and perhaps its digest.
 
   Returns:
-    Values by dotted path. A group of `OPEN` is one value: what is left out of
+    Values by dotted path, hashable, see `read_leaf`. A group of `OPEN` is one value: what is left out of
     it is a default, not a field of a later version.
   """
+
+  def plain(text: str) -> str:
+    if folders and "/" in text:
+      text = _FOLDER.sub(lambda m: f"/{folders.get(m[1], m[1])}", text)
+    return SEED.sub("", text) if "-seed=" in text else text
+
   found = {}
   for path, held in _split(config, ""):
     if isinstance(held, list | dict):
-      held = json.dumps(held, sort_keys=True)
-    if isinstance(held, str):
-      if folders and "/" in held:
-        held = _FOLDER.sub(lambda m: f"/{folders.get(m[1], m[1])}", held)
-      if "-seed=" in held:
-        held = SEED.sub("", held)
-    found[path] = held
+      found[path] = (plain(json.dumps(held, sort_keys=True)),)
+    else:
+      found[path] = plain(held) if isinstance(held, str) else held
   found.pop("seed", None)
   return found
+
+
+def read_leaf(leaf: Any) -> Any:
+  """The value that `leaves` made a leaf of."""
+  return json.loads(leaf[0]) if isinstance(leaf, tuple) else leaf
 
 
 def _split(held: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -85,13 +85,13 @@ def make(
     costs[name] = None if value is None else factor * value
   seconds = {}
   for name in SECONDS:
-    held = [fields.number(run, name) for run in runs]
+    held = [fields.finite(run.get(name)) for run in runs]
     seconds[name] = None if None in held else python_statistics.median(held)
   kinds = {grouping.data_and_task(run): run for run in runs}.values()
   sizes = {splits.examples(run) for run in kinds}
   size = sizes.pop() if len(sizes) == 1 else None
   error = None
-  if size and metric.name.endswith("accuracy") and mean <= metric.factor:
+  if size and metric.name.endswith("accuracy") and 0 <= mean <= metric.factor:
     share = mean / metric.factor
     error = metric.factor * statistics.test_error(share, size)
   bits = {fields.bits(run) or "" for run in grouping.distinct(runs, "cost")}

@@ -151,6 +151,11 @@ def _section(
     fit = statistics.two_way(values)
     letters = fit.groups(lowest_first=shown.higher_is_better is False)
   notes = _notes(groups, values, fit, letters)
+  if shown.name.startswith("best_"):
+    notes.append(
+      f"{shown.name} is that of the checkpoint that was best on these same"
+      " examples, so it is optimistic."
+    )
   if paths:
     first = [runs[0] for runs in groups.values()]
     notes += comparability.between_rows(first, paths)

@@ -3,6 +3,7 @@
 import csv as csv_lib
 import html as html_lib
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +34,7 @@ CSV = (
   "low", "high", "test_error", "bits", "ace", "bops", "bytes", "bpw",
   "energy_uj", "cpu_seconds", "wall_seconds", "device",
 )  # fmt: skip
+_INSIDE_WORD = re.compile(r"(?<=[a-zA-Z0-9])&#95;(?=[a-zA-Z0-9])")
 _LATEX = {
   "\\": r"\textbackslash{}",
   "~": r"\textasciitilde{}",
@@ -171,7 +173,7 @@ def markdown(table: "Table") -> str:
   out = []
   for section in table.sections:
     head, cells = _grid(table, section)
-    lines = [_line(map(tables.escape, head)), "|---" * len(head) + "|\n"]
+    lines = [_line(map(_plain, head)), "|---" * len(head) + "|\n"]
     keys = len(table.head)
     for row in cells:
       named = (*map(tables.code, row[:keys]), *map(_plain, row[keys:]))
@@ -190,11 +192,11 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _plain(text: str) -> str:
-  """Text without markup; brackets and the sign of a spread stay readable."""
+  """Text without markup; what is harmless where it stands stays readable."""
   escaped = tables.escape(text)
   for letter in "±[]'":
     escaped = escaped.replace(f"&#{ord(letter)};", letter)
-  return escaped
+  return _INSIDE_WORD.sub("_", escaped)
 
 
 def csv(table: "Table") -> str:
