@@ -29,6 +29,7 @@ class Column(NamedTuple):
   legend: str = ""
 
 
+MOST_ROWS = 500  # of a task, in a table for people
 CSV = (
   "task", "metric", "mean", "spread", "n", "groups", "baseline", "difference",
   "low", "high", "test_error", "bits", "ace", "bops", "bytes", "bpw",
@@ -153,8 +154,19 @@ def _grid(
   """Headings and cells."""
   shown = columns(section)
   head = [*table.head, *(c.title for c in shown)]
-  cells = [[*row.values, *(c.text(row) for c in shown)] for row in section.rows]
-  return head, cells
+  rows = section.rows[:MOST_ROWS]
+  return head, [[*row.values, *(c.text(row) for c in shown)] for row in rows]
+
+
+def _notes(section: "Section") -> list[str]:
+  more = len(section.rows) - MOST_ROWS
+  if more <= 0:
+    return list(section.notes)
+  return [
+    f"{more:,} more rows, after these, are not shown: CSV has"
+    " them; or filter the runs, or group them by other fields.",
+    *section.notes,
+  ]
 
 
 def _legends(table: "Table") -> list[str]:
@@ -179,7 +191,7 @@ def markdown(table: "Table") -> str:
       named = (*map(tables.code, row[:keys]), *map(_plain, row[keys:]))
       lines.append(_line(named))
     out.append(f"**{_plain(section.task)}**\n\n{''.join(lines)}")
-    out.append(_list(section.notes))
+    out.append(_list(_notes(section)))
   return "\n".join(filter(None, [*out, _list(_legends(table))]))
 
 
@@ -228,7 +240,7 @@ def latex(table: "Table") -> str:
     head, cells = _grid(table, section)
     keys = len(table.head)
     aligned = "l" * keys + "r" * (len(head) - keys)
-    comments = [section.task, *section.notes]
+    comments = [section.task, *_notes(section)]
     out += [f"% {errors.one_paragraph(line)}" for line in comments]
     out += [rf"\begin{{tabular}}{{{aligned}}}", r"\toprule"]
     out += [_latex_line(head), r"\midrule", *map(_latex_line, cells)]
@@ -254,7 +266,7 @@ def html(table: "Table") -> str:
     out.append(f"<thead>{_html_line('th', head)}</thead><tbody>")
     out += [_html_line("td", row) for row in cells]
     out.append("</tbody></table>")
-    out.append(_html_list(section.notes))
+    out.append(_html_list(_notes(section)))
   return "\n".join([*out, _html_list(_legends(table))])
 
 

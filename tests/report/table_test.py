@@ -132,9 +132,12 @@ def test_many_rows_have_no_intervals():
   ]
   found = table.make(records, "method")
   assert len(found) == 501
-  assert (
-    "No intervals: there are more than 500 rows." in found.sections[0].notes
-  )
+  (section,) = found.sections
+  assert "No intervals: there are more than 500 rows." in section.notes
+  text = found.to_markdown()
+  assert text.count("\n| `m") == 500
+  assert "1 more rows, after these, are not shown: CSV has them" in text
+  assert found.to_csv().count("\n") == 502
 
 
 def test_metrics():
