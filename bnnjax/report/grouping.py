@@ -15,6 +15,7 @@ OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
 Config = Mapping[str, Any]  # every value by path; (JSON,) of what is not plain
 Paths = tuple[str, ...]
 Values = tuple[Any, ...]
+_encode = json.JSONEncoder(sort_keys=True).encode
 _FOLDER = re.compile(r'/([^/"]+)(?="|$)')
 
 
@@ -128,7 +129,7 @@ def leaves(
   found = {}
   for path, held in _split(config, ""):
     if isinstance(held, list | dict):
-      found[path] = (plain(json.dumps(held, sort_keys=True)),)
+      found[path] = (plain(_encode(held)) if held else str(held),)
     else:
       found[path] = plain(held) if isinstance(held, str) else held
   found.pop("seed", None)
@@ -143,7 +144,7 @@ def read_leaf(leaf: Any) -> Any:
 def _split(held: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
   for key, inner in held.items():
     path = f"{prefix}{key}"
-    if isinstance(inner, Mapping) and path not in OPEN:
+    if isinstance(inner, dict) and path not in OPEN:
       yield path, {}  # tells it from a plain value under the same name
       yield from _split(inner, f"{path}.")
     else:
