@@ -91,6 +91,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
   flags = names(command)
   if overrides and "--config" not in flags:
     strangers = [overrides[0], *strangers]
+  if "files" in flags:  # argparse takes those before the next flag only
+    args.files += [s for s in strangers if not s.startswith("-")]
+    strangers = [s for s in strangers if s.startswith("-")]
   if strangers:
     what = strangers[0].partition("=")[0]
     near = nearest(what, [f for f in flags if f.startswith("-")])

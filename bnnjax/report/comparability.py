@@ -36,27 +36,27 @@ def differing(
   values: dict[str, dict[Any, None]] = {}
   met = set()
   for record in records:
-    config = record["config"]
-    same = tuple((k, id(v)) for k, v in config.items() if k != "seed")
+    same = grouping.shared(record["config"])
     if same not in met:
       met.add(same)
-      for path, found in grouping.leaves(config).items():
+      for path, found in grouping.leaves(record["config"]).items():
         values.setdefault(path, {})[found] = None
   out: dict[str, list[str]] = {}
   for path, found in values.items():
     if len(found) < 2 or path in HARMLESS:
       continue
+    read = [grouping.read_leaf(leaf) for leaf in found]
     if path in grouping.OPEN:
-      out |= _inside(path, [json.loads(text) for text in found])
+      out |= _inside(path, read)
     else:
-      out[path] = [fields.show(f) for f in found]
+      out[path] = [_shown(value) for value in read]
   return out
 
 
 def _inside(path: str, groups: Sequence[Any]) -> dict[str, list[str]]:
   """Fields in which the values of a group that a record holds whole differ."""
   if not all(isinstance(group, Mapping) for group in groups):
-    return {path: [fields.show(group) for group in groups]}
+    return {path: [_shown(group) for group in groups]}
   flat = [fields.leaves(group, f"{path}.") for group in groups]
   out = {}
   for name in dict.fromkeys(name for one in flat for name in one):
@@ -67,9 +67,11 @@ def _inside(path: str, groups: Sequence[Any]) -> dict[str, list[str]]:
 
 
 def _given(group: Mapping[str, Any], path: str) -> str:
-  if path not in group:
-    return "not given"
-  return "null" if group[path] is None else fields.show(group[path])
+  return _shown(group[path]) if path in group else "not given"
+
+
+def _shown(value: Any) -> str:
+  return "null" if value is None else fields.show(value)
 
 
 def check_row(label: str, runs: Sequence[fields.Record], task: str) -> None:
@@ -107,7 +109,8 @@ def of_costs(rows: Mapping[str, Sequence[fields.Record]]) -> list[str]:
   """Sentences about rows whose costs were counted differently."""
   counted: dict[str, list[str]] = {}
   for label, runs in rows.items():
-    words = sorted({fields.definitions(run) for run in runs})
+    kinds = grouping.distinct(runs, "cost")
+    words = sorted({definitions(run) for run in kinds})
     counted.setdefault(" and ".join(words), []).append(label)
   if len(counted) < 2 and not any(" and " in words for words in counted):
     return []
@@ -116,6 +119,14 @@ def of_costs(rows: Mapping[str, Sequence[fields.Record]]) -> list[str]:
     "Costs were counted by different definitions and cannot be compared:"
     f" {listed}."
   ]
+
+
+def definitions(record: fields.Record) -> str:
+  """Version of the definitions of the record's cost, in words."""
+  found = record["cost"].get("definitions")
+  if isinstance(found, Mapping):
+    return "written out"  # the first records hold the text
+  return "not recorded" if found is None else f"version {found}"
 
 
 def of_data(records: Iterable[fields.Record]) -> list[str]:

@@ -6,8 +6,8 @@ one of `DERIVED`: what a person calls the network, the method, the bits and the
 task of a run.
 """
 
-import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -47,8 +47,8 @@ def value(record: Record, path: str) -> Any:
     path: name of the field, see the module.
 
   Returns:
-    The value, as JSON holds it; `None` if this record, perhaps an older one,
-    has no such field. `check` finds a name that no record has.
+    The value, as JSON holds it; `None` if this (older) record has no such field.
+    `check` finds a name that no record has.
   """
   if path in DERIVED:
     return DERIVED[path](record)
@@ -63,7 +63,7 @@ def value(record: Record, path: str) -> Any:
 
 def _walk(held: Any, path: str) -> Any:
   for name in path.split("."):
-    if not isinstance(held, Mapping) or name not in held:
+    if not isinstance(held, dict) or name not in held:
       return None
     held = held[name]
   return held
@@ -120,9 +120,13 @@ def show(found: Any) -> str:
 
 def number(record: Record, path: str) -> float | None:
   """A finite number of a record; `None` if it has none under that name."""
-  found = value(record, path)
+  return finite(value(record, path))
+
+
+def finite(found: Any) -> float | None:
+  """A value if it is a number that a float can hold, else `None`."""
   plain = isinstance(found, int | float) and not isinstance(found, bool)
-  return found if plain and -math.inf < found < math.inf else None
+  return found if plain and abs(found) <= sys.float_info.max else None
 
 
 def network(record: Record) -> str | None:
@@ -176,9 +180,8 @@ def task(record: Record) -> str | None:
   """What was trained and evaluated on: runs of one task can be compared.
 
   Returns:
-    One line: `fashion_mnist, train[:10000], 14 x 14`. It names the evaluation
-    split, the task and the options of the data where they are not `test`,
-    `classification` and none.
+    One line: `fashion_mnist, train[:10000], 14 x 14`, with the evaluation split,
+    the task and the options of the data unless `test`, `classification`, none.
   """
   config = record["config"]
   data = config.get("data")
@@ -231,7 +234,7 @@ class Metric(NamedTuple):
 
   def of(self, record: Record) -> float | None:
     """The value in the unit of the label; `None` if the record has none."""
-    found = number(record, f"metrics.{self.name}")
+    found = finite(record["metrics"].get(self.name))
     return None if found is None else self.factor * found
 
 
@@ -290,11 +293,3 @@ def check_metric(records: Sequence[Record], name: str) -> Metric:
   if name not in known:
     raise unknown("metric", name, known)
   return metric(name)
-
-
-def definitions(record: Record) -> str:
-  """Version of the definitions of the record's cost, in words."""
-  found = record["cost"].get("definitions")
-  if isinstance(found, Mapping):
-    return "written out"  # the first records hold the text
-  return "not recorded" if found is None else f"version {found}"

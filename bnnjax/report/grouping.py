@@ -12,9 +12,10 @@ from bnnjax.report import record as record_lib
 SEED = re.compile(r"-seed=\d+")
 # Groups of a config that hold only what differs from defaults kept elsewhere.
 OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
-Config = Mapping[str, Any]  # every value by path; JSON of what is not plain
+Config = Mapping[str, Any]  # every value by path; (JSON,) of what is not plain
 Paths = tuple[str, ...]
 Values = tuple[Any, ...]
+_encode = json.JSONEncoder(sort_keys=True).encode
 _FOLDER = re.compile(r'/([^/"]+)(?="|$)')
 
 
@@ -34,16 +35,36 @@ def by_config(
   numbers: dict[str, _Numbers] = {}
   read: dict[tuple, Config] = {}
   for record in records:
-    config = record["config"]
-    # Runs that were loaded together share the parts of their configs.
-    same = tuple((k, id(v)) for k, v in config.items() if k != "seed")
+    same = shared(record["config"])
     if same not in read:
-      read[same] = leaves(config, folders)
+      read[same] = leaves(record["config"], folders)
     name = SEED.sub("", record["name"])
     number = numbers.setdefault(name, _Numbers()).of(read[same])
     key = name if number == 1 else f"{name} ({number})"
     groups.setdefault(key, []).append(dict(record))
   return groups
+
+
+def shared(config: Mapping[str, Any]) -> tuple:
+  """Equal for configs that have the same objects, the seed apart.
+
+  Runs that were loaded together share the parts of their configs, so that one
+  look at each kind is enough.
+  """
+  return tuple((k, id(v)) for k, v in config.items() if k != "seed")
+
+
+def data_and_task(record: Mapping[str, Any]) -> tuple[int, int]:
+  """Equal for records that share the objects of their data and task."""
+  config = record["config"]
+  return id(config.get("data")), id(config.get("task"))
+
+
+def distinct(
+  records: Iterable[Mapping[str, Any]], part: str
+) -> list[Mapping[str, Any]]:
+  """A record for each different object that they have as their `part`."""
+  return list({id(r[part]): r for r in records}.values())
 
 
 def by_fields(
@@ -96,27 +117,34 @@ def leaves(
       teacher's workdir holds its seed, and perhaps its digest.
 
   Returns:
-    Values by dotted path. A group of `OPEN` is one value: what is left out of
+    Values by dotted path, hashable, see `read_leaf`. A group of `OPEN` is one value: what is left out of
     it is a default, not a field of a later version.
   """
+
+  def plain(text: str) -> str:
+    if folders and "/" in text:
+      text = _FOLDER.sub(lambda m: f"/{folders.get(m[1], m[1])}", text)
+    return SEED.sub("", text) if "-seed=" in text else text
+
   found = {}
   for path, held in _split(config, ""):
     if isinstance(held, list | dict):
-      held = json.dumps(held, sort_keys=True)
-    if isinstance(held, str):
-      if folders and "/" in held:
-        held = _FOLDER.sub(lambda m: f"/{folders.get(m[1], m[1])}", held)
-      if "-seed=" in held:
-        held = SEED.sub("", held)
-    found[path] = held
+      found[path] = (plain(_encode(held)) if held else str(held),)
+    else:
+      found[path] = plain(held) if isinstance(held, str) else held
   found.pop("seed", None)
   return found
+
+
+def read_leaf(leaf: Any) -> Any:
+  """The value that `leaves` made a leaf of."""
+  return json.loads(leaf[0]) if isinstance(leaf, tuple) else leaf
 
 
 def _split(held: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
   for key, inner in held.items():
     path = f"{prefix}{key}"
-    if isinstance(inner, Mapping) and path not in OPEN:
+    if isinstance(inner, dict) and path not in OPEN:
       yield path, {}  # tells it from a plain value under the same name
       yield from _split(inner, f"{path}.")
     else:

@@ -5,7 +5,7 @@ import statistics as python_statistics
 from collections.abc import Mapping, Sequence
 
 from bnnjax.errors import UserError
-from bnnjax.report import fields, splits, statistics
+from bnnjax.report import fields, grouping, splits, statistics
 
 # Name of a cost in the columns -> path in a record, and its factor.
 COSTS = {
@@ -63,9 +63,9 @@ class Difference:
   high: float | None
 
 
-def values(runs: Sequence[fields.Record], path: str) -> set[float | None]:
-  """The different numbers of runs under a path; `None` for those without."""
-  return {fields.number(run, path) for run in runs}
+def cost_values(runs: Sequence[fields.Record], path: str) -> set[float | None]:
+  """The different costs of runs at a path; `None` for those without."""
+  return {fields.number(run, path) for run in grouping.distinct(runs, "cost")}
 
 
 def make(
@@ -80,19 +80,21 @@ def make(
   mean = python_statistics.fmean(found)
   costs = {}
   for name, (path, factor) in COSTS.items():
-    held = values(runs, path)
+    held = cost_values(runs, path)
     value = held.pop() if len(held) == 1 else None
     costs[name] = None if value is None else factor * value
   seconds = {}
   for name in SECONDS:
-    held = [fields.number(run, name) for run in runs]
+    held = [fields.finite(run.get(name)) for run in runs]
     seconds[name] = None if None in held else python_statistics.median(held)
-  sizes = {splits.examples(run) for run in runs}
+  kinds = {grouping.data_and_task(run): run for run in runs}.values()
+  sizes = {splits.examples(run) for run in kinds}
   size = sizes.pop() if len(sizes) == 1 else None
   error = None
-  if size and metric.name.endswith("accuracy") and mean <= metric.factor:
+  if size and metric.name.endswith("accuracy") and 0 <= mean <= metric.factor:
     share = mean / metric.factor
     error = metric.factor * statistics.test_error(share, size)
+  bits = {fields.bits(run) or "" for run in grouping.distinct(runs, "cost")}
   return Row(
     label=label,
     values=tuple(fields.show(fields.value(runs[0], p)) for p in paths)
@@ -102,7 +104,7 @@ def make(
     mean=mean,
     spread=python_statistics.stdev(found) if len(found) > 1 else None,
     test_error=error,
-    bits=" / ".join(sorted({fields.bits(run) or "" for run in runs})),
+    bits=" / ".join(sorted(bits)),
     costs=costs,
     seconds=seconds,
     devices=", ".join(sorted({run["device"] for run in runs})),

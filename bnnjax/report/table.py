@@ -112,8 +112,12 @@ def make(
   for path in paths:
     fields.check(records, path)
   tasks: dict[str, list[fields.Record]] = {}
+  known: dict[tuple[int, int], str] = {}
   for record in records:
-    tasks.setdefault(fields.show(fields.task(record)), []).append(record)
+    same = grouping.data_and_task(record)
+    if same not in known:
+      known[same] = fields.show(fields.task(record))
+    tasks.setdefault(known[same], []).append(record)
   sections = [
     _section(task, runs, paths, metric, baseline)
     for task, runs in tasks.items()
@@ -147,6 +151,11 @@ def _section(
     fit = statistics.two_way(values)
     letters = fit.groups(lowest_first=shown.higher_is_better is False)
   notes = _notes(groups, values, fit, letters)
+  if shown.name.startswith("best_"):
+    notes.append(
+      f"{shown.name} is that of the checkpoint that was best on these same"
+      " examples, so it is optimistic."
+    )
   if paths:
     first = [runs[0] for runs in groups.values()]
     notes += comparability.between_rows(first, paths)
@@ -217,7 +226,9 @@ def _notes(
   notes += comparability.of_costs(groups) + comparability.of_data(runs)
   for name, (path, _) in row_lib.COSTS.items():
     mixed = [
-      k for k, runs in groups.items() if len(row_lib.values(runs, path)) > 1
+      k
+      for k, runs in groups.items()
+      if len(row_lib.cost_values(runs, path)) > 1
     ]
     if mixed:
       notes.append(
@@ -234,7 +245,8 @@ def _float_row(
   found = [
     label
     for label, runs in groups.items()
-    if all(fields.bits(run) == fields.FLOAT for run in runs)
+    if {fields.bits(r) for r in grouping.distinct(runs, "cost")}
+    == {fields.FLOAT}
   ]
   if len(found) < 2:
     return (found[0] if found else None), []

@@ -3,6 +3,7 @@
 import csv as csv_lib
 import html as html_lib
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,11 +29,13 @@ class Column(NamedTuple):
   legend: str = ""
 
 
+MOST_ROWS = 500  # of a task, in a table for people
 CSV = (
   "task", "metric", "mean", "spread", "n", "groups", "baseline", "difference",
   "low", "high", "test_error", "bits", "ace", "bops", "bytes", "bpw",
   "energy_uj", "cpu_seconds", "wall_seconds", "device",
 )  # fmt: skip
+_INSIDE_WORD = re.compile(r"(?<=[a-zA-Z0-9])&#95;(?=[a-zA-Z0-9])")
 _LATEX = {
   "\\": r"\textbackslash{}",
   "~": r"\textasciitilde{}",
@@ -151,8 +154,19 @@ def _grid(
   """Headings and cells."""
   shown = columns(section)
   head = [*table.head, *(c.title for c in shown)]
-  cells = [[*row.values, *(c.text(row) for c in shown)] for row in section.rows]
-  return head, cells
+  rows = section.rows[:MOST_ROWS]
+  return head, [[*row.values, *(c.text(row) for c in shown)] for row in rows]
+
+
+def _notes(section: "Section") -> list[str]:
+  more = len(section.rows) - MOST_ROWS
+  if more <= 0:
+    return list(section.notes)
+  return [
+    f"{more:,} more rows, after these, are not shown: CSV has"
+    " them; or filter the runs, or group them by other fields.",
+    *section.notes,
+  ]
 
 
 def _legends(table: "Table") -> list[str]:
@@ -171,13 +185,13 @@ def markdown(table: "Table") -> str:
   out = []
   for section in table.sections:
     head, cells = _grid(table, section)
-    lines = [_line(map(tables.escape, head)), "|---" * len(head) + "|\n"]
+    lines = [_line(map(_plain, head)), "|---" * len(head) + "|\n"]
     keys = len(table.head)
     for row in cells:
       named = (*map(tables.code, row[:keys]), *map(_plain, row[keys:]))
       lines.append(_line(named))
     out.append(f"**{_plain(section.task)}**\n\n{''.join(lines)}")
-    out.append(_list(section.notes))
+    out.append(_list(_notes(section)))
   return "\n".join(filter(None, [*out, _list(_legends(table))]))
 
 
@@ -190,11 +204,11 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _plain(text: str) -> str:
-  """Text without markup; brackets and the sign of a spread stay readable."""
+  """Text without markup; what is harmless where it stands stays readable."""
   escaped = tables.escape(text)
   for letter in "±[]'":
     escaped = escaped.replace(f"&#{ord(letter)};", letter)
-  return escaped
+  return _INSIDE_WORD.sub("_", escaped)
 
 
 def csv(table: "Table") -> str:
@@ -226,7 +240,7 @@ def latex(table: "Table") -> str:
     head, cells = _grid(table, section)
     keys = len(table.head)
     aligned = "l" * keys + "r" * (len(head) - keys)
-    comments = [section.task, *section.notes]
+    comments = [section.task, *_notes(section)]
     out += [f"% {errors.one_paragraph(line)}" for line in comments]
     out += [rf"\begin{{tabular}}{{{aligned}}}", r"\toprule"]
     out += [_latex_line(head), r"\midrule", *map(_latex_line, cells)]
@@ -252,7 +266,7 @@ def html(table: "Table") -> str:
     out.append(f"<thead>{_html_line('th', head)}</thead><tbody>")
     out += [_html_line("td", row) for row in cells]
     out.append("</tbody></table>")
-    out.append(_html_list(section.notes))
+    out.append(_html_list(_notes(section)))
   return "\n".join([*out, _html_list(_legends(table))])
 
 

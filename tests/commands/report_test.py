@@ -62,6 +62,8 @@ def test_tables_of_records(run, records, tmp_path):
   assert "| `net-method=ste` | 71.00 | 1 |" in out
   _, out, _ = run("report", records, "--by=method", "--baseline=ste", "--csv")
   assert out.startswith("task,method,metric,mean")
+  around = run("report", records, "--csv", records, "--by=method")
+  assert around[::2] == (0, "")  # files on both sides of a flag
   latex = run("report", records, "--latex")[1]
   file = tmp_path / "table.tex"
   assert run("report", records, "--latex", "--out", file) == (0, "", "")

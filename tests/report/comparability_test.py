@@ -67,3 +67,11 @@ def test_spreads():
 def test_names_in_a_sentence():
   assert comparability.some(["a", "b"], 2) == "a, b"
   assert comparability.some(["a", "b", "c"], 2) == "a, b and 1 more"
+
+
+def test_definitions_of_costs():
+  assert comparability.definitions(make()) == "version 1"
+  assert comparability.definitions(make(cost={})) == "not recorded"
+  assert (
+    comparability.definitions(make(cost={"definitions": {}})) == "written out"
+  )

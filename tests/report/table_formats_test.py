@@ -30,7 +30,7 @@ def cells(line):
 
 def test_markdown():
   text = made("ste", "float").to_markdown()
-  assert text.startswith("**fashion&#95;mnist, train[:10000], 14 x 14**\n\n")
+  assert text.startswith("**fashion_mnist, train[:10000], 14 x 14**\n\n")
   head, rule, first, second = (
     cells(line) for line in text.splitlines() if line.startswith("|")
   )

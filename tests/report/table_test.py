@@ -118,6 +118,8 @@ def test_notes_say_what_the_figures_are_not():
   assert "ace: not the same for all runs of a row" in notes(
     [*RECORDS[:-1], make("float", 2, 0.89, cost={"ace": 3})]
   )
+  best = [make(seed=s, metrics={"best_accuracy": 0.1 * s}) for s in range(2)]
+  assert "best on these same examples" in notes(best, metric="best_accuracy")
   loud = runs("fda", 0.5, (-0.4, 0.4, 0.1))
   assert "Bartlett" in notes([*RECORDS, *loud])
   lr = runs("fda", 0.5, changes={"optim.lr": 0.3})
@@ -130,9 +132,12 @@ def test_many_rows_have_no_intervals():
   ]
   found = table.make(records, "method")
   assert len(found) == 501
-  assert (
-    "No intervals: there are more than 500 rows." in found.sections[0].notes
-  )
+  (section,) = found.sections
+  assert "No intervals: there are more than 500 rows." in section.notes
+  text = found.to_markdown()
+  assert text.count("\n| `m") == 500
+  assert "1 more rows, after these, are not shown: CSV has them" in text
+  assert found.to_csv().count("\n") == 502
 
 
 def test_metrics():
