@@ -111,10 +111,18 @@ def _notes(notes: Sequence[str]) -> str:
 def _static(shown: Sequence[Point]) -> str:
   """A table for readers without script: the best points of each task."""
   rows = shown[:ROWS]
-  costs = [
-    a for a in page_data.AXES if any(p.cost(a) is not None for p in rows)
+  told = [
+    number
+    for number in range(len(page_data.AXES))
+    if any(point.costs[number] is not None for point in rows)
   ]
-  head = ("task", "config", "result", "n", *(a.label for a in costs))
+  head = (
+    "task",
+    "config",
+    "result",
+    "n",
+    *(page_data.AXES[n].label for n in told),
+  )
   lines = ["".join(f"<th>{_text(h)}" for h in head)]
   for point in rows:
     spread = "" if point.spread is None else f" ± {point.spread:.2f}"
@@ -123,7 +131,7 @@ def _static(shown: Sequence[Point]) -> str:
       point.name,
       f"{point.metric.label}: {point.mean:.2f}{spread}",
       str(len(point.values)),
-      *(_figure(point.cost(axis)) for axis in costs),
+      *(_figure(point.costs[n]) for n in told),
     )
     lines.append("".join(f"<td>{_text(cell)}" for cell in cells))
   table = "".join(f"<tr>{line}\n" for line in lines)

@@ -6,6 +6,7 @@ of its words, and of a config only what differs is told.
 
 import collections
 import dataclasses
+import functools
 import json
 import re
 import statistics
@@ -50,31 +51,46 @@ class Point:
   metric: fields.Metric
   runs: Sequence[Record]
   same: bool
-  values: tuple[float, ...] = dataclasses.field(init=False)
 
-  def __post_init__(self):
+  @functools.cached_property
+  def values(self) -> list[float]:
     by_seed: dict[Any, list[float]] = {}
     for number, run in enumerate(self.runs):
       key = run["seed"] if self.same else number
       by_seed.setdefault(key, []).append(self.metric.of(run))
-    values = tuple(map(statistics.fmean, by_seed.values()))
-    object.__setattr__(self, "values", values)
+    return [statistics.fmean(values) for values in by_seed.values()]
 
-  @property
+  @functools.cached_property
   def mean(self) -> float:
     return statistics.fmean(self.values)
 
-  @property
+  @functools.cached_property
   def spread(self) -> float | None:
     """Standard deviation of the values; `None` of a single one."""
     return statistics.stdev(self.values) if len(self.values) > 1 else None
 
-  def cost(self, axis: axes.Axis) -> float | None:
-    """Mean over the runs that have it; `None` if none has."""
-    found = [v for run in self.runs if (v := axis.read(run)) is not None]
+  @functools.cached_property
+  def costs(self) -> list[float | None]:
+    """For each of `AXES`, the mean over the runs that have it, if any has."""
+    shared = _distinct(self.runs)
+    return [
+      self._cost(
+        axis, shared if axis.defined and len(shared) == 1 else self.runs
+      )
+      for axis in AXES
+    ]
+
+  @staticmethod
+  def _cost(axis: axes.Axis, runs: Iterable[Record]) -> float | None:
+    found = [v for run in runs if (v := axis.read(run)) is not None]
     if not found or found.count(found[0]) == len(found):
       return found[0] if found else None
     return statistics.fmean(found)
+
+
+def _distinct(runs: Iterable[Record]) -> list[Record]:
+  """One run for each cost; runs that were loaded together may share it."""
+  return list({id(run["cost"]): run for run in runs}.values())
 
 
 def points(runs: Any, metric: str | None) -> tuple[list[Point], list[str]]:
@@ -94,8 +110,12 @@ def points(runs: Any, metric: str | None) -> tuple[list[Point], list[str]]:
   records, notes = list(runs.records), []
   chosen = fields.check_metric(records, metric) if metric and records else None
   found, without = [], 0
+  labelled: dict[tuple[int, int], Key] = {}  # many runs share their parts
   for name, group in runs.groups().items():
-    labels = _labels(group[0])
+    parts = id(group[0]["config"]), id(group[0]["cost"])
+    if parts not in labelled:
+      labelled[parts] = _labels(group[0])
+    labels = labelled[parts]
     own = chosen or _headline(group)
     having = [r for r in group if own and own.of(r) is not None]
     without += len(group) - len(having)
@@ -248,12 +268,12 @@ def embedded(
       [
         task,
         *map(words.word, point.labels[1:]),
-        words.text(point.name),
+        words.text(errors.one_paragraph(point.name)),
         _number(point.mean),
         _number(point.spread),
         len(point.values),
         len(point.runs),
-        *costs.of(point.cost),
+        *costs.of(point.costs),
       ]
     )
     told = point.runs[: 1 if aggregated else None] if point.same else ()
@@ -268,7 +288,7 @@ def embedded(
         words.text(errors.one_paragraph(run["name"])),
         words.text(command(run)),
         words.of(common[task].difference(run)),
-        *costs.of(lambda axis, run=run: axis.read(run)),
+        *costs.of([axis.read(run) for axis in AXES]),
       ])  # fmt: skip
   return words.json({
     "tasks": [
@@ -300,13 +320,14 @@ class _Costs:
     self.table: list[tuple[float | None, ...]] = []
     self._places: dict[tuple[float | None, ...], int] = {}
 
-  def of(self, cost: Callable[[axes.Axis], float | None]) -> tuple[Any, ...]:
+  def of(self, values: Iterable[float | None]) -> tuple[Any, ...]:
     """Index of what is counted, and what is measured."""
-    counted = tuple(_number(cost(axis)) for axis in AXES if axis.defined)
+    found = [(axis, _number(value)) for axis, value in zip(AXES, values)]
+    counted = tuple(value for axis, value in found if axis.defined)
     if counted not in self._places:
       self._places[counted] = len(self.table)
       self.table.append(counted)
-    measured = (_number(cost(axis)) for axis in AXES if not axis.defined)
+    measured = (value for axis, value in found if not axis.defined)
     return self._places[counted], *measured
 
 
@@ -319,14 +340,16 @@ def _head(axis: axes.Axis) -> str:
 
 def _about(runs: Sequence[Record], axis: axes.Axis) -> str:
   """What a cost is, and what is doubtful about that of some runs."""
-  having = [run for run in runs if axis.read(run) is not None]
+  if not axis.defined:
+    return ""
+  having = [run for run in _distinct(runs) if axis.read(run) is not None]
   if not having:
     return ""
   try:
     doubts = axes.check_definitions(having, axis)
   except UserError as error:
     return errors.one_paragraph(f"Do not compare: {error}")
-  if not doubts and axis.defined:
+  if not doubts:
     from bnnjax.cost import definition_versions  # imports jax
 
     try:
