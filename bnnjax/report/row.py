@@ -5,16 +5,9 @@ import statistics as python_statistics
 from collections.abc import Mapping, Sequence
 
 from bnnjax.errors import UserError
-from bnnjax.report import fields, grouping, splits, statistics
+from bnnjax.report import axes, fields, grouping, statistics
 
-# Name of a cost in the columns -> path in a record, and its factor.
-COSTS = {
-  "ace": ("cost.ace", 1),
-  "bops": ("cost.bops", 1),
-  "bytes": ("cost.weight_bytes_by_convention.deployed", 1),
-  "bpw": ("cost.bits_per_weight", 1),
-  "energy": ("cost.energy_pj.45nm", 1e-6),
-}
+COSTS = {k: axis for k, axis in axes.AXES.items() if k != "cpu_seconds"}
 SECONDS = ("cpu_seconds", "wall_seconds")
 
 
@@ -63,9 +56,11 @@ class Difference:
   high: float | None
 
 
-def cost_values(runs: Sequence[fields.Record], path: str) -> set[float | None]:
-  """The different costs of runs at a path; `None` for those without."""
-  return {fields.number(run, path) for run in grouping.distinct(runs, "cost")}
+def cost_values(
+  runs: Sequence[fields.Record], axis: axes.Axis
+) -> set[float | None]:
+  """The different costs of runs; `None` for those without."""
+  return {axis.read(run) for run in grouping.distinct(runs, "cost")}
 
 
 def make(
@@ -79,16 +74,16 @@ def make(
   found = list(by_seed.values())
   mean = python_statistics.fmean(found)
   costs = {}
-  for name, (path, factor) in COSTS.items():
-    held = cost_values(runs, path)
+  for name, axis in COSTS.items():
+    held = cost_values(runs, axis)
     value = held.pop() if len(held) == 1 else None
-    costs[name] = None if value is None else factor * value
+    whole = value is not None and value.is_integer()
+    costs[name] = int(value) if whole else value
   seconds = {}
   for name in SECONDS:
     held = [fields.finite(run.get(name)) for run in runs]
     seconds[name] = None if None in held else python_statistics.median(held)
-  kinds = {grouping.data_and_task(run): run for run in runs}.values()
-  sizes = {splits.examples(run) for run in kinds}
+  sizes = {_test_examples(run) for run in runs}
   size = sizes.pop() if len(sizes) == 1 else None
   error = None
   if size and metric.name.endswith("accuracy") and 0 <= mean <= metric.factor:
@@ -109,6 +104,13 @@ def make(
     seconds=seconds,
     devices=", ".join(sorted({run["device"] for run in runs})),
   )
+
+
+def _test_examples(run: fields.Record) -> int | None:
+  """Examples that an accuracy is a mean over; older records do not say."""
+  task = fields.value(run, "task.name")
+  found = (run.get("examples") or {}).get("eval")
+  return found if task == "classification" and found else None
 
 
 def difference(

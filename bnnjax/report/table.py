@@ -224,11 +224,11 @@ def _notes(
       )
   runs = [run for runs in groups.values() for run in runs]
   notes += comparability.of_costs(groups) + comparability.of_data(runs)
-  for name, (path, _) in row_lib.COSTS.items():
+  for name, axis in row_lib.COSTS.items():
     mixed = [
       k
       for k, runs in groups.items()
-      if len(row_lib.cost_values(runs, path)) > 1
+      if len(row_lib.cost_values(runs, axis)) > 1
     ]
     if mixed:
       notes.append(

@@ -48,6 +48,7 @@ def make(method="ste", seed=0, accuracy=0.5, changes=None, **fields):
     "metrics": {"accuracy": accuracy},
     "cost": FLOAT if method == "float" else COST,
     "wall_seconds": 60.0,
+    "examples": {"train": 10_000, "eval": 10_000},
     **fields,
   }
 

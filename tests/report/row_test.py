@@ -47,7 +47,7 @@ def test_what_is_not_known_is_empty():
     seed=1,
     cost={**COST, "ace": 1},
     device="1 x gpu",
-    changes={"data.name": "x"},
+    examples={"train": 10, "eval": 9},
   )
   found = made([make(cpu_seconds=3.0), other])
   assert found.costs["ace"] is None
