@@ -54,6 +54,8 @@ EXPERIMENT = Experiment(
       "ste",
       besides=("float", "float, width 1/8", "linear", "dorefa"),
     ),
+  ),
+  also=(
     Claim(
       "a 1-bit network beats the float network of equal ACE",
       "*",

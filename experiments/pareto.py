@@ -93,6 +93,8 @@ EXPERIMENT = Experiment(
       _names("ResNet W1A1 reactnet"),
       _names("ResNet W4A4"),
     ),
+  ),
+  also=(
     AtEqualCost(
       "ResNet: 1 bit (`reactnet`) beats 2 bits at equal ACE",
       _names("ResNet W1A1 reactnet"),

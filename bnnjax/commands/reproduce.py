@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
   if not args.from_records:
     runner.run(args.paper, wanted, results, Path(RUNS))
   found = Results.of(args.paper, wanted, results)
-  for each in verdict.of_all(found):
+  for each in verdict.of_all(found, (*wanted.claims, *wanted.also)):
     print(f"{each.word:>9}: {each.claim.text}: {each}")
   place = results if args.results else folder
   _write(place / f"{args.paper}.md", page.page(found))

@@ -144,7 +144,9 @@ class Experiment:
     paper: whose claim it tests.
     claim: the claim under test, in a sentence.
     rows: in the order of training.
-    claims: the first one is the headline of the verdict table.
+    claims: comparisons that make up the claim under test; the first one is the
+      headline of the verdict table.
+    also: further comparisons, which the verdict leaves out.
     setting: network, data, optimizer and budget, in sentences.
     seeds: number of final runs of a row.
     notes: paragraphs below the result.
@@ -156,6 +158,7 @@ class Experiment:
   rows: Sequence[Row]
   claims: Sequence[Claim | AtEqualCost]
   setting: str
+  also: Sequence[Claim | AtEqualCost] = ()
   seeds: int = SEEDS
   notes: Sequence[str] = ()
 
@@ -173,7 +176,7 @@ class Experiment:
           f"Row {row.name!r} chooses from {len(row.rates)} rates: give at least"
           f" {LEAST_RATES}, or `rate_of`."
         )
-    for claim in self.claims:
+    for claim in (*self.claims, *self.also):
       for name in claim.names:
         if name not in known:
           raise registry.unknown("row", name, known)

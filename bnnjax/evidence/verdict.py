@@ -1,7 +1,7 @@
 """Whether the records show a claim: effect, interval, verdict."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bnnjax.errors import UserError
 from bnnjax.evidence.experiment import AtEqualCost, Claim, Row
@@ -49,14 +49,39 @@ class Verdict:
     return f"{self.effect:+.3g}{self.unit} [{self.low:+.3g}, {self.high:+.3g}]"
 
 
-def of_all(results: Results) -> list[Verdict]:
-  """The verdict of every claim of an experiment, in its order."""
+def of_all(
+  results: Results, claims: Iterable[Claim | AtEqualCost]
+) -> list[Verdict]:
+  """The verdict of each of some comparisons of an experiment."""
   return [
     (at_equal_cost if isinstance(claim, AtEqualCost) else of_claim)(
       results, claim
     )
-    for claim in results.experiment.claims
+    for claim in claims
   ]
+
+
+def overall(verdicts: Sequence[Verdict]) -> str:
+  """The verdict on a claim of several parts.
+
+  `shown` if every part is, `refuted` if one is, `not run` if one is not run,
+  else `not shown`.
+  """
+  words = [found.word for found in verdicts]
+  if REFUTED in words:
+    return REFUTED
+  if NOT_RUN in words:
+    return NOT_RUN
+  return SHOWN if set(words) == {SHOWN} else NOT_SHOWN
+
+
+def parts(verdicts: Sequence[Verdict]) -> str:
+  """How many parts of a claim have which verdict; empty if it has one part."""
+  if len(verdicts) < 2:
+    return ""
+  words = [found.word for found in verdicts]
+  kinds = (SHOWN, NOT_SHOWN, REFUTED, NOT_RUN)
+  return ", ".join(f"{words.count(k)} {k}" for k in kinds if k in words)
 
 
 def at_equal_cost(results: Results, claim: AtEqualCost) -> Verdict:

@@ -34,7 +34,7 @@ def test_page_by_hand(make):
     "| `new` | W1A1 | 81.33 ± 1.15 (n=3) | c | 0.4 (0.1, 0.2, 0.4, 1.2)"
     " | 1,000 | 2,000 | 200 | 60 | 120 |"
   )
-  assert "**Verdict: shown.**" in text
+  assert "**Verdict: refuted (1 shown, 1 refuted).**" in text
   assert "not run" not in text.replace("*Not run*", "")
 
 
@@ -42,7 +42,7 @@ def test_cells_without_runs_say_how_long_they_take(make):
   text = page.page(make(rows=("float", "old")))
   assert "- not run: `new`, needs 6 CPU minutes (6 runs)" in text
   assert "- not run: `new, wide`, needs 3 CPU minutes (3 runs)" in text
-  assert "**Verdict: not run.**" in text
+  assert "**Verdict: not run (2 not run).**" in text
 
 
 def test_an_experiment_without_records_has_a_page(make):

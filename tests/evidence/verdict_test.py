@@ -5,7 +5,11 @@ import pytest
 
 from bnnjax.errors import UserError
 from bnnjax.evidence import verdict
-from bnnjax.evidence.experiment import Claim
+from bnnjax.evidence.experiment import AtEqualCost, Claim
+
+
+def of_all(results):
+  return verdict.of_all(results, results.experiment.claims)
 
 
 def with_claims(results, *claims):
@@ -17,7 +21,7 @@ def test_a_claim_is_shown_refuted_or_neither(make):
   # The squared residuals of row + seed sum to 11 / 6 (in points) with 6 degrees
   # of freedom, so sigma = 0.553; the studentized range q(4, 6) is 4.896 (tables),
   # and the half-width is q sigma / sqrt(3).
-  shown, best = verdict.of_all(make())
+  shown, best = of_all(make())
   assert shown.word == verdict.SHOWN
   assert shown.effect == pytest.approx(10.0)
   assert shown.high - shown.effect == pytest.approx(
@@ -37,13 +41,13 @@ def test_within_the_noise_nothing_is_shown(make):
     "new": (0.71, 0.73, 0.73),
     "new, wide": (0.8, 0.83, 0.8),
   }
-  (found, _) = verdict.of_all(make(final=final))
+  (found, _) = of_all(make(final=final))
   assert found.word == verdict.NOT_SHOWN
   assert found.low < 0 < found.effect < found.high
 
 
 def test_rows_without_seeds_are_not_run(make):
-  found = verdict.of_all(make(rows=("float", "old")))
+  found = of_all(make(rows=("float", "old")))
   assert [f.word for f in found] == [verdict.NOT_RUN, verdict.NOT_RUN]
   assert str(found[0]) == verdict.NOT_RUN
 
@@ -51,7 +55,41 @@ def test_rows_without_seeds_are_not_run(make):
 def test_a_metric_that_no_record_has(make):
   results = with_claims(make(), Claim("", "new", "old", "estimating_error"))
   with pytest.raises(UserError, match="no metric 'estimating_error'"):
-    verdict.of_all(results)
+    of_all(results)
+
+
+def test_a_claim_of_several_parts(make):
+  shown, refuted = of_all(make())
+  none = dataclasses.replace(shown, word=verdict.NOT_SHOWN)
+  lacking = dataclasses.replace(shown, word=verdict.NOT_RUN)
+  for parts, word in (
+    ([shown, shown], verdict.SHOWN),
+    ([shown, none], verdict.NOT_SHOWN),
+    ([shown, none, refuted], verdict.REFUTED),
+    ([shown, lacking], verdict.NOT_RUN),
+  ):
+    assert verdict.overall(parts) == word
+  assert verdict.parts([shown, none, shown]) == "2 shown, 1 not shown"
+  assert verdict.parts([shown]) == ""
+
+
+def test_at_equal_cost(make):
+  """By hand: at cost 10, half way on the log axis between 1 and 100."""
+  results = make()
+  costs = {"old": 1, "new": 100, "new, wide": 10}
+  for row in results.experiment.rows:
+    for run in results.runs(row):
+      run["cost"]["ace"] = costs.get(row.name, 1000)
+  claim = AtEqualCost("", ("old", "new"), ("new, wide", "float"))
+  (found,) = verdict.of_all(results, [claim])
+  # Seeds: (70 + 80) / 2 - 85, (71 + 82) / 2 - 85, (73 + 82) / 2 - 87.
+  assert found.effect == pytest.approx((-10 - 8.5 - 9.5) / 3)
+  half = 4.302653 * math.sqrt(0.583333 / 3)  # t of 2 degrees of freedom
+  assert found.high - found.effect == pytest.approx(half, abs=1e-4)
+  assert found.word == verdict.REFUTED
+  apart = AtEqualCost("", ("old", "new"), ("float",))
+  with pytest.raises(UserError, match="networks of different costs"):
+    verdict.of_all(results, [apart])
 
 
 def test_letters(make):
