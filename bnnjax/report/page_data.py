@@ -147,7 +147,7 @@ def points(runs: Any, metric: str | None) -> tuple[list[Point], list[str]]:
 
 def _labels(record: Record) -> Key:
   shown = (fields.value(record, label) for label in ("task", *LABELS))
-  return tuple(errors.one_paragraph(fields.show(label)) for label in shown)
+  return tuple(errors.one_paragraph(fields.show(v)) or '""' for v in shown)
 
 
 def _headline(group: Iterable[Record]) -> fields.Metric | None:
