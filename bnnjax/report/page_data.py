@@ -147,7 +147,7 @@ def points(runs: Any, metric: str | None) -> tuple[list[Point], list[str]]:
 
 def _labels(record: Record) -> Key:
   shown = (fields.value(record, label) for label in ("task", *LABELS))
-  return tuple(errors.one_paragraph(fields.show(label)) for label in shown)
+  return tuple(errors.one_paragraph(fields.show(v)) or '""' for v in shown)
 
 
 def _headline(group: Iterable[Record]) -> fields.Metric | None:
@@ -259,7 +259,19 @@ def embedded(
     [run for point in shown if task_of(point) == task for run in point.runs]
     for task in tasks
   ]
-  common = [Common(runs) for runs in records]
+  told = [
+    point.runs[: 1 if aggregated else None] if point.same else ()
+    for point in shown
+  ]
+  common = [
+    Common(
+      (run, len(point.runs) if aggregated else 1)
+      for point, runs in zip(shown, told)
+      if task_of(point) == task
+      for run in runs
+    )
+    for task in tasks
+  ]
   names = [name for name, _ in tasks]
   groups, rows = [], []
   for number, point in enumerate(shown):
@@ -276,8 +288,7 @@ def embedded(
         *costs.of(point.costs),
       ]
     )
-    told = point.runs[: 1 if aggregated else None] if point.same else ()
-    for run in told:
+    for run in told[number]:
       rows.append([
         number,
         words.word(str(run["seed"])),
@@ -370,19 +381,16 @@ class Common:
   """The commonest value of every field of some configs, the seed apart.
 
   Args:
-    runs: records; those that were loaded together may share configs.
+    runs: records, and how many runs have the config of each.
   """
 
-  def __init__(self, runs: Iterable[Record]):
+  def __init__(self, runs: Iterable[tuple[Record, int]]):
     self._read: dict[int, dict[str, str]] = {}
     counts: dict[str, collections.Counter] = {}
-    numbers = collections.Counter()
-    for run in runs:
-      numbers[id(run["config"])] += 1
-      self._fields(run)
-    total = sum(numbers.values())
-    for key, number in numbers.items():
-      for field, text in self._read[key].items():
+    total = 0
+    for run, number in runs:
+      total += number
+      for field, text in self._fields(run).items():
         counts.setdefault(field, collections.Counter())[text] += number
     self.config = {}
     for field, values in counts.items():
@@ -399,7 +407,7 @@ class Common:
     own, found = self._fields(run), []
     for field in sorted({*own, *self.config}):
       value = own.get(field, NOT_SET)
-      is_old = value is NOT_SET and not _may_lack(field)
+      is_old = field not in own and not _may_lack(field)
       if not is_old and value != self.config.get(field, NOT_SET):
         found.append(f"{field} = {value}")
     return found
