@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bnnjax import errors
-from bnnjax.report import axes, fields, page_data, reading
-from bnnjax.report.page_data import Point
+from bnnjax.report import axes, fields, page_data, page_points, reading
+from bnnjax.report.page_points import Point
 
 TEMPLATE = pathlib.Path(__file__).with_name("page.html")
 ROWS = 40  # of the table that is shown without a script
@@ -51,8 +51,8 @@ def page(
     UserError: an unknown axis, or a metric that no record has.
   """
   axes.axis(axis)
-  shown, notes = page_data.points(runs, metric)
-  aggregated = len(runs.records) > page_data.MOST
+  shown, notes = page_points.points(runs, metric)
+  aggregated = len(runs.records) > page_points.MOST
   data = page_data.embedded(shown, axis, aggregated, _commands(configs))
   parts = {
     "title": _text(title),
@@ -95,7 +95,7 @@ def _count(runs: Any, shown: Sequence[Point]) -> str:
   if not shown:
     return "No runs." if not runs.records else "No run with a metric."
   drawn = sum(len(point.runs) for point in shown)
-  tasks = len({page_data.task_of(point) for point in shown})
+  tasks = len({page_points.task_of(point) for point in shown})
   numbers = {"run": drawn, "config": len(shown), "task": tasks}
   run, config, task = (
     f"{n:,} {word}{'' if n == 1 else 's'}" for word, n in numbers.items()
@@ -113,7 +113,7 @@ def _static(shown: Sequence[Point]) -> str:
   rows = shown[:ROWS]
   told = [
     number
-    for number in range(len(page_data.AXES))
+    for number in range(len(page_points.AXES))
     if any(point.costs[number] is not None for point in rows)
   ]
   head = (
@@ -121,7 +121,7 @@ def _static(shown: Sequence[Point]) -> str:
     "config",
     "result",
     "n",
-    *(page_data.AXES[n].label for n in told),
+    *(page_points.AXES[n].label for n in told),
   )
   lines = ["".join(f"<th>{_text(h)}" for h in head)]
   for point in rows:
