@@ -142,7 +142,11 @@ def of_claim(results: Results, claim: Claim) -> Verdict:
     claim.better != "*" and claim.better not in names
   ):
     return lacking
-  values = {row.name: _by_seed(results, row, claim.metric) for row in shown}
+  values = {
+    row.name: _by_seed(results, row, claim.metric)
+    for row in shown  # a float network has no estimating error, for instance
+    if row.name in claim.names or _has(results, row, claim.metric)
+  }
   fit = statistics.two_way(values)
   better = claim.better
   if better == "*":
@@ -169,6 +173,10 @@ def letters(results: Results, rows: Sequence[Row]) -> Mapping[str, str]:
     return {}
   values = {row.name: _by_seed(results, row, results.metric) for row in shown}
   return statistics.two_way(values).groups()
+
+
+def _has(results: Results, row: Row, metric: str) -> bool:
+  return all(metric in record["metrics"] for record in results.runs(row))
 
 
 def _by_seed(results: Results, row: Row, metric: str) -> dict[int, float]:

@@ -52,6 +52,17 @@ def test_rows_without_seeds_are_not_run(make):
   assert str(found[0]) == verdict.NOT_RUN
 
 
+def test_rows_without_the_metric_are_left_out(make):
+  results = make()
+  for row in results.experiment.rows[1:]:
+    for run, value in zip(results.runs(row), (1.0, 2.0, 3.5)):
+      run["metrics"]["error"] = value * (2 if row.name == "new" else 1)
+  claim = Claim("", "new", "old", "error")
+  (found,) = verdict.of_all(results, [claim])
+  assert found.effect == pytest.approx(6.5 / 3)
+  assert found.unit == ""
+
+
 def test_a_metric_that_no_record_has(make):
   results = with_claims(make(), Claim("", "new", "old", "estimating_error"))
   with pytest.raises(UserError, match="no metric 'estimating_error'"):
