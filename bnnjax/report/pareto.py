@@ -82,14 +82,14 @@ class Pareto:
   def plot(
     self, path: os.PathLike | str | None = None, published: bool = False
   ) -> Any:
-    """Draws the panels, see `bnnjax.report.pareto_figure`.
+    """Draws the panels, see `bnnjax.report.figures.pareto`.
 
     Returns:
       The `matplotlib.figure.Figure`; it is also written if there is a path.
     """
-    from bnnjax.report import pareto_figure
+    from bnnjax.report.figures import pareto as figures
 
-    return pareto_figure.plot(self, path, published)
+    return figures.plot(self, path, published)
 
 
 def make(

@@ -10,8 +10,15 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from bnnjax.errors import UserError
-from bnnjax.report import panel as panel_lib
-from bnnjax.report.panel import AXES_HEIGHT, EDGE, LINE, WIDTH, Layout, Panel
+from bnnjax.report.figures import panel as panel_lib
+from bnnjax.report.figures.panel import (
+  AXES_HEIGHT,
+  EDGE,
+  LINE,
+  WIDTH,
+  Layout,
+  Panel,
+)
 
 FORMATS = ("svg", "pdf", "png")
 DPI = 300  # of the PNG
