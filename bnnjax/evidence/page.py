@@ -1,6 +1,5 @@
 """The page of an experiment, and the table of all verdicts, as markdown."""
 
-import math
 import pathlib
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,21 +10,23 @@ from bnnjax.evidence import experiment as experiment_lib
 from bnnjax.evidence import verdict
 from bnnjax.evidence.experiment import Row
 from bnnjax.evidence.results import Results
+from bnnjax.report import fields, markdown
+from bnnjax.report import row as row_lib
 from bnnjax.report import statistics as statistics_lib
-from bnnjax.report import tables
-from bnnjax.report.fields import value
 
 PERCENT = 100.0
 PROTOCOL = """\
 Every row chooses its learning rate from the rates in the table, by the accuracy
 of one run on {held_out}, on which no run trains (while the best rate is the
 smallest or the largest, one more is tried, at most twice); then it is trained with
-{seeds} seeds, and each run is tested once, after its last step, on {test}. Steps are all optimizer steps behind a row, those of its
-teacher and of its initial network included. CPU s are the seconds of all cores
-for one run (median). Rows that share a letter do not differ: the model is row +
-seed with one pooled residual, intervals are simultaneous (Tukey-Kramer, 95 %).
-The standard error of an accuracy that the test examples leave is {error:.2f}
-points; it is common to all rows, so it is not part of the intervals."""
+{seeds} seeds, and each run is tested once, after its last step, on {test}. Steps are all
+optimizer steps behind a row, those of its teacher and of its initial network
+included. CPU s are the seconds of all cores for one run (median). Rows that share
+a letter do not differ: the model is row + seed with one pooled residual, intervals
+are simultaneous (Tukey-Kramer, 95 %).{error}"""
+TEST_ERROR = """
+The standard error of an accuracy that the test examples leave is {:.2f} points;
+it is common to all rows, so it is not part of the intervals."""
 INDEX = """\
 # Experiments
 
@@ -43,6 +44,9 @@ COLUMNS = (
   "row", "bits", "test accuracy, %", "group", "rate (of)", "ACE", "bytes",
   "steps", "CPU s", "wall s",
 )  # fmt: skip
+VERDICT_COLUMNS = (
+  "experiment", "claim", "effect [95 % interval]", "n", "CPU min", "verdict",
+)  # fmt: skip
 VERDICTS = """\
 *Shown*: the interval lies above 0. *Refuted*: it lies below. *Not shown*: it
 holds 0. *Not run*: a row lacks seeds."""
@@ -59,7 +63,11 @@ def page(results: Results) -> str:
     f"**Protocol.** {found.setting} {_protocol(results)}",
     "**Result.**",
     *_result(results),
-    *(f"- `{row.name}`: {row.note}." for row in found.rows if row.note),
+    *(
+      f"- {markdown.code(row.name)}: {row.note}."
+      for row in found.rows
+      if row.note
+    ),
     *found.notes,
     f"**Verdict: {verdicts[0].word}.** {VERDICTS}",
     _claims(verdicts),
@@ -73,14 +81,14 @@ def _protocol(results: Results) -> str:
   final = [r for row in rows for r in results.runs(row)]
   choices = [r for row in rows for r in results.all_tried(row)]
   errors = [
-    statistics_lib.test_error(
-      record["metrics"]["accuracy"], record["examples"]["eval"]
-    )
+    statistics_lib.test_error(record["metrics"]["accuracy"], size)
     for record in final
+    if (size := _test_examples(record))
   ]
+  error = PERCENT * statistics.median(errors) if errors else None
   return PROTOCOL.format(
     seeds=results.experiment.seeds,
-    error=PERCENT * statistics.median(errors) if errors else math.nan,
+    error="" if error is None else TEST_ERROR.format(error),
     held_out=_splits(choices),
     test=_splits(final),
   )
@@ -88,11 +96,17 @@ def _protocol(results: Results) -> str:
 
 def _splits(records: Sequence[Mapping[str, Any]]) -> str:
   """The evaluation splits of runs, with their sizes."""
-  found = {
-    f"`{r['config']['data']['eval_split']}` ({r['examples']['eval']:,} examples)"
-    for r in records
-  }
+  found = set()
+  for record in records:
+    size = _test_examples(record)
+    split = markdown.code(fields.show(fields.value(record, "data.eval_split")))
+    found.add(f"{split} ({size:,} examples)" if size else split)
   return ", ".join(sorted(found)) or "a split"
+
+
+def _test_examples(record: Mapping[str, Any]) -> int | None:
+  """Number of evaluation examples; older records do not say."""
+  return (record.get("examples") or {}).get("eval")
 
 
 def _result(results: Results) -> list[str]:
@@ -115,52 +129,60 @@ def _result(results: Results) -> list[str]:
 
 def _table(results: Results, rows: Sequence[Row]) -> str:
   """Rows by accuracy, the highest first."""
-  by_name = {row.name: row for row in rows}
+  metric = fields.metric(results.metric)
   letters = verdict.letters(results, rows)
-  groups = {row.name: results.runs(row) for row in rows}
-  order = sorted(groups, key=lambda n: -_mean(groups[n], results.metric))
-  lines = [list(COLUMNS)]
-  for name in order:
-    runs, row = groups[name], by_name[name]
-    lines.append(
-      [
-        tables.code(name),
-        _bits(runs[0]),
-        tables.spread(tables.values(runs, results.metric), PERCENT),
-        letters.get(name, ""),
-        _rates(results, row),
-        f"{runs[0]['cost']['ace']:,}",
-        tables.deployed_bytes(runs),
-        f"{results.steps(row):,}",
-        _median(runs, "cpu_seconds"),
-        _median(runs, "wall_seconds"),
-      ]
+  found = []
+  for row in rows:
+    runs = results.runs(row)
+    by_seed = row_lib.by_seed(runs, metric)
+    found.append((row, row_lib.make(row.name, runs, (), by_seed, metric)))
+  found.sort(key=lambda pair: -pair[1].mean)
+  cells = [
+    (
+      markdown.code(row.name),
+      made.bits,
+      _mean(made),
+      letters.get(row.name, ""),
+      _rates(results, row),
+      _whole(made.costs["ace"]),
+      _whole(made.costs["bytes"]),
+      _whole(results.steps(row)),
+      _whole(made.seconds["cpu_seconds"]),
+      _whole(made.seconds["wall_seconds"]),
     )
-  return rectangular(lines)
+    for row, made in found
+  ]
+  return markdown.table(COLUMNS, cells)
 
 
-def _bits(record: Mapping[str, Any]) -> str:
-  """`W1A1`, `float`, or nothing if the record cannot tell."""
-  bits = value(record, "bits") or ""
-  return bits if bits == "float" else bits.upper()
+def _mean(made: row_lib.Row) -> str:
+  spread = "" if made.spread is None else f" ± {made.spread:.2f}"
+  return f"{made.mean:.2f}{spread} (n={made.n})"
+
+
+def _whole(value: float | None) -> str:
+  return "" if value is None else f"{value:,.0f}"
 
 
 def _rates(results: Results, row: Row) -> str:
   """The chosen rate, and those that it was chosen from."""
   rate = results.rate(row)
   if row.rate_of:
-    return f"{rate:g} (as `{row.rate_of}`)"
+    return f"{rate:g} (as {markdown.code(row.rate_of)})"
   mark = ", at the edge" if results.at_the_edge(row) else ""
   return f"{rate:g} ({', '.join(f'{r:g}' for r in results.rates(row))}{mark})"
 
 
 def _claims(verdicts: Iterable[verdict.Verdict]) -> str:
-  lines = [["claim", "effect [95 % interval]", "n", "verdict"]]
+  rows = []
   for found in verdicts:
     open_ = found.claim.better == "*" and found.word != verdict.NOT_RUN
-    text = found.claim.text + (f" (`{found.better}`)" if open_ else "")
-    lines.append([text, str(found), str(found.seeds or ""), found.word])
-  return rectangular(lines)
+    text = found.claim.text + (
+      f" ({markdown.code(found.better)})" if open_ else ""
+    )
+    rows.append([text, str(found), str(found.seeds or ""), found.word])
+  head = ("claim", "effect [95 % interval]", "n", "verdict")
+  return markdown.table(head, rows)
 
 
 def _not_run(results: Results) -> list[str]:
@@ -170,7 +192,7 @@ def _not_run(results: Results) -> list[str]:
     return []
   minutes = _minutes_of_a_run(results)
   lines = [
-    f"- not run: `{row.name}`, needs {results.missing(row) * minutes:.0f} CPU"
+    f"- not run: {markdown.code(row.name)}, needs {results.missing(row) * minutes:.0f} CPU"
     f" minutes ({results.missing(row)} runs)"
     for row in rows
   ]
@@ -194,13 +216,11 @@ def index(results: pathlib.Path, folder: pathlib.Path) -> str:
 
 def verdict_table(results: pathlib.Path, folder: pathlib.Path) -> str:
   """A markdown table: the headline of every experiment."""
-  lines = [
-    ["experiment", "claim", "effect [95 % interval]", "n", "CPU min", "verdict"]
-  ]
+  rows = []
   for name in experiment_lib.all_of(folder):
     found = Results.of(name, experiment_lib.load(name, folder), results)
     first = verdict.of_all(found)[0]
-    lines.append(
+    rows.append(
       [
         f"[{name}](experiments/{name}.md)",
         found.experiment.claim,
@@ -210,19 +230,4 @@ def verdict_table(results: pathlib.Path, folder: pathlib.Path) -> str:
         first.word,
       ]
     )
-  return rectangular(lines)
-
-
-def rectangular(lines: Sequence[Sequence[str]]) -> str:
-  """A markdown table of cells; the first line is the head."""
-  head, *body = ([c.replace("|", "&#124;") for c in line] for line in lines)
-  rule = ["---"] * len(head)
-  return "".join(f"| {' | '.join(line)} |\n" for line in (head, rule, *body))
-
-
-def _mean(runs: Sequence[Mapping[str, Any]], metric: str) -> float:
-  return statistics.fmean(tables.values(runs, metric))
-
-
-def _median(runs: Sequence[Mapping[str, Any]], field: str) -> str:
-  return f"{statistics.median(r[field] for r in runs if field in r):.0f}"
+  return markdown.table(VERDICT_COLUMNS, rows)
