@@ -120,7 +120,9 @@ def make(
   if by is not None:
     fields.check(records, by)
   tasks: dict[str, dict[str, list[fields.Record]]] = {}
-  for label, group in grouping.by_config(records).items():
+  groups = grouping.by_config(records)
+  grouping.check_number(groups)
+  for label, group in groups.items():
     task = fields.task(group[0]) or "task not recorded"
     tasks.setdefault(task, {})[label] = group
   panels = [_panel(t, groups, of, y, by) for t, groups in tasks.items()]
