@@ -101,6 +101,11 @@ MOVED: dict[str, tuple[str, ...]] = {
   # report, command line
   "bnnjax.checks": ("bnnjax.plugin_files",),
   "bnnjax.listing": ("bnnjax.commands.listing",),
+  "bnnjax.report.tables": (
+    "bnnjax.report.grouping",
+    "bnnjax.report.markdown",
+    "bnnjax.report.pages",
+  ),
   "bnnjax.skeleton": ("bnnjax.commands.new",),
 }
 
@@ -136,6 +141,8 @@ RENAMED: dict[str, str] = {
   "bnnjax.train.summary.of": "record_of",
   # report, command line
   "bnnjax.checks.loaded": "of",
+  "bnnjax.report.tables.escape": "plain",
+  "bnnjax.report.tables.group": "by_config",
 }
 
 

@@ -63,14 +63,10 @@ def prefix_of(out: str | None, files: list[str]) -> pathlib.Path:
 
 def run(args: argparse.Namespace) -> int:
   """Prints the fronts; writes the figure and its tables."""
-  from bnnjax.report import (
-    figure,
-    pareto_figure,
-    pareto_table,
-    published,
-    reading,
-  )
+  from bnnjax.report import pareto_table, published, reading
   from bnnjax.report import runs as runs_lib
+  from bnnjax.report.figures import figure
+  from bnnjax.report.figures import pareto as pareto_figure
 
   runs = runs_lib.load(*args.files)
   for line in reading.say(runs.skipped):

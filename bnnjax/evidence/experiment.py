@@ -19,7 +19,6 @@ import runpy
 from collections.abc import Mapping, Sequence
 
 from bnnjax import errors
-from bnnjax.core import registry
 from bnnjax.errors import UserError
 
 FOLDER = pathlib.Path("experiments")
@@ -143,13 +142,18 @@ class Experiment:
     title: with the training size.
     paper: whose claim it tests.
     claim: the claim under test, in a sentence.
-    rows: in the order of training.
-    claims: comparisons that make up the claim under test; the first one is the
-      headline of the verdict table.
+    rows: in the order of training; one that another starts from, or takes its
+      rate from, comes before it.
+    claims: comparisons that make up the claim under test, one at least; the
+      first one is the headline of the verdict table.
     also: further comparisons, which the verdict leaves out.
     setting: network, data, optimizer and budget, in sentences.
-    seeds: number of final runs of a row.
+    seeds: number of final runs of a row, at least 2.
     notes: paragraphs below the result.
+
+  Raises:
+    UserError: names of rows are not known, not unique or in the wrong order, or
+      there are too few rates, seeds or claims.
   """
 
   title: str
@@ -165,21 +169,32 @@ class Experiment:
   def __post_init__(self):
     names = [row.name for row in self.rows]
     if len(set(names)) < len(names):
-      raise ValueError(f"Rows of {self.title!r} share a name: {names}.")
-    known = dict(zip(names, self.rows))
-    for row in self.rows:
+      raise UserError(f"Rows of {self.title!r} share a name: {names}.")
+    if self.seeds < 2:
+      raise UserError(
+        f"{self.title!r} needs 2 seeds or more for an interval, got"
+        f" {self.seeds}."
+      )
+    for number, row in enumerate(self.rows):
       for other in (*row.before, *filter(None, [row.rate_of])):
-        if other not in known:
-          raise registry.unknown("row", other, known)
+        if other not in names:
+          raise errors.unknown("row", other, names)
+        if other not in names[:number]:
+          raise UserError(
+            f"Row {row.name!r} needs the row {other!r}, which must come before"
+            " it."
+          )
       if not row.rate_of and len(row.rates) < LEAST_RATES:
-        raise ValueError(
+        raise UserError(
           f"Row {row.name!r} chooses from {len(row.rates)} rates: give at least"
           f" {LEAST_RATES}, or `rate_of`."
         )
     for claim in (*self.claims, *self.also):
       for name in claim.names:
-        if name not in known:
-          raise registry.unknown("row", name, known)
+        if name not in names:
+          raise errors.unknown("row", name, names)
+    if not self.claims:
+      raise UserError(f"{self.title!r} has no claim to test.")
 
   def row(self, name: str) -> Row:
     """The row of that name."""
@@ -217,6 +232,6 @@ def load(name: str, folder: pathlib.Path = FOLDER) -> Experiment:
   """
   files = all_of(folder)
   if name not in files:
-    raise registry.unknown("experiment", name, files)
+    raise errors.unknown("experiment", name, files)
   with errors.running(str(files[name])):
     return runpy.run_path(str(files[name]))["EXPERIMENT"]

@@ -5,29 +5,34 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bnnjax.errors import UserError
 from bnnjax.evidence.experiment import FACTOR, MOST_ADDED, Experiment, Row
-from bnnjax.report import record as record_lib
+from bnnjax.report import reading
 from bnnjax.train import config_file
 
 Record = Mapping[str, Any]
 TUNING = "tuning"  # folder of the records of choices, beside the others
 
 
-def files(results: pathlib.Path) -> tuple[list[pathlib.Path], ...]:
+def files(
+  results: pathlib.Path,
+) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
   """Record files of final runs and of choices."""
-  return sorted(results.glob("*.jsonl")), sorted(
-    (results / TUNING).glob("*.jsonl")
-  )
+  final, tuning = results.glob("*.jsonl"), (results / TUNING).glob("*.jsonl")
+  return sorted(final), sorted(tuning)
 
 
 def read(paths: Iterable[pathlib.Path]) -> dict[str, Record]:
-  """Current records by name; files that hold other things are left out."""
+  """Current records by name; files without any (benchmarks) are left out.
+
+  Raises:
+    UserError: a line of a file of records is none.
+  """
   found: dict[str, Record] = {}
   for path in paths:
-    try:
-      records = record_lib.current(record_lib.read(path))
-    except ValueError:
-      continue  # benchmarks and the like
+    records, skipped = reading.read([path])
+    if records and skipped:
+      raise UserError(f"{skipped[0]}: mend or remove the line.")
     for record in records:
       found.setdefault(record["name"], record)
   return found
@@ -150,12 +155,16 @@ class Results:
     names = (config_file.name_of(spec) for spec in specs if spec)
     return [self.tuning[name] for name in names if name in self.tuning]
 
-  def steps(self, row: Row) -> int:
-    """Optimizer steps behind a row: its own, its teacher's and initial net's."""
-    own = self.runs(row)[0].get("steps", 0)
-    return own + sum(
-      self.steps(self.experiment.row(name)) for name in set(row.before)
-    )
+  def steps(self, row: Row) -> int | None:
+    """Optimizer steps behind a row: its own, its teacher's and initial net's.
+
+    `None` if a record of these is lacking, or too old to say.
+    """
+    runs = self.runs(row)
+    found = [runs[0].get("steps") if runs else None]
+    for name in set(row.before):
+      found.append(self.steps(self.experiment.row(name)))
+    return None if None in found else sum(found)
 
   def cpu_seconds(self) -> float:
     """Of all runs of the experiment, choices included."""

@@ -38,14 +38,20 @@ def _waves(
   """`(whether these are choices, config specs)`, as far as they are known.
 
   Choices of rows that start from no other row, their final runs, then rows
-  that start from those.
+  that start from those. A row that takes the rate of another one waits for what
+  that one starts from.
   """
+
+  def needed(row):
+    tuned = experiment.row(row.rate_of or row.name)
+    return {*row.before, *tuned.before}
+
   done: set[str] = set()
   while len(done) < len(experiment.rows):
     rows = [
       row
       for row in experiment.rows
-      if row.name not in done and done.issuperset(row.before)
+      if row.name not in done and needed(row) <= done
     ]
     read = Results.of(name, experiment, results)
     tuned = [row for row in rows if not row.rate_of]

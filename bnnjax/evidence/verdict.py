@@ -1,17 +1,18 @@
 """Whether the records show a claim: effect, interval, verdict."""
 
 import dataclasses
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from bnnjax.errors import UserError
 from bnnjax.evidence.experiment import AtEqualCost, Claim, Row
 from bnnjax.evidence.results import Results
-from bnnjax.report import equal_cost, statistics
+from bnnjax.report import equal_cost, fields
+from bnnjax.report import row as row_lib
+from bnnjax.report import statistics as fits
 
 SHOWN, REFUTED, NOT_SHOWN = "shown", "refuted", "not shown"
 NOT_RUN = "not run"
-PERCENT = 100.0
-POINTS = ("accuracy",)  # metrics that are shares, given in percentage points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Verdict:
   @property
   def unit(self) -> str:
     """Of the effect, with a space before it; empty if it has none."""
-    return " points" if self.claim.metric in POINTS else ""
+    return " points" if fields.metric(self.claim.metric).factor > 1 else ""
 
   def __str__(self):
     if self.word == NOT_RUN:
@@ -109,18 +110,17 @@ def at_equal_cost(results: Results, claim: AtEqualCost) -> Verdict:
       f" {claim.better} have {sorted(better.cost.values())}, the others"
       f" {sorted(worse.cost.values())}."
     )
-  factor = PERCENT if claim.metric in POINTS else 1.0
-  means = [factor * sum(g) / len(g) for g in gaps.values()]
+  means = [statistics.fmean(gap) for gap in gaps.values()]
   from scipy import stats  # takes a second to import
 
   low, high = stats.ttest_1samp(means, 0).confidence_interval()
-  effect = sum(means) / len(means)
-  return Verdict(
-    claim, "", effect, float(low), float(high), len(means), _word(low, high)
-  )
+  effect, low, high = statistics.fmean(means), float(low), float(high)
+  return Verdict(claim, "", effect, low, high, len(means), _word(low, high))
 
 
-def _curve(results: Results, names, claim: AtEqualCost) -> equal_cost.Curve:
+def _curve(
+  results: Results, names: Sequence[str], claim: AtEqualCost
+) -> equal_cost.Curve:
   rows = [results.experiment.row(name) for name in names]
   return equal_cost.Curve(
     {row.name: _by_seed(results, row, claim.metric) for row in rows},
@@ -147,7 +147,7 @@ def of_claim(results: Results, claim: Claim) -> Verdict:
     for row in shown  # a float network has no estimating error, for instance
     if row.name in claim.names or _has(results, row, claim.metric)
   }
-  fit = statistics.two_way(values)
+  fit = fits.two_way(values)
   better = claim.better
   if better == "*":
     left_out = {*claim.besides, claim.worse}
@@ -158,12 +158,11 @@ def of_claim(results: Results, claim: Claim) -> Verdict:
   interval = fit.difference(better, claim.worse)
   if interval is None:
     raise UserError(
-      f"The claim {claim.text!r} has no interval: {fit.reason or 'no seeds in common'}."
+      f"The claim {claim.text!r} has no interval:"
+      f" {fit.reason or 'no seeds in common'}."
     )
-  factor = PERCENT if claim.metric in POINTS else 1.0
-  effect, low, high = (factor * v for v in interval)
-  seeds = results.experiment.seeds
-  return Verdict(claim, better, effect, low, high, seeds, _word(low, high))
+  word = _word(interval.low, interval.high)
+  return Verdict(claim, better, *interval, results.experiment.seeds, word)
 
 
 def letters(results: Results, rows: Sequence[Row]) -> Mapping[str, str]:
@@ -172,20 +171,12 @@ def letters(results: Results, rows: Sequence[Row]) -> Mapping[str, str]:
   if not shown:
     return {}
   values = {row.name: _by_seed(results, row, results.metric) for row in shown}
-  return statistics.two_way(values).groups()
+  return fits.two_way(values).groups()
 
 
 def _has(results: Results, row: Row, metric: str) -> bool:
   return all(metric in record["metrics"] for record in results.runs(row))
 
 
-def _by_seed(results: Results, row: Row, metric: str) -> dict[int, float]:
-  found = {}
-  for record in results.runs(row):
-    if metric not in record["metrics"]:
-      known = ", ".join(record["metrics"])
-      raise UserError(
-        f"The record {record['name']} has no metric {metric!r}, only {known}."
-      )
-    found[int(record["seed"])] = record["metrics"][metric]
-  return found
+def _by_seed(results: Results, of: Row, metric: str) -> dict[int, float]:
+  return row_lib.by_seed(results.runs(of), fields.metric(metric))

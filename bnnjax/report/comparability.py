@@ -21,6 +21,7 @@ TOLD = {
   "bits": ("model.weight", "model.act"),
   "network": ("model.name", "model.variant"),
 }  # fmt: skip
+FEW = 1000
 MOST_FIELDS, MOST_VALUES = 5, 3  # that a message names
 
 
@@ -76,11 +77,12 @@ def _shown(value: Any) -> str:
 
 def check_row(label: str, runs: Sequence[fields.Record], task: str) -> None:
   """Raises `UserError` if runs of a row differ in a field, and names it."""
-  found = differing(runs)
+  # A look at some of very many runs finds most mistakes.
+  found = differing(runs[:FEW]) or differing(runs)
   if found:
     raise UserError(
       f"The row {label!r} ({task}) would mix runs that differ in"
-      f" {_listed(found)}: the mean would belong to none of them. Group by a"
+      f" {_begin(found)}: the mean would belong to none of them. Group by a"
       ' field that tells them apart too (`by="method,network"`), or filter the'
       " runs."
     )
@@ -152,6 +154,16 @@ def some(names: Sequence[str], most: int = MOST_FIELDS) -> str:
   """Names in a sentence: the first, and how many more."""
   more = len(names) - most
   return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _begin(found: Mapping[str, Sequence[str]]) -> str:
+  """Fields and values, the first ones: how many more is not known."""
+
+  def first(names, most):
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
+
+  listed = [f"{path} ({first(v, MOST_VALUES)})" for path, v in found.items()]
+  return first(listed, MOST_FIELDS)
 
 
 def _listed(found: Mapping[str, Sequence[str]]) -> str:

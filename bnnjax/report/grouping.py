@@ -12,6 +12,7 @@ from bnnjax.report import record as record_lib
 SEED = re.compile(r"-seed=\d+")
 # Groups of a config that hold only what differs from defaults kept elsewhere.
 OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
+MOST = 20_000  # groups that a table or a figure compares
 Config = Mapping[str, Any]  # every value by path; (JSON,) of what is not plain
 Paths = tuple[str, ...]
 Values = tuple[Any, ...]
@@ -31,18 +32,33 @@ def by_config(
   """
   records = record_lib.current(records)
   folders = {r["folder"]: r["name"] for r in records if "folder" in r}
+  names = [SEED.sub("", record["name"]) for record in records]
+  kinds = [shared(record["config"]) for record in records]
+  of_name: dict[str, set[tuple]] = {}
+  for name, kind in zip(names, kinds):
+    of_name.setdefault(name, set()).add(kind)
   groups: dict[str, list[dict[str, Any]]] = {}
   numbers: dict[str, _Numbers] = {}
   read: dict[tuple, Config] = {}
-  for record in records:
-    same = shared(record["config"])
-    if same not in read:
-      read[same] = leaves(record["config"], folders)
-    name = SEED.sub("", record["name"])
-    number = numbers.setdefault(name, _Numbers()).of(read[same])
-    key = name if number == 1 else f"{name} ({number})"
+  for record, name, kind in zip(records, names, kinds):
+    key = name
+    if len(of_name[name]) > 1:
+      if kind not in read:
+        read[kind] = leaves(record["config"], folders)
+      number = numbers.setdefault(name, _Numbers()).of(read[kind])
+      key = name if number == 1 else f"{name} ({number})"
     groups.setdefault(key, []).append(dict(record))
   return groups
+
+
+def check_number(groups: Mapping[str, Any]) -> None:
+  """Raises `UserError` if there are too many groups to compare."""
+  if len(groups) > MOST:
+    raise UserError(
+      f"There are {len(groups):,} different configs or groups, of which at most"
+      f" {MOST:,} are compared: filter the runs, give fewer files, or group"
+      " the runs of a table by a field (`--by=method`)."
+    )
 
 
 def shared(config: Mapping[str, Any]) -> tuple:

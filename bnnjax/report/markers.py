@@ -11,7 +11,7 @@ from pathlib import Path
 from bnnjax.errors import UserError
 
 SYNTAX = """\
-  <!-- results: FILE.jsonl -->   a table of the records of FILE
+  <!-- results: FILE.jsonl -->   what `bnnjax report FILE.jsonl` prints
   <!-- /results -->
   <!-- table: FILE.md -->        the first table of that page
   <!-- /table -->

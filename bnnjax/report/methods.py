@@ -10,7 +10,11 @@ import bnnjax.methods  # noqa: F401 (registers them)
 from bnnjax.core import registry
 from bnnjax.core.progress import Mode, Progress
 from bnnjax.core.spec import parse
+from bnnjax.report import markdown
 
+COLUMNS = (
+  "method", "paper", "weights", "activations", "attention", "estimator",
+)  # fmt: skip
 OPERANDS = ("query", "key", "value", "probs")
 POINTS = np.linspace(-2.5, 2.5, 101)
 
@@ -36,10 +40,7 @@ def estimators_of(name: str) -> list[str]:
 
 def method_table() -> str:
   """A markdown table of all methods: presets and formulas."""
-  rows = [
-    "| method | paper | weights | activations | attention | estimator |",
-    "|---|---|---|---|---|---|",
-  ]
+  rows = []
   for name in registry.registered("method"):
     method = registry.get("method", name)
     inside = ", ".join(f"{k} `{v}`" for k, v in method.attention.items())
@@ -52,9 +53,8 @@ def method_table() -> str:
       inside,
       formulas,
     )
-    cells = (" ".join(c.split()).replace("|", "\\|") for c in cells)
-    rows.append(f"| {' | '.join(cells)} |")
-  return "\n".join(rows) + "\n"
+    rows.append(cells)
+  return markdown.table(COLUMNS, rows)
 
 
 def curves() -> dict[str, dict[str, list[float]]]:

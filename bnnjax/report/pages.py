@@ -4,11 +4,12 @@ import importlib
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from bnnjax import deprecated
 from bnnjax.errors import UserError
-from bnnjax.report import markers, methods, tables
+from bnnjax.report import markdown, markers, methods, reading
+from bnnjax.report import runs as runs_lib
 
 PACKAGE = pathlib.Path(__file__).parents[1]
 
@@ -22,7 +23,7 @@ def refresh(text: str, root: os.PathLike) -> str:
 
   Raises:
     UserError: a file is missing or outside the folder, a marker is not closed,
-      or a record lacks a field that a table shows.
+      a line of a file of records is none, or a record lacks the metric.
   """
   return markers.replace(text, makers(root))[0]
 
@@ -31,8 +32,13 @@ def makers(root: os.PathLike) -> markers.Makers:
   """For each kind of marker, what makes the lines; files lie in `root`."""
 
   def results(name: str) -> str:
-    path = markers.inside(root, name)
-    return tables.markdown(tables.group(tables.records(path)))
+    runs = runs_lib.load(markers.inside(root, name))
+    if runs.skipped:  # a page of results must not lack some of them
+      raise UserError(
+        f"The marker `results: {name}` is for a file of records only:"
+        f" {'; '.join(map(str, runs.skipped[: reading.SHOWN]))}."
+      )
+    return runs.table().to_markdown()
 
   def table(name: str) -> str:
     path = markers.inside(root, name)
@@ -57,15 +63,16 @@ def makers(root: os.PathLike) -> markers.Makers:
 
 def moved_table() -> str:
   """A markdown table of modules and names that moved since the last version."""
-  rows = ["| old | new |\n", "|---|---|\n"]
+  rows = []
   for old, new in sorted(deprecated.MOVED.items()):
-    rows.append(_row([old], new))
+    rows.append(([old], new))
   for old, name in sorted(deprecated.RENAMED.items()):
     modules = deprecated.MOVED[old.rpartition(".")[0]]
     new = f"{modules[0]}.{name}" if len(modules) == 1 else name
-    rows.append(_row([old], [new]))
-  rows += [_row([old], [new]) for old, new in sorted(_left())]
-  return "".join(rows)
+    rows.append(([old], [new]))
+  rows += [([old], [new]) for old, new in sorted(_left())]
+  cells = [[", ".join(map(markdown.code, c)) for c in row] for row in rows]
+  return markdown.table(("old", "new"), cells)
 
 
 def _left() -> Iterator[tuple[str, str]]:
@@ -78,7 +85,3 @@ def _left() -> Iterator[tuple[str, str]]:
     importlib.import_module(module)
     for old, new in deprecated.LEFT[module].items():
       yield f"{module}.{old}", new
-
-
-def _row(*cells: Iterable[str]) -> str:
-  return f"| {' | '.join(', '.join(f'`{n}`' for n in c) for c in cells)} |\n"

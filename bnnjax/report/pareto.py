@@ -82,14 +82,14 @@ class Pareto:
   def plot(
     self, path: os.PathLike | str | None = None, published: bool = False
   ) -> Any:
-    """Draws the panels, see `bnnjax.report.pareto_figure`.
+    """Draws the panels, see `bnnjax.report.figures.pareto`.
 
     Returns:
       The `matplotlib.figure.Figure`; it is also written if there is a path.
     """
-    from bnnjax.report import pareto_figure
+    from bnnjax.report.figures import pareto as figures
 
-    return pareto_figure.plot(self, path, published)
+    return figures.plot(self, path, published)
 
 
 def make(
@@ -120,7 +120,9 @@ def make(
   if by is not None:
     fields.check(records, by)
   tasks: dict[str, dict[str, list[fields.Record]]] = {}
-  for label, group in grouping.by_config(records).items():
+  groups = grouping.by_config(records)
+  grouping.check_number(groups)
+  for label, group in groups.items():
     task = fields.task(group[0]) or "task not recorded"
     tasks.setdefault(task, {})[label] = group
   panels = [_panel(t, groups, of, y, by) for t, groups in tasks.items()]

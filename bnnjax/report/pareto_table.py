@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from bnnjax import errors
-from bnnjax.report import comparability, pareto, published
+from bnnjax.report import comparability, latex, pareto, published
 
 COLUMNS = (
   "task", "runs", "network", "method", "bits", "n", "metric", "mean",
@@ -14,18 +14,6 @@ COLUMNS = (
 )  # fmt: skip
 MOST = 20  # names of a line; the CSV has all
 PUBLISHED = "ImageNet-1k, as published"
-_LATEX = {
-  "\\": r"\textbackslash{}",
-  "~": r"\textasciitilde{}",
-  "^": r"\textasciicircum{}",
-  "<": r"\textless{}",
-  ">": r"\textgreater{}",
-  "|": r"\textbar{}",
-  '"': r"\textquotedbl{}",
-  "±": r"$\pm$",
-  "…": r"\ldots{}",
-  **{c: f"\\{c}" for c in "&%$#_{}"},
-}
 
 
 def to_csv(
@@ -72,7 +60,7 @@ def to_latex(
   found: "pareto.Pareto", others: Sequence[published.Point] = ()
 ) -> str:
   """A `tabular` for each panel, with rules of the package booktabs."""
-  tables = ["% \\usepackage{booktabs}\n"]
+  tables = [latex.comment([r"\usepackage{booktabs}"])]
   for panel in found.panels:
     if panel.points:
       head = ("", "bits", "n", panel.metric.label, found.axis.label, "")
@@ -81,14 +69,14 @@ def to_latex(
         f"not drawn ({reason}): {comparability.some(labels, MOST)}"
         for reason, labels in panel.reasons.items()
       ]
-      tables.append(_tabular(panel.task, head, rows, [*notes, *panel.notes]))
+      tables.append(_tabular(head, rows, [panel.task, *notes, *panel.notes]))
   if others:
     head = ("", "top-1 accuracy, %", "ACE", "ACE is", "source")
     rows = [
       (p.model, f"{p.top1:g}", f"{p.ace:.4g}", p.origin, p.source)
       for p in others
     ]
-    tables.append(_tabular(PUBLISHED, head, rows, []))
+    tables.append(_tabular(head, rows, [PUBLISHED]))
   return "\n".join(tables)
 
 
@@ -135,26 +123,6 @@ def _listed(lines: Iterable[int]) -> str:
 
 
 def _tabular(
-  title: str,
-  head: Sequence[str],
-  rows: Iterable[Sequence[str]],
-  notes: Iterable[str],
+  head: Sequence[str], rows: Iterable[Sequence[str]], comments: Iterable[str]
 ) -> str:
-  """A table in LaTeX; the title and the notes are comments."""
-  said = [f"% {errors.one_paragraph(line)}\n" for line in (title, *notes)]
-  body = [" & ".join(map(escape, cells)) + " \\\\\n" for cells in (head, *rows)]
-  return "".join(
-    [
-      *said,
-      f"\\begin{{tabular}}{{l{'r' * (len(head) - 2)}l}}\n\\toprule\n",
-      body[0],
-      "\\midrule\n",
-      *body[1:],
-      "\\bottomrule\n\\end{tabular}\n",
-    ]
-  )
-
-
-def escape(text: str) -> str:
-  """Text that LaTeX prints as it is, in one line."""
-  return "".join(_LATEX.get(c, c) for c in errors.one_paragraph(text))
+  return latex.tabular(head, rows, f"l{'r' * (len(head) - 2)}l", comments)

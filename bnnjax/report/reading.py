@@ -233,12 +233,11 @@ class _Parser:
     return self._parts[text]
 
 
-def _loads(text: str) -> Any:
-  return json.loads(text, object_pairs_hook=_unique)
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
   found = dict(pairs)
   if len(found) < len(pairs):
     raise ValueError("it has a field twice")
   return found
+
+
+_loads = json.JSONDecoder(object_pairs_hook=_unique).decode

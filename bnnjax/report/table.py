@@ -139,10 +139,12 @@ def _section(
   shown = fields.metric(metric) if metric else fields.metric_of(records)
   if paths:
     groups = grouping.by_fields(records, paths)
+    grouping.check_number(groups)
     for label, runs in groups.items():
       comparability.check_row(label, runs, task)
   else:
     groups = grouping.by_config(records)
+    grouping.check_number(groups)
   values = {
     label: row_lib.by_seed(runs, shown) for label, runs in groups.items()
   }

@@ -3,12 +3,12 @@
 import csv as csv_lib
 import html as html_lib
 import io
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bnnjax import errors
-from bnnjax.report import tables
+from bnnjax.report import latex as latex_lib
+from bnnjax.report import markdown as markdown_lib
 from bnnjax.report.row import Row
 
 if TYPE_CHECKING:
@@ -35,18 +35,6 @@ CSV = (
   "low", "high", "test_error", "bits", "ace", "bops", "bytes", "bpw",
   "energy_uj", "cpu_seconds", "wall_seconds", "device",
 )  # fmt: skip
-_INSIDE_WORD = re.compile(r"(?<=[a-zA-Z0-9])&#95;(?=[a-zA-Z0-9])")
-_LATEX = {
-  "\\": r"\textbackslash{}",
-  "~": r"\textasciitilde{}",
-  "^": r"\textasciicircum{}",
-  "±": r"$\pm$",
-  "<": r"\textless{}",
-  ">": r"\textgreater{}",
-  "|": r"\textbar{}",
-  "[": "{[}",  # after a line's end it would begin an option
-  **{c: f"\\{c}" for c in "&%$#_{}"},
-}
 
 
 def columns(section: "Section") -> list[Column]:
@@ -182,33 +170,24 @@ def _legends(table: "Table") -> list[str]:
 
 def markdown(table: "Table") -> str:
   """A heading, a table and notes for each task."""
-  out = []
+  out, keys = [], len(table.head)
   for section in table.sections:
-    head, cells = _grid(table, section)
-    lines = [_line(map(_plain, head)), "|---" * len(head) + "|\n"]
-    keys = len(table.head)
-    for row in cells:
-      named = (*map(tables.code, row[:keys]), *map(_plain, row[keys:]))
-      lines.append(_line(named))
-    out.append(f"**{_plain(section.task)}**\n\n{''.join(lines)}")
+    head, rows = _grid(table, section)
+    cells = [
+      (
+        *map(markdown_lib.code, row[:keys]),
+        *map(markdown_lib.plain, row[keys:]),
+      )
+      for row in rows
+    ]
+    text = markdown_lib.table(list(map(markdown_lib.plain, head)), cells)
+    out.append(f"**{markdown_lib.plain(section.task)}**\n\n{text}")
     out.append(_list(_notes(section)))
   return "\n".join(filter(None, [*out, _list(_legends(table))]))
 
 
 def _list(lines: Sequence[str]) -> str:
-  return "".join(f"- {_plain(line)}\n" for line in lines)
-
-
-def _line(cells: Iterable[str]) -> str:
-  return f"| {' | '.join(c.replace('|', tables.PIPE) for c in cells)} |\n"
-
-
-def _plain(text: str) -> str:
-  """Text without markup; what is harmless where it stands stays readable."""
-  escaped = tables.escape(text)
-  for letter in "±[]'":
-    escaped = escaped.replace(f"&#{ord(letter)};", letter)
-  return _INSIDE_WORD.sub("_", escaped)
+  return "".join(f"- {markdown_lib.plain(line)}\n" for line in lines)
 
 
 def csv(table: "Table") -> str:
@@ -235,26 +214,13 @@ def _number(value: object) -> object:
 
 def latex(table: "Table") -> str:
   """A `tabular` for each task, for the package booktabs."""
-  out = []
+  out, keys = [], len(table.head)
   for section in table.sections:
-    head, cells = _grid(table, section)
-    keys = len(table.head)
+    head, rows = _grid(table, section)
     aligned = "l" * keys + "r" * (len(head) - keys)
     comments = [section.task, *_notes(section)]
-    out += [f"% {errors.one_paragraph(line)}" for line in comments]
-    out += [rf"\begin{{tabular}}{{{aligned}}}", r"\toprule"]
-    out += [_latex_line(head), r"\midrule", *map(_latex_line, cells)]
-    out += [r"\bottomrule", r"\end{tabular}", ""]
-  out += [f"% {errors.one_paragraph(line)}" for line in _legends(table)]
-  return "\n".join([*out, ""])
-
-
-def _latex_line(cells: Sequence[str]) -> str:
-  escaped = (
-    "".join(_LATEX.get(c, c) for c in errors.one_paragraph(cell))
-    for cell in cells
-  )
-  return f"{' & '.join(escaped)} \\\\"
+    out.append(latex_lib.tabular(head, rows, aligned, comments))
+  return "\n".join([*out, latex_lib.comment(_legends(table))])
 
 
 def html(table: "Table") -> str:

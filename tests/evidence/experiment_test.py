@@ -8,7 +8,10 @@ RATES = (0.1, 0.2, 0.3)
 A, B = Row("a", "c.py:x", RATES), Row("b", "c.py:teacher={a}", RATES)
 
 
-def make(rows=(A, B), claims=()):
+CLAIM = Claim("", "b", "a")
+
+
+def make(rows=(A, B), claims=(CLAIM,)):
   return Experiment("t", "p", "c", rows, claims, "s")
 
 
@@ -36,6 +39,8 @@ def test_groups_keep_the_order():
     ((B,), (), "Unknown row 'a'"),
     ((Row("a", "c.py:x", (0.1, 0.2)),), (), "2 rates: give at least 3"),
     ((Row("a", "c.py:x", rate_of="z"),), (), "Unknown row 'z'"),
+    ((B, A), (), "'b' needs the row 'a', which must come before"),
+    ((A, B), (), "has no claim"),
     ((A, B), (Claim("", "a", "bb"),), "Unknown row 'bb'.*'b'"),
     ((A, B), (Claim("", "*", "a", besides=("z",)),), "Unknown row 'z'"),
   ],
@@ -47,8 +52,9 @@ def test_wrong_experiments(rows, claims, says):
 
 def test_experiments_are_files_with_one(tmp_path):
   (tmp_path / "one.py").write_text(
-    "from bnnjax.evidence.experiment import Experiment\n\nEXPERIMENT = "
-    "Experiment('t', 'p', 'c', (), (), 's')\n"
+    "from bnnjax.evidence.experiment import Claim, Experiment, Row\n\n"
+    "EXPERIMENT = Experiment(\n  't', 'p', 'c', (Row('a', 'c.py:x'),),"
+    " (Claim('', '*', 'a'),), 's'\n)\n"
   )
   (tmp_path / "script.py").write_text("print(1)\n")
   assert list(experiment.all_of(tmp_path)) == ["one"]

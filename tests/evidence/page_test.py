@@ -31,7 +31,7 @@ def test_page_by_hand(make):
   )
   row = next(x for x in text.splitlines() if x.startswith("| `new`"))
   assert row == (
-    "| `new` | W1A1 | 81.33 ± 1.15 (n=3) | c | 0.4 (0.1, 0.2, 0.4, 1.2)"
+    "| `new` | w1a1 | 81.33 ± 1.15 (n=3) | c | 0.4 (0.1, 0.2, 0.4, 1.2)"
     " | 1,000 | 2,000 | 200 | 60 | 120 |"
   )
   assert "**Verdict: refuted (1 shown, 1 refuted).**" in text

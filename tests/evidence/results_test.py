@@ -1,3 +1,12 @@
+"""Chosen rates, and what records say of rows."""
+
+import pytest
+
+from bnnjax.errors import UserError
+from bnnjax.evidence.results import Results
+from tests.evidence.conftest import EXPERIMENT, append
+
+
 def row(results, name):
   return results.experiment.row(name)
 
@@ -63,3 +72,18 @@ def test_files_of_other_things_are_left_out(make, tmp_path):
   (tmp_path / "benchmarks.jsonl").write_text('{"seconds": 1}\n')
   results = make()
   assert results.rate(row(results, "float")) == 0.2
+
+
+def test_steps_that_are_not_on_record(make):
+  results = make()
+  teacher = results.runs(row(results, "float"))[0]
+  del teacher["steps"]
+  assert results.steps(row(results, "new")) is None
+  assert results.steps(row(results, "old")) == 100
+
+
+def test_a_damaged_line_is_an_error_not_a_row_that_was_not_run(make, tmp_path):
+  make()
+  append(tmp_path / "exp.jsonl", {"id": "half"})
+  with pytest.raises(UserError, match="exp.jsonl, line 13 .*mend or remove"):
+    Results.of("exp", EXPERIMENT, tmp_path)

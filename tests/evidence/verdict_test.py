@@ -90,7 +90,7 @@ def test_at_equal_cost(make):
   costs = {"old": 1, "new": 100, "new, wide": 10}
   for row in results.experiment.rows:
     for run in results.runs(row):
-      run["cost"]["ace"] = costs.get(row.name, 1000)
+      run["cost"] = {**run["cost"], "ace": costs.get(row.name, 1000)}
   claim = AtEqualCost("", ("old", "new"), ("new, wide", "float"))
   (found,) = verdict.of_all(results, [claim])
   # Seeds: (70 + 80) / 2 - 85, (71 + 82) / 2 - 85, (73 + 82) / 2 - 87.

@@ -90,6 +90,12 @@ def test_labels_of_two_groups_differ():
   assert sizes(found) == {"x, y, z": 1, "x, y, z (2)": 1}
 
 
+def test_very_many_groups_are_refused():
+  grouping.check_number(dict.fromkeys(range(grouping.MOST)))
+  with pytest.raises(UserError, match="at most 20,000 are compared: filter"):
+    grouping.check_number(dict.fromkeys(range(grouping.MOST + 1)))
+
+
 def test_names_of_fields():
   assert grouping.names("method, optim.lr") == ["method", "optim.lr"]
   assert grouping.names(["method"]) == ["method"]

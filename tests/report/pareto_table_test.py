@@ -52,13 +52,6 @@ def test_latex():
     assert len(set(cells)) == 1
 
 
-def test_latex_prints_names_as_they_are():
-  assert pareto_table.escape("a_b$x^2\\{~}\n<é>") == (
-    r"a\_b\$x\textasciicircum{}2\textbackslash{}\{\textasciitilde{}\}"
-    r" \textless{}é\textgreater{}"
-  )
-
-
 def test_text_lists_the_front_and_what_is_not_drawn():
   lines = pareto_table.to_text(found()).splitlines()
   assert lines[:4] == [

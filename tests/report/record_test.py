@@ -213,3 +213,14 @@ def test_a_name_that_no_file_can_have_is_refused_first(tmp_path):
       ValueError, match="cannot be written: File name too long"
     ):
       record.check_appendable(path)
+
+
+def test_a_superseded_record_is_not_current(tmp_path):
+  path, old, new = tmp_path / "r.jsonl", make(), make()
+  record.append(path, old)
+  record.append(path, new | {"supersedes": [old["id"]]})
+  found = list(record.read(path))
+  assert [r["id"] for r in record.current(found)] == [new["id"]]
+  for wrong in (3, "id", [1]):
+    with pytest.raises(ValueError, match="a list of ids is wanted"):
+      record.append(path, make(supersedes=wrong))

@@ -12,8 +12,8 @@ import uuid
 
 import pytest
 
+from bnnjax.report import grouping
 from bnnjax.report import record as record_lib
-from bnnjax.report import tables
 from bnnjax.train import datasets, identity, loop, resume_check, sweep
 from bnnjax.train import workdir as workdir_lib
 
@@ -110,7 +110,7 @@ def test_two_configs_of_one_name(trained, capsys):
   names = ["cfg", "cfg-2", "cfg-seed=1", "cfg-seed=1-2"]
   assert trained == names == [r["name"] for r in records]
   assert [r["config"]["optim"]["lr"] for r in records] == [0.1, 0.2] * 2
-  assert {k: len(v) for k, v in tables.group(records).items()} == {
+  assert {k: len(v) for k, v in grouping.by_config(records).items()} == {
     "cfg": 2, "cfg-2": 2,
   }  # fmt: skip
   capsys.readouterr()
@@ -141,7 +141,7 @@ def test_an_edited_config_runs_again(trained, capsys):
   assert new["supersedes"] == [first["id"]]
   records = list(record_lib.read(RECORDS))
   assert records[:2] == [first, other]  # as they were
-  (runs,) = tables.group(records).values()
+  (runs,) = grouping.by_config(records).values()
   assert [r["config"]["optim"]["lr"] for r in runs] == [0.2, 0.2]
   assert run("cfg.py", "cfg.py:seed=1") == records  # done
   # And back: the old run stands again, and is not trained a second time.
@@ -149,7 +149,7 @@ def test_an_edited_config_runs_again(trained, capsys):
   records = run("cfg.py", "cfg.py:seed=1")
   assert len(trained) == 4
   assert [r["metrics"] for r in records[4:]] == [first["metrics"]] * 2
-  (runs,) = tables.group(records).values()
+  (runs,) = grouping.by_config(records).values()
   assert [r["config"]["optim"]["lr"] for r in runs] == [0.1, 0.1]
   assert run("cfg.py", "cfg.py:seed=1") == records
 
@@ -196,7 +196,7 @@ def test_an_edited_teacher_has_new_students(trained):
   assert new[1]["config"]["task"]["distill"]["teacher"] == (
     teacher(new[0]["folder"])
   )
-  groups = tables.group(records)
+  groups = grouping.by_config(records)
   assert [len(runs) for runs in groups.values()] == [1, 2]
   assert run(*students()) == records
 

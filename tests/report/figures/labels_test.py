@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bnnjax.report import labels
+from bnnjax.report.figures import labels
 
 FRAME = (0.0, 0.0, 200.0, 165.0)
 

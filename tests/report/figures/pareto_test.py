@@ -3,7 +3,8 @@
 import pytest
 
 from bnnjax.errors import UserError
-from bnnjax.report import pareto, pareto_figure, published
+from bnnjax.report import pareto, published
+from bnnjax.report.figures import pareto as pareto_figure
 from bnnjax.report.runs import Runs
 from tests.report import pareto_records
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from bnnjax.errors import UserError
-from bnnjax.report import figure
-from bnnjax.report.panel import Mark, Panel
+from bnnjax.report.figures import figure
+from bnnjax.report.figures.panel import Mark, Panel
 
 PANEL = Panel(
   "a task of $x$ & <y>",

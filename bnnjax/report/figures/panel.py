@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from bnnjax import errors
 from bnnjax.errors import UserError
-from bnnjax.report import labels, ticks
+from bnnjax.report.figures import labels, ticks
 
 WIDTH = 3.35 * 72  # a column of most conferences
 FONT = 7.0  # the smallest size that conferences ask for

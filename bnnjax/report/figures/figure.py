@@ -10,8 +10,15 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from bnnjax.errors import UserError
-from bnnjax.report import panel as panel_lib
-from bnnjax.report.panel import AXES_HEIGHT, EDGE, LINE, WIDTH, Layout, Panel
+from bnnjax.report.figures import panel as panel_lib
+from bnnjax.report.figures.panel import (
+  AXES_HEIGHT,
+  EDGE,
+  LINE,
+  WIDTH,
+  Layout,
+  Panel,
+)
 
 FORMATS = ("svg", "pdf", "png")
 DPI = 300  # of the PNG
@@ -194,11 +201,10 @@ def _draw_marks(axes: Any, layout: Layout) -> None:
   if corners:
     axes.plot(*zip(*corners), color=GREY, linewidth=0.8, zorder=1.5)
   alike: dict[tuple, list[panel_lib.Mark]] = {}
-  for mark in panel.marks:
-    key = mark.series, mark.hollow, bool(mark.bar)
+  for mark in panel.marks:  # thousands of series may look the same
+    key = look[mark.series], mark.hollow, bool(mark.bar)
     alike.setdefault(key, []).append(mark)
-  for (series, hollow, bars), marks in alike.items():
-    colour, shape = look[series]
+  for ((colour, shape), hollow, bars), marks in alike.items():
     axes.errorbar(
       [m.x for m in marks],
       [m.y for m in marks],

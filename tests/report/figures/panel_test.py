@@ -5,8 +5,8 @@ import math
 import pytest
 
 from bnnjax.errors import UserError
-from bnnjax.report import panel
-from bnnjax.report.panel import Layout, Mark, Panel
+from bnnjax.report.figures import panel
+from bnnjax.report.figures.panel import Layout, Mark, Panel
 
 
 def made(*marks, **options):

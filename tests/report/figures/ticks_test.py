@@ -2,7 +2,7 @@
 
 import pytest
 
-from bnnjax.report import ticks
+from bnnjax.report.figures import ticks
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a Pareto figure shows, for `bnnjax.report.figure` to draw."""
+"""What a Pareto figure shows, for `figures.figure` to draw."""
 
 import dataclasses
 import os
@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnnjax.errors import UserError
-from bnnjax.report import comparability, fields, figure, pareto, published
-from bnnjax.report.panel import Mark, Panel
+from bnnjax.report import comparability, fields, pareto, published
+from bnnjax.report.figures import figure
+from bnnjax.report.figures.panel import Mark, Panel
 
 TOP1 = "top-1 accuracy, %"
 
