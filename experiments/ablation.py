@@ -30,7 +30,7 @@ EXPERIMENT = Experiment(
     *(Row(n, f"{CONFIG},method={n}", LOW_BIT_RATES) for n in METHODS),
     Row(
       "biper",
-      f"{CONFIG},method=biper,two_stage,ratio=0.6",
+      f"{CONFIG},method=biper,two_stage",
       LOW_BIT_RATES,
       note="in two stages, as in experiments/biper.md",
     ),
