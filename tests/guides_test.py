@@ -58,3 +58,15 @@ def test_your_own_layers():
     config.model, config.task = {"name": "denoiser"}, {"name": "diffusion"}
     report = Plan(config).report()
   assert report.macs == {(1, 1): 256, (32, 32): 17 * 16 + 16 * 16}
+
+
+def test_reporting(monkeypatch, capsys):
+  """All blocks of Python, on the committed records."""
+  monkeypatch.chdir(ROOT)
+  text = (ROOT / "docs" / "reporting.md").read_text()
+  names: dict = {}
+  for kind, block in BLOCK.findall(text):
+    assert kind == "python"
+    exec(compile(block, "reporting.md", "exec"), names)
+  assert "| config |" in capsys.readouterr().out
+  assert names["EXPERIMENT"].row("mine").spec.endswith("method=reste")
