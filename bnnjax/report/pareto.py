@@ -168,6 +168,9 @@ def _panel(
     notes.append(f"Times of different devices: {', '.join(devices)}.")
   points.sort(key=lambda p: (p.x, p.label))
   points, rule, by_means = _judge(points, metric)
+  usual = points_lib.usual_network(points)
+  if by is None and any(p.network != usual for p in points) and usual:
+    rule = [*rule, f"Network: {usual}, unless a label names another."]
   points = points_lib.name_series(points, by)
   return TaskPanel(task, metric, points, left_out, [*notes, *rule], by_means)
 

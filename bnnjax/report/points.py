@@ -1,5 +1,6 @@
 """Points of a Pareto figure: runs that differ only in the seed."""
 
+import collections
 import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
@@ -109,23 +110,47 @@ def lengths(records: Sequence[fields.Record]) -> list[str]:
   return [f"Trained for different lengths: {', '.join(said)}."] if said else []
 
 
+def usual_network(points: Sequence[Point]) -> str:
+  """The network of more than half of the points; empty if there is none."""
+  if not points:
+    return ""
+  counts = collections.Counter(p.network for p in points)
+  ((network, count),) = counts.most_common(1)
+  return network if 2 * count > len(points) else ""
+
+
+def short(point: Point) -> str:
+  """The method of a point, of a spec only the estimators.
+
+  `"half_shift|fixed(value=1.0)"` is half_shift, and with 4 bits half_shift W4A4.
+  """
+  names = []
+  for operand in point.method.split(" / "):
+    text = operand.partition(";")[0].partition("|")[0].rpartition(">")[2]
+    names.append(text.partition("(")[0].strip() or operand)
+  name = " / ".join(dict.fromkeys(names))
+  wide = point.bits not in ("w1a1", fields.FLOAT, NOT_RECORDED)
+  return f"{name} {point.bits.upper()}" if wide else name
+
+
 def name_series(points: list[Point], by: str | None) -> list[Point]:
   """Gives each point the name of its series in a figure.
 
-  Points of one method and one cost are different experiments, e.g. other
-  teachers: what tells their names apart follows.
+  It is the method, after the network if that is not the usual one. Points of
+  one method and one cost are different experiments, e.g. other teachers: what
+  tells their names apart follows.
   """
-  networks = {p.network for p in points}
+  usual = usual_network(points)
   named = []
   for point in points:
     if by is not None:
       series = fields.show(fields.value(point.runs[0], by))
     elif point.method == NOT_RECORDED:
       series = point.label
-    elif len(networks) > 1:
-      series = f"{point.network}, {point.method}"
+    elif point.network == usual:
+      series = short(point)
     else:
-      series = point.method
+      series = f"{point.network}, {short(point)}"
     named.append(dataclasses.replace(point, series=series))
   alike: dict[tuple[str, float], list[Point]] = {}
   for point in named if by is None else ():
@@ -146,4 +171,8 @@ def _differing(points: Sequence[Point]) -> list[str]:
   """The parts of the labels that not all of them have."""
   parts = [p.label.split("-") for p in points]
   common = set.intersection(*map(set, parts))
-  return ["-".join(q for q in p if q not in common) for p in parts]
+  rest = [[q for q in p if q not in common] for p in parts]
+  telling = [[q for q in p if not q.startswith("lr=")] for p in rest]
+  if len(set(map(tuple, telling))) == len(telling):
+    rest = telling  # each has chosen its learning rate
+  return ["-".join(p) for p in rest]

@@ -1,5 +1,7 @@
 """Points and their names."""
 
+import dataclasses
+
 import pytest
 
 from bnnjax.report import axes, fields, points
@@ -72,3 +74,37 @@ def test_an_old_record_without_a_method_has_its_name():
   records[0]["config"] = {}
   found = points.make("old", records, ACE, ACCURACY)
   assert series([found]) == ["old"]
+
+
+def test_a_spec_is_named_by_its_estimators():
+  def named(weight, act, bits="w1a1"):
+    found = point("x", [50], method=weight)
+    method = weight if weight == act else f"{weight} / {act}"
+    return points.short(dataclasses.replace(found, method=method, bits=bits))
+
+  assert named("pokebnn", "half_shift|fixed(value=1.0)") == (
+    "pokebnn / half_shift"
+  )
+  spec = "reste(o=linear(start=1.0, end=3.0))"
+  assert named(f"{spec}|tensor_l1; gradient='full'", spec) == "reste"
+  four = "symmetric(bits=4)"
+  assert named(f"tanh > {four}|channel_max", four, "w4a4") == "symmetric W4A4"
+  assert named("float", "float", "float") == "float"
+
+
+def test_the_usual_network_goes_without_saying():
+  three = [point(n, [50], method="ste", model="resnet") for n in "abc"]
+  other = point("d", [50], method="float")
+  assert series([*three[:2], other])[-1] == "mlp, float"
+  assert points.usual_network([three[0], other]) == ""
+  assert points.usual_network([]) == ""
+
+
+def test_rates_do_not_tell_experiments_apart_if_something_else_does():
+  found = [
+    point("net-bound=1-lr=0.1", [50], method="ste"),
+    point("net-bound=2-lr=0.3", [50], method="ste"),
+  ]
+  assert series(found) == ["ste: bound=1", "ste: bound=2"]
+  found = [point(f"net-lr={r}", [50], method="ste") for r in (1, 2)]
+  assert series(found) == ["ste: lr=1", "ste: lr=2"]
