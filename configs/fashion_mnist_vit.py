@@ -24,7 +24,7 @@ Arguments, after a colon:
 Patches are 7x7, which gives 16 tokens and the class token; patch embedding,
 norms and head are float. No image is mirrored: in this data set, shoes point to
 the left.
-Measured: experiments/fashion_mnist_vit.md.
+Measured: experiments/bivit.md.
 """
 
 from bnnjax import config as config_lib

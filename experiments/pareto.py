@@ -111,4 +111,11 @@ EXPERIMENT = Experiment(
       _names("ResNet float"),
     ),
   ),
+  notes=(
+    "Width 1 is the middle one of the 1-bit and 2-bit networks but the widest of"
+    " the others, and their narrow networks are those that 1 bit is compared with:"
+    " rates that are chosen at width 1 may favour 1 bit.",
+    "Interpolation is linear in the logarithm of ACE; the effect is the mean over"
+    " the networks of the other precision within the ACE of the 1-bit ones.",
+  ),
 )

@@ -31,8 +31,9 @@ EXPERIMENT = Experiment(
   title="WS + BCN at batches of 2, 4, 16, 128 (10,000 training images)",
   paper="WS and BCN, Qiao et al. 2019, arXiv:1903.10520",
   claim=(
-    "With batches of 2, weight standardization with batch-channel normalization"
-    " (estimated statistics) beats batch normalization"
+    "In a 1-bit network and batches of 2, weight standardization with"
+    " batch-channel normalization (estimated statistics) beats batch"
+    " normalization, as the paper shows for float networks"
   ),
   setting=(
     "The network of experiments/ablation.md with `ste`, for 2 epochs at every"

@@ -55,12 +55,14 @@ def _waves(
     ]
     read = Results.of(name, experiment, results)
     tuned = [row for row in rows if not row.rate_of]
-    while any(read.rate(row) is None for row in tuned):
+    while tuned:  # once at least: a name on record may be an older config's
       specs = [
         read.tuning_spec(r, rate) for r in tuned for rate in read.rates(r)
       ]
       yield True, specs
       read = Results.of(name, experiment, results)
+      if all(read.rate(row) is not None for row in tuned):
+        break
     seeds = range(experiment.seeds)
     yield False, [read.final_spec(row, s) for s in seeds for row in rows]
     done.update(row.name for row in rows)

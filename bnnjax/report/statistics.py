@@ -254,8 +254,8 @@ def test_error(accuracy: float, examples: int) -> float:
 
   `sqrt(p (1 - p) / n)` for the share p of n examples that are right: another
   test set of this size would move every run's accuracy by about as much. Runs
-  on the same examples share most of it, so it is beside the spread over seeds,
-  not in it.
+  on the same examples share a part of it, so it is beside the spread over
+  seeds, not in it.
 
   Args:
     accuracy: from 0 to 1.

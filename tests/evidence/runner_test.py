@@ -61,3 +61,15 @@ def test_choices_come_first_and_teachers_before_students(trained, tmp_path):
     *[("new", f"seed={s}") for s in range(3)],
   ]
   assert all(results.is_shown(row) for row in EXPERIMENT.rows)
+
+
+def test_choices_on_record_are_checked_again(trained, tmp_path, monkeypatch):
+  """A name on record does not tell an edited config; `train_missing` does."""
+  runner.run("exp", EXPERIMENT, tmp_path, tmp_path / "runs")
+  asked = []
+  monkeypatch.setattr(
+    sweep, "train_missing", lambda specs, *_: asked.extend(specs)
+  )
+  runner.run("exp", EXPERIMENT, tmp_path, tmp_path / "runs")
+  choices = [spec for spec in asked if spec.endswith("validate")]
+  assert len(choices) == 3 + 5 + 4  # of float, old and new
