@@ -3,8 +3,8 @@
 import argparse
 import os
 import pathlib
-from collections.abc import Mapping
 
+from bnnjax.commands import output
 from bnnjax.commands.command import Command, argument
 from bnnjax.errors import UserError
 from bnnjax.report import axes
@@ -37,9 +37,11 @@ def check(args: argparse.Namespace) -> None:
     raise UserError(
       f"--out={args.out}: there is no folder {str(folder)!r}. Make it first."
     )
+  from bnnjax.report import reading  # takes time to import
+
+  inputs = reading.files(args.files)
   for ending in ENDINGS:
-    if (path := prefix.with_name(prefix.name + ending)).is_dir():
-      raise UserError(f"{str(path)!r} is a folder: choose another --out.")
+    output.check(prefix.with_name(prefix.name + ending), inputs)
 
 
 def prefix_of(out: str | None, files: list[str]) -> pathlib.Path:
@@ -91,23 +93,9 @@ def run(args: argparse.Namespace) -> int:
     prefix.with_name(prefix.name + ending): data
     for ending, data in files.items()
   }
-  write(written)
+  output.write(written)
   print(f"written: {', '.join(map(str, written))}")
   return 0
-
-
-def write(files: Mapping[pathlib.Path, bytes]) -> None:
-  """Writes all of the files, or none: a full disk leaves the old ones."""
-  drafts = {path: path.with_name(f"{path.name}.new") for path in files}
-  try:
-    for path, draft in drafts.items():
-      draft.write_bytes(files[path])
-  except BaseException:
-    for draft in drafts.values():
-      draft.unlink(missing_ok=True)
-    raise
-  for path, draft in drafts.items():
-    draft.replace(path)
 
 
 COMMAND = Command(

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from bnnjax.commands import output
 from bnnjax.commands.command import Command, argument
 from bnnjax.errors import UserError
 from bnnjax.report import markers
@@ -68,17 +69,15 @@ def check(args: argparse.Namespace) -> None:
       f"--html writes a page of all runs: leave out --{given[0]}."
     )
   for file in filter(None, (args.out, args.html)):
-    _check_writable(file)
+    output.check(file, _inputs(args.files))
   for text in args.filter:
     _wanted(text)
 
 
-def _check_writable(file: str) -> None:
-  folder = os.path.dirname(os.path.abspath(file))
-  if os.path.isdir(file) or not os.path.isdir(folder):
-    raise UserError(
-      f"{file!r} cannot be written: it is a folder, or lies in none."
-    )
+def _inputs(files: list[str]) -> list[str]:
+  from bnnjax.report import reading  # takes time to import
+
+  return reading.files(files)
 
 
 def _wanted(text: str) -> tuple[str, str]:
@@ -155,10 +154,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _write(file: Path, text: str) -> None:
-  file = file.resolve()  # a link stays one
-  draft = file.with_name(f"{file.name}.new")
-  draft.write_bytes(text.encode())
-  draft.replace(file)  # a full disk leaves the old one
+  output.write({file: text.encode()})
 
 
 COMMAND = Command(

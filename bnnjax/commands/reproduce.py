@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from bnnjax.commands import output
 from bnnjax.commands.command import RUNS, Command, argument
 from bnnjax.errors import UserError
 
@@ -58,9 +59,7 @@ def _write(file: Path, text: str) -> None:
   if file.exists() and file.read_text() == text:
     print(f"{file}: as before")
     return
-  draft = file.with_name(f"{file.name}.new")
-  draft.write_text(text)
-  draft.replace(file)
+  output.write({file: text.encode()})
   print(f"{file}: written")
 
 

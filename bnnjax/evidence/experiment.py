@@ -14,6 +14,7 @@ seed, and is then trained and tested once for every seed.
 """
 
 import dataclasses
+import math
 import pathlib
 import runpy
 from collections.abc import Mapping, Sequence
@@ -184,15 +185,20 @@ class Experiment:
             f"Row {row.name!r} needs the row {other!r}, which must come before"
             " it."
           )
-      if not row.rate_of and len(row.rates) < LEAST_RATES:
-        raise UserError(
-          f"Row {row.name!r} chooses from {len(row.rates)} rates: give at least"
-          f" {LEAST_RATES}, or `rate_of`."
-        )
+      _check_rates(row)
     for claim in (*self.claims, *self.also):
       for name in claim.names:
         if name not in names:
           raise errors.unknown("row", name, names)
+      if not isinstance(claim, Claim):
+        continue
+      compared = {claim.better, claim.worse} - {"*"}
+      groups = {self.row(name).group for name in compared}
+      if len(groups) > 1:
+        raise UserError(
+          f"The claim {claim.text!r} compares rows of several groups, between"
+          f" which there are no intervals: {', '.join(sorted(groups))}."
+        )
     if not self.claims:
       raise UserError(f"{self.title!r} has no claim to test.")
 
@@ -207,6 +213,22 @@ class Experiment:
     for row in self.rows:
       found.setdefault(row.group, []).append(row)
     return found
+
+
+def _check_rates(row: Row) -> None:
+  """Raises `UserError` unless a row has enough different rates."""
+  if row.rate_of:
+    return
+  different = {f"{rate:g}" for rate in row.rates}  # as names of runs say them
+  if len(different) < max(LEAST_RATES, len(row.rates)):
+    raise UserError(
+      f"Row {row.name!r} chooses from the rates {row.rates}: give at least"
+      f" {LEAST_RATES} different ones, or `rate_of`."
+    )
+  if not all(0 < rate < math.inf for rate in row.rates):
+    raise UserError(
+      f"The rates of row {row.name!r} must be positive: got {row.rates}."
+    )
 
 
 def all_of(folder: pathlib.Path = FOLDER) -> dict[str, pathlib.Path]:
@@ -234,4 +256,9 @@ def load(name: str, folder: pathlib.Path = FOLDER) -> Experiment:
   if name not in files:
     raise errors.unknown("experiment", name, files)
   with errors.running(str(files[name])):
-    return runpy.run_path(str(files[name]))["EXPERIMENT"]
+    found = runpy.run_path(str(files[name])).get("EXPERIMENT")
+  if not isinstance(found, Experiment):
+    raise UserError(
+      f"EXPERIMENT in {files[name]} must be an `Experiment`: got {found!r:.60}."
+    )
+  return found

@@ -11,7 +11,7 @@ from bnnjax.evidence import experiment as experiment_lib
 from bnnjax.evidence import verdict
 from bnnjax.evidence.experiment import Row
 from bnnjax.evidence.results import Results
-from bnnjax.report import fields, markdown
+from bnnjax.report import axes, fields, markdown
 from bnnjax.report import row as row_lib
 from bnnjax.report import statistics as statistics_lib
 
@@ -106,7 +106,7 @@ def _protocol(results: Results) -> str:
   errors = [
     statistics_lib.test_error(record["metrics"]["accuracy"], size)
     for record in final
-    if (size := _test_examples(record))
+    if (size := row_lib.examples(record))
   ]
   error = PERCENT * statistics.median(errors) if errors else None
   return PROTOCOL.format(
@@ -130,15 +130,10 @@ def _splits(records: Sequence[Mapping[str, Any]]) -> str:
   """The evaluation splits of runs, with their sizes."""
   found = set()
   for record in records:
-    size = _test_examples(record)
+    size = row_lib.examples(record)
     split = markdown.code(fields.show(fields.value(record, "data.eval_split")))
     found.add(f"{split} ({size:,} examples)" if size else split)
   return ", ".join(sorted(found)) or "a split"
-
-
-def _test_examples(record: Mapping[str, Any]) -> int | None:
-  """Number of evaluation examples; older records do not say."""
-  return (record.get("examples") or {}).get("eval")
 
 
 def _result(results: Results) -> list[str]:
@@ -153,6 +148,7 @@ def _result(results: Results) -> list[str]:
   runs = [r for row in results.experiment.rows for r in results.runs(row)]
   if not runs:
     return ["No row has all its seeds yet."]
+  axes.check_definitions(runs, axes.axis("ace"))
   ace = definition_versions.of_cost(runs[0]["cost"])["ACE"]
   return [*parts, _fill(f"ACE: {ace}; for one image.")]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bnnjax.errors import UserError
 from bnnjax.evidence.experiment import FACTOR, MOST_ADDED, Experiment, Row
-from bnnjax.report import reading
+from bnnjax.report import comparability, reading
 from bnnjax.train import config_file
 
 Record = Mapping[str, Any]
@@ -26,7 +26,8 @@ def read(paths: Iterable[pathlib.Path]) -> dict[str, Record]:
   """Current records by name; files without any (benchmarks) are left out.
 
   Raises:
-    UserError: a line of a file of records is none.
+    UserError: a line of a file of records is none, or two records of one name
+      have other metrics.
   """
   found: dict[str, Record] = {}
   for path in paths:
@@ -34,7 +35,12 @@ def read(paths: Iterable[pathlib.Path]) -> dict[str, Record]:
     if records and skipped:
       raise UserError(f"{skipped[0]}: mend or remove the line.")
     for record in records:
-      found.setdefault(record["name"], record)
+      first = found.setdefault(record["name"], record)
+      if first["metrics"] != record["metrics"]:
+        raise UserError(
+          f"Two records have the name {record['name']!r} but other metrics (ids"
+          f" {first['id']!r} and {record['id']!r}): remove one of them."
+        )
   return found
 
 
@@ -59,9 +65,38 @@ class Results:
   def of(
     cls, name: str, experiment: Experiment, results: pathlib.Path
   ) -> "Results":
-    """Reads all records in a folder."""
+    """Reads all records in a folder.
+
+    Raises:
+      UserError: records are damaged, or are not those of their row.
+    """
     final, tuning = files(results)
-    return cls(name, experiment, read(final), read(tuning))
+    found = cls(name, experiment, read(final), read(tuning))
+    for row in experiment.rows:
+      found.check(row)
+    return found
+
+  def check(self, row: Row) -> None:
+    """Raises `UserError` if records are not what their names say."""
+    runs, choices = self.runs(row), self.all_tried(row)
+    for record in (*runs, *choices):
+      if self.metric not in record["metrics"]:
+        raise UserError(
+          f"The record {record['id']!r} of row {row.name!r} has no metric"
+          f" {self.metric!r}: remove it, and run the experiment again."
+        )
+    for record in runs:
+      if not record["name"].endswith(f"seed={record['seed']}"):
+        raise UserError(
+          f"The record {record['id']!r} of row {row.name!r} has the seed"
+          f" {record['seed']}, which its name {record['name']!r} does not say."
+        )
+    for path, values in comparability.differing(runs).items():
+      raise UserError(
+        f"The runs of row {row.name!r} must differ in nothing but the seed: they"
+        f" differ in {path} ({', '.join(values)}). Remove the records of another"
+        " config."
+      )
 
   def rate(self, row: Row) -> float | None:
     """The rate that is best on the held-out split; `None`: not all are run."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bnnjax.errors import UserError
 from bnnjax.evidence.experiment import AtEqualCost, Claim, Row
 from bnnjax.evidence.results import Results
-from bnnjax.report import equal_cost, fields
+from bnnjax.report import axes, equal_cost, fields
 from bnnjax.report import row as row_lib
 from bnnjax.report import statistics as fits
 
@@ -92,11 +92,15 @@ def at_equal_cost(results: Results, claim: AtEqualCost) -> Verdict:
   within that of `better`.
 
   Raises:
-    UserError: there is no such row.
+    UserError: there is no such row, or no interval, or costs are lacking or
+      follow different definitions.
   """
   rows = [results.experiment.row(name) for name in claim.names]
   if not all(map(results.is_shown, rows)):
     return Verdict(claim, "", None, None, None, 0, NOT_RUN)
+  if claim.cost in axes.AXES:
+    runs = [run for row in rows for run in results.runs(row)]
+    axes.check_definitions(runs, axes.axis(claim.cost))
   better, worse = (
     _curve(results, names, claim) for names in (claim.better, claim.worse)
   )
@@ -111,6 +115,11 @@ def at_equal_cost(results: Results, claim: AtEqualCost) -> Verdict:
       f" {sorted(worse.cost.values())}."
     )
   means = [statistics.fmean(gap) for gap in gaps.values()]
+  if max(means) - min(means) <= fits.ROUNDING * max(map(abs, means)):
+    raise UserError(
+      f"The claim {claim.text!r} has no interval: its effect is the same for all"
+      " seeds, so their spread tells nothing."
+    )
   from scipy import stats  # takes a second to import
 
   low, high = stats.ttest_1samp(means, 0).confidence_interval()
@@ -124,8 +133,23 @@ def _curve(
   rows = [results.experiment.row(name) for name in names]
   return equal_cost.Curve(
     {row.name: _by_seed(results, row, claim.metric) for row in rows},
-    {row.name: results.runs(row)[0]["cost"][claim.cost] for row in rows},
+    {row.name: _cost(results, row, claim.cost) for row in rows},
   )
+
+
+def _cost(results: Results, row: Row, name: str) -> float:
+  """The cost of all runs of a row.
+
+  Raises:
+    UserError: a run has none, or another one.
+  """
+  found = {fields.number(r, f"cost.{name}") for r in results.runs(row)}
+  if len(found) > 1 or None in found:
+    raise UserError(
+      f"All runs of row {row.name!r} must have the same cost {name!r}: got"
+      f" {', '.join(sorted(map(fields.show, found)))}."
+    )
+  return found.pop()
 
 
 def _word(low: float, high: float) -> str:

@@ -4,9 +4,11 @@ Training appends to a file of records, so `record.read` stops at a line that is
 none. A report names such lines and shows the rest.
 """
 
+import codecs
 import contextlib
 import gc
 import glob
+import graphlib
 import json
 import os
 import pathlib
@@ -15,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bnnjax.errors import UserError
+from bnnjax.report import axes
 from bnnjax.report import record as record_lib
 
 SUFFIX = ".jsonl"
@@ -70,7 +73,21 @@ def read(
     for file in listed:
       skipped += _read(file, parse, found)
   records = [record for record, _ in found.values()]
+  _check_superseding(records)
   return record_lib.current(records), skipped
+
+
+def _check_superseding(records: Sequence[Mapping[str, Any]]) -> None:
+  """Raises `UserError` if records supersede each other: none would be left."""
+  graph = {r["id"]: r["supersedes"] for r in records if r.get("supersedes")}
+  try:
+    graphlib.TopologicalSorter(graph).prepare()
+  except graphlib.CycleError as error:
+    raise UserError(
+      "Records supersede each other in a circle, so none of them counts:"
+      f" {', '.join(error.args[1][:SHOWN])}. Take the id of the one that counts"
+      " out of the field `supersedes` of the others."
+    ) from error
 
 
 def _read(
@@ -151,6 +168,8 @@ def _lines(file: str) -> Iterator[tuple[int, bytes]]:
     number = 0
     while line := opened.readline(LONGEST):
       number += 1
+      if number == 1:
+        line = line.removeprefix(codecs.BOM_UTF8)  # as editors may add
       yield number, line
       while len(line) == LONGEST and not line.endswith(b"\n"):
         line = opened.readline(LONGEST)
@@ -186,7 +205,7 @@ class _Parser:
       RecursionError,
     ) as error:  # UnicodeError is a ValueError
       return None, f"is not JSON ({error})"
-    if problem := record_lib.wrong(record):
+    if problem := record_lib.wrong(record) or _impossible(record):
       return None, problem
     return record, ""
 
@@ -231,6 +250,24 @@ class _Parser:
       except (ValueError, RecursionError):
         self._parts[text] = None
     return self._parts[text]
+
+
+def _impossible(record: Mapping[str, Any]) -> str:
+  """What no run can have measured, as the end of a sentence."""
+  for name, value in record["metrics"].items():
+    if "accuracy" in name and not 0 <= value <= 1:
+      return (
+        f"has {value!r:.60} as `metrics.{name}`: a share from 0 to 1 is wanted"
+      )
+  seed = record["config"].get("seed")
+  if seed is not None and seed != record["seed"]:
+    return (
+      f"has the seed {record['seed']!r:.60}, but {seed!r:.60} in its config"
+    )
+  for axis in axes.AXES.values():
+    if (cost := axis.read(record)) is not None and cost < 0:
+      return f"has {cost:g} as its {axis.label}: no cost is below 0"
+  return ""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

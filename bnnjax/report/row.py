@@ -106,11 +106,16 @@ def make(
   )
 
 
+def examples(run: fields.Record) -> int | None:
+  """Number of evaluation examples; `None` if the record does not say."""
+  found = fields.finite((run.get("examples") or {}).get("eval"))
+  return int(found) if found and found >= 1 and found == int(found) else None
+
+
 def _test_examples(run: fields.Record) -> int | None:
   """Examples that an accuracy is a mean over; older records do not say."""
   task = fields.value(run, "task.name")
-  found = (run.get("examples") or {}).get("eval")
-  return found if task == "classification" and found else None
+  return examples(run) if task == "classification" else None
 
 
 def difference(

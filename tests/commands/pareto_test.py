@@ -75,13 +75,3 @@ def test_the_prefix(tmp_path):
   assert pareto.prefix_of(str(tmp_path / "a"), [two]) == beside
   assert pareto.prefix_of("p/fig.svg", [one]) == pathlib.Path("p/fig")
   assert pareto.prefix_of("p/v1.2", [one]) == pathlib.Path("p/v1.2")
-
-
-def test_writing_all_or_nothing(tmp_path):
-  old = tmp_path / "a.svg"
-  old.write_bytes(b"old")
-  blocked = tmp_path / "missing" / "b.svg"
-  with pytest.raises(OSError):
-    pareto.write({old: b"new", blocked: b"new"})
-  assert old.read_bytes() == b"old"
-  assert [p.name for p in tmp_path.iterdir()] == ["a.svg"]

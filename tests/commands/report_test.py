@@ -109,3 +109,15 @@ def test_mistakes_with_records(run, records, tmp_path):
     status, out, err = run("report", *arguments)
     assert (status, out) == (2, ""), arguments
     assert message in " ".join(err.split()), arguments
+
+
+def test_the_records_are_never_replaced(run, records, tmp_path):
+  before = records.read_text()
+  for option in (f"--out={records}", f"--html={records}"):
+    for given in (records, tmp_path, tmp_path / "*.jsonl"):
+      status, _, err = run("report", given, option)
+      assert (status, "read by this command" in " ".join(err.split())) == (
+        2,
+        True,
+      )
+  assert records.read_text() == before

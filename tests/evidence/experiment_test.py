@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from bnnjax.errors import UserError
@@ -37,10 +39,17 @@ def test_groups_keep_the_order():
   [
     ((A, A), (), "share a name"),
     ((B,), (), "Unknown row 'a'"),
-    ((Row("a", "c.py:x", (0.1, 0.2)),), (), "2 rates: give at least 3"),
+    ((Row("a", "c.py:x", (0.1, 0.2)),), (), "give at least 3 different"),
+    ((Row("a", "c.py:x", (0.1, 0.1, 0.2)),), (), "3 different"),
+    ((Row("a", "c.py:x", (0.1, 0.2, math.nan)),), (), "positive"),
     ((Row("a", "c.py:x", rate_of="z"),), (), "Unknown row 'z'"),
     ((B, A), (), "'b' needs the row 'a', which must come before"),
     ((A, B), (), "has no claim"),
+    (
+      (A, Row("c", "c.py:y", RATES, group="g")),
+      (Claim("", "a", "c"),),
+      "several groups",
+    ),
     ((A, B), (Claim("", "a", "bb"),), "Unknown row 'bb'.*'b'"),
     ((A, B), (Claim("", "*", "a", besides=("z",)),), "Unknown row 'z'"),
   ],
@@ -63,3 +72,6 @@ def test_experiments_are_files_with_one(tmp_path):
     experiment.load("ome", tmp_path)
   with pytest.raises(UserError, match="part of a clone"):
     experiment.all_of(tmp_path / "nowhere")
+  (tmp_path / "two.py").write_text("\nEXPERIMENT = 2\n")
+  with pytest.raises(UserError, match="must be an `Experiment`: got 2"):
+    experiment.load("two", tmp_path)

@@ -4,7 +4,7 @@ import pytest
 
 from bnnjax.errors import UserError
 from bnnjax.evidence.results import Results
-from tests.evidence.conftest import EXPERIMENT, append
+from tests.evidence.conftest import EXPERIMENT, FINAL, append, record
 
 
 def row(results, name):
@@ -86,4 +86,22 @@ def test_a_damaged_line_is_an_error_not_a_row_that_was_not_run(make, tmp_path):
   make()
   append(tmp_path / "exp.jsonl", {"id": "half"})
   with pytest.raises(UserError, match="exp.jsonl, line 13 .*mend or remove"):
+    Results.of("exp", EXPERIMENT, tmp_path)
+
+
+@pytest.mark.parametrize(
+  ("changes", "says"),
+  [
+    ({"id": "again", "seed": 0}, "Two records have the name .*remove one"),
+    ({"name": "x-images=10-method=old-lr=0.0111111-seed=2"}, "has the seed 7"),
+    ({"config": {"data": {"eval_split": "x"}}}, "differ in data.eval_split"),
+    ({"metrics": {"loss": 0.1}}, "has no metric 'accuracy'"),
+  ],
+)
+def test_records_that_are_not_those_of_their_row(make, tmp_path, changes, says):
+  results = make(rows=("old",), final=FINAL | {"old": (0.7, 0.7)})
+  seed = changes.pop("seed", 7 if "name" in changes else 2)
+  spec = results.final_spec(row(results, "old"), seed)
+  append(tmp_path / "exp.jsonl", record(spec, 0.9, seed=seed, **changes))
+  with pytest.raises(UserError, match=says):
     Results.of("exp", EXPERIMENT, tmp_path)

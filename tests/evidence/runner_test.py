@@ -28,11 +28,12 @@ def trained(monkeypatch):
       choices = dict(zip(row.rates, CHOICES.get(name, ())))
       if spec.endswith("validate"):
         rate = float(spec.split("lr=")[-1].split(",")[0])
-        accuracy = (choices | ADDED.get(name, {}))[rate]
+        accuracy, seed = (choices | ADDED.get(name, {}))[rate], 0
       else:
-        accuracy = FINAL[name][int(spec[-1])]
+        seed = int(spec[-1])
+        accuracy = FINAL[name][seed]
       found.append((name, spec.rsplit(",", 1)[-1]))
-      append(path, record(spec, accuracy))
+      append(path, record(spec, accuracy, seed=seed))
 
   monkeypatch.setattr(sweep, "train_missing", train_missing)
   return found

@@ -107,3 +107,30 @@ def test_letters(make):
   results = make()
   found = verdict.letters(results, results.experiment.rows)
   assert found == {"float": "a", "new, wide": "b", "new": "c", "old": "d"}
+
+
+def test_costs_that_cannot_be_compared(make):
+  results = make()
+  rows = [results.experiment.row(name) for name in ("old", "new")]
+  claim = AtEqualCost("", ("old", "new"), ("new, wide", "float"))
+  for name, ace in zip(("old", "new"), (500, 1500)):
+    for run in results.runs(results.experiment.row(name)):
+      run["cost"] = run["cost"] | {"ace": ace}
+  run = results.runs(rows[0])[1]
+  run["cost"] = run["cost"] | {"definitions": {"ACE": "another"}}
+  with pytest.raises(UserError, match="different definitions"):
+    verdict.of_all(results, [claim])
+  run["cost"] = run["cost"] | {"definitions": 1, "ace": "many"}
+  with pytest.raises(UserError, match="same cost 'ace': got 500, not recorded"):
+    verdict.of_all(results, [claim])
+
+
+def test_no_interval_without_a_spread(make):
+  final = {name: (0.75,) * 3 for name in ("float", "old", "new", "new, wide")}
+  results = make(final=final)
+  for name, ace in zip(("old", "new"), (500, 1500)):
+    for run in results.runs(results.experiment.row(name)):
+      run["cost"] = run["cost"] | {"ace": ace}
+  claim = AtEqualCost("", ("old", "new"), ("float",))
+  with pytest.raises(UserError, match="the same for all seeds"):
+    verdict.of_all(results, [claim])

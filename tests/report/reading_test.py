@@ -57,6 +57,10 @@ def test_equal_parts_of_lines_are_one_object(tmp_path):
     ),
     (json.dumps(make(id="x", metrics={"accuracy": float("nan")})), "finite"),
     (json.dumps(make(id="x", wall_seconds=-1.0)), "`wall_seconds`"),
+    (json.dumps(make(id="x", accuracy=88.0)), "share from 0 to 1"),
+    (json.dumps(make(id="x", metrics={"best_accuracy": -0.1})), "share from 0"),
+    (json.dumps(make(id="x", cost={"ace": -5})), "-5 as its ACE"),
+    (json.dumps(make(id="x", changes={"seed": 3})), "the seed 0, but 3"),
     (json.dumps(make(id="x", name="\ud800")), "is not JSON"),
     ("\0" * 8, "is not text"),
     ("[" * 100_000, "is not JSON"),
@@ -154,3 +158,22 @@ def test_many_lines_take_little_time(tmp_path):
   records, skipped = reading.read([path])
   assert (len(records), skipped) == (2000, [])
   assert len({id(r["cost"]) for r in records}) == 1
+
+
+def test_a_mark_of_the_byte_order_is_no_damage(tmp_path):
+  records = [make(seed=s) for s in range(2)]
+  path = write(tmp_path / "r.jsonl", records)
+  path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+  assert read(path) == (records, [])
+
+
+def test_records_that_supersede_each_other(tmp_path):
+  chain = [make(id="a"), make(id="b", seed=1, supersedes=["a", "gone"])]
+  path = write(tmp_path / "r.jsonl", chain)
+  assert read(path) == (chain[1:], [])
+  write(path, [make(id="a", supersedes=["b"]), chain[1]])
+  with pytest.raises(UserError, match="in a circle.*a.*b"):
+    reading.read([path])
+  write(path, [make(id="a", supersedes=["a"]), make(id="b")])
+  with pytest.raises(UserError, match="in a circle"):
+    reading.read([path])

@@ -81,3 +81,9 @@ def test_differences():
   assert row.difference("b", "b", fit, values) is None
   assert row.difference("a", None, fit, values) is None
   assert row.difference("a", "b", None, values).low is None
+
+
+@pytest.mark.parametrize("size", ["10", [10], -5, 0, True, 1.5, None])
+def test_a_number_of_examples_that_is_none(size):
+  found = made([make(examples={"eval": size})])
+  assert found.test_error is None

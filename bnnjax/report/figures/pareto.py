@@ -119,7 +119,11 @@ def _panel(panel: "pareto.TaskPanel", found: "pareto.Pareto") -> Panel:
     )
     for p in points
   ]
-  splits = {fields.value(r, "data.eval_split") for p in points for r in p.runs}
+  splits = {
+    fields.show(fields.value(r, "data.eval_split"))
+    for p in points
+    for r in p.runs
+  }
   metric = panel.metric.label
   return Panel(
     panel.task,

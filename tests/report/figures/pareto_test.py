@@ -102,3 +102,12 @@ def test_writing_a_figure(tmp_path):
   assert [p.name for p in tmp_path.iterdir()] == ["x.svg"]
   with pytest.raises(UserError, match="ends in one of them"):
     runs.plot(tmp_path / "x.gif")
+
+
+@pytest.mark.parametrize("split", [[], {"a": 1}, ["test"]])
+def test_a_split_of_any_kind_is_drawn(split):
+  made = records()
+  for record in made:
+    record["config"]["data"]["eval_split"] = split
+  [panel] = pareto_figure.panels(pareto.make(made))
+  assert panel.y_label in ("accuracy, %", "test accuracy, %")
