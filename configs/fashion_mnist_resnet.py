@@ -16,7 +16,8 @@ the start), `:two_stage` (of `method=biper`: the sine for two thirds of the run,
 then, with a fresh optimizer and warm-up, its sign; the authors begin the second
 stage at the best checkpoint of the first, here it is its end), `:ratio=0.6` (of
 the learning rates of the second and the first stage; by default that of the
-authors' scripts, 0.0037 / 0.021), `:penalty` (BiPer's), `:power=3` (of `method=reste`: `o` at the end of
+authors' scripts, 0.0037 / 0.021), `:sign_first` (the sign in the first stage too),
+`:penalty` (BiPer's), `:power=3` (of `method=reste`: `o` at the end of
 the run; ReSTE's indicators go on record), `:images=N` (the first N of all 60,000 images
 instead of the embedded 10,000; tested on all 10,000 test images), `:validate`
 (with `images`: evaluates on the last 10,000 training images instead, for
@@ -58,6 +59,7 @@ def get_config(arg: str = ""):
     two_stage=False,
     penalty=False,
     ratio=0.0,
+    sign_first=False,
     power=0.0,
     images=0,
     validate=False,
@@ -101,7 +103,7 @@ def get_config(arg: str = ""):
     config.model.update(EDGES)
     config.events += ((0.5, "freeze_bounds"),)  # those of the edges
   config.optim.update(lr=arg.lr, schedule="cosine", warmup=0.05)
-  if arg.freq or arg.two_stage or arg.penalty or arg.ratio:
+  if arg.freq or arg.two_stage or arg.penalty or arg.ratio or arg.sign_first:
     _use_biper(config, arg)
   if arg.teacher:
     config.task.distill = {"teacher": arg.teacher}
@@ -133,11 +135,13 @@ def _use_biper(config, arg):
   """BiPer in two stages, or with the sign from the start."""
   if arg.method != "biper":
     raise ValueError(
-      "`freq`, `two_stage`, `penalty` and `ratio` are of `method=biper`, got"
+      "`freq`, `two_stage`, `penalty`, `ratio` and `sign_first` are of `method=biper`, got"
       f" {arg.method!r}."
     )
-  if arg.ratio and not arg.two_stage:
-    raise ValueError("`ratio` is of the second stage: give `two_stage` too.")
+  if (arg.ratio or arg.sign_first) and not arg.two_stage:
+    raise ValueError(
+      "`ratio` and `sign_first` are of two stages: give `two_stage` too."
+    )
   freq = arg.freq or 20.0
   weight = "biper(freq={},stage={})|learned(init=1.0)"
   # The penalties of run_stg1.sh and run_stg2.sh.
@@ -151,7 +155,9 @@ def _use_biper(config, arg):
     config.stages = (
       {
         "until": 2 / 3,
-        "model": {"weight": weight.format(freq, 1.0)},
+        "model": {
+          "weight": weight.format(freq, 2.0 if arg.sign_first else 1.0)
+        },
         "optim": {"penalty": penalties[0]},
         "restart": True,
       },

@@ -52,7 +52,13 @@ EXPERIMENT = Experiment(
       "the best method beats `ste`",
       "*",
       "ste",
-      besides=("float", "float, width 1/8", "linear", "dorefa"),
+      besides=(
+        "float",
+        "float, width 1/8",
+        "linear",
+        "dorefa",
+        "ws_bcn with BCN",
+      ),
     ),
   ),
   also=(
@@ -60,7 +66,7 @@ EXPERIMENT = Experiment(
       "a 1-bit network beats the float network of the nearest higher ACE",
       "*",
       "float, width 1/8",
-      besides=("float", "linear", "dorefa"),
+      besides=("float", "linear", "dorefa", "ws_bcn with BCN"),
     ),
   ),
   notes=(

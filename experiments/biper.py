@@ -27,6 +27,12 @@ EXPERIMENT = Experiment(
       LOW_BIT_RATES,
       note="0.6 of the rate in the second stage",
     ),
+    Row(
+      "sign in both stages",
+      f"{TWO},sign_first",
+      LOW_BIT_RATES,
+      note="the restart without the sine",
+    ),
     Row("sign from the start", f"{CONFIG},method=biper,freq=20", LOW_BIT_RATES),
     Row(
       "one schedule",
@@ -56,6 +62,11 @@ EXPERIMENT = Experiment(
     ),
   ),
   also=(
+    Claim(
+      "the sine in the first stage beats the sign there",
+      "two stages",
+      "sign in both stages",
+    ),
     Claim("a restart beats one schedule", "two stages", "one schedule"),
     Claim(
       "0.6 of the rate in the second stage beats the authors' 0.18",

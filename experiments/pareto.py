@@ -12,65 +12,55 @@ RESNET = "configs/fashion_mnist_resnet.py:images=10000"
 POKE = "configs/fashion_mnist_pokebnn.py:small,images=10000,epochs=8"
 METHODS = ("ste", "reactnet", "reste")
 BITS = (2, 4, 8)
-# Widths whose costs overlap with those of 1 bit at 0.5, 1 and 2.
+# Widths whose costs overlap with those of 1 bit.
 WIDTHS = {
   "float": (0.125, 0.25, 0.5, 1.0),
+  "W1A1": (0.5, 1.0, 2.0),
   "W2A2": (0.5, 1.0, 2.0),
   "W4A4": (0.25, 0.5, 1.0),
   "W8A8": (0.25, 0.5, 1.0),
 }
 
 
-def _resnet(kind: str, spec: str) -> list[Row]:
-  """A row for each width, the one that is tuned first."""
-  middle = f"ResNet {kind}"
-  rates = RATES if kind == "float" else LOW_BIT_RATES
-  rows = [Row(middle, f"{RESNET},{spec}", rates)]
-  for width in WIDTHS.get(kind, (0.5, 1.0, 2.0)):
-    if width != 1.0:
-      rows.append(
-        Row(
-          f"{middle}, width {width:g}",
-          f"{RESNET},{spec},width={width:g}",
-          rate_of=middle,
-        )
-      )
-  return rows
-
-
-def _poke(kind: str, spec: str, widths) -> list[Row]:
-  middle = f"PokeBNN {kind}"
+def _curve(name: str, spec: str, widths, rates=LOW_BIT_RATES) -> list[Row]:
+  """A row for each width; beyond 1, the rate is that of width 1."""
   return [
-    Row(middle, f"{POKE}{spec}"),
-    *(
-      Row(
-        f"{middle}, width {width:g}",
-        f"{POKE}{spec},width={width:g}",
-        rate_of=middle,
-      )
-      for width in widths
-    ),
+    Row(
+      f"{name} x {width:g}",
+      spec if width == 1 else f"{spec},width={width:g}",
+      rates,
+      rate_of=f"{name} x 1" if width > 1 else "",
+    )
+    for width in widths
   ]
 
 
 ROWS = (
-  *_resnet("float", "method=float"),
-  *(row for m in METHODS for row in _resnet(f"W1A1 {m}", f"method={m}")),
-  *(row for b in BITS for row in _resnet(f"W{b}A{b}", f"bits={b}")),
-  *_poke("W1A1", "", (0.5, 2.0)),
-  *_poke("W4A4", ",bits=4", (0.5,)),
-  *_poke("W8A8", ",bits=8", (0.5,)),
-  *_poke("float", ",bits=32", (0.5,)),
+  *_curve("ResNet float", f"{RESNET},method=float", WIDTHS["float"], RATES),
+  *(
+    row
+    for m in METHODS
+    for row in _curve(
+      f"ResNet W1A1 {m}", f"{RESNET},method={m}", WIDTHS["W1A1"]
+    )
+  ),
+  *(
+    row
+    for b in BITS
+    for row in _curve(
+      f"ResNet W{b}A{b}", f"{RESNET},bits={b}", WIDTHS[f"W{b}A{b}"]
+    )
+  ),
+  *_curve("PokeBNN W1A1", POKE, (0.5, 1.0, 2.0, 3.0), RATES),
+  *_curve("PokeBNN W4A4", f"{POKE},bits=4", (0.5, 1.0, 2.0), RATES),
+  *_curve("PokeBNN W8A8", f"{POKE},bits=8", (0.5, 1.0, 2.0), RATES),
+  *_curve("PokeBNN float", f"{POKE},bits=32", (0.5, 1.0, 2.0), RATES),
 )
 
 
-def _names(start: str) -> tuple[str, ...]:
+def _names(curve: str) -> tuple[str, ...]:
   """Rows of one curve."""
-  return tuple(
-    row.name
-    for row in ROWS
-    if row.name == start or row.name.startswith(f"{start}, width")
-  )
+  return tuple(row.name for row in ROWS if row.name.startswith(f"{curve} x "))
 
 
 EXPERIMENT = Experiment(
@@ -82,8 +72,8 @@ EXPERIMENT = Experiment(
   ),
   setting=(
     "ResNet-8 as in experiments/ablation.md and the PokeBNN of"
-    " experiments/pokebnn.md, at several widths; rates are chosen at width 1."
-    " 2, 4 and 8 bits are DoReFa-Net's in the ResNet and AQT's in PokeBNN. 8"
+    " experiments/pokebnn.md, at several widths; rates are chosen at each width"
+    " up to 1, and width 2 takes that of 1. 2, 4 and 8 bits are DoReFa-Net's in the ResNet and AQT's in PokeBNN. 8"
     " epochs in batches of 128."
   ),
   rows=ROWS,
@@ -92,6 +82,11 @@ EXPERIMENT = Experiment(
       "ResNet: 1 bit (`reactnet`) beats 4 bits at equal ACE",
       _names("ResNet W1A1 reactnet"),
       _names("ResNet W4A4"),
+    ),
+    AtEqualCost(
+      "PokeBNN: 1 bit beats 4 bits at equal ACE",
+      _names("PokeBNN W1A1"),
+      _names("PokeBNN W4A4"),
     ),
   ),
   also=(
@@ -112,9 +107,6 @@ EXPERIMENT = Experiment(
     ),
   ),
   notes=(
-    "Width 1 is the middle one of the 1-bit and 2-bit networks but the widest of"
-    " the others, and their narrow networks are those that 1 bit is compared with:"
-    " rates that are chosen at width 1 may favour 1 bit.",
     "Interpolation is linear in the logarithm of ACE; the effect is the mean over"
     " the networks of the other precision within the ACE of the 1-bit ones.",
   ),

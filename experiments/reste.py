@@ -41,12 +41,14 @@ EXPERIMENT = Experiment(
       "o = 3",
       "o = 1",
       "gradient_variance",
+      log=True,
     ),
     Claim(
       "the variance of the gradient grows from o = 3 to 10",
       "o = 10",
       "o = 3",
       "gradient_variance",
+      log=True,
     ),
   ),
   notes=(

@@ -93,6 +93,8 @@ class Claim:
       so a row may be chosen after the fact.
     metric: of records; a larger value counts as better.
     besides: rows that `*` leaves out.
+    log: whether the ratio is meant, not the difference: for metrics whose spread
+      grows with their size.
   """
 
   text: str
@@ -100,6 +102,7 @@ class Claim:
   worse: str
   metric: str = "accuracy"
   besides: tuple[str, ...] = ()
+  log: bool = False
 
   @property
   def names(self) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ smallest or the largest, one more is tried, at most twice); then it is trained w
 optimizer steps behind a row, those of its teacher and of its initial network
 included. CPU s are the seconds of all cores for one run (median). Rows that share
 a letter do not differ: the model is row + seed with one pooled residual, intervals
-are simultaneous (Tukey-Kramer, 95 %).{equal_cost} They hold for the chosen rates: the
+are simultaneous (Tukey-Kramer, 95 %). Float rows, which vary less, have no letter,
+and count only for the claims that name them.{equal_cost} They hold for the chosen rates: the
 luck of a choice is not in them. Bytes are those of everything that is stored.{error}"""
 TEST_ERROR = """
 The standard error of an accuracy that the test examples leave is {:.2f} points;
@@ -213,28 +214,30 @@ def _claims(verdicts: Iterable[verdict.Verdict]) -> str:
 
 def _not_run(results: Results) -> list[str]:
   """The rows that the page does not show, with the minutes that they need."""
-  rows = [r for r in results.experiment.rows if not results.is_shown(r)]
-  if not rows:
-    return []
-  minutes = _minutes_of_a_run(results)
   lines = []
-  for row in rows:
-    runs = results.missing(row)
+  for row in results.experiment.rows:
+    if results.is_shown(row):
+      continue
+    runs, minutes = results.missing(row), _minutes_of_a_run(results, row)
+    time = "" if minutes is None else f" {runs * minutes:.0f} CPU minutes,"
     lines.append(
-      f"- not run: {markdown.code(row.name)}, needs {runs * minutes:.0f} CPU"
-      f" minutes ({runs} runs)"
+      f"- not run: {markdown.code(row.name)}, needs{time} {runs} runs"
     )
-  return ["\n".join(lines)]
+  return ["\n".join(lines)] if lines else []
 
 
-def _minutes_of_a_run(results: Results) -> float:
-  """Median CPU minutes of the runs on record; a minute if there are none."""
-  seconds = [
-    record.get("cpu_seconds", record["wall_seconds"])
-    for row in results.experiment.rows
-    for record in (*results.runs(row), *results.all_tried(row))
-  ]
-  return statistics.median(seconds) / 60 if seconds else 1.0
+def _minutes_of_a_run(results: Results, row: Row) -> float | None:
+  """Median CPU minutes of the row's runs; else of its group's, else of all."""
+  group = results.experiment.groups[row.group]
+  for rows in ([row], group, results.experiment.rows):
+    seconds = [
+      record.get("cpu_seconds", record["wall_seconds"])
+      for other in rows
+      for record in (*results.runs(other), *results.all_tried(other))
+    ]
+    if seconds:
+      return statistics.median(seconds) / 60
+  return None
 
 
 def index(results: pathlib.Path, folder: pathlib.Path) -> str:

@@ -1,6 +1,7 @@
 """Whether the records show a claim: effect, interval, verdict."""
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,9 +24,10 @@ class Verdict:
     claim: the claim.
     better: the row that stands for it, which the claim may leave open (`*`).
     effect: mean of `better` minus mean of `worse`, in percentage points where
-      the metric is a share.
-    low, high: simultaneous 95 % interval of the effect over all rows of the
-      group (Tukey-Kramer); at equal cost, Student's for paired seeds.
+      the metric is a share; of logarithms in a claim about ratios.
+    low, high: simultaneous 95 % interval of the effect over the low-bit rows of
+      the group and those that the claim names (Tukey-Kramer); at equal cost,
+      Student's for paired seeds.
     seeds: number of runs of each row.
     word: `shown` if the interval lies above 0, `refuted` if it lies below,
       else `not shown`; `not run` if a row lacks seeds.
@@ -47,6 +49,9 @@ class Verdict:
   def __str__(self):
     if self.word == NOT_RUN:
       return NOT_RUN
+    if getattr(self.claim, "log", False):
+      effect, low, high = map(math.exp, (self.effect, self.low, self.high))
+      return f"x {effect:.3g} [{low:.3g}, {high:.3g}]"
     return f"{self.effect:+.3g}{self.unit} [{self.low:+.3g}, {self.high:+.3g}]"
 
 
@@ -168,9 +173,11 @@ def of_claim(results: Results, claim: Claim) -> Verdict:
     return lacking
   values = {
     row.name: _by_seed(results, row, claim.metric)
-    for row in shown  # a float network has no estimating error, for instance
-    if row.name in claim.names or _has(results, row, claim.metric)
+    for row in shown
+    if row.name in claim.names or _is_pooled(results, row, claim.metric)
   }
+  if claim.log:
+    values = {name: _logarithms(found) for name, found in values.items()}
   fit = fits.two_way(values)
   better = claim.better
   if better == "*":
@@ -194,12 +201,37 @@ def letters(results: Results, rows: Sequence[Row]) -> Mapping[str, str]:
   shown = [row for row in rows if results.is_shown(row)]
   if not shown:
     return {}
-  values = {row.name: _by_seed(results, row, results.metric) for row in shown}
-  return fits.two_way(values).groups()
+  values = {
+    row.name: _by_seed(results, row, results.metric)
+    for row in shown
+    if _is_pooled(results, row, results.metric)
+  }
+  return fits.two_way(values).groups() if values else {}
 
 
-def _has(results: Results, row: Row, metric: str) -> bool:
-  return all(metric in record["metrics"] for record in results.runs(row))
+def _is_pooled(results: Results, row: Row, metric: str) -> bool:
+  """Whether the spread of a row counts for the others.
+
+  Float networks vary less than low-bit ones, and lack some metrics.
+  """
+  runs = results.runs(row)
+  if not all(metric in record["metrics"] for record in runs):
+    return False
+  return fields.bits(runs[0]) != fields.FLOAT
+
+
+def _logarithms(values: Mapping[int, float]) -> dict[int, float]:
+  """Natural logarithms by seed.
+
+  Raises:
+    UserError: a value is not positive.
+  """
+  if min(values.values()) <= 0:
+    raise UserError(
+      "A claim about ratios needs positive values, got"
+      f" {', '.join(map(fields.show, values.values()))}."
+    )
+  return {seed: math.log(value) for seed, value in values.items()}
 
 
 def _by_seed(results: Results, of: Row, metric: str) -> dict[int, float]:

@@ -33,7 +33,7 @@ def test_page_by_hand(make):
   )
   row = next(x for x in text.splitlines() if x.startswith("| `new`"))
   assert row == (
-    "| `new` | w1a1 | 81.33 ± 1.15 (n=3) | c | 0.4 (0.1, 0.2, 0.4, 1.2)"
+    "| `new` | w1a1 | 81.33 ± 1.15 (n=3) | b | 0.4 (0.1, 0.2, 0.4, 1.2)"
     " | 1,000 | 2,000 | 200 | 60 | 120 |"
   )
   assert "**Verdict: refuted (1 shown, 1 refuted).**" in text
@@ -42,8 +42,8 @@ def test_page_by_hand(make):
 
 def test_cells_without_runs_say_how_long_they_take(make):
   text = page.page(make(rows=("float", "old")))
-  assert "- not run: `new`, needs 6 CPU minutes (6 runs)" in text
-  assert "- not run: `new, wide`, needs 3 CPU minutes (3 runs)" in text
+  assert "- not run: `new`, needs 6 CPU minutes, 6 runs" in text
+  assert "- not run: `new, wide`, needs 3 CPU minutes, 3 runs" in text
   assert "**Verdict: not run (2 not run).**" in text
 
 

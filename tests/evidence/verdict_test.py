@@ -18,17 +18,17 @@ def with_claims(results, *claims):
 
 
 def test_a_claim_is_shown_refuted_or_neither(make):
-  # The squared residuals of row + seed sum to 11 / 6 (in points) with 6 degrees
-  # of freedom, so sigma = 0.553; the studentized range q(4, 6) is 4.896 (tables),
-  # and the half-width is q sigma / sqrt(3).
+  # The squared residuals of row + seed of the three low-bit rows sum to 16 / 9 (in
+  # points) with 4 degrees of freedom, so sigma = 2 / 3; the studentized range
+  # q(3, 4) is 5.040 (tables), and the half-width is q sigma / sqrt(3).
   shown, best = of_all(make())
   assert shown.word == verdict.SHOWN
   assert shown.effect == pytest.approx(10.0)
   assert shown.high - shown.effect == pytest.approx(
-    4.896 * math.sqrt(11 / 36 / 3), abs=1e-3
+    5.040 * math.sqrt(4 / 9 / 3), abs=1e-3
   )
   assert shown.effect - shown.low == pytest.approx(
-    4.896 * math.sqrt(11 / 36 / 3), abs=1e-3
+    5.040 * math.sqrt(4 / 9 / 3), abs=1e-3
   )
   assert (best.better, best.word) == ("new, wide", verdict.REFUTED)
   assert best.effect == pytest.approx(-100 * (0.91 - 2.57 / 3))
@@ -61,6 +61,21 @@ def test_rows_without_the_metric_are_left_out(make):
   (found,) = verdict.of_all(results, [claim])
   assert found.effect == pytest.approx(6.5 / 3)
   assert found.unit == ""
+
+
+def test_a_claim_about_ratios(make):
+  results = make()
+  for row in results.experiment.rows:
+    for run, value in zip(results.runs(row), (1.0, 2.0, 4.0)):
+      run["metrics"]["error"] = value * {"new": 8, "old": 2}.get(row.name, 1)
+  results.runs(results.experiment.rows[3])[0]["metrics"]["error"] *= 1.1
+  claim = Claim("", "new", "old", "error", log=True)
+  (found,) = verdict.of_all(results, [claim])
+  assert found.effect == pytest.approx(math.log(4))
+  assert str(found).startswith("x 4 [3.")
+  results.runs(results.experiment.rows[1])[0]["metrics"]["error"] = 0.0
+  with pytest.raises(UserError, match="needs positive values, got 0, 4, 8"):
+    verdict.of_all(results, [claim])
 
 
 def test_a_metric_that_no_record_has(make):
@@ -106,7 +121,7 @@ def test_at_equal_cost(make):
 def test_letters(make):
   results = make()
   found = verdict.letters(results, results.experiment.rows)
-  assert found == {"float": "a", "new, wide": "b", "new": "c", "old": "d"}
+  assert found == {"new, wide": "a", "new": "b", "old": "c"}
 
 
 def test_costs_that_cannot_be_compared(make):
