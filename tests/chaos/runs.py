@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 CONFIG = pathlib.Path(__file__).with_name("config.py")
 LIMIT = 300.0  # seconds that a run may take
 # Of a record: what differs between two runs of the same.
-OF_A_SESSION = ("id", "wall_seconds", "commit")
+OF_A_SESSION = ("id", "wall_seconds", "cpu_seconds", "commit")
 RATE = "_per_s"  # how names of speeds end
 
 
