@@ -49,7 +49,7 @@ class Verdict:
   def __str__(self):
     if self.word == NOT_RUN:
       return NOT_RUN
-    if getattr(self.claim, "log", False):
+    if isinstance(self.claim, Claim) and self.claim.log:
       effect, low, high = map(math.exp, (self.effect, self.low, self.high))
       return f"x {effect:.3g} [{low:.3g}, {high:.3g}]"
     return f"{self.effect:+.3g}{self.unit} [{self.low:+.3g}, {self.high:+.3g}]"
@@ -125,10 +125,7 @@ def at_equal_cost(results: Results, claim: AtEqualCost) -> Verdict:
       f"The claim {claim.text!r} has no interval: its effect is the same for all"
       " seeds, so their spread tells nothing."
     )
-  from scipy import stats  # takes a second to import
-
-  low, high = stats.ttest_1samp(means, 0).confidence_interval()
-  effect, low, high = statistics.fmean(means), float(low), float(high)
+  effect, low, high = equal_cost.paired(means)
   return Verdict(claim, "", effect, low, high, len(means), _word(low, high))
 
 

@@ -119,7 +119,13 @@ def _paired(
   seeds = sorted((ours or {}).keys() & theirs.keys())
   if not seeds:
     return None, None, None
-  gaps: Sequence[float] = [ours[s] - theirs[s] for s in seeds]
+  return paired([ours[s] - theirs[s] for s in seeds], level)
+
+
+def paired(
+  gaps: Sequence[float], level: float = LEVEL
+) -> tuple[float, float | None, float | None]:
+  """Mean of differences, and its interval by Student's t; none of a single one."""
   gap = statistics.fmean(gaps)
   if len(gaps) == 1:
     return gap, None, None
