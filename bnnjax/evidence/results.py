@@ -31,10 +31,7 @@ def read(paths: Iterable[pathlib.Path]) -> dict[str, Record]:
   """
   found: dict[str, Record] = {}
   for path in paths:
-    records, skipped = reading.read([path])
-    if records and skipped:
-      raise UserError(f"{skipped[0]}: mend or remove the line.")
-    for record in records:
+    for record in reading.whole(path):
       first = found.setdefault(record["name"], record)
       if first["metrics"] != record["metrics"]:
         raise UserError(

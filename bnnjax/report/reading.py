@@ -77,6 +77,18 @@ def read(
   return record_lib.current(records), skipped
 
 
+def whole(file: os.PathLike | str) -> list[Mapping[str, Any]]:
+  """The current records of a file; none if it holds other things.
+
+  Raises:
+    UserError: a line of a file of records is none.
+  """
+  records, skipped = read([file])
+  if records and skipped:
+    raise UserError(f"{skipped[0]}: mend or remove the line.")
+  return records
+
+
 def _check_superseding(records: Sequence[Mapping[str, Any]]) -> None:
   """Raises `UserError` if records supersede each other: none would be left."""
   graph = {r["id"]: r["supersedes"] for r in records if r.get("supersedes")}

@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 from bnnjax import errors
 from bnnjax.data import digest
 from bnnjax.errors import UserError
+from bnnjax.report import reading
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
 from bnnjax.train import config_file, identity, loop, resume_check
@@ -159,7 +160,7 @@ class Sweep:
     known: Sequence[Path] = (),
   ):
     self.plan, self.path, self.runs = plan, path, runs
-    self._known = [r for file in known for r in _records_of(file)]
+    self._known = [r for file in known for r in reading.whole(file)]
     self._loaded: dict[str, Any] = {}  # digests of data, see `of_record`
     self._keys: dict[str, set[str]] = {}  # keys of records, by record id
     records = {self._place(p.name): p.to_record() for p in self.plan}
@@ -313,14 +314,6 @@ class Sweep:
     made_by = (held.info or {}).get("config")
     config = made_by or workdir_lib.to_json(held.config)
     return self._both({**held.contents, "config": config}, self._folders())
-
-
-def _records_of(file: Path) -> list[Record]:
-  """Current records of a file; none if it holds other things."""
-  try:
-    return record_lib.current(record_lib.read(file))
-  except ValueError:
-    return []  # benchmarks and the like
 
 
 def _folder(record: Record) -> str:
