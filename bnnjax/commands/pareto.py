@@ -83,9 +83,11 @@ def run(args: argparse.Namespace) -> int:
   files[".tex"] = pareto_table.to_latex(found, others).encode()
   if args.html:
     from bnnjax.report import html
+    from bnnjax.train import repeat
 
+    command = repeat.Commands().of
     files[".html"] = html.page(
-      runs, metric=args.metric, axis=args.axis
+      runs, metric=args.metric, axis=args.axis, command=command
     ).encode()
   print(pareto_table.to_text(found))
   prefix = prefix_of(args.out, args.files)

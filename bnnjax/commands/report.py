@@ -137,8 +137,9 @@ def _report(args: argparse.Namespace) -> int:
     runs = runs.filter(**{field: value})
   if args.html:
     from bnnjax.report import html
+    from bnnjax.train import repeat
 
-    _write(Path(args.html), html.page(runs))
+    _write(Path(args.html), html.page(runs, command=repeat.Commands().of))
     return 0
   options = {"baseline": args.baseline or None}
   table = runs.table(args.by or None, args.metric or None, **options)

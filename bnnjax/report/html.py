@@ -4,7 +4,6 @@ The page draws itself with the script of `page.html`; it needs no other file and
 no network. What it says of a run comes from records, which may hold any text.
 """
 
-import functools
 import html
 import pathlib
 import re
@@ -14,6 +13,8 @@ from typing import Any
 from bnnjax import errors
 from bnnjax.report import axes, fields, page_data, page_points, reading
 from bnnjax.report.page_points import Point
+
+Command = Callable[[fields.Record], str]
 
 TEMPLATE = pathlib.Path(__file__).with_name("page.html")
 ROWS = 40  # of the table that is shown without a script
@@ -28,7 +29,7 @@ def page(
   title: str = "Accuracy against cost",
   metric: str | None = None,
   axis: str = "ace",
-  configs: str = "configs",
+  command: Command | None = None,
 ) -> str:
   """A self-contained HTML page of all runs.
 
@@ -41,8 +42,8 @@ def page(
     title: heading of the page.
     metric: name of a metric; by default, the headline metric of each task.
     axis: the cost that is shown first, of `axes.AXES`.
-    configs: folder of config files. A record is named after one, which is run
-      to find the command that repeats the record's run.
+    command: finds what repeats a run, or raises a `ValueError` that says why
+      nothing is known (`bnnjax.train.repeat.Commands.of`).
 
   Returns:
     The text of the file, all ASCII.
@@ -53,7 +54,7 @@ def page(
   axes.axis(axis)
   shown, notes = page_points.points(runs, metric)
   aggregated = len(runs.records) > page_points.MOST
-  data = page_data.embedded(shown, axis, aggregated, _commands(configs))
+  data = page_data.embedded(shown, axis, aggregated, _said(command))
   parts = {
     "title": _text(title),
     "count": _text(_count(runs, shown)),
@@ -66,22 +67,18 @@ def page(
   return _SLOT.sub(lambda slot: parts[slot[1]], template)
 
 
-def _commands(configs: str) -> Callable[[fields.Record], str]:
-  """What finds the command of a run, or says why there is none."""
+def _said(command: Command | None) -> Command:
+  """The command of a run, or why there is none."""
 
-  @functools.cache
-  def commands():
-    from bnnjax.train import repeat  # imports jax; a page without runs does not
-
-    return repeat.Commands(configs)
-
-  def command(record: fields.Record) -> str:
+  def said(record: fields.Record) -> str:
+    if command is None:
+      return "not looked for"
     try:
-      return commands().of(record)
+      return command(record)
     except ValueError as error:
       return errors.one_paragraph(str(error))
 
-  return command
+  return said
 
 
 def _text(text: str) -> str:
@@ -96,11 +93,11 @@ def _count(runs: Any, shown: Sequence[Point]) -> str:
     return "No runs." if not runs.records else "No run with a metric."
   drawn = sum(len(point.runs) for point in shown)
   tasks = len({page_points.task_of(point) for point in shown})
-  numbers = {"run": drawn, "config": len(shown), "task": tasks}
-  run, config, task = (
-    f"{n:,} {word}{'' if n == 1 else 's'}" for word, n in numbers.items()
+  count = page_points.count
+  return (
+    f"{count(drawn, 'run')} of {count(len(shown), 'config')} on"
+    f" {count(tasks, 'task')}."
   )
-  return f"{run} of {config} on {task}."
 
 
 def _notes(notes: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from bnnjax import errors
 from bnnjax.errors import UserError
 from bnnjax.report import axes, fields, grouping
-from bnnjax.report.page_points import AXES, Point, distinct, task_of
+from bnnjax.report.page_points import AXES, Point, task_of
 
 LONGEST = 160  # characters of a config's value
 NOT_SET = "not set"
@@ -181,7 +181,9 @@ def _about(runs: Sequence[Record], axis: axes.Axis) -> str:
   """What a cost is, and what is doubtful about that of some runs."""
   if not axis.defined:
     return ""
-  having = [run for run in distinct(runs) if axis.read(run) is not None]
+  having = [
+    run for run in grouping.distinct(runs, "cost") if axis.read(run) is not None
+  ]
   if not having:
     return ""
   try:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bnnjax import errors
-from bnnjax.report import axes, fields
+from bnnjax.report import axes, fields, grouping, row
 
 MOST = 2000  # runs, and points, that a page shows
 LABELS = ("network", "method", "bits")
@@ -41,11 +41,9 @@ class Point:
 
   @functools.cached_property
   def values(self) -> list[float]:
-    by_seed: dict[Any, list[float]] = {}
-    for number, run in enumerate(self.runs):
-      key = run["seed"] if self.same else number
-      by_seed.setdefault(key, []).append(self.metric.of(run))
-    return [statistics.fmean(values) for values in by_seed.values()]
+    if not self.same:
+      return [self.metric.of(run) for run in self.runs]
+    return list(row.by_seed(self.runs, self.metric).values())
 
   @functools.cached_property
   def mean(self) -> float:
@@ -59,7 +57,7 @@ class Point:
   @functools.cached_property
   def costs(self) -> list[float | None]:
     """For each of `AXES`, the mean over the runs that have it, if any has."""
-    shared = distinct(self.runs)
+    shared = grouping.distinct(self.runs, "cost")
     return [
       self._cost(
         axis, shared if axis.defined and len(shared) == 1 else self.runs
@@ -73,11 +71,6 @@ class Point:
     if not found or found.count(found[0]) == len(found):
       return found[0] if found else None
     return statistics.fmean(found)
-
-
-def distinct(runs: Iterable[Record]) -> list[Record]:
-  """One run for each cost; runs that were loaded together may share it."""
-  return list({id(run["cost"]): run for run in runs}.values())
 
 
 def points(runs: Any, metric: str | None) -> tuple[list[Point], list[str]]:
@@ -111,7 +104,7 @@ def points(runs: Any, metric: str | None) -> tuple[list[Point], list[str]]:
       found.append(Point(name, labels, own, having, True))
   if without:
     what = f"`{metric}`" if metric else "a headline metric"
-    notes.append(f"{_count(without, 'run')} without {what}: not shown.")
+    notes.append(f"{count(without, 'run')} without {what}: not shown.")
   if len(records) > MOST:
     notes.append(
       f"{len(records):,} runs are more than the {MOST:,} that a page shows one"
@@ -144,7 +137,8 @@ def _headline(group: Iterable[Record]) -> fields.Metric | None:
   return next(map(fields.metric, found), None)
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+  """A number of things: `1 run`, `2,000 runs`."""
   return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 

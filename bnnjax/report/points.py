@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from bnnjax.report import axes, fields
+from bnnjax.report import row as row_lib
 
 NOT_RECORDED = "not recorded"
 
@@ -60,10 +61,8 @@ def make(
   metric: fields.Metric,
 ) -> Point:
   """The point of runs that have both figures."""
-  by_seed: dict[int, list[float]] = {}
-  for record in group:
-    by_seed.setdefault(int(record["seed"]), []).append(metric.of(record))
-  values = {s: statistics.fmean(v) for s, v in sorted(by_seed.items())}
+  by_seed = row_lib.by_seed(group, metric)
+  values = {int(seed): by_seed[seed] for seed in sorted(by_seed)}
   return Point(
     label,
     statistics.fmean(map(of.read, group)),

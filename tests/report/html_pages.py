@@ -6,7 +6,7 @@ import json
 import re
 
 from bnnjax.report import html, record, runs
-from bnnjax.train import config_file
+from bnnjax.train import config_file, repeat
 from bnnjax.train import workdir as workdir_lib
 
 CONFIG = "configs/fashion_mnist_resnet.py"
@@ -58,7 +58,8 @@ def make(number=0, seed=0, accuracy=0.5):
 
 
 def page(*records, **options):
-  return html.page(runs.Runs(records), **options)
+  command = repeat.Commands().of
+  return html.page(runs.Runs(records), command=command, **options)
 
 
 def data(text):
