@@ -13,7 +13,7 @@ these weights without training), `:full` (all 38 plays, needs the
 extra `plays`, instead of the embedded slice), `:smoke` (fake text, takes seconds),
 `:seed=0`. Tokens are characters; embedding, norms, convolutions and states are
 float. The baseline is `zlib -9`.
-Measured: experiments/plays_lm.md.
+Not run here under a protocol yet; the sweep is experiments/plays_lm.py.
 """
 
 from bnnjax import config as config_lib

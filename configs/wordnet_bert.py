@@ -13,7 +13,7 @@ with some methods attention and word embedding too; pooler and head are float.
 labels alone; `all_ones` is the baseline of BiBERT's paper.
 The baseline is TF-IDF and a linear classifier,
 experiments/wordnet_tfidf.py.
-Measured: experiments/wordnet_bert.md.
+Not run here under a protocol yet; the sweep is experiments/wordnet_bert.py.
 """
 
 from bnnjax import config as config_lib
