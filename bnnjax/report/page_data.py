@@ -104,31 +104,10 @@ def embedded(
   groups, rows = [], []
   for number, point in enumerate(shown):
     task = tasks.index(task_of(point))
-    groups.append(
-      [
-        task,
-        *map(words.word, point.labels[1:]),
-        words.text(errors.one_paragraph(point.name)),
-        _number(point.mean),
-        _number(point.spread),
-        len(point.values),
-        len(point.runs),
-        *costs.of(point.costs),
-      ]
-    )
+    groups.append([task, *_group(point, words, costs)])
     for run in told[number]:
-      rows.append([
-        number,
-        words.word(str(run["seed"])),
-        _number(point.metric.of(run)),
-        _number(run["wall_seconds"]),
-        words.word(errors.one_paragraph(run["device"])),
-        words.word(errors.one_paragraph(run["commit"] or "not recorded")),
-        words.text(errors.one_paragraph(run["name"])),
-        words.text(command(run)),
-        words.of(common[task].difference(run)),
-        *costs.of([axis.read(run) for axis in AXES]),
-      ])  # fmt: skip
+      texts = command(run), common[task].difference(run)
+      rows.append([number, *_run(run, point.metric, texts, words, costs)])
   return words.json({
     "tasks": [
       {
@@ -141,15 +120,56 @@ def embedded(
       for (name, m), c, runs in zip(tasks, common, records)
     ],
     "axes": [
-      {"label": a.label, "title": a.title, "head": _head(a)}
-      for a in AXES
+      {"label": a.label, "title": a.title, "head": _head(a)} for a in AXES
     ],
     "axis": [a.name for a in AXES].index(axis),
     "aggregated": aggregated,
-      "costs": costs.table,
+    "costs": costs.table,
     "groups": groups,
     "runs": rows,
   })  # fmt: skip
+
+
+def _group(point: Point, words: Words, costs: "_Costs") -> list[Any]:
+  """What the page says of a point, after its task."""
+  return [
+    *map(words.word, point.labels[1:]),
+    words.text(errors.one_paragraph(point.name)),
+    _number(point.mean),
+    _number(point.spread),
+    len(point.values),
+    len(point.runs),
+    *costs.of(point.costs),
+  ]
+
+
+def _run(
+  run: Record,
+  metric: fields.Metric,
+  texts: tuple[str, list[str]],
+  words: Words,
+  costs: "_Costs",
+) -> list[Any]:
+  """What the page says of a run, after the number of its point.
+
+  Args:
+    run: the record.
+    metric: of its task.
+    texts: its command, and the fields in which its config differs.
+    words, costs: tables of the page.
+  """
+  command, difference = texts
+  return [
+    words.word(str(run["seed"])),
+    _number(metric.of(run)),
+    _number(run["wall_seconds"]),
+    words.word(errors.one_paragraph(run["device"])),
+    words.word(errors.one_paragraph(run["commit"] or "not recorded")),
+    words.text(errors.one_paragraph(run["name"])),
+    words.text(command),
+    words.of(difference),
+    *costs.of([axis.read(run) for axis in AXES]),
+  ]
 
 
 class _Costs:
