@@ -21,7 +21,7 @@ _FOLDER = re.compile(r'/([^/"]+)(?="|$)')
 
 
 def by_config(
-  records: Iterable[Mapping[str, Any]],
+  records: Iterable[Mapping[str, Any]], most: int | None = None
 ) -> dict[str, list[dict[str, Any]]]:
   """Groups records that differ only in the seed, by name.
 
@@ -29,6 +29,9 @@ def by_config(
   command line, form groups `name (2)`, `name (3)`. A field that one of two
   records is too old for does not tell them apart. Superseded records are left
   out.
+
+  Raises:
+    UserError: there are more groups than `most`.
   """
   records = record_lib.current(records)
   folders = {r["folder"]: r["name"] for r in records if "folder" in r}
@@ -48,16 +51,18 @@ def by_config(
       number = numbers.setdefault(name, _Numbers()).of(read[kind])
       key = name if number == 1 else f"{name} ({number})"
     groups.setdefault(key, []).append(dict(record))
+    if most is not None:
+      check_number(groups, most)
   return groups
 
 
-def check_number(groups: Mapping[str, Any]) -> None:
+def check_number(groups: Mapping[str, Any], most: int = MOST) -> None:
   """Raises `UserError` if there are too many groups to compare."""
-  if len(groups) > MOST:
+  if len(groups) > most:
     raise UserError(
-      f"There are {len(groups):,} different configs or groups, of which at most"
-      f" {MOST:,} are compared: filter the runs, give fewer files, or group"
-      " the runs of a table by a field (`--by=method`)."
+      f"There are more than {most:,} different configs or groups, too many to"
+      " compare: filter the runs, give fewer files, or group the runs of a table"
+      " by a field (`--by=method`)."
     )
 
 

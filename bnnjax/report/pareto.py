@@ -120,8 +120,7 @@ def make(
   if by is not None:
     fields.check(records, by)
   tasks: dict[str, dict[str, list[fields.Record]]] = {}
-  groups = grouping.by_config(records)
-  grouping.check_number(groups)
+  groups = grouping.by_config(records, grouping.MOST)
   for label, group in groups.items():
     task = fields.task(group[0]) or "task not recorded"
     tasks.setdefault(task, {})[label] = group

@@ -24,12 +24,19 @@ SUFFIX = ".jsonl"
 LONGEST = 2**20  # bytes of a line; the longest record of ours has 8 thousand
 SHOWN = 5  # skipped lines that a message names
 MOST_PARTS = 4096  # different texts of one field that are kept
-# Fields that runs of one experiment share, and how a line goes on after each.
+# Fields that many runs share, and how a line, or a config, goes on after each.
 PARTS = (
   ("config", '}, "seed": '),
   ("versions", '}, "device": '),
   ("cost", '}, "wall_seconds": '),
 )
+PARTS_OF_CONFIG = (
+  ("data", '}, "diagnostics": '),
+  ("model", '}, "optim": '),
+  ("optim", '}, "seed": '),
+)
+
+CUT = "(cut)"  # stands for a part
 
 _SEED = re.compile(r', "seed": (\d+)(?=[,}])')
 
@@ -191,8 +198,9 @@ class _Parser:
   """Parses lines; equal configs, versions and costs become one object.
 
   That takes a quarter of the time and little memory for many runs. Cutting a
-  line is safe: if its rest is JSON with `null` in the place of the part, and
-  the part is JSON too, then the line is the rest with that part.
+  line is safe: if its rest is JSON with a text in the place of the part, which
+  it has nowhere else, and the part is JSON too, then the line is the rest with
+  that part.
   """
 
   def __init__(self):
@@ -223,34 +231,46 @@ class _Parser:
 
   def _from_parts(self, text: str) -> dict[str, Any] | None:
     """The record of a line as we write it; `None` if it may be another."""
+    if CUT in text:
+      return None
+    rest, held = self._cut(text, PARTS)
+    return _joined(_loads(rest), held) if held else None
+
+  def _cut(
+    self, text: str, parts: Sequence[tuple[str, str]]
+  ) -> tuple[str, dict[str, Any]]:
+    """A text without its parts, and these; no parts if it may be another.
+
+    For example `{"a": {"b": 1}, "c": 2}` is `{"a": "(cut)", "c": 2}` with the
+    part `a`, which goes on with `}, "c": `.
+    """
     held = {}
-    for field, end in PARTS:
+    for field, end in parts:
       start = text.find(f'"{field}": {{')
       stop = text.rfind(end)
       if start < 0 or stop < start:
-        return None
+        return text, {}
       start += len(field) + 4
       part = self._part(field, text[start : stop + 1])
       if part is None:
-        return None
+        return text, {}
       held[field] = part
-      text = f"{text[:start]}null{text[stop + 1 :]}"
-    record = _loads(text)
-    if not isinstance(record, dict):
-      return None
-    if any(field not in record or record[field] is not None for field in held):
-      return None  # the part was that of an inner object
-    return record | held
+      text = f'{text[:start]}"{CUT}"{text[stop + 1 :]}'
+    return text, held
 
   def _part(self, field: str, text: str) -> Mapping[str, Any] | None:
     if field != "config":
       return self._parsed(text)
-    seed = _SEED.search(text)  # all that tells apart the configs of many runs
+    rest, held = self._cut(text, PARTS_OF_CONFIG)
+    seed = _SEED.search(rest)  # tells apart the configs of most runs
     if not seed:
       return self._parsed(text)
-    config = self._parsed(f"{text[: seed.start(1)]}null{text[seed.end(1) :]}")
-    if config and config.get("seed", 0) is None:
-      return config | {"seed": int(seed[1])}
+    config = self._parsed(
+      f'{rest[: seed.start(1)]}"{CUT}"{rest[seed.end(1) :]}'
+    )
+    if config and config.get("seed") == CUT:
+      config = _joined(config, held)
+      return config and config | {"seed": int(seed[1])}
     return self._parsed(text)
 
   def _parsed(self, text: str) -> Mapping[str, Any] | None:
@@ -262,6 +282,15 @@ class _Parser:
       except (ValueError, RecursionError):
         self._parts[text] = None
     return self._parts[text]
+
+
+def _joined(rest: Any, held: Mapping[str, Any]) -> dict[str, Any] | None:
+  """An object with its parts; `None` if they were parts of an inner object."""
+  if not isinstance(rest, dict):
+    return None
+  if any(rest.get(field) != CUT for field in held):
+    return None
+  return rest | held
 
 
 def _impossible(record: Mapping[str, Any]) -> str:

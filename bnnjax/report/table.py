@@ -143,8 +143,7 @@ def _section(
     for label, runs in groups.items():
       comparability.check_row(label, runs, task)
   else:
-    groups = grouping.by_config(records)
-    grouping.check_number(groups)
+    groups = grouping.by_config(records, grouping.MOST)
   values = {
     label: row_lib.by_seed(runs, shown) for label, runs in groups.items()
   }

@@ -1,6 +1,7 @@
 """Files of records, and files that are none or damaged."""
 
 import json
+import pathlib
 
 import pytest
 
@@ -8,6 +9,7 @@ from bnnjax.errors import UserError
 from bnnjax.report import reading
 from tests.report.made_records import make, write
 
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "records.jsonl"
 BENCHMARK = {"benchmark": "step", "device": "cpu", "seconds": 1.0}
 
 
@@ -39,6 +41,43 @@ def test_equal_parts_of_lines_are_one_object(tmp_path):
   assert one["cost"] is other["cost"]
   assert one["config"]["model"] is other["config"]["model"]
   assert (one["config"]["seed"], other["config"]["seed"]) == (0, 2)
+
+
+def test_parts_of_configs_are_one_object_too(tmp_path):
+  (real, *_), _ = reading.read([GOLDEN])
+  records = [
+    real
+    | {
+      "id": str(lr),
+      "config": real["config"]
+      | {"optim": real["config"]["optim"] | {"lr": lr}},
+    }
+    for lr in (0.25, 0.5)
+  ]
+  path = write(tmp_path / "r.jsonl", records)
+  assert read(path) == (records, [])
+  (one, other), _ = reading.read([path])
+  for part in ("data", "model"):
+    assert one["config"][part] is other["config"][part]
+
+
+@pytest.mark.parametrize(
+  "config",
+  [
+    {"data": None, "x": {"data": {"a": 1}, "diagnostics": 1}},
+    {"x": {"data": {"a": 1}, "diagnostics": 1}, "data": None},
+    {"data": reading.CUT, "x": {"data": {"a": 1}, "diagnostics": 1}},
+    {"seed": None, "x": {"seed": 3}},
+    {"model": {"a": '"optim": {"b": {}}, "seed": '}, "optim": {}, "seed": 0},
+  ],
+)
+def test_cutting_never_moves_a_part(tmp_path, config):
+  records = [
+    make(id=str(i), seed=0, config=c)
+    for i, c in enumerate((config, {"config": config}))
+  ]
+  path = write(tmp_path / "r.jsonl", records)
+  assert read(path) == (records, [])
 
 
 @pytest.mark.parametrize(
