@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
   if not args.from_records:
     runner.run(args.paper, wanted, results, Path(RUNS))
   found = Results.of(args.paper, wanted, results)
+  found.check_configs()
   for each in verdict.of_all(found, (*wanted.claims, *wanted.also)):
     print(f"{each.word:>9}: {each.claim.text}: {each}")
   place = results if args.results else folder

@@ -8,7 +8,7 @@ from typing import Any
 from bnnjax.errors import UserError
 from bnnjax.evidence.experiment import FACTOR, MOST_ADDED, Experiment, Row
 from bnnjax.report import comparability, reading
-from bnnjax.train import config_file
+from bnnjax.train import config_file, differences
 
 Record = Mapping[str, Any]
 TUNING = "tuning"  # folder of the records of choices, beside the others
@@ -94,6 +94,30 @@ class Results:
         f" differ in {path} ({', '.join(values)}). Remove the records of another"
         " config."
       )
+
+  def check_configs(self) -> None:
+    """Raises `UserError` if a record is not of the config that its row names.
+
+    A config file or a default may have changed since the run. Where the run
+    took its initial network or its teacher from is not compared.
+    """
+    for row in self.experiment.rows:
+      planned = {
+        config_file.name_of(spec): spec
+        for spec in (
+          *(self.tuning_spec(row, rate) for rate in self.rates(row)),
+          *(self.final_spec(row, s) for s in range(self.experiment.seeds)),
+        )
+        if spec
+      }
+      for record in (*self.all_tried(row), *self.runs(row)):
+        spec = planned[record["name"]]
+        if changed := _changed(record["config"], config_file.read(spec)):
+          raise UserError(
+            f"The record {record['id']!r} of row {row.name!r} is of another"
+            f" config than {spec!r} is now: {changed} differs. Remove the record;"
+            f" `bnnjax reproduce {self.name}` trains the run again."
+          )
 
   def rate(self, row: Row) -> float | None:
     """The rate that is best on the held-out split; `None`: not all are run."""
@@ -207,3 +231,14 @@ class Results:
       record.get("cpu_seconds", record["wall_seconds"])
       for record in unique.values()
     )
+
+
+def _changed(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+  """The fields that differ between two configs, as far as results depend."""
+  left_out = (*differences.FREE, *differences.WEIGHTS.values())
+  there, here = map(differences.from_defaults, (theirs, ours))
+  return ", ".join(
+    f"`{key}`"
+    for key in sorted(there.keys() | here.keys())
+    if there.get(key) != here.get(key) and not differences.is_of(key, left_out)
+  )

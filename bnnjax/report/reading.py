@@ -244,16 +244,16 @@ class _Parser:
     For example `{"a": {"b": 1}, "c": 2}` is `{"a": "(cut)", "c": 2}` with the
     part `a`, which goes on with `}, "c": `.
     """
-    held = {}
+    held, whole = {}, text
     for field, end in parts:
       start = text.find(f'"{field}": {{')
       stop = text.rfind(end)
       if start < 0 or stop < start:
-        return text, {}
+        return whole, {}
       start += len(field) + 4
       part = self._part(field, text[start : stop + 1])
       if part is None:
-        return text, {}
+        return whole, {}
       held[field] = part
       text = f'{text[:start]}"{CUT}"{text[stop + 1 :]}'
     return text, held

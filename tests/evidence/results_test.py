@@ -4,6 +4,7 @@ import pytest
 
 from bnnjax.errors import UserError
 from bnnjax.evidence.results import Results
+from bnnjax.train import config_file
 from tests.evidence.conftest import EXPERIMENT, FINAL, append, record
 
 
@@ -105,3 +106,19 @@ def test_records_that_are_not_those_of_their_row(make, tmp_path, changes, says):
   append(tmp_path / "exp.jsonl", record(spec, 0.9, seed=seed, **changes))
   with pytest.raises(UserError, match=says):
     Results.of("exp", EXPERIMENT, tmp_path)
+
+
+def test_records_of_an_older_config_are_refused(make, monkeypatch):
+  def read(spec):
+    held_out = spec.endswith("validate")
+    config = {"data": {"eval_split": "train[10:]" if held_out else "test"}}
+    return config | {"mesh": {"fsdp": 2}} | changes
+
+  results, changes = make(), {}
+  monkeypatch.setattr(config_file, "read", read)
+  results.check_configs()
+  changes = {"init": "runs/elsewhere", "optim": {"lr": 0.5}}
+  with pytest.raises(
+    UserError, match="'float' is of another.*`optim.lr` differs"
+  ):
+    results.check_configs()

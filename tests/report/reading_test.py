@@ -68,6 +68,16 @@ def test_parts_of_configs_are_one_object_too(tmp_path):
     {"x": {"data": {"a": 1}, "diagnostics": 1}, "data": None},
     {"data": reading.CUT, "x": {"data": {"a": 1}, "diagnostics": 1}},
     {"seed": None, "x": {"seed": 3}},
+    {"data": {"a": 1}, "diagnostics": 1, "model": None, "seed": 0},
+    {"data": {"a": 1}, "diagnostics": 1, "x": {"model": {}}, "seed": 0},
+    {
+      "data": {"a": 1},
+      "diagnostics": 1,
+      "model": {"name": "x"},
+      "optim": {"lr": 1},
+      "seed": 0,
+      "stages": [{"optim": {"lr": 2}, "seed": 1}],
+    },
     {"model": {"a": '"optim": {"b": {}}, "seed": '}, "optim": {}, "seed": 0},
   ],
 )
