@@ -76,7 +76,7 @@ EXPERIMENT = Experiment(
   ),
   notes=(
     "`two stages` differs from `sign from the start` in the sine and in the"
-    " restart; no row has the sign in both stages. The ratio of 0.18 was"
+    " restart; `sign in both stages` tells them apart. The ratio of 0.18 was"
     " preferred to 0.6 on the held-out split, and both are rows.",
   ),
 )

@@ -35,7 +35,19 @@ def _curve(name: str, spec: str, widths, rates=LOW_BIT_RATES) -> list[Row]:
   ]
 
 
+# The rows of experiments/ablation.md come last: one run serves both.
 ROWS = (
+  *_curve("PokeBNN W1A1", POKE, (0.5, 1.0, 2.0, 3.0), RATES),
+  *_curve("PokeBNN W4A4", f"{POKE},bits=4", (0.5, 1.0, 2.0), RATES),
+  *_curve("PokeBNN W8A8", f"{POKE},bits=8", (0.5, 1.0, 2.0), RATES),
+  *_curve("PokeBNN float", f"{POKE},bits=32", (0.5, 1.0, 2.0), RATES),
+  *(
+    row
+    for b in BITS
+    for row in _curve(
+      f"ResNet W{b}A{b}", f"{RESNET},bits={b}", WIDTHS[f"W{b}A{b}"]
+    )
+  ),
   *_curve("ResNet float", f"{RESNET},method=float", WIDTHS["float"], RATES),
   *(
     row
@@ -44,17 +56,6 @@ ROWS = (
       f"ResNet W1A1 {m}", f"{RESNET},method={m}", WIDTHS["W1A1"]
     )
   ),
-  *(
-    row
-    for b in BITS
-    for row in _curve(
-      f"ResNet W{b}A{b}", f"{RESNET},bits={b}", WIDTHS[f"W{b}A{b}"]
-    )
-  ),
-  *_curve("PokeBNN W1A1", POKE, (0.5, 1.0, 2.0, 3.0), RATES),
-  *_curve("PokeBNN W4A4", f"{POKE},bits=4", (0.5, 1.0, 2.0), RATES),
-  *_curve("PokeBNN W8A8", f"{POKE},bits=8", (0.5, 1.0, 2.0), RATES),
-  *_curve("PokeBNN float", f"{POKE},bits=32", (0.5, 1.0, 2.0), RATES),
 )
 
 
