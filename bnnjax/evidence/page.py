@@ -34,6 +34,10 @@ examples would change a difference too, by less than two independent test sets."
 EQUAL_COST = """\
  Claims at equal cost are the exception: their intervals are Student's for paired
 seeds, each at 95 % on its own."""
+GAPS = """\
+Claims at equal cost, network by network: the gap at the cost of each network of the
+other precision. Intervals hold for all networks of a claim together (Bonferroni).
+`outside`: no network of the first precision costs less, or none costs more."""
 INDEX = """\
 # Experiments
 
@@ -88,6 +92,7 @@ def page(results: Results) -> str:
     _fill(f"**Verdict: {word}.** {VERDICTS}"),
     _claims(verdicts),
     *(["Beside the claim under test:", _claims(also)] if also else []),
+    *_gaps(results),
     *_not_run(results),
   ]
   return "\n\n".join(part.strip() for part in parts if part) + "\n"
@@ -210,6 +215,23 @@ def _claims(verdicts: Iterable[verdict.Verdict]) -> str:
     rows.append([text, str(found), str(found.seeds or ""), found.word])
   head = ("claim", "effect [95 % interval]", "n", "verdict")
   return markdown.table(head, rows)
+
+
+def _gaps(results: Results) -> list[str]:
+  """Claims at equal cost, network by network."""
+  found = results.experiment
+  rows = []
+  for claim in (*found.claims, *found.also):
+    if not isinstance(claim, experiment_lib.AtEqualCost):
+      continue
+    for name, gap in verdict.gaps(results, claim):
+      is_inside = gap.low is not None
+      shown = (
+        verdict.show(gap.gap, gap.low, gap.high) if is_inside else "outside"
+      )
+      rows.append([claim.text, markdown.code(name), _whole(gap.cost), shown])
+  head = ("claim", "at the cost of", "cost", "gap [95 % interval]")
+  return [_fill(GAPS), markdown.table(head, rows)] if rows else []
 
 
 def _not_run(results: Results) -> list[str]:

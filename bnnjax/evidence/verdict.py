@@ -52,7 +52,12 @@ class Verdict:
     if isinstance(self.claim, Claim) and self.claim.log:
       effect, low, high = map(math.exp, (self.effect, self.low, self.high))
       return f"x {effect:.3g} [{low:.3g}, {high:.3g}]"
-    return f"{self.effect:+.3g}{self.unit} [{self.low:+.3g}, {self.high:+.3g}]"
+    return show(self.effect, self.low, self.high, self.unit)
+
+
+def show(effect: float, low: float, high: float, unit: str = "") -> str:
+  """An effect with its interval, e.g. `+0.5 points [-0.2, +1.2]`."""
+  return f"{effect:+.3g}{unit} [{low:+.3g}, {high:+.3g}]"
 
 
 def of_all(
@@ -127,6 +132,27 @@ def at_equal_cost(results: Results, claim: AtEqualCost) -> Verdict:
     )
   effect, low, high = equal_cost.paired(means)
   return Verdict(claim, "", effect, low, high, len(means), _word(low, high))
+
+
+def gaps(
+  results: Results, claim: AtEqualCost
+) -> list[tuple[str, equal_cost.Gap]]:
+  """What `better` wins at the cost of each row of `worse`, the cheapest first.
+
+  The intervals hold for all these rows together (Bonferroni); there is no gap
+  outside of the costs of `better`, and none at all before every row has its
+  seeds.
+  """
+  rows = [results.experiment.row(name) for name in claim.names]
+  if not all(map(results.is_shown, rows)):
+    return []
+  better, worse = (
+    _curve(results, names, claim) for names in (claim.better, claim.worse)
+  )
+  inside = sum(better.at(cost) is not None for cost in worse.cost.values())
+  level = 1 - (1 - equal_cost.LEVEL) / max(inside, 1)
+  found = equal_cost.gap_at_equal_cost(better, worse, level)
+  return list(zip(worse.widths, found))
 
 
 def _curve(

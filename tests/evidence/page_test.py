@@ -1,10 +1,14 @@
+import dataclasses
 import pathlib
 import re
 
 import pytest
 
 from bnnjax.evidence import experiment, page, verdict
+from bnnjax.evidence.experiment import AtEqualCost
 from bnnjax.evidence.results import Results
+from bnnjax.report import reading
+from tests.evidence.conftest import EXPERIMENT
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
@@ -36,6 +40,18 @@ def test_page_by_hand(make):
   )
   assert "**Verdict: refuted (1 shown, 1 refuted).**" in text
   assert "not run" not in text.replace("*Not run*", "")
+
+
+def test_a_claim_at_equal_cost_is_shown_network_by_network(make):
+  claim = AtEqualCost("old and new", ("old", "new"), ("new, wide", "float"))
+  results = make(experiment=dataclasses.replace(EXPERIMENT, also=(claim,)))
+  costs = {"old": 1, "new": 100, "new, wide": 10}
+  for row in results.experiment.rows:
+    for run in results.runs(row):
+      run["cost"] = {**run["cost"], "ace": costs.get(row.name, 1000)}
+  text = page.page(results)
+  assert "| old and new | `new, wide` | 10 | -9.33 [-11.2, -7.44] |" in text
+  assert "| old and new | `float` | 1,000 | outside |" in text
 
 
 def test_cells_without_runs_say_how_long_they_take(make):
@@ -101,6 +117,19 @@ def test_committed_records_are_what_their_names_say(name, monkeypatch):
     assert {record["seed"] for record in choices} <= {0}
     assert len({record["seed"] for record in final}) == len(final)
   results.check_configs()  # no stale records
+
+
+def test_every_committed_record_belongs_to_a_row(monkeypatch):
+  """So no figure holds a run outside of the protocol."""
+  monkeypatch.chdir(ROOT)
+  of_rows = set()
+  for name in NAMES:
+    results = Results.of(name, experiment.load(name), EXPERIMENTS / "results")
+    for row in results.experiment.rows:
+      of_rows |= {record["id"] for record in results.runs(row)}
+  records, _ = reading.read([EXPERIMENTS / "results"])
+  stray = [r["name"] for r in records if r["id"] not in of_rows]
+  assert not stray
 
 
 def test_the_index_is_fresh(monkeypatch):

@@ -113,9 +113,26 @@ def test_at_equal_cost(make):
   half = 4.302653 * math.sqrt(0.583333 / 3)  # t of 2 degrees of freedom
   assert found.high - found.effect == pytest.approx(half, abs=1e-4)
   assert found.word == verdict.REFUTED
+  (name, gap), (far, none) = verdict.gaps(results, claim)
+  assert (name, gap.cost, gap.gap) == ("new, wide", 10, found.effect)
+  assert (gap.low, gap.high) == pytest.approx((found.low, found.high))
+  assert (far, none.gap) == ("float", None)
   apart = AtEqualCost("", ("old", "new"), ("float",))
   with pytest.raises(UserError, match="networks of different costs"):
     verdict.of_all(results, [apart])
+
+
+def test_intervals_network_by_network_hold_together(make):
+  results = make()
+  costs = {"old": 1, "new": 100, "new, wide": 10, "float": 20}
+  for row in results.experiment.rows:
+    for run in results.runs(row):
+      run["cost"] = {**run["cost"], "ace": costs[row.name]}
+  claim = AtEqualCost("", ("old", "new"), ("new, wide", "float"))
+  (_, gap), _ = verdict.gaps(results, claim)
+  half = 6.205347 * math.sqrt(0.583333 / 3)  # t at 1 - 0.025, 2 degrees
+  assert gap.high - gap.gap == pytest.approx(half, abs=1e-4)
+  assert verdict.gaps(make(rows=()), claim) == []
 
 
 def test_letters(make):
