@@ -14,6 +14,11 @@ EXPERIMENT = Experiment(
     "Softmax-aware binarization of the attention map is more accurate than"
     " BiBERT's Bi-Attention, which is more accurate than a map of ones"
   ),
+  caveat=(
+    "Every 1-bit transformer of this page is less accurate than a linear model"
+    " of 7,840 weights: at this size the page compares attention maps, it does not"
+    " recommend any."
+  ),
   setting=(
     "A vision transformer of 3 blocks of width 64 (2 heads, patches of 7 x 7) on"
     " Fashion-MNIST. AdamW (decay 0.05), cosine schedule, batches of 32. The"

@@ -22,16 +22,18 @@ WIDTHS = {
 }
 
 
-def _curve(name: str, spec: str, widths, rates=LOW_BIT_RATES) -> list[Row]:
-  """A row for each width; beyond 1, the rate is that of width 1."""
+def _curve(
+  name: str, spec: str, widths, rates=LOW_BIT_RATES, tuned=(1.0,)
+) -> list[Row]:
+  """A row for each width; widths that are not tuned take the first one's rate."""
   return [
     Row(
       f"{name} x {width:g}",
       spec if width == 1 else f"{spec},width={width:g}",
       rates,
-      rate_of=f"{name} x 1" if width > 1 else "",
+      rate_of="" if width in tuned else f"{name} x {tuned[0]:g}",
     )
-    for width in widths
+    for width in sorted(widths, key=lambda width: width not in tuned)
   ]
 
 
@@ -45,10 +47,19 @@ ROWS = (
     row
     for b in BITS
     for row in _curve(
-      f"ResNet W{b}A{b}", f"{RESNET},bits={b}", WIDTHS[f"W{b}A{b}"]
+      f"ResNet W{b}A{b}",
+      f"{RESNET},bits={b}",
+      WIDTHS[f"W{b}A{b}"],
+      tuned=(WIDTHS[f"W{b}A{b}"][1],),
     )
   ),
-  *_curve("ResNet float", f"{RESNET},method=float", WIDTHS["float"], RATES),
+  *_curve(
+    "ResNet float",
+    f"{RESNET},method=float",
+    WIDTHS["float"],
+    RATES,
+    tuned=(1.0, 0.125),
+  ),
   *(
     row
     for m in METHODS
@@ -73,9 +84,9 @@ EXPERIMENT = Experiment(
   ),
   setting=(
     "ResNet-8 as in experiments/ablation.md and the PokeBNN of"
-    " experiments/pokebnn.md, at several widths; rates are chosen at each width"
-    " up to 1, and width 2 takes that of 1. 2, 4 and 8 bits are DoReFa-Net's in the ResNet and AQT's in PokeBNN. 8"
-    " epochs in batches of 128."
+    " experiments/pokebnn.md, at several widths; each curve chooses its rate at one"
+    " of them, the middle one where there are three. 2, 4 and 8 bits are"
+    " DoReFa-Net's in the ResNet and AQT's in PokeBNN. 8 epochs in batches of 128."
   ),
   rows=ROWS,
   claims=(

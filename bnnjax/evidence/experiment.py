@@ -154,6 +154,7 @@ class Experiment:
     setting: network, data, optimizer and budget, in sentences.
     seeds: number of final runs of a row, at least 2.
     notes: paragraphs below the result.
+    caveat: what a reader has to know first, in a sentence.
 
   Raises:
     UserError: names of rows are not known, not unique or in the wrong order, or
@@ -169,6 +170,7 @@ class Experiment:
   also: Sequence[Claim | AtEqualCost] = ()
   seeds: int = SEEDS
   notes: Sequence[str] = ()
+  caveat: str = ""
 
   def __post_init__(self):
     names = [row.name for row in self.rows]

@@ -26,8 +26,8 @@ class Verdict:
     effect: mean of `better` minus mean of `worse`, in percentage points where
       the metric is a share; of logarithms in a claim about ratios.
     low, high: simultaneous 95 % interval of the effect over the low-bit rows of
-      the group and those that the claim names (Tukey-Kramer); at equal cost,
-      Student's for paired seeds.
+      the group and those that the claim names (Tukey-Kramer); at equal cost, and
+      for a row that varies far more than others, Student's for paired seeds.
     seeds: number of runs of each row.
     word: `shown` if the interval lies above 0, `refuted` if it lies below,
       else `not shown`; `not run` if a row lacks seeds.
@@ -194,53 +194,84 @@ def of_claim(results: Results, claim: Claim) -> Verdict:
     claim.better != "*" and claim.better not in names
   ):
     return lacking
-  values = {
-    row.name: _by_seed(results, row, claim.metric)
+  pooled = _pooled(results, shown, claim.metric, claim.log)
+  values = pooled | {
+    row.name: _values(results, row, claim.metric, claim.log)
     for row in shown
-    if row.name in claim.names or _is_pooled(results, row, claim.metric)
+    if row.name in claim.names
   }
-  if claim.log:
-    values = {name: _logarithms(found) for name, found in values.items()}
   fit = fits.two_way(values)
   better = claim.better
   if better == "*":
     left_out = {*claim.besides, claim.worse}
-    candidates = [name for name in values if name not in left_out]
+    candidates = [name for name in pooled if name not in left_out]
     if not candidates:
       return lacking
     better = max(candidates, key=fit.means.get)
-  interval = fit.difference(better, claim.worse)
+  apart = outlying(results, shown, claim.metric, claim.log)
+  if {better, claim.worse} & set(apart):
+    one, other = values[better], values[claim.worse]
+    interval = equal_cost.paired([one[s] - other[s] for s in one])
+  else:
+    interval = fit.difference(better, claim.worse)
   if interval is None:
     raise UserError(
       f"The claim {claim.text!r} has no interval:"
       f" {fit.reason or 'no seeds in common'}."
     )
-  word = _word(interval.low, interval.high)
+  _, low, high = interval
+  word = _word(low, high)
   return Verdict(claim, better, *interval, results.experiment.seeds, word)
 
 
 def letters(results: Results, rows: Sequence[Row]) -> Mapping[str, str]:
   """Letters of the rows of a group: rows that share one do not differ."""
   shown = [row for row in rows if results.is_shown(row)]
-  if not shown:
-    return {}
-  values = {
-    row.name: _by_seed(results, row, results.metric)
-    for row in shown
-    if _is_pooled(results, row, results.metric)
-  }
+  values = _pooled(results, shown, results.metric)
   return fits.two_way(values).groups() if values else {}
 
 
-def _is_pooled(results: Results, row: Row, metric: str) -> bool:
-  """Whether the spread of a row counts for the others.
+def outlying(
+  results: Results, rows: Sequence[Row], metric: str, log: bool = False
+) -> tuple[str, ...]:
+  """Names of the low-bit rows whose spread is not pooled: it is far larger."""
+  return fits.outlying(_low_bit(results, rows, metric, log))
 
-  Float networks vary less than low-bit ones, and lack some metrics.
+
+def _pooled(
+  results: Results, rows: Sequence[Row], metric: str, log: bool = False
+) -> dict[str, dict[int, float]]:
+  """Values of the rows whose spread counts for the others, by row and seed.
+
+  Float networks vary less than low-bit ones, and lack some metrics; networks
+  that fail to train vary far more.
   """
-  runs = results.runs(row)
-  if not all(metric in record["metrics"] for record in runs):
-    return False
-  return fields.bits(runs[0]) != fields.FLOAT
+  values = _low_bit(results, rows, metric, log)
+  apart = fits.outlying(values)
+  return {name: found for name, found in values.items() if name not in apart}
+
+
+def _low_bit(
+  results: Results, rows: Sequence[Row], metric: str, log: bool
+) -> dict[str, dict[int, float]]:
+  """Values of the low-bit rows that have all seeds and the metric."""
+  found = {}
+  for row in rows:
+    runs = results.runs(row)
+    lacks = any(metric not in record["metrics"] for record in runs)
+    if (
+      not results.is_shown(row) or lacks or fields.bits(runs[0]) == fields.FLOAT
+    ):
+      continue
+    found[row.name] = _values(results, row, metric, log)
+  return found
+
+
+def _values(
+  results: Results, row: Row, metric: str, log: bool
+) -> dict[int, float]:
+  values = _by_seed(results, row, metric)
+  return _logarithms(values) if log else values
 
 
 def _logarithms(values: Mapping[int, float]) -> dict[int, float]:

@@ -22,6 +22,7 @@ from bnnjax.errors import UserError, unknown
 
 CONFIDENCE = 0.95
 MOST_METHODS = 500
+OUTLYING = 0.01  # level of the test for methods that vary far more
 ROUNDING = 1e-12  # of float64 sums, relative
 LETTERS = string.ascii_letters
 
@@ -247,6 +248,47 @@ def critical(methods: int, degrees: int) -> float:
   from scipy import stats  # takes a second to import
 
   return float(stats.studentized_range.ppf(CONFIDENCE, methods, degrees))
+
+
+def outlying(values: Mapping[str, Mapping[int, float]]) -> tuple[str, ...]:
+  """The methods that vary far more than the others, the widest first.
+
+  A pooled variance presumes one for all. For each method, `F` is its variance
+  over that of all others, pooled; the method with the smallest probability is
+  set apart if that times the number of methods is below 0.01, and so on with
+  those that are left. For equal numbers of seeds that is Cochran's C test (1941;
+  ISO 5725-2, 7.3.3), by which laboratories are left out.
+
+  Args:
+    values: a value for each method and seed. Methods with one seed, and those
+      that would leave fewer than two others, stay.
+
+  Returns:
+    Names of methods.
+  """
+  from scipy import stats  # takes a second to import
+
+  left = {
+    name: (float(np.var(list(v.values()), ddof=1)), len(v) - 1)
+    for name, v in values.items()
+    if len(v) > 1
+  }
+  found: list[str] = []
+  while len(left) > 2:
+    chances = {}
+    for name, (variance, degrees) in left.items():
+      others = [pair for other, pair in left.items() if other != name]
+      rest = sum(d for _, d in others)
+      pooled = sum(v * d for v, d in others) / rest
+      if pooled:
+        chance = stats.f.sf(variance / pooled, degrees, rest)
+        chances[name] = float(chance) * len(left)
+    widest = min(chances, key=chances.get, default=None)
+    if widest is None or chances[widest] >= OUTLYING:
+      break
+    found.append(widest)
+    del left[widest]
+  return tuple(found)
 
 
 def test_error(accuracy: float, examples: int) -> float:

@@ -6,6 +6,7 @@ import pytest
 from bnnjax.errors import UserError
 from bnnjax.evidence import verdict
 from bnnjax.evidence.experiment import AtEqualCost, Claim
+from tests.evidence.conftest import FINAL
 
 
 def of_all(results):
@@ -133,6 +134,23 @@ def test_intervals_network_by_network_hold_together(make):
   half = 6.205347 * math.sqrt(0.583333 / 3)  # t at 1 - 0.025, 2 degrees
   assert gap.high - gap.gap == pytest.approx(half, abs=1e-4)
   assert verdict.gaps(make(rows=()), claim) == []
+
+
+def test_a_row_that_varies_far_more_is_not_pooled(make):
+  results = make(final={**FINAL, "new": (0.2, 0.5, 0.8)})
+  rows = results.experiment.rows
+  assert verdict.outlying(results, rows, "accuracy") == ("new",)
+  assert set(verdict.letters(results, rows)) == {"old", "new, wide"}
+  (found, star) = verdict.of_all(
+    results,
+    [Claim("", "new", "old"), Claim("", "*", "old", besides=("float",))],
+  )
+  # Differences -50, -21, 7: Student's for paired seeds.
+  assert found.effect == pytest.approx(-64 / 3)
+  half = 4.302653 * math.sqrt(812.3333 / 3)
+  assert found.high - found.effect == pytest.approx(half, rel=1e-5)
+  assert star.better == "new, wide"
+  assert star.high - star.low < 5
 
 
 def test_letters(make):

@@ -123,6 +123,23 @@ def test_letters_are_the_largest_sets_that_do_not_differ():
   assert fit.groups(lowest_first=True) == {"low": "a", "mid": "ab", "top": "b"}
 
 
+def test_methods_that_vary_far_more_are_outlying():
+  """Cochran's C for variances 1, 1, 1, v and 3 seeds: v / (3 + v)."""
+
+  def with_variance(v, offset=0.0):
+    return {0: offset - v**0.5, 1: offset, 2: offset + v**0.5}
+
+  values = {name: with_variance(1.0) for name in "abc"}
+  # The 1 % critical value is 0.864 (ISO 5725-2, table 4: p = 4, n = 3).
+  assert statistics.outlying(values | {"d": with_variance(17.0)}) == ()
+  assert statistics.outlying(values | {"d": with_variance(21.0, 9)}) == ("d",)
+  wide = {"d": with_variance(1e3), "e": with_variance(1e7)}
+  assert statistics.outlying(values | wide) == ("e", "d")
+  assert statistics.outlying({"a": {0: 1.0}, **wide}) == ()
+  same = {name: {0: 1.0, 1: 1.0} for name in "abc"}
+  assert statistics.outlying(same) == ()
+
+
 def test_standard_error_of_the_test_images():
   # The reviewers' figures: 0.3 points for 10,000 images, 0.75 for 2,000.
   assert statistics.test_error(0.9, 10_000) == pytest.approx(0.003)
