@@ -27,7 +27,8 @@ def center_clamp(w: jax.Array, *, bound: float = 1.0) -> jax.Array:
 
   `clip(w - mean_i(w), -bound, bound)` with the mean over input channels alone
   (each tap of the window has its own), as in the authors' Torch code and in
-  XNOR-Net-PyTorch.
+  XNOR-Net-PyTorch. A kernel with one input channel (of grey images, or
+  depthwise) is clamped alone: centring would make it 0.
 
   Args:
     w: kernel `[*window, in, out]`.
@@ -36,7 +37,9 @@ def center_clamp(w: jax.Array, *, bound: float = 1.0) -> jax.Array:
   Returns:
     The new kernel.
   """
-  return jnp.clip(w - jnp.mean(w, axis=-2, keepdims=True), -bound, bound)
+  if w.shape[-2] > 1:
+    w = w - jnp.mean(w, axis=-2, keepdims=True)
+  return jnp.clip(w, -bound, bound)
 
 
 @transform(roles=("weight",))

@@ -78,3 +78,9 @@ def test_spatial_scale_of_a_linear_layer_is_per_token():
   )
   want = make()(x) * np.abs(x).mean(-1, keepdims=True)
   np.testing.assert_allclose(make(output="spatial_l1")(x), want, rtol=1e-6)
+
+
+def test_a_kernel_of_one_input_is_not_centred():
+  """Its mean is itself: a stem on grey images would be 0 after one step."""
+  w = jnp.array([-2.0, 0.5]).reshape(1, 1, 1, 2)
+  np.testing.assert_array_equal(center_clamp(w).ravel(), [-1.0, 0.5])
