@@ -121,13 +121,16 @@ def usual_network(points: Sequence[Point]) -> str:
 def short(point: Point) -> str:
   """The method of a point, of a spec only the estimators.
 
-  `"half_shift|fixed(value=1.0)"` is half_shift, and with 4 bits half_shift W4A4.
+  `"half_shift|fixed(value=1.0)"` is half_shift, and with 4 bits half_shift W4A4;
+  `"dorefa_weight / dorefa_act"` is dorefa.
   """
   names = []
   for operand in point.method.split(" / "):
     text = operand.partition(";")[0].partition("|")[0].rpartition(">")[2]
     names.append(text.partition("(")[0].strip() or operand)
-  name = " / ".join(dict.fromkeys(names))
+  own = zip(names, ("_weight", "_act"))
+  shared = dict.fromkeys(name.removesuffix(role) for name, role in own)
+  name = " / ".join(shared if len(shared) == 1 else dict.fromkeys(names))
   wide = point.bits not in ("w1a1", fields.FLOAT, NOT_RECORDED)
   return f"{name} {point.bits.upper()}" if wide else name
 

@@ -89,6 +89,10 @@ def test_a_spec_is_named_by_its_estimators():
   assert named(f"{spec}|tensor_l1; gradient='full'", spec) == "reste"
   four = "symmetric(bits=4)"
   assert named(f"tanh > {four}|channel_max", four, "w4a4") == "symmetric W4A4"
+  assert named("dorefa_weight(bits=4)", "dorefa_act(bits=4)", "w4a4") == (
+    "dorefa W4A4"
+  )
+  assert named("a_weight", "b_act") == "a_weight / b_act"
   assert named("float", "float", "float") == "float"
 
 
