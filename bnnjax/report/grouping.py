@@ -12,7 +12,7 @@ from bnnjax.report import record as record_lib
 SEED = re.compile(r"-seed=\d+")
 # Groups of a config that hold only what differs from defaults kept elsewhere.
 OPEN = ("data.options", "model", "task", "optim.options", "optim.latent")
-MOST = 20_000  # groups that a table or a figure compares
+MOST = 5_000  # groups that a table or a figure compares
 Config = Mapping[str, Any]  # every value by path; (JSON,) of what is not plain
 Paths = tuple[str, ...]
 Values = tuple[Any, ...]

@@ -205,6 +205,7 @@ class _Parser:
 
   def __init__(self):
     self._parts: dict[str, Mapping[str, Any] | None] = {}
+    self._costs: dict[int, Any] = {}  # possible ones, by id
 
   def __call__(self, line: bytes) -> tuple[Any, str]:
     """A record and `""`, or `None` and what is wrong with the line."""
@@ -227,6 +228,12 @@ class _Parser:
       return None, f"is not JSON ({error})"
     if problem := record_lib.wrong(record) or _impossible(record):
       return None, problem
+    cost = record["cost"]
+    if id(cost) not in self._costs:
+      if problem := _impossible_cost(record):
+        return None, problem
+      if len(self._costs) < MOST_PARTS:
+        self._costs[id(cost)] = cost  # held, so that no other one gets its id
     return record, ""
 
   def _from_parts(self, text: str) -> dict[str, Any] | None:
@@ -305,6 +312,11 @@ def _impossible(record: Mapping[str, Any]) -> str:
     return (
       f"has the seed {record['seed']!r:.60}, but {seed!r:.60} in its config"
     )
+  return ""
+
+
+def _impossible_cost(record: Mapping[str, Any]) -> str:
+  """Costs that no network can have, as the end of a sentence."""
   for axis in axes.AXES.values():
     if (cost := axis.read(record)) is not None and cost < 0:
       return f"has {cost:g} as its {axis.label}: no cost is below 0"

@@ -92,7 +92,7 @@ def test_labels_of_two_groups_differ():
 
 def test_very_many_groups_are_refused():
   grouping.check_number(dict.fromkeys(range(grouping.MOST)))
-  with pytest.raises(UserError, match="more than 20,000 different configs"):
+  with pytest.raises(UserError, match="more than 5,000 different configs"):
     grouping.check_number(dict.fromkeys(range(grouping.MOST + 1)))
 
 
