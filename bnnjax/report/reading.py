@@ -23,7 +23,7 @@ from bnnjax.report import record as record_lib
 SUFFIX = ".jsonl"
 LONGEST = 2**20  # bytes of a line; the longest record of ours has 8 thousand
 SHOWN = 5  # skipped lines that a message names
-MOST_PARTS = 4096  # different texts of one field that are kept
+MOST_PARTS = 16384  # different texts of parts that are kept
 # Fields that many runs share, and how a line, or a config, goes on after each.
 PARTS = (
   ("config", '}, "seed": '),
