@@ -25,8 +25,8 @@ optimizer steps behind a row, those of its teacher and of its initial network
 included. CPU s are the seconds of all cores for one run (median). Rows that share
 a letter do not differ: the model is row + seed with one pooled residual, intervals
 are simultaneous (Tukey-Kramer, 95 %). Float rows, which vary less, have no letter,
-and count only for the claims that name them.{outlying}{equal_cost} They hold for the chosen rates: the
-luck of a choice is not in them. Bytes are those of everything that is stored.{error}"""
+and count only for the claims that name them.{outlying}{equal_cost} All intervals hold
+for the chosen rates: the luck of a choice is not in them. Bytes are those of everything that is stored.{error}"""
 TEST_ERROR = """
 The standard error of an accuracy that the test examples leave is {:.2f} points;
 rows share these examples, so the intervals, which are over seeds, leave it out: other
