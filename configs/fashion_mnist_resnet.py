@@ -135,8 +135,8 @@ def _use_biper(config, arg):
   """BiPer in two stages, or with the sign from the start."""
   if arg.method != "biper":
     raise ValueError(
-      "`freq`, `two_stage`, `penalty`, `ratio` and `sign_first` are of `method=biper`, got"
-      f" {arg.method!r}."
+      "`freq`, `two_stage`, `penalty`, `ratio` and `sign_first` are of"
+      f" `method=biper`, got {arg.method!r}."
     )
   if (arg.ratio or arg.sign_first) and not arg.two_stage:
     raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 from bnnjax.cost import definition_versions
 from bnnjax.evidence import experiment as experiment_lib
 from bnnjax.evidence import verdict
-from bnnjax.evidence.experiment import Row
+from bnnjax.evidence.experiment import AtEqualCost, Row
 from bnnjax.evidence.results import Results
 from bnnjax.report import axes, fields, markdown
 from bnnjax.report import row as row_lib
@@ -26,7 +26,8 @@ included. CPU s are the seconds of all cores for one run (median). Rows that sha
 a letter do not differ: the model is row + seed with one pooled residual, intervals
 are simultaneous (Tukey-Kramer, 95 %). Float rows, which vary less, have no letter,
 and count only for the claims that name them.{outlying}{equal_cost} All intervals hold
-for the chosen rates: the luck of a choice is not in them. Bytes are those of everything that is stored.{error}"""
+for the chosen rates: the luck of a choice is not in them. Bytes are those of
+everything that is stored.{error}"""
 TEST_ERROR = """
 The standard error of an accuracy that the test examples leave is {:.2f} points;
 rows share these examples, so the intervals, which are over seeds, leave it out: other
@@ -139,12 +140,11 @@ def _outlying(results: Results) -> str:
   return OUTLYING.format(rows=", nor ".join(found)) if found else ""
 
 
-def _at_equal_cost(results: Results) -> bool:
+def _at_equal_cost(results: Results) -> list[AtEqualCost]:
+  """The claims at equal cost."""
   found = results.experiment
-  return any(
-    isinstance(claim, experiment_lib.AtEqualCost)
-    for claim in (*found.claims, *found.also)
-  )
+  claims = (*found.claims, *found.also)
+  return [claim for claim in claims if isinstance(claim, AtEqualCost)]
 
 
 def _splits(records: Sequence[Mapping[str, Any]]) -> str:
@@ -234,16 +234,12 @@ def _claims(verdicts: Iterable[verdict.Verdict]) -> str:
 
 def _gaps(results: Results) -> list[str]:
   """Claims at equal cost, network by network."""
-  found = results.experiment
   rows = []
-  for claim in (*found.claims, *found.also):
-    if not isinstance(claim, experiment_lib.AtEqualCost):
-      continue
+  for claim in _at_equal_cost(results):
     for name, gap in verdict.gaps(results, claim):
-      is_inside = gap.low is not None
-      shown = (
-        verdict.show(gap.gap, gap.low, gap.high) if is_inside else "outside"
-      )
+      shown = "outside"
+      if gap.low is not None:
+        shown = verdict.show(gap.gap, gap.low, gap.high)
       rows.append([claim.text, markdown.code(name), _whole(gap.cost), shown])
   head = ("claim", "at the cost of", "cost", "gap [95 % interval]")
   return [_fill(GAPS), markdown.table(head, rows)] if rows else []

@@ -105,15 +105,10 @@ def at_equal_cost(results: Results, claim: AtEqualCost) -> Verdict:
     UserError: there is no such row, or no interval, or costs are lacking or
       follow different definitions.
   """
-  rows = [results.experiment.row(name) for name in claim.names]
-  if not all(map(results.is_shown, rows)):
+  curves = _curves(results, claim)
+  if curves is None:
     return Verdict(claim, "", None, None, None, 0, NOT_RUN)
-  if claim.cost in axes.AXES:
-    runs = [run for row in rows for run in results.runs(row)]
-    axes.check_definitions(runs, axes.axis(claim.cost))
-  better, worse = (
-    _curve(results, names, claim) for names in (claim.better, claim.worse)
-  )
+  better, worse = curves
   gaps: dict[int, list[float]] = {}
   for name in worse.widths:
     for seed, value in (better.at(worse.cost[name]) or {}).items():
@@ -143,16 +138,34 @@ def gaps(
   outside of the costs of `better`, and none at all before every row has its
   seeds.
   """
-  rows = [results.experiment.row(name) for name in claim.names]
-  if not all(map(results.is_shown, rows)):
+  curves = _curves(results, claim)
+  if curves is None:
     return []
-  better, worse = (
-    _curve(results, names, claim) for names in (claim.better, claim.worse)
-  )
+  better, worse = curves
   inside = sum(better.at(cost) is not None for cost in worse.cost.values())
   level = 1 - (1 - equal_cost.LEVEL) / max(inside, 1)
   found = equal_cost.gap_at_equal_cost(better, worse, level)
   return list(zip(worse.widths, found))
+
+
+def _curves(
+  results: Results, claim: AtEqualCost
+) -> tuple[equal_cost.Curve, equal_cost.Curve] | None:
+  """Both sides of a claim; `None` before every row has its seeds.
+
+  Raises:
+    UserError: costs are lacking or follow different definitions.
+  """
+  rows = [results.experiment.row(name) for name in claim.names]
+  if not all(map(results.is_shown, rows)):
+    return None
+  if claim.cost in axes.AXES:
+    runs = [run for row in rows for run in results.runs(row)]
+    axes.check_definitions(runs, axes.axis(claim.cost))
+  better, worse = (
+    _curve(results, names, claim) for names in (claim.better, claim.worse)
+  )
+  return better, worse
 
 
 def _curve(
@@ -194,9 +207,9 @@ def of_claim(results: Results, claim: Claim) -> Verdict:
     claim.better != "*" and claim.better not in names
   ):
     return lacking
-  pooled = _pooled(results, shown, claim.metric, claim.log)
+  pooled, apart = _pooled(results, shown, claim.metric, claim.log)
   values = pooled | {
-    row.name: _values(results, row, claim.metric, claim.log)
+    row.name: _by_seed(results, row, claim.metric, claim.log)
     for row in shown
     if row.name in claim.names
   }
@@ -208,7 +221,6 @@ def of_claim(results: Results, claim: Claim) -> Verdict:
     if not candidates:
       return lacking
     better = max(candidates, key=fit.means.get)
-  apart = outlying(results, shown, claim.metric, claim.log)
   if {better, claim.worse} & set(apart):
     one, other = values[better], values[claim.worse]
     interval = equal_cost.paired([one[s] - other[s] for s in one])
@@ -226,29 +238,29 @@ def of_claim(results: Results, claim: Claim) -> Verdict:
 
 def letters(results: Results, rows: Sequence[Row]) -> Mapping[str, str]:
   """Letters of the rows of a group: rows that share one do not differ."""
-  shown = [row for row in rows if results.is_shown(row)]
-  values = _pooled(results, shown, results.metric)
-  return fits.two_way(values).groups() if values else {}
+  pooled, _ = _pooled(results, rows, results.metric)
+  return fits.two_way(pooled).groups() if pooled else {}
 
 
 def outlying(
-  results: Results, rows: Sequence[Row], metric: str, log: bool = False
+  results: Results, rows: Sequence[Row], metric: str
 ) -> tuple[str, ...]:
   """Names of the low-bit rows whose spread is not pooled: it is far larger."""
-  return fits.outlying(_low_bit(results, rows, metric, log))
+  _, apart = _pooled(results, rows, metric)
+  return apart
 
 
 def _pooled(
   results: Results, rows: Sequence[Row], metric: str, log: bool = False
-) -> dict[str, dict[int, float]]:
+) -> tuple[dict[str, dict[int, float]], tuple[str, ...]]:
   """Values of the rows whose spread counts for the others, by row and seed.
 
   Float networks vary less than low-bit ones, and lack some metrics; networks
-  that fail to train vary far more.
+  that fail to train vary far more: their names are the second result.
   """
   values = _low_bit(results, rows, metric, log)
   apart = fits.outlying(values)
-  return {name: found for name, found in values.items() if name not in apart}
+  return {row: values[row] for row in values if row not in apart}, apart
 
 
 def _low_bit(
@@ -263,15 +275,8 @@ def _low_bit(
       not results.is_shown(row) or lacks or fields.bits(runs[0]) == fields.FLOAT
     ):
       continue
-    found[row.name] = _values(results, row, metric, log)
+    found[row.name] = _by_seed(results, row, metric, log)
   return found
-
-
-def _values(
-  results: Results, row: Row, metric: str, log: bool
-) -> dict[int, float]:
-  values = _by_seed(results, row, metric)
-  return _logarithms(values) if log else values
 
 
 def _logarithms(values: Mapping[int, float]) -> dict[int, float]:
@@ -288,5 +293,8 @@ def _logarithms(values: Mapping[int, float]) -> dict[int, float]:
   return {seed: math.log(value) for seed, value in values.items()}
 
 
-def _by_seed(results: Results, of: Row, metric: str) -> dict[int, float]:
-  return row_lib.by_seed(results.runs(of), fields.metric(metric))
+def _by_seed(
+  results: Results, row: Row, metric: str, log: bool = False
+) -> dict[int, float]:
+  found = row_lib.by_seed(results.runs(row), fields.metric(metric))
+  return _logarithms(found) if log else found
