@@ -124,7 +124,7 @@ class Estimator:
     x, params = jax.lax.stop_gradient((as_float(x), params or {}))
     hp = self.hyper(**hp)
     if self.forward is None:
-      return sign(x, hp["at_zero"])
+      return sign(x, hp.get("at_zero", 1))
     given = {k: hp[k] for k in hp if k in self.forward_takes}
     given |= _taken(
       self.forward_takes, params=lambda: params, scale=lambda: divisor(scale)
