@@ -138,6 +138,10 @@ def _look(rule: Rule, subject: Subject) -> tuple[Finding, str | None]:
   try:
     subject.variables  # noqa: B018 (outside of any trace)
     return rule.find(subject), None
+  except traces.NOT_TRACEABLE as error:
+    if rule.find is traces.compiled:
+      return Finding(False, _said(error)), None
+    return Finding(None, "not run: it stops under `jax.jit`"), None
   # Anything can go wrong in other people's code.
   except (Exception, SystemExit) as error:
     said = _said(error)

@@ -61,9 +61,8 @@ def alphabet(s: Subject) -> Finding:
   if s.made.is_soft:
     return skipped("soft values by its hyper-parameters: they have no width")
   width, levels = s.made.kind.bits, s.made.grid
-  seen = [
-    np.unique(s.value(x)) for d in DTYPES for x in s.filled(s.x.ravel(), d)
-  ]
+  points = np.concatenate([np.ravel(s.x), EXTREMES])
+  seen = [np.unique(s.value(x)) for d in DTYPES for x in s.filled(points, d)]
   if levels is None:  # more whole numbers than it may have values
     whole = np.arange(-(2**width), 2**width) if width < 12 else ()
     seen += [np.unique(s.value(x)) for x in s.filled(whole, jnp.float32)]

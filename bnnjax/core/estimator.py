@@ -231,8 +231,9 @@ def estimator(
   Args:
     named: the name, if it is not that of the function, see `core.decorators`.
     full_rule: see above.
-    alphabet, bits, forward, scale_slope, step, init, training_only, grid,
-      deployed: fields of `Estimator`. The sign has a hyper-parameter `at_zero`;
+    alphabet, bits, scale_slope, step: fields of `Estimator`.
+    init, training_only, grid, deployed: fields of `Estimator`.
+    forward: a field of `Estimator`. The sign has a hyper-parameter `at_zero`;
       so has another `forward` that names this keyword.
 
   Example:

@@ -36,6 +36,7 @@ FAULTS = {
     (dict(forward=faulty.scaled_sign), "also -0.5, 0.5, outside {-1, 1}"),
     (dict(forward=lambda x: jnp.ones_like(x)), "1 for every input"),
     (dict(GRID, forward=lambda x: x / 2), "outside the whole numbers"),
+    (dict(forward=lambda x: x / jnp.abs(x)), "nan"),
     (dict(GRID, forward=lambda x: jnp.round(x)), "different values for 4 bits"),
   ],
   "sign of zero": [
@@ -104,3 +105,10 @@ def test_an_exception_is_a_check_that_failed():
   again = [c for c in report if c.found == "not run: the same error"]
   assert len(again) > 5
   assert "alphabet" not in found
+
+
+def test_what_stops_under_jit_fails_there_alone():
+  peeking = lambda x: jnp.ones_like(x) if x[0, 0] == 0 else x  # noqa: E731
+  found = failing(bx.check(faulty.make("peeking", peeking)))
+  assert set(found) == {"jit", "retrace"}
+  assert found["retrace"] == "reads a traced array as a Python number"

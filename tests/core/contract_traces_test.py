@@ -25,7 +25,7 @@ def test_a_schedule_that_changes_nothing():
   assert look(
     contract_traces.schedule, "reste(o=linear(start=1.0, end=3.0))"
   ).passed
-  assert look(contract_traces.schedule, "reste").passed is None
+  assert look(contract_traces.schedule, "reste(t=1.0)").passed is None
 
 
 def test_whole_numbers_and_truth_values_are_exact_in_any_dtype():
