@@ -84,17 +84,6 @@ def test_annealed_presets_need_a_progress_only_in_training(method, role):
     made(x, Mode.training())
 
 
-@pytest.mark.parametrize(("method", "role"), PRESETS)
-def test_specs_combine(method, role):
-  """The estimator of every preset works behind a transform, with a scale."""
-  name = parse(method, role).estimator.name
-  made = parse(f"center > {name}|channel_l1", role)
-  x = X[:32].reshape(8, -1)
-  y, vjp = jax.vjp(lambda x: made(x), x)
-  assert y.shape == x.shape
-  assert np.all(np.isfinite(vjp(y)[0]))
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_twenty_adam_steps_lower_a_loss(method):
   x = jax.random.normal(jax.random.key(1), (64, 16))

@@ -203,7 +203,7 @@ def parameters(s: Subject) -> Finding:
 
 def _rests(s: Subject, names: set[str]) -> bool:
   """Whether parameters have a gradient once no factor before them is 0."""
-  hp = {k: v for k, v in s.estimator.hyper(**s.hyper()).items()}
+  hp = s.estimator.hyper(**s.hyper())
   off = {k: 1.0 for k, v in hp.items() if isinstance(v, float) and v == 0}
   if not off:
     return False

@@ -70,8 +70,8 @@ def _formulas(s: Subject, x: jax.ShapeDtypeStruct) -> dict[str, Any]:
   hp = est.hyper(**s.hyper())
   offered = {"params": s.variables[0], "scale": jnp.ones((), x.dtype)}
 
-  def call(formula, takes, **more):
-    given = {k: v for k, v in {**offered, **hp, **more}.items() if k in takes}
+  def call(formula, takes):
+    given = {k: v for k, v in {**offered, **hp}.items() if k in takes}
     return jax.eval_shape(lambda x: formula(x, **given), x).dtype
 
   if est.forward is not None:

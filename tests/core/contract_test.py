@@ -79,7 +79,9 @@ FAULTS = {
   ("name", "fields", "found"),
   [(name, *case) for name, cases in FAULTS.items() for case in cases],
 )
-def test_a_fault_is_named(name, fields, found):
+def test_a_fault_is_named(name, fields, found, monkeypatch):
+  rules = [r for r in contract.CHECKS if r.name in ("runs", name)]
+  monkeypatch.setattr(contract, "CHECKS", rules)  # for the sake of time
   report = bx.check(faulty.make("faulty", **fields))
   assert not report
   assert found in failing(report)[name]
