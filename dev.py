@@ -2,11 +2,13 @@
 
   python3 dev.py train [ARGUMENTS]   the main job, or `bnnjax train ARGUMENTS`
   python3 dev.py test [ARGUMENTS]    the tests, or `pytest ARGUMENTS`
+  python3 dev.py docs [ARGUMENTS]    the guides as HTML pages, by Sphinx
   python3 dev.py setup               only the environment
 
 The environment is `.venv`, made from `requirements.txt` (exact versions with
 hashes). The core and cost tests run again on the other end of the supported
-range if such an interpreter is installed.
+range if such an interpreter is installed. The guides have an environment of
+their own, `.venv-docs`, which also holds the packages of `docs/requirements.txt`.
 """
 
 import concurrent.futures
@@ -18,6 +20,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent
 LOCK = ROOT / "requirements.txt"
+DOCS = ROOT / "docs"
 CONFIG = "configs/fashion_mnist_mini_pokebnn.py"
 SECOND = "3.13"  # jax 0.12; the first is 3.11 with jax 0.10
 SECOND_TESTS = ("tests/core", "tests/cost")
@@ -34,12 +37,15 @@ def check(*command) -> None:
     raise SystemExit(f"Failed: {' '.join(map(str, command))}")
 
 
-def setup(python=sys.executable, name=".venv") -> pathlib.Path:
-  """Makes an environment, or reuses one of the same lock; returns its Python."""
+def setup(
+  python=sys.executable, name=".venv", more: tuple[pathlib.Path, ...] = ()
+) -> pathlib.Path:
+  """Makes an environment, or reuses one of the same locks; returns its Python."""
   venv = ROOT / name
   binary = venv / ("Scripts" if os.name == "nt" else "bin") / "python"
   stamp = venv / "requirements.txt"
-  if stamp.exists() and stamp.read_bytes() == LOCK.read_bytes():
+  locked = b"".join(lock.read_bytes() for lock in (LOCK, *more))
+  if stamp.exists() and stamp.read_bytes() == locked:
     return binary
   shutil.rmtree(venv, ignore_errors=True)
   print(f"Setting up {name} (once, about half a minute) ...", flush=True)
@@ -53,9 +59,10 @@ def setup(python=sys.executable, name=".venv") -> pathlib.Path:
     "--disable-pip-version-check",
   )
   # The lock is complete; some of its packages require more than we use.
-  check(*pip, "--no-deps", "--require-hashes", "-r", LOCK)
+  for lock in (LOCK, *more):
+    check(*pip, "--no-deps", "--require-hashes", "-r", lock)
   check(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
-  shutil.copy(LOCK, stamp)
+  stamp.write_bytes(locked)
   return binary
 
 
@@ -101,6 +108,18 @@ def test(arguments: list[str]) -> int:
   return run(*second, "-m", "pytest", *workers, *SECOND_TESTS)
 
 
+def docs(arguments: list[str]) -> int:
+  """The guides as HTML pages; a warning is an error."""
+  python = setup(name=".venv-docs", more=(DOCS / "requirements.txt",))
+  pages = DOCS / "_build"
+  shutil.rmtree(pages, ignore_errors=True)  # pages that are no more
+  sphinx = (python, "-m", "sphinx", "--fail-on-warning", "--keep-going")
+  status = run(*sphinx, "--quiet", *arguments, DOCS, pages)
+  if not status:
+    print(f"Written: {pages / 'index.html'}")
+  return status
+
+
 def main() -> int:
   """Dispatches on the first argument."""
   if sys.version_info < (3, 11):  # noqa: UP036 (run by any Python)
@@ -111,6 +130,8 @@ def main() -> int:
     return run(setup(), "-m", "bnnjax", "train", *arguments)
   if command == "test":
     return test(arguments)
+  if command == "docs":
+    return docs(arguments)
   if command == "setup":
     print(setup())
     return 0

@@ -30,6 +30,7 @@ _NAMES = {
   "Term": "bnnjax.core.quantized",
   "WeightTerm": "bnnjax.layers.weight_terms",
   "build": "bnnjax.models",
+  "check": "bnnjax.core.contract",
   "collect": "bnnjax.layers.collect",
   "collector": "bnnjax.core.collector",
   "conv": "bnnjax.core.dot_and_conv",

@@ -1,4 +1,4 @@
-"""The lines of a guide run as they stand."""
+"""The lines of a guide run as they stand, links lead somewhere, names exist."""
 
 import pathlib
 import re
@@ -6,13 +6,21 @@ import shlex
 
 import pytest
 
+import bnnjax as bx
 from bnnjax import cli
 from bnnjax import config as config_lib
-from bnnjax.core import registry
+from bnnjax.core import bits, registry
+from bnnjax.core.spec import parse
 from bnnjax.train.plan import Plan
 
 ROOT = pathlib.Path(__file__).parents[1]
 BLOCK = re.compile(r"```(python|sh)\n(.*?)```", re.S)
+PAGES = sorted(
+  path.relative_to(ROOT)
+  for pattern in ("*.md", "docs/*.md", "bnnjax/methods/*.md")
+  for path in ROOT.glob(pattern)
+)
+LINK = re.compile(r"\]\(([^()\s]+)\)")
 
 
 @pytest.fixture
@@ -70,3 +78,78 @@ def test_reporting(monkeypatch, capsys):
     exec(compile(block, "reporting.md", "exec"), names)
   assert "| config |" in capsys.readouterr().out
   assert names["EXPERIMENT"].row("mine").spec.endswith("method=reste")
+
+
+@pytest.mark.parametrize(
+  "name", ["quickstart", "your_own_estimator", "how_cost_is_counted"]
+)
+def test_a_guide_in_python(name, capsys):
+  """All blocks, one after another."""
+  names: dict = {}
+  with registry.restored():
+    text = (ROOT / "docs" / f"{name}.md").read_text()
+    for kind, block in BLOCK.findall(text):
+      assert kind == "python"
+      exec(compile(block, f"{name}.md", "exec"), names)
+  if name == "quickstart":
+    assert names["losses"][-1] < names["losses"][0]
+    assert "0 of 13 checks failed" in capsys.readouterr().out
+
+
+def anchors(text):
+  """The anchors of headings, as GitHub and MyST make them."""
+  text = re.sub(r"```.*?```", "", text, flags=re.S)
+  heads = re.findall(r"^#+ (.+)$", text, re.M)
+  return {
+    re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads
+  }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_to_a_file_and_a_heading(page):
+  text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)
+  for link in LINK.findall(text):
+    if re.match(r"\w+:", link):
+      continue  # another site
+    file, _, anchor = link.partition("#")
+    target = (ROOT / page).parent / file if file else ROOT / page
+    assert target.exists(), link
+    if anchor:
+      assert anchor in anchors(target.read_text()), link
+
+
+def test_every_guide_is_in_the_table_of_contents():
+  index = (ROOT / "docs" / "index.md").read_text()
+  contents = index.rpartition("```{toctree}")[2].split()
+  guides = {p.stem for p in (ROOT / "docs").glob("*.md")} - {"index"}
+  assert guides <= set(contents)
+
+
+def test_every_public_name_has_a_place_on_the_page_of_the_api():
+  text = (ROOT / "docs" / "api.md").read_text()
+  found = re.findall(r"\.\. auto\w+:: bnnjax\.(\w+)", text)
+  assert set(found) == set(bx.__all__)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.parent.name == "docs"])
+def test_names_of_bx_in_a_guide_exist(page):
+  names = re.findall(r"\bbx\.(\w+)", (ROOT / page).read_text())
+  assert set(names) <= set(bx.__all__)
+
+
+def test_specs_of_the_tables_of_equivalents_can_be_read():
+  text = (ROOT / "docs" / "coming_from.md").read_text().replace("\\|", "|")
+  rows = [row.rsplit(" | ", 1)[-1] for row in re.findall(r"^\|.*", text, re.M)]
+  specs = [s for row in rows for s in re.findall(r'"([^"]+)"', row)]
+  others = (*bits.ROLES, "dorefa_grad")  # a role, a quantizer of gradients
+  specs = [s for s in specs if not s.startswith(others)]
+  assert len(specs) > 25
+  for spec in specs:
+    assert any(readable(spec, role) for role in bits.ROLES), spec
+
+
+def readable(spec, role):
+  try:
+    return parse(spec, role) is not None
+  except ValueError:
+    return False

@@ -9,6 +9,7 @@ needs the program `chromium` (`apt-get install chromium`).
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import json
 import pathlib
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections.abc import AsyncIterator
 
 from tornado import websocket
 
@@ -116,7 +118,7 @@ class Browser:
         **text,
       )
 
-  async def open(self, path: pathlib.Path, look: str):
+  async def open(self, path: pathlib.Path, look: str, ready: str = READY):
     """Opens the file, in the size and colours of a look."""
     width, height = SIZES[look]
     await self.call(
@@ -134,7 +136,7 @@ class Browser:
     await self.run("window.isOld = true")
     await self.call("Page.navigate", url=path.resolve().as_uri())
     for _ in range(100):
-      if await self.run(READY):
+      if await self.run(ready):
         return
       await asyncio.sleep(0.05)
     raise RuntimeError(f"{path} does not load.")
@@ -210,7 +212,9 @@ async def look(browser: Browser, page: pathlib.Path, folder: pathlib.Path):
   check(not browser.wrong, f"no error, no request {browser.wrong or ''}")
 
 
-async def main(page: str, folder: str = ".") -> None:
+@contextlib.asynccontextmanager
+async def started() -> AsyncIterator[Browser]:
+  """A tab of Chromium, which ends with the block."""
   chromium = shutil.which("chromium") or shutil.which("chromium-browser")
   if not chromium:
     raise SystemExit("There is no program `chromium` on the path.")
@@ -234,12 +238,17 @@ async def main(page: str, folder: str = ".") -> None:
       browser = Browser(socket)
       for domain in ("Page", "Runtime", "Log", "Network"):
         await browser.call(f"{domain}.enable")
-      pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-      await look(browser, pathlib.Path(page), pathlib.Path(folder))
+      yield browser
       socket.close()
     finally:
       process.kill()
       process.wait()
+
+
+async def main(page: str, folder: str = ".") -> None:
+  pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+  async with started() as browser:
+    await look(browser, pathlib.Path(page), pathlib.Path(folder))
 
 
 if __name__ == "__main__":

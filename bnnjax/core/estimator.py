@@ -124,7 +124,7 @@ class Estimator:
     x, params = jax.lax.stop_gradient((as_float(x), params or {}))
     hp = self.hyper(**hp)
     if self.forward is None:
-      return sign(x, hp["at_zero"])
+      return sign(x, hp.get("at_zero", 1))
     given = {k: hp[k] for k in hp if k in self.forward_takes}
     given |= _taken(
       self.forward_takes, params=lambda: params, scale=lambda: divisor(scale)
@@ -231,8 +231,9 @@ def estimator(
   Args:
     named: the name, if it is not that of the function, see `core.decorators`.
     full_rule: see above.
-    alphabet, bits, forward, scale_slope, step, init, training_only, grid,
-      deployed: fields of `Estimator`. The sign has a hyper-parameter `at_zero`;
+    alphabet, bits, scale_slope, step: fields of `Estimator`.
+    init, training_only, grid, deployed: fields of `Estimator`.
+    forward: a field of `Estimator`. The sign has a hyper-parameter `at_zero`;
       so has another `forward` that names this keyword.
 
   Example:

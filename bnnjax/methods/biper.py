@@ -29,7 +29,7 @@ def _wave(x, freq):
 
 def _periodic(x, *, freq, stage, at_zero):
   v = jnp.sin(_wave(x, freq))
-  return jnp.where(stage < 2, v, sign(v, at_zero))
+  return jnp.where(stage < 2, v, sign(v, at_zero)).astype(x.dtype)
 
 
 @estimator(forward=_periodic, deployed={"stage": 2.0})
@@ -45,7 +45,7 @@ def biper(x, *, freq: Real(1e-3, 1e3) = 20.0, stage: Real(1, 2) = 2.0):
     stage: 1 or 2.
   """
   del stage
-  return freq * jnp.cos(_wave(x, freq))
+  return (freq * jnp.cos(_wave(x, freq))).astype(x.dtype)
 
 
 @registry.register("penalty", "sine")

@@ -42,9 +42,10 @@ def tanh_unit(x: jax.Array, *, detach: bool = True) -> jax.Array:
   return t / jnp.where(top > 0, top, 1)
 
 
-def _odd(x, *, bits):
+def _odd(x, *, scale, bits):
   n = _top(bits)
-  return 2 * jnp.round((jnp.clip(x, -1, 1) / 2 + 0.5) * n) - n
+  unit = jnp.clip(x / (scale * n), -1, 1)
+  return 2 * jnp.round((unit / 2 + 0.5) * n) - n
 
 
 def _step(bound, *, bits):
@@ -64,7 +65,7 @@ def dorefa_weight(x, *, bits: BITS = 2):
   """Odd integers `-n .. n`, `n = 2^bits - 1`, after `tanh_unit` (eq. 9).
 
   Forward: `2 round(n (x / 2 + 1/2)) - n`, ties to even, in steps of `1 / n`.
-  Backward: `dx = dy`.
+  Backward: `dx = dy`. A scale replaces the bound 1.
 
   Args:
     x: weights in [-1, 1].

@@ -105,10 +105,10 @@ def fda(
   del scale, reduction
   dx = dy * fourier_slope(x, n, omega)
   if not params:
-    return dx, params
+    return dx.astype(x.dtype), params
   eta, vjp = jax.vjp(lambda x, p: alpha * noise(p, x, along), x, params)
   dnoise, dparams = vjp(dy.astype(eta.dtype))
-  return dx + dnoise, dparams
+  return (dx + dnoise).astype(x.dtype), dparams
 
 
 _SCHEDULES = (

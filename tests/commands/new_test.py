@@ -29,7 +29,7 @@ def test_new_method_passes_the_contract_suite(tmp_path):
   )
   assert done.returncode == 0, done.stdout
   passed = int(done.stdout.rsplit(" passed", 1)[0].split()[-1])
-  assert passed >= 12, done.stdout
+  assert passed >= 10, done.stdout
 
 
 def test_new_method_is_listed_and_joins_the_ablation(capsys, tmp_path):
