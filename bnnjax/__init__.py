@@ -29,6 +29,7 @@ _NAMES = {
   "Task": "bnnjax.tasks.base",
   "Term": "bnnjax.core.quantized",
   "WeightTerm": "bnnjax.layers.weight_terms",
+  "binarize": "bnnjax.convert.modules",
   "build": "bnnjax.models",
   "collect": "bnnjax.layers.collect",
   "collector": "bnnjax.core.collector",
@@ -52,6 +53,7 @@ _NAMES = {
   "tag": "bnnjax.core.bits",
   "task": "bnnjax.core.decorators",
   "transform": "bnnjax.core.transform",
+  "unbinarize": "bnnjax.convert.modules",
   "unpack_signs": "bnnjax.core.packing",
   "weight_variable": "bnnjax.layers.variables",
 }

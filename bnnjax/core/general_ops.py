@@ -19,6 +19,7 @@ from jax import lax
 
 from bnnjax.core.bilinear import Conv, Dot, Einsum
 from bnnjax.core.dot_and_conv import contract
+from bnnjax.core.einsum import read
 from bnnjax.core.quantized import Quantized
 from bnnjax.errors import UserError
 
@@ -41,6 +42,37 @@ class DotForm:
   columns: tuple[int, ...]
 
   @classmethod
+  def of_einsum(
+    cls, equation: str, left: Sequence[int], right: Sequence[int]
+  ) -> tuple["DotForm", tuple[int, ...]]:
+    """Reads an equation for operands of these shapes.
+
+    Returns:
+      The form, and the order of the axes of its result in the equation's.
+
+    Raises:
+      UserError: an axis of one operand is summed or repeated.
+    """
+    a, w, out = read(equation, tuple(left), tuple(right))
+    own = set(a) ^ set(w)
+    if own - set(out) or any(len(set(x)) < len(x) for x in (a, w)):
+      raise UserError(
+        f"The equation {equation!r} sums or repeats an axis of one operand alone:"
+        " do that before the einsum, so that it is a product of matrices."
+      )
+    shared = [c for c in a if c in w]
+    pairs = {c: (a.index(c), w.index(c)) for c in shared}
+    form = cls(
+      tuple(pairs[c] for c in shared if c in out),
+      tuple(pairs[c] for c in shared if c not in out),
+      tuple(i for i, c in enumerate(a) if c in own),
+      tuple(j for j, c in enumerate(w) if c in own),
+    )
+    made = [c for c in shared if c in out]
+    made += [a[i] for i in form.rows] + [w[j] for j in form.columns]
+    return form, tuple(made.index(c) for c in out)
+
+  @classmethod
   def of(
     cls, dimension_numbers: lax.DotDimensionNumbers, left: int, right: int
   ) -> "DotForm":
@@ -61,14 +93,16 @@ class DotForm:
     """The left operand as `[*batch, *rows, K]`."""
     batch, inner = ([i for i, _ in p] for p in (self.batch, self.contracted))
     y = x.transpose(*batch, *self.rows, *inner)
-    return y.reshape(*y.shape[: len(batch) + len(self.rows)], -1)
+    k = math.prod(x.shape[i] for i in inner)
+    return y.reshape(*y.shape[: len(batch) + len(self.rows)], k)
 
   def right(self, w: jax.Array) -> jax.Array:
     """The right operand as `[*batch, K, O]`."""
     batch, inner = ([j for _, j in p] for p in (self.batch, self.contracted))
     y = w.transpose(*batch, *inner, *self.columns)
     k = math.prod(w.shape[j] for j in inner)
-    return y.reshape(*y.shape[: len(batch)], k, -1)
+    o = math.prod(w.shape[j] for j in self.columns)
+    return y.reshape(*y.shape[: len(batch)], k, o)
 
   def contract(
     self,
@@ -160,9 +194,10 @@ class ConvForm:
 
   def contract(self, a: Operand, w: Operand) -> jax.Array:
     """Convolves operands in this form; axes are those of `numbers.out_spec`."""
-    y = contract(self.op, a, w)
+    return self.output(contract(self.op, a, w))
+
+  def output(self, y: jax.Array) -> jax.Array:
+    """`[N, *spatial', O]` with the axes of `numbers.out_spec`."""
     batch, channels, *spatial = self.numbers.out_spec
-    order = [0] * y.ndim
-    for place, axis in zip((batch, *spatial, channels), range(y.ndim)):
-      order[place] = axis
-    return y.transpose(order)
+    axes = [batch, *spatial, channels]
+    return y.transpose([axes.index(axis) for axis in range(y.ndim)])
