@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+RULE = {"weight": "ste|channel_l1", "act": "ste"}
+
 
 class ResNet(nnx.Module):
   """Two residual blocks with batch normalization, one with a stride."""
@@ -135,6 +137,20 @@ class Stacked(nnx.Module):
     return self.head(scanned(self.blocks, self.stem(x)).mean(1))
 
   example = (3, 6)
+
+
+class Around(nnx.Module):
+  """A layer between two others that stay float."""
+
+  def __init__(self, layer):
+    self.layer = layer
+    self.ends = nnx.List([nnx.Linear(1, 1, rngs=nnx.Rngs(0)) for _ in "ab"])
+
+  def __call__(self, x):
+    self.ends[0](jnp.ones((1, 1)))
+    y = self.layer(x)
+    self.ends[1](jnp.ones((1, 1)))
+    return y
 
 
 ALL = (ResNet, ViT, UNet, Recurrent, Experts, Stacked)
