@@ -29,6 +29,7 @@ _NAMES = {
   "Task": "bnnjax.tasks.base",
   "Term": "bnnjax.core.quantized",
   "WeightTerm": "bnnjax.layers.weight_terms",
+  "ablate": "bnnjax.evidence.ablate",
   "binarize": "bnnjax.convert.modules",
   "build": "bnnjax.models",
   "collect": "bnnjax.layers.collect",
