@@ -29,6 +29,8 @@ _NAMES = {
   "Task": "bnnjax.tasks.base",
   "Term": "bnnjax.core.quantized",
   "WeightTerm": "bnnjax.layers.weight_terms",
+  "ablate": "bnnjax.evidence.ablate",
+  "binarize": "bnnjax.convert.modules",
   "build": "bnnjax.models",
   "check": "bnnjax.core.contract",
   "collect": "bnnjax.layers.collect",
@@ -53,6 +55,7 @@ _NAMES = {
   "tag": "bnnjax.core.bits",
   "task": "bnnjax.core.decorators",
   "transform": "bnnjax.core.transform",
+  "unbinarize": "bnnjax.convert.modules",
   "unpack_signs": "bnnjax.core.packing",
   "weight_variable": "bnnjax.layers.variables",
 }

@@ -45,12 +45,16 @@ def einsum(
     >>> bx.einsum("bek,eko->beo", jnp.ones((2, 4, 8)), w).shape
     (2, 4, 3)
   """
-  op = Einsum(*_read(equation, a.shape, w.shape), precision)
+  op = Einsum(*read(equation, a.shape, w.shape), precision)
   return contract(op, a, w)
 
 
-def _read(equation: str, *shapes: tuple[int, ...]) -> tuple[str, str, str]:
-  """Letters of both operands and of the output, with `...` as letters."""
+def read(equation: str, *shapes: tuple[int, ...]) -> tuple[str, str, str]:
+  """Letters of both operands and of the output, with `...` as letters.
+
+  Raises:
+    TypeError, ValueError: as `einsum`.
+  """
   if not isinstance(equation, str):
     raise TypeError(f"`equation` is a text such as 'ij,jk', got {equation!r}.")
   inputs, arrow, out = equation.replace(" ", "").partition("->")

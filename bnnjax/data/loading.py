@@ -154,6 +154,22 @@ def _part(
   return sources.Subset(source, start, stop)
 
 
+def bounds(name: str, split: str, **options: Any) -> tuple[str, int, int]:
+  """The whole that a split is a part of, its first example and its end.
+
+  Raises:
+    ValueError, ImportError: as `load`.
+
+  Example:
+    >>> bounds("fashion_mnist_mini", "test[:25%]")
+    ('test', 0, 500)
+  """
+  base, first, last = _parts(split)
+  length = len(load(name, base, **options))
+  start, stop = _position(first, length, 0), _position(last, length, length)
+  return base, start, stop
+
+
 def options_of(name: str) -> list[str]:
   """Names of the options of a data set.
 

@@ -91,7 +91,61 @@ class WindowOptions(Options, total=False):
   groups: int
 
 
-class Contraction(ModeAware, CollectionPoint):
+class Finish(ModeAware, CollectionPoint):
+  """What follows a contraction: scale of the output, bias, gradient quantizer.
+
+  Attributes:
+    output: module of the scale, or `None`.
+    bias: parameter `[out_features]`, or `None`.
+    grad: quantizer of the gradient of the output, or `None`.
+  """
+
+  bias = None
+
+  def _set_finish(
+    self,
+    made: Binarizer | None,
+    features: int,
+    output: str | None,
+    grad: str | None,
+    geometry: geometry_lib.Geometry | None,
+    rngs: nnx.Rngs,
+  ) -> None:
+    """Sets output scale and gradient quantizer; a method brings its own.
+
+    Args:
+      made: binarizer of the weight.
+      features: of the output.
+      output, grad, geometry: as in `Options`; those given come first.
+      rngs: random numbers; the key `params` is used.
+    """
+    own = method_lib.layer_options(made.method) if made is not None else {}
+    self.output = output_scale.parse(
+      output or own.get("output"), features, geometry
+    )
+    self.grad = gradient_quantizer.parse(grad or own.get("grad"))
+    if self.grad is not None:
+      self.grad_key = TrainingRng(jax.random.key_data(rngs.params()))
+
+  def _finish(self, y, x, given, differs, factor=None):
+    mode = mode_of(self, given)
+    if factor is not None:
+      y = _scaled(y, factor)
+    if self.output is not None:
+      y = (y * self.output(x, y, mode)).astype(y.dtype)
+    if self.bias is not None:
+      y = y + self.bias[...].astype(y.dtype)
+    if self.grad is not None:
+      name = f"the gradient quantizer {self.grad.quantizer.name!r}"
+      if mode.train:
+        told = name if given is None else ""
+        y = self.grad(y, step_key(self.grad_key, mode, told))
+      elif given is None:
+        differs = differs or name
+    return warn_if_differentiated(differs, y) if differs else y
+
+
+class Contraction(Finish):
   """A kernel, two binarizers, a bias: the base of `Linear` and `Conv`."""
 
   prepare = None
@@ -137,9 +191,6 @@ class Contraction(ModeAware, CollectionPoint):
           f" mode)`, got {prepare!r}."
         )
       self.prepare = prepare
-    if made is not None:
-      own = method_lib.layer_options(made.method)
-      output, grad = output or own.get("output"), grad or own.get("grad")
     like = jax.ShapeDtypeStruct(
       (1,) * (len(shape) - 1) + (features[0],), param_dtype
     )
@@ -150,10 +201,7 @@ class Contraction(ModeAware, CollectionPoint):
       if use_bias
       else None
     )
-    self.output = output_scale.parse(output, features[1], geometry)
-    self.grad = gradient_quantizer.parse(grad)
-    if self.grad is not None:
-      self.grad_key = TrainingRng(jax.random.key_data(rngs.params()))
+    self._set_finish(made, features[1], output, grad, geometry, rngs)
     self.in_features, self.out_features = features
     self.dtype, self.precision = dtype, precision
 
@@ -188,23 +236,6 @@ class Contraction(ModeAware, CollectionPoint):
         f" {x.shape}: got {made.shape}."
       )
     return made, factor
-
-  def _finish(self, y, x, given, differs, factor=None):
-    mode = mode_of(self, given)
-    if factor is not None:
-      y = _scaled(y, factor)
-    if self.output is not None:
-      y = (y * self.output(x, y, mode)).astype(y.dtype)
-    if self.bias is not None:
-      y = y + self.bias[...].astype(y.dtype)
-    if self.grad is not None:
-      name = f"the gradient quantizer {self.grad.quantizer.name!r}"
-      if mode.train:
-        told = name if given is None else ""
-        y = self.grad(y, step_key(self.grad_key, mode, told))
-      elif given is None:
-        differs = differs or name
-    return warn_if_differentiated(differs, y) if differs else y
 
   def _check(self, x, ndim: int | None):
     name = type(self).__name__

@@ -1,0 +1,1 @@
+"""Binarizes networks that were written without this package."""

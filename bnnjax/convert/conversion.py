@@ -1,0 +1,137 @@
+"""The report of `binarize`: what became of each layer, and what that costs."""
+
+import dataclasses
+import html
+from collections.abc import Sequence
+
+from bnnjax.convert.rules import Rule, Spec
+from bnnjax.cost.report import Report
+
+HEAD = (
+  "path",
+  "op",
+  "rule",
+  "weight",
+  "act",
+  "MACs",
+  "ACE before",
+  "ACE after",
+)
+PERCENT = 100.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+  """A layer of the model.
+
+  Attributes:
+    path: dotted.
+    kernel: path of its kernel.
+    op: name of its operation.
+    key: of the rule that matches it; empty if none does.
+    rule: what was done.
+    is_end: whether it stays float as the first or the last layer.
+  """
+
+  path: str
+  kernel: str
+  op: str
+  key: str
+  rule: Rule
+  is_end: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+  """What `binarize` did.
+
+  Attributes:
+    layers: in the order in which the model calls them, then those that it does not
+      call; without an example, by path.
+    before, after: cost reports; `None` without an example.
+  """
+
+  layers: tuple[Layer, ...]
+  before: Report | None = None
+  after: Report | None = None
+
+  @property
+  def paths(self) -> tuple[str, ...]:
+    """Paths of the layers that were binarized."""
+    return tuple(x.path for x in self.layers if not x.rule.is_float)
+
+  def rows(self) -> list[tuple[str, ...]]:
+    """Cells of the table, see `HEAD`; without costs the last three are left out."""
+    return [self._row(layer) for layer in self.layers]
+
+  def _row(self, layer: Layer) -> tuple[str, ...]:
+    key = layer.key or "(none)"
+    if layer.is_end:
+      key += " (first or last: float)"
+    cells = (
+      layer.path,
+      layer.op,
+      key,
+      _shown(layer.rule.weight),
+      _shown(layer.rule.act),
+    )
+    if self.before is None or self.after is None:
+      return cells
+    macs, before = _cost(self.before, layer.kernel)
+    _, after = _cost(self.after, layer.kernel)
+    total = self.before.total_macs
+    share = PERCENT * macs / total if total else 0.0
+    return *cells, f"{share:.1f} %", f"{before:,}", f"{after:,}"
+
+  def __str__(self) -> str:
+    head = self._head()
+    rows = [head, *self.rows()]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = [
+      "  ".join(cell.ljust(n) for cell, n in zip(row, widths)).rstrip()
+      for row in rows
+    ]
+    return "\n".join([*lines, *self._totals()])
+
+  def _repr_html_(self) -> str:
+    """The table, for notebooks."""
+    head, *rows = (_html_line(t, r) for t, r in self._tagged())
+    notes = "<br>".join(map(html.escape, self._totals()))
+    return (
+      f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+      f"<p>{notes}</p>"
+    )
+
+  def _tagged(self):
+    yield "th", self._head()
+    for row in self.rows():
+      yield "td", row
+
+  def _head(self) -> tuple[str, ...]:
+    return HEAD if self.before is not None else HEAD[:5]
+
+  def _totals(self) -> Sequence[str]:
+    if self.before is None or self.after is None:
+      return [f"{len(self.paths)} of {len(self.layers)} layers are binarized."]
+    return [
+      f"{len(self.paths)} of {len(self.layers)} layers are binarized: ACE"
+      f" {self.before.ace:,} -> {self.after.ace:,}, weights"
+      f" {self.before.weight_bytes('deployed'):,} ->"
+      f" {self.after.weight_bytes('deployed'):,} bytes.",
+      *self.after.warnings,
+    ]
+
+
+def _html_line(tag: str, cells: Sequence[str]) -> str:
+  inner = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+  return f"<tr>{inner}</tr>"
+
+
+def _shown(spec: Spec) -> str:
+  return "float" if spec is None else str(spec)
+
+
+def _cost(report: Report, kernel: str) -> tuple[int, int]:
+  """MACs and ACE of the products with a kernel."""
+  rows = [row for row in report.rows if kernel in row.parameters]
+  return sum(r.macs for r in rows), sum(r.ace for r in rows)

@@ -1,0 +1,62 @@
+"""Which layers are binarized, and which are refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import bnnjax as bx
+from bnnjax.convert import modules
+from bnnjax.errors import UserError
+from tests.convert import networks
+from tests.convert.networks import RULE
+
+
+def test_embeddings():
+  """A table is binarized where a rule gives its weight, not by any method."""
+  ids = jnp.array([[1, 2], [0, 3]])
+  table = nnx.Embed(4, 3, rngs=nnx.Rngs(0))
+  kept = table(ids)
+  model = networks.Around(table)
+  _, report = bx.binarize(model, {"layer": "reactnet"}, ids)
+  assert report.paths == ()
+  np.testing.assert_array_equal(model(ids), kept)
+  bx.binarize(model, {"layer": {"weight": "ste|channel_l1"}}, ids)
+  low_bit, _ = bx.parse("ste|channel_l1", "weight").apply(table.embedding[...])
+  np.testing.assert_array_equal(model(ids), low_bit.dequantize()[ids])
+
+
+@pytest.mark.parametrize(
+  ("layer", "rule", "says"),
+  [
+    (
+      nnx.Conv(4, 3, (1,), mask=jnp.ones((1, 4, 3)), rngs=nnx.Rngs(0)),
+      RULE,
+      "'layer' (Conv) is not binarized: a convolution with a mask",
+    ),
+    (
+      nnx.Linear(4, 3, dot_general=lambda *a, **k: None, rngs=nnx.Rngs(0)),
+      RULE,
+      "has a `dot_general` of its own",
+    ),
+    (
+      nnx.ConvTranspose(4, 3, (2,), rngs=nnx.Rngs(0)),
+      "xnor_net_pp",
+      "conv transpose takes no `output`",
+    ),
+    (
+      nnx.Conv(4, 3, (2,), padding="CIRCULAR", rngs=nnx.Rngs(0)),
+      {"weight": "ste", "output": "spatial_l1"},
+      "'spatial_l1' needs the padding",
+    ),
+  ],
+)
+def test_layers_that_cannot_be_binarized(layer, rule, says):
+  model = networks.Around(layer)
+  state = nnx.state(model)
+  with pytest.raises(UserError) as error:
+    bx.binarize(model, {"ends.0": None, "ends.1": None, "layer": rule})
+  assert says in str(error.value)
+  assert not any(map(modules.is_binarized, modules.layers(model)))
+  jax.tree.map(np.testing.assert_array_equal, nnx.state(model), state)

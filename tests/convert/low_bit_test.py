@@ -1,0 +1,107 @@
+"""Converted layers compute what those of this package do."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import bnnjax as bx
+from bnnjax.layers.variables import LatentWeight
+from tests.convert import networks
+from tests.convert.networks import RULE
+
+
+def converted(layer, rule, x):
+  model = networks.Around(layer)
+  bx.binarize(model, {"layer.*": rule}, x)
+  return model
+
+
+@pytest.mark.parametrize(
+  ("theirs", "ours", "shape"),
+  [
+    (
+      nnx.Linear(4, 3, rngs=nnx.Rngs(0)),
+      lambda **k: bx.Linear(4, 3, **k),
+      (2, 4),
+    ),
+    (
+      nnx.Conv(
+        4, 6, (3, 2), strides=2, feature_group_count=2, rngs=nnx.Rngs(0)
+      ),
+      lambda **k: bx.Conv(4, 6, (3, 2), strides=2, groups=2, **k),
+      (2, 5, 6, 4),
+    ),
+    (
+      nnx.Conv(4, 6, 3, padding=((2, 0),), kernel_dilation=2, rngs=nnx.Rngs(0)),
+      lambda **k: bx.Conv(4, 6, (3,), padding=((2, 0),), dilation=2, **k),
+      (2, 5, 4),
+    ),
+    (  # causal zeros are no inputs
+      nnx.Conv(4, 6, 3, padding="CAUSAL", rngs=nnx.Rngs(0)),
+      lambda **k: bx.Conv(4, 6, (3,), padding=((2, 0),), **k),
+      (2, 5, 4),
+    ),
+  ],
+  ids=["linear", "groups", "dilation", "causal"],
+)
+def test_layers_compute_what_those_of_this_package_do(theirs, ours, shape):
+  """Values and gradients to the bit, with output scale and bias."""
+  x = jax.random.normal(jax.random.key(1), shape)
+  rule = {"weight": "ste|channel_l1", "act": "ste", "output": "channel"}
+  ours = ours(**rule, rngs=nnx.Rngs(0))
+  ours.kernel[...] = theirs.kernel[...]
+  model = converted(theirs, rule, x)
+  assert isinstance(theirs.kernel, LatentWeight)
+  model.train()
+  ours.train()
+
+  def loss(model, x):
+    return (model(x) ** 2).sum()
+
+  for value in (lambda m, x: m(x), nnx.grad(loss, argnums=1)):
+    np.testing.assert_array_equal(value(model, x), value(ours, x))
+  mine, wanted = nnx.grad(loss)(model, x).layer, nnx.grad(loss)(ours, x)
+  np.testing.assert_array_equal(mine.kernel[...], wanted.kernel[...])
+  np.testing.assert_array_equal(mine.bias[...], wanted.bias[...])
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_transposed_convolutions(flip):
+  x = jax.random.normal(jax.random.key(1), (2, 4, 5, 4))
+  theirs = nnx.ConvTranspose(
+    4, 6, (3, 2), strides=2, transpose_kernel=flip, rngs=nnx.Rngs(0)
+  )
+  ours = bx.ConvTranspose(
+    4, 6, (3, 2), strides=2, transpose_kernel=flip, **RULE, rngs=nnx.Rngs(0)
+  )
+  kernel = theirs.kernel[...]
+  ours.kernel[...] = jnp.swapaxes(kernel, -1, -2) if flip else kernel
+  model = converted(theirs, RULE, x)
+  np.testing.assert_allclose(model(x), ours(x), rtol=1e-5, atol=1e-6)
+  report = bx.count(model, x)
+  assert report.macs[1, 1] == bx.count(ours, x).macs[1, 1]
+
+
+def test_a_kernel_of_any_layout_gets_the_scales_of_its_outputs():
+  """Heads and their width are the outputs of a projection."""
+  x = jax.random.normal(jax.random.key(1), (2, 3, 4))
+  theirs = nnx.LinearGeneral(4, (2, 5), rngs=nnx.Rngs(0))
+  ours = bx.Linear(4, 10, **RULE, rngs=nnx.Rngs(0))
+  ours.kernel[...] = theirs.kernel[...].reshape(4, 10)
+  model = converted(theirs, RULE, x)
+  np.testing.assert_array_equal(model(x).reshape(2, 3, 10), ours(x))
+
+
+def test_a_progress_and_statistics_reach_converted_layers():
+  x = jax.random.normal(jax.random.key(1), (8, 4))
+  act = "symmetric(bits=4)|ema_bound"
+  model = converted(nnx.Linear(4, 3, rngs=nnx.Rngs(0)), {"act": act}, x)
+  act = model.layer.dot_general.act
+  before = jax.tree.map(np.asarray, nnx.state(act))
+  model.train()
+  bx.set_progress(model, bx.Progress.at(0, 1, 1.0))
+  model(x)
+  after = jax.tree.map(np.asarray, nnx.state(act))
+  assert jax.tree.leaves(before) != jax.tree.leaves(after)

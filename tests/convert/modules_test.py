@@ -1,0 +1,117 @@
+"""Networks of flax are binarized in place, and made float again."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+import bnnjax as bx
+from bnnjax.errors import UserError
+from bnnjax.layers.variables import LatentWeight
+from tests.convert import networks
+from tests.convert.networks import RULE
+
+
+def arrays(model):
+  """The state of a model without random keys."""
+  return jax.tree.map(np.asarray, nnx.state(model, nnx.Not(nnx.RngState)))
+
+
+def trained(model, x, steps=20):
+  """Losses of some steps on two examples."""
+  optimizer = nnx.Optimizer(model, optax.adam(1e-2), wrt=nnx.Param)
+  labels = jnp.array([0, 3])
+
+  @nnx.jit
+  def step(model, optimizer):
+    def loss(model):
+      logits = model(x)
+      return optax.softmax_cross_entropy_with_integer_labels(
+        logits, labels
+      ).mean()
+
+    value, gradient = nnx.value_and_grad(loss)(model)
+    optimizer.update(model, gradient)
+    return value
+
+  model.train()
+  losses = []
+  for i in range(steps):
+    bx.set_progress(model, bx.Progress.at(i, steps, 1.0))
+    losses.append(float(step(model, optimizer)))
+  model.eval()
+  return losses
+
+
+@pytest.mark.parametrize("network", networks.ALL, ids=lambda n: n.__name__)
+def test_networks(network):
+  """Converted, counted, made float again to the bit, converted, trained."""
+  model, x = network(nnx.Rngs(0)), networks.batch(network)
+  model.eval()
+  before, state = model(x), arrays(model)
+  model, report = bx.binarize(model, {".*": RULE}, x)
+  assert report.after.ace < report.before.ace
+  assert report.after.macs[1, 1] > 0
+  first, last = report.layers[0], report.layers[-1]
+  assert first.path not in report.paths
+  assert last.path == "head"
+  assert last.rule.is_float
+  assert not np.array_equal(model(x), before)
+  bx.unbinarize(model)
+  jax.tree.map(np.testing.assert_array_equal, arrays(model), state)
+  np.testing.assert_array_equal(model(x), before)
+  bx.binarize(model, {".*": RULE}, x)
+  losses = trained(model, x)
+  assert losses[-1] < 0.7 * losses[0]
+
+
+def test_tied_kernels_stay_tied():
+  class Tied(nnx.Module):
+    def __init__(self):
+      self.one, self.two, self.head = (
+        nnx.Linear(4, 4, rngs=nnx.Rngs(i)) for i in range(3)
+      )
+      self.stem = nnx.Linear(4, 4, rngs=nnx.Rngs(3))
+      self.two.kernel = self.one.kernel
+
+    def __call__(self, x):
+      return self.head(self.two(self.one(self.stem(x))))
+
+  model = Tied()
+  bx.binarize(model, {"one": RULE, "two": RULE}, jnp.ones((1, 4)))
+  assert model.one.kernel is model.two.kernel
+  assert isinstance(model.one.kernel, LatentWeight)
+  bx.unbinarize(model)
+  assert model.one.kernel is model.two.kernel
+  assert type(model.one.kernel) is nnx.Param
+
+
+def test_dtypes_metadata_and_abstract_models():
+  def made():
+    layer = nnx.Linear(
+      4, 6, dtype=jnp.bfloat16, kernel_metadata={"axis": "tensor"},
+      preferred_element_type=jnp.float32, rngs=nnx.Rngs(0),
+    )  # fmt: skip
+    return networks.Around(layer)
+
+  x = jax.ShapeDtypeStruct((2, 4), jnp.float32)
+  for model in (made(), nnx.eval_shape(made)):
+    _, report = bx.binarize(model, {"layer": RULE}, x)
+    assert model.layer.kernel.get_metadata("axis") == "tensor"
+    assert report.after.macs[1, 1] == 2 * 4 * 6
+    out = nnx.eval_shape(lambda m, x: m(x), model, x)
+    assert out.dtype == jnp.float32
+
+
+def test_mistakes():
+  with pytest.raises(UserError, match="use `binarize_fn`"):
+    bx.binarize(lambda x: x, {".*": RULE})
+  model = networks.ViT(nnx.Rngs(0))
+  with pytest.raises(UserError, match="no layer that `binarize` converted"):
+    bx.unbinarize(model)
+  with pytest.raises(UserError, match="Did you mean 'patch'"):
+    bx.binarize(model, {"pach": RULE}, networks.batch(networks.ViT))
+  with pytest.raises(UserError, match="Got 1 such rules"):
+    bx.binarize(model, {"head": None, ".*": RULE})

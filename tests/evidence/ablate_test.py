@@ -1,0 +1,95 @@
+"""`bx.ablate` on a network of seconds."""
+
+import json
+
+import pytest
+
+import bnnjax as bx
+from bnnjax import config as config_lib
+from bnnjax.errors import UserError
+
+
+def config():
+  made = config_lib.base()
+  made.data.update(
+    name="fake",
+    options={"shape": (4, 4, 1), "num_classes": 3, "size": 64},
+    train_split="train[:40]",
+    batch_size=8,
+    eval_batch_size=8,
+  )
+  made.steps = 2
+  made.model = {"name": "mlp", "hidden": (8, 8)}
+  return made
+
+
+def lines(path):
+  """Records without what differs from run to run."""
+  timed = ("id", "wall_seconds", "cpu_seconds", "commit")
+  return [
+    {k: v for k, v in json.loads(line).items() if k not in timed}
+    for line in path.read_text().splitlines()
+  ]
+
+
+def test_rates_are_chosen_and_runs_repeated(tmp_path, capsys):
+  options = {
+    "act": ["ste", "ste(clip=None)"],
+    "lr": [1e-3, 1e-2],
+    "seeds": 2,
+    "held_out": 0.25,
+  }
+  found = bx.ablate(config(), **options, folder=str(tmp_path / "one"))
+  choices = lines(tmp_path / "one" / "choices.jsonl")
+  data = [record["config"]["data"] for record in choices]
+  assert {d["train_split"] for d in data} == {"train[0:30]"}
+  assert {d["eval_split"] for d in data} == {"train[30:40]"}
+  assert len(choices) == 4
+  results = lines(tmp_path / "one" / "results.jsonl")
+  assert [record["seed"] for record in results] == [0, 1, 0, 1]
+  assert {r["config"]["data"]["train_split"] for r in results} == {"train[:40]"}
+  for cell, record in zip(found.cells, results[::2]):
+    assert record["config"]["optim"]["lr"] == cell.rate
+    assert cell.tried[cell.rate] == max(cell.tried.values())
+  rows = found.table().rows
+  assert {row.label for row in rows} == {"ste", "ste(clip=None)"}
+  assert all(row.n == 2 for row in rows)
+  assert "ste(clip=None)" in repr(found)
+  assert "<table>" in found._repr_html_()
+  # Again: nothing is trained. Elsewhere: the same records.
+  capsys.readouterr()
+  bx.ablate(config(), **options, folder=str(tmp_path / "one"))
+  assert capsys.readouterr().out.count("(done)") == 8
+  bx.ablate(config(), **options, folder=str(tmp_path / "two"))
+  assert lines(tmp_path / "two" / "results.jsonl") == results
+
+
+@pytest.mark.parametrize(
+  ("options", "says"),
+  [
+    ({"act": ["ste"]}, "nothing to compare"),
+    ({"act": "ste"}, "`act` must be a list of specs, e.g. ['ste']"),
+    ({"act": ["ste", "ste"]}, "names a spec twice"),
+    ({"act": ["ste", "stee"]}, "`act`: Unknown"),
+    ({"weight": ["ste", 3]}, "`weight`:"),
+    ({"act": ["ste", None], "lr": 0.1}, "`lr` must be a list"),
+    ({"act": ["ste", None], "lr": [0.1, 0.1]}, "different positive rates"),
+    ({"act": ["ste", None], "seeds": 1}, "`seeds` must be 2 or more"),
+    ({"act": ["ste", None], "held_out": 1.0}, "share between 0 and 1"),
+  ],
+)
+def test_mistakes(options, says, tmp_path):
+  with pytest.raises(UserError) as error:
+    bx.ablate(config(), **options, folder=str(tmp_path / "x"))
+  assert says in str(error.value)
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_binarizers_is_refused_first(tmp_path):
+  with pytest.raises(UserError, match="must be a config spec"):
+    bx.ablate(3, act=["ste", None], folder=str(tmp_path / "x"))
+  made = config()
+  made.model.nmae = 3
+  with pytest.raises(ValueError, match="nmae"):
+    bx.ablate(made, act=["ste", None], folder=str(tmp_path / "x"))
+  assert not list(tmp_path.iterdir())
