@@ -29,6 +29,7 @@ _NAMES = {
   "Task": "bnnjax.tasks.base",
   "Term": "bnnjax.core.quantized",
   "WeightTerm": "bnnjax.layers.weight_terms",
+  "binarize_fn": "bnnjax.convert.functions",
   "build": "bnnjax.models",
   "collect": "bnnjax.layers.collect",
   "collector": "bnnjax.core.collector",

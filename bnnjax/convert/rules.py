@@ -117,6 +117,11 @@ def _rule(key: str, value: Any) -> Rule:
   return made
 
 
+def matches(key: str, path: str) -> bool:
+  """Whether a key is a path, or a pattern for the whole of it."""
+  return key == path or re.fullmatch(key, path) is not None
+
+
 def assign(
   rules: Mapping[str, Rule], paths: Iterable[str]
 ) -> dict[str, Assigned]:
@@ -128,7 +133,7 @@ def assign(
   paths = list(paths)
   found: dict[str, Assigned] = {}
   for key, rule in rules.items():
-    matching = [path for path in paths if re.fullmatch(key, path)]
+    matching = [path for path in paths if matches(key, path)]
     if not matching:
       raise UserError(
         f"The rule {key!r} matches no layer.{errors.nearest(key, paths)} Layers:"
