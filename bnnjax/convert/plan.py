@@ -80,7 +80,7 @@ def _check_operands(rules, parameters, order: tuple[str, ...]) -> None:
     if found and not any(path in order for path in found):
       raise UserError(
         f"The rule {key!r} matches no layer: {found[0]!r} is no operand of a dot"
-        f" or convolution.{nearest(key, order)} Layers:"
+        f" or convolution (or only after arithmetic).{nearest(key, order)} Layers:"
         f" {', '.join(order) or '(none)'}."
       )
 

@@ -110,10 +110,14 @@ def _rule(key: str, value: Any) -> Rule:
       f" {{'weight': 'ste|channel_l1', 'act': 'ste'}}: got {value!r:.80}."
     )
   try:
-    for role in ("weight", "act"):
-      spec_lib.parse(getattr(made, role), role)
+    parsed = [spec_lib.parse(getattr(made, r), r) for r in ("weight", "act")]
   except (ValueError, TypeError) as error:
     raise UserError(f"The rule {key!r}: {error}") from error
+  if isinstance(value, str) and parsed == [None, None]:
+    raise UserError(
+      f"The rule {key!r}: the method {value!r} binarizes neither weights nor"
+      " activations of a layer. To keep the layer float, give None."
+    )
   return made
 
 
