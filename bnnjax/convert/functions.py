@@ -47,9 +47,9 @@ def binarize_fn(
   path.
 
   A parameter that is used twice (a tied one) is one layer: both uses binarize,
-  with the same learned parameters. A kernel that is scanned over or batched is
-  one layer for each slice. Projections of latent weights and events of a method
-  belong to the training loop, which a function does not have.
+  with the same learned parameters; lookups in a table stay float. A kernel that
+  is scanned over or batched is one layer for each slice. Projections of latent
+  weights belong to a training loop, which a function does not have.
 
   Args:
     fn: `fn(params, *args, **options)`, such as `model.apply` of Flax Linen. It
@@ -64,13 +64,14 @@ def binarize_fn(
 
   Returns:
     The new function and its parameters. The function is called as before, with
-    the new parameters first, under `jit`, `grad`, `vmap` or none of them. It
-    takes a keyword more, `mode`: a `bnnjax.Mode`, by default the deployed one;
-    schedules need `Mode.training(progress)`. The parameters are
-    `{"params": ..., "binarizers": ..., "training_only": ...}`: the latent
-    weights with the structure of `params`; learned parameters of binarizers by
-    path and role (`"weight"`, `"act"`, `"output"`); those that the deployed
-    function does not need. Random ones are drawn from `jax.random.key(0)`.
+    the new parameters first, and may be transformed by jax. Each call traces it:
+    call it under `jax.jit`. It takes a keyword more, `mode`: a `bnnjax.Mode`, by
+    default the deployed one; schedules need `Mode.training(progress)`.
+
+    The parameters are a dict: `"params"` are the latent weights, as they were
+    given; `"binarizers"` the learned parameters of binarizers by path and role
+    (`"weight"`, `"act"`, `"output"`); `"training_only"` those that the deployed
+    function does not have. Random ones are drawn from `jax.random.key(0)`.
 
   Raises:
     UserError: a rule that matches no layer; what a function cannot do (running
@@ -82,8 +83,8 @@ def binarize_fn(
     >>> fn = lambda p, x: jax.nn.relu(jax.nn.relu(x @ p["a"]) @ p["b"]) @ p["c"]
     >>> params = {k: jnp.eye(4) * 0.5 for k in "abc"}
     >>> fn2, params2 = bx.binarize_fn(fn, params, {"b": "ste"}, jnp.ones((1, 4)))
-    >>> fn2(params2, jnp.ones((1, 4)))
-    [[0.5 0.5 0.5 0.5]]
+    >>> fn2(params2, jnp.ones((1, 4)))  # all signs of `b` are +1
+    [[2. 2. 2. 2.]]
   """
   rules = rules_lib.read(rules)
   _check_names(fn)
@@ -133,6 +134,14 @@ def _converted(fn, rules, plan: Plan | None) -> Callable[..., Any]:
     outs = Interpreter(rewrite).run(traced, arrays, kernels, learned)
     return jax.tree.unflatten(tree, outs)
 
+  options = _options_of(fn)
+  if options:  # else nobody knows them
+    mode = inspect.Parameter(
+      "mode", inspect.Parameter.KEYWORD_ONLY, default=None
+    )
+    last = options[-1].kind is inspect.Parameter.VAR_KEYWORD
+    options.insert(len(options) - last, mode)
+    converted.__signature__ = inspect.Signature(options)
   return converted
 
 
@@ -231,7 +240,7 @@ def _check_names(fn: Any) -> None:
   """Raises if the function itself has an option `mode`."""
   if any(option.name == "mode" for option in _options_of(fn)):
     raise UserError(
-      "The function has an argument `mode`, which the binarized one needs for"
-      " training or deployment: bind it, lambda params, x: fn(params, x,"
+      "The function has an argument `mode`, which the binarized one needs to"
+      " tell training from deployment: bind it, lambda params, x: fn(params, x,"
       " mode=...)."
     )

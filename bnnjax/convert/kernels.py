@@ -1,8 +1,8 @@
 """Which dots and convolutions of a jaxpr have a named parameter as kernel.
 
 A parameter is followed through casts, changes of layout, slices, sub-programs
-and scans to the contractions that it is an operand of. Arithmetic ends its
-way: a normalized weight is no parameter any more.
+and scans to the contractions that it is an operand of. Arithmetic and
+concatenation end its way: a normalized weight is no parameter any more.
 """
 
 import dataclasses

@@ -146,25 +146,38 @@ def test_a_scan_with_remat_has_the_gradients_of_layers():
 
 
 def test_a_convolution_equals_the_layer():
-  def fn(p, x):
-    options = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
-    for name in ("stem", "conv", "head"):
-      x = lax.conv_general_dilated(x, p[name], (1, 1), "SAME", **options)
-    return x
+  """Values and gradients to the bit, and the whole cost."""
 
-  p = {k: normal(3, 3, 2, 2, seed=i) for i, k in enumerate(("stem", "head"))}
-  p["conv"] = normal(3, 3, 2, 2, seed=4)
+  def fn(kernel, x):
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(
+      x, kernel, (2, 2), "SAME", dimension_numbers=numbers
+    )
+
+  options = {"weight": "ste|learned", "act": "shift > approx_sign"}
+  layer = bx.Conv(
+    2, 3, (3, 3), strides=2, use_bias=False, rngs=nnx.Rngs(0), **options
+  )
+  graph, state = nnx.split(layer)
   x = normal(1, 5, 5, 2, seed=5)
-  layer = bx.Conv(2, 2, (3, 3), use_bias=False, rngs=nnx.Rngs(0), **W1A1)
+  kernel = layer.kernel[...]
+  fn2, params = bx.binarize_fn(fn, kernel, {"params": options}, x)
 
-  def of_layer(p, x):
-    layer.kernel[...] = p["conv"]
-    y = bx.conv(x, p["stem"])
-    return bx.conv(layer(y), p["head"])
+  mine = lambda p: jnp.sum(jnp.sin(fn2(p, x)))  # noqa: E731
+  theirs = lambda s: jnp.sum(jnp.sin(nnx.merge(graph, s)(x)))  # noqa: E731
+  found, wanted = jax.jit(
+    lambda p, s: (jax.value_and_grad(mine)(p), jax.value_and_grad(theirs)(s))
+  )(params, state)
+  found = {a.tobytes() for a in map(np.asarray, jax.tree.leaves(found))}
+  wanted = {a.tobytes() for a in map(np.asarray, jax.tree.leaves(wanted))}
+  assert len(found) == 4
+  assert found == wanted
 
-  fn2, params = bx.binarize_fn(fn, p, {"conv": W1A1}, x)
-  found = jax.jit(fn2)(params, x)
-  np.testing.assert_array_equal(found, of_layer(p, x))
+  cost, of_layer = bx.count(fn2, params, x), bx.count(layer, x)
+  assert cost.macs == of_layer.macs
+  assert cost.ace == of_layer.ace
+  assert cost.weight_bytes() == of_layer.weight_bytes()
+  assert cost.parameter_count == of_layer.parameter_count
 
 
 def mlp(p, x):
@@ -188,20 +201,38 @@ def test_first_and_last_layer_stay_float_unless_named():
   assert signs({"0": W1A1, "3": W1A1}) == 2
 
 
+def test_a_tied_parameter_binarizes_at_each_use():
+  def fn(p, x):
+    return jnp.tanh(x @ p[0] @ p[1]) @ p[1].T @ p[2]
+
+  fn2, params = bx.binarize_fn(fn, MLP, {"1": W1A1}, X)
+  assert bx.count(fn2, params, X).macs[1, 1] == 2 * 3 * 4 * 4
+  with pytest.raises(UserError, match="'1' is used in two layouts"):
+    bx.binarize_fn(fn, MLP, {"1": LEARNED}, X)
+
+
+def test_a_binarized_function_asks_for_its_mode():
+  fn, params = bx.binarize_fn(mlp, MLP, {"1": W1A1}, X)
+  with pytest.raises(UserError, match="has an argument `mode`"):
+    bx.binarize_fn(fn, params, {"params.2": W1A1}, X)
+  twice, new = bx.binarize_fn(
+    lambda p, x: fn(p, x, mode=bx.Mode()), params, {"params.2": W1A1}, X
+  )
+  assert bx.count(twice, new, X).macs[1, 1] == 2 * 3 * 4 * 4
+
+
 def test_under_transformations():
   fn, params = bx.binarize_fn(mlp, MLP, {"[12]": LEARNED}, X)
   wanted = fn(params, X)
   np.testing.assert_allclose(jax.jit(fn)(params, X), wanted, rtol=1e-6)
-  each = jax.vmap(fn, (None, 0))(params, X)
+  each = jax.jit(jax.vmap(fn, (None, 0)))(params, X)
   np.testing.assert_allclose(each, wanted, rtol=1e-5)
-  again = jax.checkpoint(fn)(params, X)
-  np.testing.assert_allclose(again, wanted, rtol=1e-6)
   mesh = jax.make_mesh((1,), ("data",))
   spec = jax.sharding.PartitionSpec
   mapped = jax.shard_map(
     fn, mesh=mesh, in_specs=(spec(), spec()), out_specs=spec(), check_vma=False
   )
-  np.testing.assert_allclose(mapped(params, X), wanted, rtol=1e-6)
+  np.testing.assert_allclose(jax.jit(mapped)(params, X), wanted, rtol=1e-6)
 
 
 def test_shapes_suffice():

@@ -86,8 +86,9 @@ def test_ends_of_a_way(fn):
   ],
 )
 def test_obstacles(fn, says):
-  for use in uses(fn, *SQUARE):
-    assert says in use.obstacle
+  found = uses(fn, *SQUARE)
+  assert found
+  assert all(says in use.obstacle for use in found)
 
 
 def test_the_side_of_the_kernel():
