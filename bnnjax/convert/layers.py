@@ -80,14 +80,12 @@ class Layer:
         " operands alone, e.g. {'weight': 'ste|channel_l1', 'act': 'ste'}."
       )
     output = rule.output or own.get("output")
-    if output is not None:
-      spec_lib.part("output", output, output)
-      if output != "channel":
-        raise UserError(
-          f"The rule {key!r} scales outputs by {output!r}: a function takes"
-          " 'channel' alone. Give the specs of the operands, e.g. {'weight':"
-          " 'ste|channel_l1', 'act': 'ste', 'output': 'channel'}."
-        )
+    if output is not None and _name_of_output(key, output) != "channel":
+      raise UserError(
+        f"The rule {key!r} scales outputs by {output!r}: a function takes"
+        " 'channel' alone. Give the specs of the operands, e.g. {'weight':"
+        " 'ste|channel_l1', 'act': 'ste', 'output': 'channel'}."
+      )
     return cls(path, weight, act, output is not None)
 
   def variables(self) -> "Variables":
@@ -150,6 +148,15 @@ class Layer:
     if mode is None and heard.asked:
       return warn_if_differentiated(f"the binarizers of {self.path!r}", y)
     return y
+
+
+def _name_of_output(key: str, output: str) -> str:
+  """The name of an output scale, which has to be known."""
+  try:
+    spec_lib.part("output", output, output)
+    return spec_lib.name_of(output)
+  except (ValueError, TypeError) as error:
+    raise UserError(f"The rule {key!r}: {error}") from error
 
 
 def _check(key: str, made: Binarizer | None) -> None:

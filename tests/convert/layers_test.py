@@ -31,6 +31,7 @@ def contraction(w, x):
     (Rule("ste", grad="dorefa_grad"), "quantizes gradients ('dorefa_grad')"),
     (Rule("xnor_net_pp"), "scales outputs by 'rank1'"),
     (Rule("ste", output="spatial_l1"), "scales outputs by 'spatial_l1'"),
+    (Rule("ste", output="chanel"), "Did you mean 'channel'"),
     (Rule(act="bipft"), "needs the loop event 'init_steps'"),
     (Rule(act="ste|ema_bound"), "nor running statistics"),
   ],
