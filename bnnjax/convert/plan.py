@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from bnnjax.convert import layers as layers_lib
+from bnnjax.convert import function_layers as layers_lib
 from bnnjax.convert import rules as rules_lib
 from bnnjax.convert.contractions import Contraction
+from bnnjax.convert.function_layers import Layer
 from bnnjax.convert.kernels import Use
-from bnnjax.convert.layers import Layer
 from bnnjax.convert.rules import Assigned, Rule
 from bnnjax.errors import UserError, nearest
 

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bnnjax.convert import kernels, layers
+from bnnjax.convert import function_layers, kernels
 from bnnjax.convert.contractions import Contraction
+from bnnjax.convert.function_layers import Layer
 from bnnjax.convert.kernels import UNSTACKED, Kernel, Step
-from bnnjax.convert.layers import Layer
 from bnnjax.convert.rules import Rule
 from bnnjax.errors import UserError
 
@@ -45,12 +45,12 @@ def test_what_a_function_does_not_have(rule, says):
 
 def test_running_statistics_are_named():
   layer = Layer.of("w", "head", Rule("ste|channel_l1"))
-  layers.check_stats("head", layer, {"weight": {}})
+  function_layers.check_stats("head", layer, {"weight": {}})
   says = (
     "rule 'head' has the weight binarizer 'ste | channel_l1', whose running"
   )
   with pytest.raises(UserError, match=says.replace("|", r"\|")):
-    layers.check_stats("head", layer, {"weight": {"mean": 0}})
+    function_layers.check_stats("head", layer, {"weight": {"mean": 0}})
 
 
 def test_variables():
@@ -85,7 +85,7 @@ def test_kernels_of_a_stack():
   op = contraction(normal(4, 5), normal(2, 4))
   layer = Layer.of("w", ".*", Rule("ste|learned"))
   w = normal(3, 5, 4)
-  found = layers.per_kernel(
+  found = function_layers.per_kernel(
     lambda w, key: layer.init(w, 4, key).learned,
     steps,
     op,
