@@ -31,6 +31,7 @@ _NAMES = {
   "WeightTerm": "bnnjax.layers.weight_terms",
   "ablate": "bnnjax.evidence.ablate",
   "binarize": "bnnjax.convert.modules",
+  "binarize_fn": "bnnjax.convert.functions",
   "build": "bnnjax.models",
   "check": "bnnjax.core.contract",
   "collect": "bnnjax.layers.collect",

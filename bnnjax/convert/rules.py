@@ -110,11 +110,20 @@ def _rule(key: str, value: Any) -> Rule:
       f" {{'weight': 'ste|channel_l1', 'act': 'ste'}}: got {value!r:.80}."
     )
   try:
-    for role in ("weight", "act"):
-      spec_lib.parse(getattr(made, role), role)
+    parsed = [spec_lib.parse(getattr(made, r), r) for r in ("weight", "act")]
   except (ValueError, TypeError) as error:
     raise UserError(f"The rule {key!r}: {error}") from error
+  if isinstance(value, str) and parsed == [None, None]:
+    raise UserError(
+      f"The rule {key!r}: the method {value!r} binarizes neither weights nor"
+      " activations of a layer. To keep the layer float, give None."
+    )
   return made
+
+
+def matches(key: str, path: str) -> bool:
+  """Whether a key is a path, or a pattern for the whole of it."""
+  return key == path or re.fullmatch(key, path) is not None
 
 
 def assign(
@@ -128,7 +137,7 @@ def assign(
   paths = list(paths)
   found: dict[str, Assigned] = {}
   for key, rule in rules.items():
-    matching = [path for path in paths if re.fullmatch(key, path)]
+    matching = [path for path in paths if matches(key, path)]
     if not matching:
       raise UserError(
         f"The rule {key!r} matches no layer.{errors.nearest(key, paths)} Layers:"

@@ -10,9 +10,9 @@ from typing import Any
 from jax.extend.core import Literal
 
 from bnnjax.core.declared_cost import counted_p
+from bnnjax.core.equations import CONTRACTIONS
 from bnnjax.cost.abstract_value import AbstractValue, dtype_bits
 from bnnjax.cost.dead_code import Plan
-from bnnjax.cost.equations import CONTRACTIONS
 
 # A broadcast is read in place and never written out.
 _FREE = frozenset(("broadcast_in_dim", "iota"))

@@ -7,8 +7,8 @@ operand to those of the result: the mover of `x.T` maps `{0: 4}` to `{1: 4}`.
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from bnnjax.core.equations import Operation
 from bnnjax.cost.abstract_value import Dims, everywhere, union
-from bnnjax.cost.equations import Operation
 
 Mover = Callable[[Dims], Dims]
 

@@ -5,8 +5,10 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
+from bnnjax.core import equations
 from bnnjax.core.bits import BitTag
-from bnnjax.cost import equations, im2col, macs, popcount, recurrence
+from bnnjax.core.equations import Operation
+from bnnjax.cost import im2col, macs, popcount, recurrence
 from bnnjax.cost.abstract_value import (
   AbstractValue,
   Dims,
@@ -14,7 +16,6 @@ from bnnjax.cost.abstract_value import (
   dtype_bits,
   plain,
 )
-from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import Row
 from bnnjax.cost.macs import Contraction
 

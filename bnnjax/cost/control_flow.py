@@ -9,7 +9,9 @@ from typing import Any
 
 from jax.extend.core import Literal
 
-from bnnjax.cost import equations, recurrence
+from bnnjax.core import equations
+from bnnjax.core.equations import Operation
+from bnnjax.cost import recurrence
 from bnnjax.cost.abstract_value import (
   AbstractValue,
   Dims,
@@ -19,7 +21,6 @@ from bnnjax.cost.abstract_value import (
   replace,
 )
 from bnnjax.cost.activation_memory import Bits
-from bnnjax.cost.equations import Operation
 
 Values = list[AbstractValue]
 _ROUNDS = 12  # a carry can only lose knowledge; a handful of rounds is enough

@@ -4,6 +4,7 @@ import functools
 import math
 from collections.abc import Sequence
 
+from bnnjax.core.equations import Operation
 from bnnjax.cost import axes, popcount, tag_arithmetic
 from bnnjax.cost.abstract_value import (
   AbstractValue,
@@ -16,7 +17,6 @@ from bnnjax.cost.abstract_value import (
   with_both_tags,
   with_tag,
 )
-from bnnjax.cost.equations import Operation
 
 
 def moved(op: Operation) -> AbstractValue:

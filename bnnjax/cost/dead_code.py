@@ -15,8 +15,8 @@ from typing import Any
 
 from jax.extend.core import Literal
 
+from bnnjax.core import equations
 from bnnjax.core.numerics import pass_nan_p
-from bnnjax.cost import equations
 
 Mask = tuple[bool, ...]
 

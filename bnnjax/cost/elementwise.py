@@ -17,8 +17,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from bnnjax.core.equations import Operation
 from bnnjax.cost.abstract_value import AbstractValue, replace
-from bnnjax.cost.equations import Operation
 
 AFFINE = "affine"
 _AFFINE_OPS = frozenset(("add", "sub", "mul", "div", "add_any", "neg"))

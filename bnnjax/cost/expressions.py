@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from bnnjax.cost import equations
+from bnnjax.core import equations
+from bnnjax.core.equations import Operation
 from bnnjax.cost.abstract_value import AbstractValue, replace
-from bnnjax.cost.equations import Operation
 
 _LIMIT = 2**22  # elements; im2col of 512 channels by a 3x3 kernel has 41,472
 # The same elements in another order: a tied kernel may be read transposed.

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
+from bnnjax.core.equations import Operation
 from bnnjax.cost import expressions
 from bnnjax.cost.abstract_value import AbstractValue, Dims, plain, replace
-from bnnjax.cost.equations import Operation
 
 
 def picked(op: Operation) -> AbstractValue | None:

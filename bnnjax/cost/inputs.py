@@ -58,6 +58,8 @@ class Inputs:
   def _argument(self, arg: Any, name: str, param: bool) -> Rebuild:
     if variables.is_module(arg):
       return self._module(arg, "")
+    if variables.is_binarized(arg):
+      return self._binarized(arg)
     if not param and variables.is_linen(arg):
       text = (
         "read as variables of Linen: 'params' are parameters, 'batch_stats'"
@@ -105,6 +107,18 @@ class Inputs:
     }
     like = type(collections)
     return lambda xs: like({name: part(xs) for name, part in parts.items()})
+
+  def _binarized(self, given: Mapping) -> Rebuild:
+    """Parameters of `bnnjax.convert.functions`; those of Linen may be inside."""
+    parts = {}
+    for name, kind in variables.BINARIZED.items():
+      linen = name == "params" and variables.is_linen(given[name])
+      parts[name] = (
+        self._linen(given[name])
+        if linen
+        else self._tree(given[name], name, kind)
+      )
+    return lambda xs: {name: part(xs) for name, part in parts.items()}
 
   def _leaf(self, leaf: Any, kind: variables.Stored | str) -> Rebuild:
     at = len(self.traced)

@@ -11,8 +11,10 @@ from typing import Any
 
 from jax.extend.core import Literal
 
+from bnnjax.core import equations
 from bnnjax.core.bits import stored_p, tag_p
 from bnnjax.core.declared_cost import counted_p
+from bnnjax.core.equations import Operation
 from bnnjax.core.numerics import pass_nan_p
 from bnnjax.cost import (
   axes,
@@ -20,7 +22,6 @@ from bnnjax.cost import (
   control_flow,
   data_movement,
   elementwise,
-  equations,
   expressions,
   popcount,
   recurrence,
@@ -30,7 +31,6 @@ from bnnjax.cost import (
 from bnnjax.cost.abstract_value import AbstractValue, constant, plain, replace
 from bnnjax.cost.activation_memory import Bits, Liveness
 from bnnjax.cost.dead_code import Planner
-from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import Ledger
 from bnnjax.cost.variables import Stored
 

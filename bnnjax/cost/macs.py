@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 
+from bnnjax.core.equations import Operation
 from bnnjax.cost.abstract_value import AbstractValue, Dims
-from bnnjax.cost.equations import Operation
 
 
 @dataclasses.dataclass(frozen=True)

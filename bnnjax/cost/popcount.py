@@ -16,7 +16,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from bnnjax.cost import equations, expressions, storage, tag_arithmetic
+from bnnjax.core import equations
+from bnnjax.core.equations import Operation
+from bnnjax.cost import expressions, storage, tag_arithmetic
 from bnnjax.cost.abstract_value import (
   AbstractValue,
   Source,
@@ -25,7 +27,6 @@ from bnnjax.cost.abstract_value import (
   merged,
   replace,
 )
-from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import ParameterUse, Row
 
 BITWISE = frozenset(

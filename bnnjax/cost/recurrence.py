@@ -5,10 +5,10 @@ from typing import Any
 
 from jax.extend.core import Literal
 
+from bnnjax.core import equations
 from bnnjax.core.declared_cost import SCOPE
-from bnnjax.cost import equations
+from bnnjax.core.equations import Operation
 from bnnjax.cost.abstract_value import AbstractValue
-from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import Row
 
 AS_WRITTEN = (

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from bnnjax import deprecated
 from bnnjax.core.bits import BitTag
+from bnnjax.core.equations import Operation
 from bnnjax.cost.abstract_value import AbstractValue, dtype_bits
-from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import (
   ComputedScale,
   Parameter,

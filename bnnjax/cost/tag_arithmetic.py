@@ -15,8 +15,10 @@ from fractions import Fraction
 
 import jax.numpy as jnp
 
+from bnnjax.core import equations
 from bnnjax.core.bits import BitTag
-from bnnjax.cost import elementwise, equations
+from bnnjax.core.equations import Operation
+from bnnjax.cost import elementwise
 from bnnjax.cost.abstract_value import (
   AbstractValue,
   Words,
@@ -30,7 +32,6 @@ from bnnjax.cost.abstract_value import (
   with_both_tags,
   with_tag,
 )
-from bnnjax.cost.equations import Operation
 from bnnjax.cost.ledger import TagSite
 
 _FOLD = {

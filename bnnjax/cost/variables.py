@@ -25,6 +25,12 @@ _LINEN = {
   "batch_stats": BATCH_STAT,
   **dict.fromkeys(("cache", "intermediates", "perturbations"), DATA),
 }
+# Parts of the parameters of a function of `bnnjax.convert.functions`.
+BINARIZED = {
+  "params": PARAMETER,
+  "binarizers": PARAMETER,
+  "training_only": STATE,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,6 +199,11 @@ def is_linen(x: Any) -> bool:
   core = sys.modules.get("flax.core")
   kinds = (dict, core.FrozenDict) if core is not None else (dict,)
   return isinstance(x, kinds) and isinstance(x.get("params"), Mapping)
+
+
+def is_binarized(x: Any) -> bool:
+  """Whether `x` looks like the parameters that `binarize_fn` returns."""
+  return isinstance(x, Mapping) and set(x) == set(BINARIZED)
 
 
 def linen_kind(collection: str) -> str:

@@ -43,6 +43,7 @@ def test_paths_without_a_rule_are_left_out():
     ({".*": "ste|channel_l1"}, "'weight': 'ste|channel_l1'"),
     ({".*": {"wieght": "ste"}}, "Did you mean 'weight'"),
     ({".*": {"weight": "stee"}}, "The rule '.*': Unknown"),
+    ({".*": "ecoformer"}, "neither weights nor activations"),
     ({".*": 3}, "None, a method's name or a dict"),
   ],
 )
@@ -50,6 +51,11 @@ def test_bad_rules(given, says):
   with pytest.raises(UserError) as error:
     rules.read(given)
   assert says in str(error.value)
+
+
+def test_a_path_that_is_no_pattern_of_itself():
+  read = rules.read({"blocks.0(a)": "ste"})
+  assert list(rules.assign(read, ["blocks.0(a)", "blocks"])) == ["blocks.0(a)"]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,29 @@ def test_params_of_functions_are_named_by_path():
   assert report.rows[0].path == "layer"
 
 
+def test_parameters_of_a_binarized_function():
+  """Those for training alone do not count; statistics of Linen are no weights."""
+
+  def f(p, x):
+    latent, extra = p["params"], p["binarizers"]["params.a"]["act"]["shift"]
+    y = (x + extra + p["training_only"]["params.a"]["weight"]["noise"]) @ (
+      latent["params"]["a"]
+    )
+    return y - latent["batch_stats"]["mean"]
+
+  given = {
+    "params": {
+      "params": {"a": shape(3, 4)},
+      "batch_stats": {"mean": shape(4)},
+    },
+    "binarizers": {"params.a": {"act": {"shift": shape(3)}}},
+    "training_only": {"params.a": {"weight": {"noise": shape(3)}}},
+  }
+  report = count(f, given, shape(2, 3))
+  assert report.parameter_count == 3 * 4 + 3
+  assert report.rows[0].path == "a"
+
+
 @pytest.mark.parametrize(
   ("function", "args", "words"),
   [

@@ -11,6 +11,8 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
+import jax
+
 _BODIES = ("jaxpr", "call_jaxpr", "fun_jaxpr", "call", "callee")
 _TRANSFORM = re.compile(r"\b\w+\(")
 _MARKS = frozenset(("", "rematted_computation", "checkpoint"))
@@ -96,6 +98,8 @@ class Scan:
   consts: int
   carry: int
   length: int
+  reverse: bool
+  unroll: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +119,8 @@ def scan(eqn: Any) -> Scan:
     consts, carry = params["num_consts"], params["num_carry"]
   else:
     consts, carry = (len(tree) for tree in params["ft_in"].unpack()[:2])
-  return Scan(params["jaxpr"], consts, carry, params["length"])
+  names = ("length", "reverse", "unroll")
+  return Scan(params["jaxpr"], consts, carry, *(params[n] for n in names))
 
 
 def while_(eqn: Any) -> While:
@@ -127,6 +132,31 @@ def while_(eqn: Any) -> While:
 def branches(eqn: Any) -> tuple:
   """The branches of a cond (or switch); operand 0 is the index."""
   return tuple(eqn.params["branches"])
+
+
+def for_platforms(eqn: Any) -> bool:
+  """Whether the branches of a cond are for platforms, not for values."""
+  return eqn.params.get("branches_platforms") is not None
+
+
+def remat_options(eqn: Any) -> dict[str, Any]:
+  """The arguments of `jax.checkpoint` for a remat equation."""
+  prevent = eqn.params["prevent_cse"]  # or one for each operand
+  prevent = any(prevent) if isinstance(prevent, tuple) else prevent
+  return {"prevent_cse": prevent, "policy": eqn.params["policy"]}
+
+
+def shardings(eqn: Any) -> tuple[list, list]:
+  """Shardings of operands and results that a jit asks for; `None`: none."""
+
+  def asked(key: str, count: int) -> list:
+    given = eqn.params.get(key) or (None,) * count
+    return [x if isinstance(x, jax.sharding.Sharding) else None for x in given]
+
+  return (
+    asked("in_shardings", len(eqn.invars)),
+    asked("out_shardings", len(eqn.outvars)),
+  )
 
 
 def opened(jaxpr: Any) -> tuple[Any, tuple]:
@@ -172,6 +202,12 @@ def inner(eqn: Any) -> Iterator[Any]:
       x = getattr(x, "jaxpr", x)
       if hasattr(x, "eqns"):
         yield x
+
+
+def is_derivative(eqn: Any) -> bool:
+  """Whether an equation belongs to a derivative (`jax.grad`, `jax.jvp`)."""
+  stack = str(eqn.source_info.name_stack)
+  return "jvp(" in stack or "transpose(" in stack
 
 
 def contracts(jaxpr: Any) -> bool:

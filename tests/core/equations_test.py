@@ -9,7 +9,8 @@ from jax.experimental import pallas
 from jax.extend.core import Primitive, primitives
 from jax.interpreters import mlir
 
-from bnnjax.cost import control_flow, count, elementwise, equations, interpret
+from bnnjax.core import equations
+from bnnjax.cost import control_flow, count, elementwise, interpret
 
 
 def shape(*dims, dtype="float32"):
