@@ -17,6 +17,7 @@ from bnnjax.core import method as method_lib
 from bnnjax.core import registry
 from bnnjax.core import spec as spec_lib
 from bnnjax.errors import UserError
+from bnnjax.layers import mode
 from bnnjax.layers.geometry import Geometry
 
 
@@ -169,13 +170,16 @@ def make(
     return kind.make(layer, rule, array, rngs=rngs, **options)
 
   key = jax.random.key(0)
-  for size in reversed(shape[:stacked]):
+  if stacked:
+    key = jax.random.split(key, shape[:stacked])
+  for _ in range(stacked):
     made = nnx.vmap(made)
-    key = jax.random.split(key, size) if key.ndim == 0 else key
   array = kernel.get_value()
-  if isinstance(array, jax.ShapeDtypeStruct):
-    return nnx.eval_shape(made, array, key)
-  return made(array, key)
+  abstract = isinstance(array, jax.ShapeDtypeStruct)
+  result = nnx.eval_shape(made, array, key) if abstract else made(array, key)
+  for part in mode.parts(result):
+    part.stacked = shape[:stacked]
+  return result
 
 
 def _check(kind: Kind, layer: nnx.Module, rule: Rule) -> None:

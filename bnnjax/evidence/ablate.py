@@ -273,7 +273,6 @@ def _planned(
 def _trained(planned, path: pathlib.Path, root: pathlib.Path) -> list[Any]:
   """The records of runs, which are trained unless they are on record."""
   planned = list(planned)
-  root.mkdir(parents=True, exist_ok=True)
   sweep.Sweep(planned, path, root / "runs").run()
   names = {run.name for run in planned}
   return [r for r in reading.whole(path) if r["name"] in names]

@@ -13,6 +13,7 @@ import warnings
 
 import flax
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 import bnnjax
@@ -33,11 +34,14 @@ class ModeAware(nnx.Module):
   Attributes:
     deterministic: False in training; set by `train()` and `eval()` of any
       module that holds this one.
-    progress: shared by all parts of a model, or `None`.
+    progress: shared by all parts of a model with the same `stacked`, or `None`.
+    stacked: sizes of the leading axes that all arrays of this part have because
+      several were made as one (`nnx.vmap`), for a scan or a vmap over them.
   """
 
   deterministic: bool = True
   progress: RunProgress | None = None
+  stacked: tuple[int, ...] = ()
 
   @property
   def trains(self) -> bool:
@@ -55,12 +59,21 @@ def mode_of(part: ModeAware, given: Mode | None) -> Mode:
 
   Raises:
     TypeError: neither a mode nor `None`.
+    ValueError: the progress is that of several stacked parts.
   """
   if given is None:
     if not part.trains:
       return DEPLOYED
-    progress = part.progress
-    return Mode.training(None if progress is None else progress.get_value())
+    if part.progress is None:
+      return Mode.training(None)
+    progress = part.progress.get_value()
+    if progress.step.ndim:
+      raise ValueError(
+        "A layer got the progress of several stacked layers, of the shape"
+        f" {progress.step.shape}: scan or map over the whole state of the layers,"
+        " as `nnx.scan(in_axes=(0, ...))` does, and call `set_progress` outside."
+      )
+    return Mode.training(progress)
   if not isinstance(given, Mode):
     raise TypeError(
       "The second argument of a layer is a `Mode` (or nothing, after"
@@ -110,14 +123,25 @@ def set_progress(model: nnx.Module, progress: Progress) -> None:
       f" epochs)`, got {progress!r}."
     )
   found = parts(model)
-  known = [part.progress for part in found if part.progress is not None]
-  variable = known[0] if known else RunProgress(progress)
+  for stacked in {part.stacked for part in found}:
+    alike = [part for part in found if part.stacked == stacked]
+    value = progress
+    if stacked:
+      spread = functools.partial(jnp.broadcast_to, shape=stacked)
+      value = jax.tree.map(spread, progress)
+    _share(alike, value)
+
+
+def _share(alike: list[ModeAware], value: Progress) -> None:
+  """Gives parts one variable with a progress."""
+  known = [part.progress for part in alike if part.progress is not None]
+  variable = known[0] if known else RunProgress(value)
   try:
-    variable.set_value(progress)
+    variable.set_value(value)
   except flax.errors.TraceContextError:
     # It belongs to an outer trace: the model was merged inside a transform.
-    variable = RunProgress(progress)
-  for part in found:
+    variable = RunProgress(value)
+  for part in alike:
     if part.progress is not variable:
       part.progress = variable
 
