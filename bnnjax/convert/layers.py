@@ -1,6 +1,7 @@
 """Layers of flax that can be binarized: where their kernel and operation are."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -160,26 +161,51 @@ def make(
   stacked = len(shape) - len(wanted)
   if stacked < 0 or shape[stacked:] != wanted:
     raise UserError(f"its kernel has the shape {shape}, not {wanted}.")
-  options = {
-    "replaced": getattr(layer, kind.place),
-    "variable": type(kernel),
-  }
-
-  def made(array, key):
-    rngs = nnx.Rngs(params=key)
-    return kind.make(layer, rule, array, rngs=rngs, **options)
-
+  graph, state = nnx.split(layer)
+  parts = kind, rule, type(kernel), stacked, graph
   key = jax.random.key(0)
-  if stacked:
-    key = jax.random.split(key, shape[:stacked])
-  for _ in range(stacked):
-    made = nnx.vmap(made)
-  array = kernel.get_value()
-  abstract = isinstance(array, jax.ShapeDtypeStruct)
-  result = nnx.eval_shape(made, array, key) if abstract else made(array, key)
+  result = nnx.eval_shape(functools.partial(_made, *parts), state, key)
+  if not isinstance(kernel.get_value(), jax.ShapeDtypeStruct):
+    nnx.update(result, _variables(parts, state, key))
   for part in mode.parts(result):
     part.stacked = shape[:stacked]
   return result
+
+
+def _made(kind, rule, variable, stacked, graph, state, key) -> LowBit:
+  """Builds the low-bit operation of a layer, given as its parts."""
+  layer = nnx.merge(graph, state)
+
+  def made(array, key):
+    return kind.make(
+      layer,
+      rule,
+      array,
+      rngs=nnx.Rngs(params=key),
+      replaced=getattr(layer, kind.place),
+      variable=variable,
+    )
+
+  array = getattr(layer, kind.kernel).get_value()
+  if stacked:
+    key = jax.random.split(key, array.shape[:stacked])
+  for _ in range(stacked):
+    made = nnx.vmap(made)
+  return made(array, key)
+
+
+def _variables(parts: tuple, state: nnx.State, key: jax.Array) -> nnx.State:
+  """The variables of `_made`, in one program: it keeps no copy of a kernel."""
+  try:
+    hash(parts)
+  except TypeError:  # a layer with lists among its options
+    return jax.jit(lambda *args: nnx.state(_made(*parts, *args)))(state, key)
+  return _compiled(parts, state, key)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _compiled(parts, state, key) -> nnx.State:
+  return nnx.state(_made(*parts, state, key))
 
 
 def _check(kind: Kind, layer: nnx.Module, rule: Rule) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from bnnjax.convert import function_layers as layers_lib
 from bnnjax.convert import rules as rules_lib
@@ -179,7 +178,7 @@ def _variables(
   )
   if isinstance(parameter, jax.ShapeDtypeStruct):
     return jax.eval_shape(make, parameter, key)
-  return make(jnp.asarray(parameter), key)
+  return jax.jit(make)(parameter, key)  # one program: no copy of the kernel
 
 
 def _filled(found: dict[str, Roles]) -> dict[str, Roles]:

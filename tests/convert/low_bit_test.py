@@ -57,14 +57,21 @@ def test_layers_compute_what_those_of_this_package_do(theirs, ours, shape):
   model.train()
   ours.train()
 
-  def loss(model, x):
-    return (model(x) ** 2).sum()
+  @nnx.jit
+  def results(model, x):
+    def loss(model, x):
+      y = model(x)
+      return (y**2).sum(), y
 
-  for value in (lambda m, x: m(x), nnx.grad(loss, argnums=1)):
-    np.testing.assert_array_equal(value(model, x), value(ours, x))
-  mine, wanted = nnx.grad(loss)(model, x).layer, nnx.grad(loss)(ours, x)
-  np.testing.assert_array_equal(mine.kernel[...], wanted.kernel[...])
-  np.testing.assert_array_equal(mine.bias[...], wanted.bias[...])
+    return nnx.grad(loss, argnums=(0, 1), has_aux=True)(model, x)
+
+  (mine, of_x), y = results(model, x)
+  (wanted, wanted_of_x), wanted_y = results(ours, x)
+  np.testing.assert_array_equal(y, wanted_y)
+  np.testing.assert_array_equal(of_x, wanted_of_x)
+  for name in ("kernel", "bias"):
+    found = getattr(mine.layer, name)[...]
+    np.testing.assert_array_equal(found, wanted[name][...])
 
 
 @pytest.mark.parametrize("flip", [False, True])
