@@ -14,10 +14,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from bnnjax import markup
 from bnnjax.core import spec as spec_lib
 from bnnjax.data import loading
 from bnnjax.errors import UserError
-from bnnjax.report import fields, reading, runs, table_formats
+from bnnjax.report import fields, reading, runs
 from bnnjax.report.table import Table
 from bnnjax.train import bars, config_file, data_facts, one_bar, sweep
 from bnnjax.train import config as config_lib
@@ -94,8 +95,7 @@ class Ablation:
     return "\n".join([str(self.table()), *(f"- {n}" for n in self.notes)])
 
   def _repr_html_(self) -> str:
-    notes = table_formats.html_list(self.notes)
-    return f"{self.table()._repr_html_()}\n{notes}"
+    return f"{self.table()._repr_html_()}\n{markup.items(self.notes)}"
 
 
 def ablate(
