@@ -12,9 +12,9 @@ from bnnjax import errors
 # Notebooks align cells to the right, which suits numbers alone.
 STYLE = (
   "<style>.bnnjax th, .bnnjax td, .bnnjax caption {text-align: left}"
-  " .bnnjax td.n {text-align: right}</style>"
+  " .bnnjax td.n {text-align: right; white-space: nowrap}</style>"
 )
-_NUMBER = re.compile(r"[+-]?[\d,]+(\.\d+)?(e[+-]?\d+)?( %)?")
+_NUMBER = re.compile(r"[+-]?\d[\d.,e+-]*( ± [\d.]+| \[[^]]+\]| %)?")
 
 
 def text(given: str) -> str:
@@ -25,7 +25,7 @@ def text(given: str) -> str:
 def table(
   head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = ""
 ) -> str:
-  """A table; numbers are aligned to the right."""
+  """A table; numbers, also with a spread or an interval, stand right."""
   title = f"<caption>{text(caption)}</caption>" if caption else ""
   headings = "".join(f"<th>{text(cell)}</th>" for cell in head)
   body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in rows)

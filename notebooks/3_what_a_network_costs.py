@@ -96,7 +96,8 @@ assert stem == by_hand
 #
 # A rule says what to do with the layers whose dotted path matches: `reactnet` is the
 # name of a method. The first and the last layer stay float, as usual. The model is
-# converted in place and keeps its weights, as *latent* weights.
+# converted in place and keeps its weights, as *latent* weights. (The last note is about
+# zero padding: the zeros at the border are no 1-bit values.)
 
 # %%
 rules = {
@@ -158,12 +159,13 @@ print(f"float layers: {rest:.0f} % of the ACE that is left")
 figure, axes = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
 axes[0].bar(["float", "binarized"], [before.ace, after.ace], color=["C0", "C1"])
 axes[0].set(
-  ylabel="ACE of one image", title=f"ACE: 1/{before.ace / after.ace:.1f}"
+  ylabel="ACE of one image",
+  title=f"ACE falls to 1/{before.ace / after.ace:.1f}",
 )
 sizes = [report.weight_bytes("deployed") / 1024 for report in (before, after)]
 axes[1].bar(["float", "binarized"], sizes, color=["C0", "C1"])
 axes[1].set(
-  ylabel="KiB of weights", title=f"memory: 1/{sizes[0] / sizes[1]:.1f}"
+  ylabel="KiB of weights", title=f"memory falls to 1/{sizes[0] / sizes[1]:.1f}"
 )
 plt.show()
 assert after.ace < before.ace / 2

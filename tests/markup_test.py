@@ -32,12 +32,15 @@ class Balanced(html.parser.HTMLParser):
 
 
 def test_a_table_escapes_and_aligns():
-  text = markup.table(["a", ODD], [["x-1", "1,024"], [ODD, "-0.5"]], ODD)
+  rows = [["x-1", "1,024"], [ODD, "-0.5"], ["81 ± 2", "+1.0 [-0.5, +2.5]"]]
+  text = markup.table(["a", ODD], rows, ODD)
   assert "<script>" not in text
   assert "<td>x-1</td>" in text
   assert '<td class="n">1,024</td>' in text
   assert '<td class="n">-0.5</td>' in text
-  assert Balanced(text).tags.count("td") == 4
+  assert '<td class="n">81 ± 2</td><td class="n">+1.0 [-0.5, +2.5]' in text
+  assert "<td>8x8 . 8x4</td>" in markup.table(["a"], [["8x8 . 8x4"]])
+  assert Balanced(text).tags.count("td") == 6
   assert text.count("&lt;script&gt;") == 3
 
 

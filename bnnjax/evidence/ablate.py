@@ -82,14 +82,14 @@ class Ablation:
   @property
   def notes(self) -> list[str]:
     """Which rates were chosen, and which of them at the edge."""
-    chosen = ", ".join(f"{_label(c)} {c.rate:g}" for c in self.cells)
+    chosen = "; ".join(f"{_label(c)}: {c.rate:g}" for c in self.cells)
     edges = [
       f"{_label(c)}: the best rate, {c.rate:g}, is at the edge of those"
       " tried; try more beyond it."
       for c in self.cells
       if c.at_the_edge
     ]
-    return [f"Learning rates: {chosen}.", *edges]
+    return [f"Learning rates of {chosen}.", *edges]
 
   def __repr__(self) -> str:
     return "\n".join([str(self.table()), *(f"- {n}" for n in self.notes)])
