@@ -14,10 +14,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from bnnjax import markup
 from bnnjax.core import spec as spec_lib
 from bnnjax.data import loading
 from bnnjax.errors import UserError
-from bnnjax.report import fields, reading, runs, table_formats
+from bnnjax.report import fields, reading, runs
 from bnnjax.report.table import Table
 from bnnjax.train import bars, config_file, data_facts, one_bar, sweep
 from bnnjax.train import config as config_lib
@@ -81,21 +82,20 @@ class Ablation:
   @property
   def notes(self) -> list[str]:
     """Which rates were chosen, and which of them at the edge."""
-    chosen = ", ".join(f"{_label(c)} {c.rate:g}" for c in self.cells)
+    chosen = "; ".join(f"{_label(c)}: {c.rate:g}" for c in self.cells)
     edges = [
       f"{_label(c)}: the best rate, {c.rate:g}, is at the edge of those"
       " tried; try more beyond it."
       for c in self.cells
       if c.at_the_edge
     ]
-    return [f"Learning rates: {chosen}.", *edges]
+    return [f"Learning rates of {chosen}.", *edges]
 
   def __repr__(self) -> str:
     return "\n".join([str(self.table()), *(f"- {n}" for n in self.notes)])
 
   def _repr_html_(self) -> str:
-    notes = table_formats.html_list(self.notes)
-    return f"{self.table()._repr_html_()}\n{notes}"
+    return f"{self.table()._repr_html_()}\n{markup.items(self.notes)}"
 
 
 def ablate(

@@ -60,7 +60,7 @@ def test_rates_are_chosen_and_runs_repeated(tmp_path, capsys):
   assert found.table().sections[0].baseline == "ste"
   rate = found.cells[0].rate
   for shown in (repr(found), found._repr_html_()):
-    assert f"Learning rates: ste {rate:g}, " in shown
+    assert f"Learning rates of ste: {rate:g}; ste(clip=None): " in shown
     assert "is at the edge of those tried" in shown
   assert len(found.plot().axes) == 1
   # Again: nothing is trained. Elsewhere: the same records.

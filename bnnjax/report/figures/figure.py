@@ -78,9 +78,6 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
     why = " ".join(notes) or "There is no panel."
     raise UserError(f"There is nothing to draw. {why}")
   with style():
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     text = panel_lib.Text()
     layouts = [Layout(panel, text) for panel in panels]
     left = max(layout.left for layout in layouts)
@@ -88,14 +85,33 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
       layout.settle(left, _size(layout.panel) / 2)
     foot = [line for note in notes for line in text.wrap(note)]
     height = sum(x.height for x in layouts) + LINE * len(foot) + EDGE
-    figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=DPI)
-    FigureCanvasAgg(figure)
+    figure = new(figsize=(WIDTH / 72, height / 72), dpi=DPI)
     top = height
     for layout in layouts:
       _draw_panel(figure, layout, text, top, height)
       top -= layout.height
     _write(figure, foot, top, height, color=DARK)
     return figure
+
+
+def new(**options: Any) -> Any:
+  """A matplotlib figure; a notebook shows it without pyplot.
+
+  Args:
+    **options: of `matplotlib.figure.Figure`.
+  """
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+
+  class Shown(Figure):
+    def _repr_png_(self) -> bytes:
+      out = io.BytesIO()
+      self.savefig(out, format="png", metadata=METADATA["png"])
+      return out.getvalue()
+
+  figure = Shown(**options)
+  FigureCanvasAgg(figure)
+  return figure
 
 
 @contextlib.contextmanager

@@ -47,12 +47,8 @@ def plot(table: "Table", path: os.PathLike | str | None = None) -> Any:
     )
   heights = [REST + ROW * len(section.rows) for section in table.sections]
   with figure.style():
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     size = (WIDTH, sum(heights))
-    drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
-    FigureCanvasAgg(drawn)
+    drawn = figure.new(figsize=size, dpi=DPI, layout="constrained")
     axes = drawn.subplots(
       len(heights), squeeze=False, height_ratios=heights
     ).flat

@@ -43,6 +43,7 @@ def test_bars_overlap_where_rows_do_not_differ():
   low, high = fit.difference("good", "bad")[1:]
   assert good[1] - good[0] == pytest.approx((high - low) / 2)
   assert "do not overlap differ" in ax.get_xlabel()
+  assert figure._repr_png_().startswith(b"\x89PNG")  # in a notebook
 
 
 def test_without_intervals_there_are_no_bars():
