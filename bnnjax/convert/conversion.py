@@ -1,9 +1,9 @@
 """The report of `binarize`: what became of each layer, and what that costs."""
 
 import dataclasses
-import html
 from collections.abc import Sequence
 
+from bnnjax import markup
 from bnnjax.convert.rules import Rule, Spec
 from bnnjax.cost.report import Report
 
@@ -94,18 +94,8 @@ class Conversion:
     return "\n".join([*lines, *self._totals()])
 
   def _repr_html_(self) -> str:
-    """The table, for notebooks."""
-    head, *rows = (_html_line(t, r) for t, r in self._tagged())
-    notes = "<br>".join(map(html.escape, self._totals()))
-    return (
-      f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
-      f"<p>{notes}</p>"
-    )
-
-  def _tagged(self):
-    yield "th", self._head()
-    for row in self.rows():
-      yield "td", row
+    table = markup.table(self._head(), self.rows())
+    return f"{table}\n{markup.items(self._totals())}"
 
   def _head(self) -> tuple[str, ...]:
     return HEAD if self.before is not None else HEAD[:5]
@@ -120,11 +110,6 @@ class Conversion:
       f" {self.after.weight_bytes('deployed'):,} bytes.",
       *self.after.warnings,
     ]
-
-
-def _html_line(tag: str, cells: Sequence[str]) -> str:
-  inner = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
-  return f"<tr>{inner}</tr>"
 
 
 def _shown(spec: Spec) -> str:

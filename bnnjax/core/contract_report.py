@@ -1,9 +1,9 @@
 """What `bx.check` found: one line for each check of an estimator."""
 
 import dataclasses
-import html
 from collections.abc import Iterator
 
+from bnnjax import markup
 from bnnjax.errors import UserError
 
 HEAD = ("check", "result", "found", "right")
@@ -98,12 +98,4 @@ class Report:
     return "\n".join([self._summary, *(line.rstrip() for line in lines)])
 
   def _repr_html_(self) -> str:
-    def line(cells, tag):
-      made = (f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
-      return f"<tr>{''.join(made)}</tr>"
-
-    rows = "".join(line(row, "td") for row in self._rows())
-    return (
-      f"<table><caption>{html.escape(self._summary)}</caption>"
-      f"<thead>{line(HEAD, 'th')}</thead><tbody>{rows}</tbody></table>"
-    )
+    return markup.table(HEAD, self._rows(), self._summary)

@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bnnjax import markup
 from bnnjax.core.registry import unknown
 from bnnjax.cost import metrics
 from bnnjax.cost.ledger import Row
@@ -42,6 +43,33 @@ def table(report: Any, format: str, by: str) -> str:
   below += [f"note: {n}" for n in report.notes]
   title = f"Cost of {report.name}"
   return text_of(columns, lines, report.definitions, format, title, below)
+
+
+def html(report: Any) -> str:
+  """For notebooks: a line for each layer; all figures, and what they mean."""
+  columns, lines = _grouped(report, "layer")
+  totals = [f"{k} = {human(v)}" for k, v in metrics.totals(report).items()]
+  caption = (
+    f"Cost of {report.name}: {report.total_macs:,} MACs, ACE {report.ace:,},"
+    f" {report.weight_bytes('deployed'):,} bytes"
+  )
+  return "\n".join(
+    [
+      markup.table(columns, _texts(lines), caption),
+      markup.items([*report.warnings, *report.notes]),
+      markup.folded("All figures", markup.items(totals)),
+      _definitions_html(report.definitions),
+    ]
+  )
+
+
+def _texts(rows: Sequence[Sequence[Any]]) -> list[list[str]]:
+  return [[human(x) for x in row] for row in rows]
+
+
+def _definitions_html(definitions: Mapping[str, str]) -> str:
+  lines = [f"{k}: {v}." for k, v in definitions.items()]
+  return markup.folded("Definitions", markup.items(lines))
 
 
 def _grouped(report: Any, by: str) -> tuple[list[str], list[list[Any]]]:
@@ -86,15 +114,18 @@ class Comparison:
 
   def table(self, format: str = "markdown") -> str:
     """The figures as text; `format` as in `Report.table`."""
+    rows = [list(row) for row in self.rows]
+    return text_of(self._head(), rows, self.left.definitions, format)
+
+  def _head(self) -> list[str]:
     names = [self.left.name, self.right.name]
     if names[0] == names[1]:
       names = [f"{names[0]} (1)", f"{names[1]} (2)"]
-    return text_of(
-      ["figure", *names, "ratio"],
-      [list(row) for row in self.rows],
-      self.left.definitions,
-      format,
-    )
+    return ["figure", *names, "ratio"]
+
+  def _repr_html_(self) -> str:
+    table = markup.table(self._head(), _texts(self.rows))
+    return f"{table}\n{_definitions_html(self.left.definitions)}"
 
   def to_json(self) -> dict[str, list[Any]]:
     """`{figure: [left, right, ratio]}`."""

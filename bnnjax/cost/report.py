@@ -233,3 +233,6 @@ class Report:
 
   def __str__(self) -> str:
     return self.table("markdown", "bits")
+
+  def _repr_html_(self) -> str:
+    return render.html(self)

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bnnjax import markup
 from bnnjax.errors import UserError
 from bnnjax.report import fields, grouping, reading
 
@@ -39,6 +40,13 @@ class Runs:
   def __repr__(self) -> str:
     lines = [f"{len(self.records)} runs", *reading.say(self.skipped)]
     return f"<{'; '.join(lines)}>"
+
+  def _repr_html_(self) -> str:
+    """A table with a row for each config, or only how many runs there are."""
+    try:
+      return self.table()._repr_html_()
+    except UserError:
+      return markup.text(repr(self))
 
   def filter(self, **wanted: Any) -> "Runs":
     """The runs whose fields have these values.

@@ -1,12 +1,11 @@
 """Writes tables as markdown, CSV, LaTeX and HTML."""
 
 import csv as csv_lib
-import html as html_lib
 import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bnnjax import errors
+from bnnjax import markup
 from bnnjax.report import latex as latex_lib
 from bnnjax.report import markdown as markdown_lib
 from bnnjax.report.row import Row
@@ -227,23 +226,7 @@ def html(table: "Table") -> str:
   """For notebooks: a table and its notes for each task."""
   out = []
   for section in table.sections:
-    head, cells = _grid(table, section)
-    out.append(f"<table><caption>{_html(section.task)}</caption>")
-    out.append(f"<thead>{_html_line('th', head)}</thead><tbody>")
-    out += [_html_line("td", row) for row in cells]
-    out.append("</tbody></table>")
-    out.append(_html_list(_notes(section)))
-  return "\n".join([*out, _html_list(_legends(table))])
-
-
-def _html_list(lines: Sequence[str]) -> str:
-  return f"<ul>{''.join(f'<li>{_html(line)}</li>' for line in lines)}</ul>"
-
-
-def _html(text: str) -> str:
-  return html_lib.escape(errors.one_paragraph(text))
-
-
-def _html_line(tag: str, cells: Sequence[str]) -> str:
-  inner = "".join(f"<{tag}>{_html(cell)}</{tag}>" for cell in cells)
-  return f"<tr>{inner}</tr>"
+    out.append(markup.table(*_grid(table, section), section.task))
+    out.append(markup.items(_notes(section)))
+  legends = markup.items(_legends(table))
+  return "\n".join([*out, markup.folded("What the columns mean", legends)])

@@ -55,7 +55,7 @@ def render(
 ) -> dict[str, bytes]:
   """Files of a figure, by format; see `draw`."""
   rendered = {}
-  with _style():
+  with style():
     figure = draw(panels, notes)
     for name in formats:
       out = io.BytesIO()
@@ -77,10 +77,7 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
   if not panels:
     why = " ".join(notes) or "There is no panel."
     raise UserError(f"There is nothing to draw. {why}")
-  with _style():
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+  with style():
     text = panel_lib.Text()
     layouts = [Layout(panel, text) for panel in panels]
     left = max(layout.left for layout in layouts)
@@ -88,8 +85,7 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
       layout.settle(left, _size(layout.panel) / 2)
     foot = [line for note in notes for line in text.wrap(note)]
     height = sum(x.height for x in layouts) + LINE * len(foot) + EDGE
-    figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=DPI)
-    FigureCanvasAgg(figure)
+    figure = new(figsize=(WIDTH / 72, height / 72), dpi=DPI)
     top = height
     for layout in layouts:
       _draw_panel(figure, layout, text, top, height)
@@ -98,8 +94,28 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
     return figure
 
 
+def new(**options: Any) -> Any:
+  """A matplotlib figure; a notebook shows it without pyplot.
+
+  Args:
+    **options: of `matplotlib.figure.Figure`.
+  """
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+
+  class Shown(Figure):
+    def _repr_png_(self) -> bytes:
+      out = io.BytesIO()
+      self.savefig(out, format="png", metadata=METADATA["png"])
+      return out.getvalue()
+
+  figure = Shown(**options)
+  FigureCanvasAgg(figure)
+  return figure
+
+
 @contextlib.contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
   """Our settings, whatever those of the person are."""
   try:
     import matplotlib
