@@ -3,6 +3,7 @@
   python3 dev.py train [ARGUMENTS]   the main job, or `bnnjax train ARGUMENTS`
   python3 dev.py test [ARGUMENTS]    the tests, or `pytest ARGUMENTS`
   python3 dev.py docs [ARGUMENTS]    the guides as HTML pages, by Sphinx
+  python3 dev.py notebooks           makes the notebooks; `--run` runs them
   python3 dev.py setup               only the environment
 
 The environment is `.venv`, made from `requirements.txt` (exact versions with
@@ -132,6 +133,8 @@ def main() -> int:
     return test(arguments)
   if command == "docs":
     return docs(arguments)
+  if command == "notebooks":
+    return run(setup(), "-m", "notebooks.build", *arguments)
   if command == "setup":
     print(setup())
     return 0

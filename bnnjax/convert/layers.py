@@ -118,6 +118,8 @@ def _conv_transpose(layer, rule, kernel, **options):
 
 
 def _embed(layer, rule, table, **options):
+  made = spec_lib.parse(rule.weight, "weight", preset="embedding")
+  rule = dataclasses.replace(rule, weight=made)
   return low_bit.Operands(rule, table, layer.features, **options)
 
 
@@ -141,16 +143,21 @@ def rule_for(kind: Kind, rule: Rule) -> Rule:
     preset = registry.get("method", rule.weight).embedding
     if preset.spec is None:
       return Rule()
-  return Rule(spec_lib.parse(rule.weight, "weight", preset="embedding"))
+  return dataclasses.replace(rule, act=None)
 
 
 def make(
-  kind: Kind, layer: nnx.Module, rule: Rule, kernel: nnx.Variable
+  kind: Kind,
+  layer: nnx.Module,
+  rule: Rule,
+  kernel: nnx.Variable,
+  number: int,
 ) -> LowBit:
   """The module that takes the place of a layer's operation.
 
   Kernels with more leading axes than the layer's are those of stacked layers
-  (`nnx.vmap`); binarizers are stacked like them.
+  (`nnx.vmap`); binarizers are stacked like them. Random numbers come from the
+  layer's number.
 
   Raises:
     UserError: the layer has an operation of its own, or its kernel another shape.
@@ -163,7 +170,7 @@ def make(
     raise UserError(f"its kernel has the shape {shape}, not {wanted}.")
   graph, state = nnx.split(layer)
   parts = kind, rule, type(kernel), stacked, graph
-  key = jax.random.key(0)
+  key = jax.random.fold_in(jax.random.key(0), number)
   result = nnx.eval_shape(functools.partial(_made, *parts), state, key)
   if not isinstance(kernel.get_value(), jax.ShapeDtypeStruct):
     nnx.update(result, _variables(parts, state, key))
@@ -216,8 +223,15 @@ def _check(kind: Kind, layer: nnx.Module, rule: Rule) -> None:
     raise UserError(
       f"it has a `{kind.place}` of its own, which binarizing would replace."
     )
+  preset = "embedding" if kind.layer is nnx.Embed else None
+  made = spec_lib.parse(rule.weight, "weight", preset=preset)
+  if made is not None and not made.latent:
+    raise UserError(
+      f"the weights of {str(rule.weight)!r} have no latent ones: their optimizer"
+      " flips them. Leave out `latent=False`, or build the network from bnnjax"
+      " layers."
+    )
   if not kind.finishes:
-    made = spec_lib.parse(rule.weight, "weight")
     given = {"output": rule.output, "grad": rule.grad}
     if made is not None:
       given = method_lib.layer_options(made.method) | {

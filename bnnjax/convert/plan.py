@@ -58,12 +58,7 @@ def plan_of(
   effective = {a.key for a in applied.values()}
   for a in assigned.values():
     if not a.rule.is_float and a.key not in effective:
-      ends = [path for path, b in assigned.items() if b.key == a.key]
-      raise UserError(
-        f"The rule {a.key!r} matches only the first or last layer, which stays"
-        " float unless a key is its path: write"
-        f" {' and '.join(map(repr, ends))}."
-      )
+      raise rules_lib.ends_alone(a.key, assigned)
   layers = {
     path: Layer.of(path, a.key, a.rule)
     for path, a in applied.items()

@@ -17,10 +17,10 @@ from ml_collections import ConfigDict
 from bnnjax.core import spec as spec_lib
 from bnnjax.data import loading
 from bnnjax.errors import UserError
-from bnnjax.report import fields, reading, runs
+from bnnjax.report import fields, reading, runs, table_formats
 from bnnjax.report.table import Table
+from bnnjax.train import bars, config_file, data_facts, one_bar, sweep
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, data_facts, sweep
 
 LEAST_SEEDS = 2
 FOLDER = "runs/ablation"
@@ -54,9 +54,9 @@ class Ablation:
   """What `ablate` found; prints and renders as a table.
 
   Attributes:
-    runs: final runs of all seeds.
+    runs: final runs of all seeds. `runs.plot()` draws the metric against ACE.
     cells: pairs of binarizers, with their rates.
-    by: fields of the config that are compared.
+    by: fields of the records that are compared.
   """
 
   runs: runs.Runs
@@ -66,26 +66,36 @@ class Ablation:
   def table(self, **options: Any) -> Table:
     """A row for each pair: mean, spread, n, intervals, costs, seconds.
 
+    Differences are those to the first pair that was given.
+
     Args:
       **options: of `bnnjax.report.table.make`.
     """
+    options = {"baseline": _label(self.cells[0]), **options}
     return self.runs.table(by=self.by, **options)
 
-  def plot(self, path: Any = None, **options: Any) -> Any:
-    """Draws the metric against ACE, see `bnnjax.report.runs.Runs.plot`."""
-    return self.runs.plot(path, **options)
+  def plot(self, path: Any = None) -> Any:
+    """Draws seeds, means and intervals, see `bnnjax.report.figures.rows`."""
+    return self.table().plot(path)
 
-  def __repr__(self) -> str:
+  @property
+  def notes(self) -> list[str]:
+    """Which rates were chosen, and which of them at the edge."""
+    chosen = ", ".join(f"{_label(c)} {c.rate:g}" for c in self.cells)
     edges = [
       f"{_label(c)}: the best rate, {c.rate:g}, is at the edge of those"
       " tried; try more beyond it."
       for c in self.cells
       if c.at_the_edge
     ]
-    return "\n".join([str(self.table()), *edges])
+    return [f"Learning rates: {chosen}.", *edges]
+
+  def __repr__(self) -> str:
+    return "\n".join([str(self.table()), *(f"- {n}" for n in self.notes)])
 
   def _repr_html_(self) -> str:
-    return self.table()._repr_html_()
+    notes = table_formats.html_list(self.notes)
+    return f"{self.table()._repr_html_()}\n{notes}"
 
 
 def ablate(
@@ -125,7 +135,10 @@ def ablate(
   _check(lr, seeds, held_out)
   configs = {pair: _config(config, pair) for pair in pairs}
   root = pathlib.Path(folder)
-  tried = _choose(configs, lr, held_out, root) if len(lr) > 1 else {}
+  choices = len(lr) if len(lr) > 1 else 0
+  total = len(pairs) * (choices + seeds)
+  shown = one_bar.OneBar(total) if bars.in_notebook() else None
+  tried = _choose(configs, lr, held_out, root, shown) if choices else {}
   cells, planned = [], []
   for pair, made in configs.items():
     rate = lr[0] if lr else made.optim.lr
@@ -137,14 +150,16 @@ def ablate(
       _planned(made, pair, {"optim.lr": rate, "seed": seed})
       for seed in range(seeds)
     ]
-  found = _trained(planned, root / "results.jsonl", root)
-  by = [f"model.{r}" for r, given in zip(ROLES, (weight, act)) if given]
+  found = _trained(planned, root / "results.jsonl", root, shown)
+  if shown is not None:
+    shown.close()
+  by = [role for role, given in zip(ROLES, (weight, act)) if given]
   return Ablation(runs.Runs(found), tuple(cells), tuple(by))
 
 
 def _label(cell: Cell) -> str:
   given = (spec for spec in (cell.weight, cell.act) if spec is not ...)
-  return ", ".join(map(fields.show, given))
+  return ", ".join(spec or fields.FLOAT for spec in given)
 
 
 def _pairs(weight: Any, act: Any) -> list[Pair]:
@@ -205,7 +220,7 @@ def _config(config: Any, pair: Pair) -> config_lib.Resolved:
   if isinstance(config, str):
     made = config_file.read_unresolved(config)
   elif callable(config) and not isinstance(config, ConfigDict):
-    return config_lib.resolve(config(**given))
+    return _with_specs(config_lib.resolve(config(**given)), given)
   else:
     made = config
   if not isinstance(made, ConfigDict | Mapping):
@@ -218,7 +233,25 @@ def _config(config: Any, pair: Pair) -> config_lib.Resolved:
   return config_lib.resolve(made)
 
 
-def _choose(configs, lr, held_out, root) -> dict[Pair, tuple[dict, Callable]]:
+def _with_specs(made: config_lib.Resolved, given: dict) -> config_lib.Resolved:
+  """The config of a function.
+
+  Raises:
+    UserError: it does not hold the specs where records are compared by them.
+  """
+  for role, spec in given.items():
+    held = made.model.get(role)
+    if held != spec:
+      raise UserError(
+        f"The function must set `config.model.{role}` to the spec that it is"
+        f" given: got {held!r} for {spec!r}."
+      )
+  return made
+
+
+def _choose(
+  configs, lr, held_out, root, shown
+) -> dict[Pair, tuple[dict, Callable]]:
   """The metric of each rate on held-out examples, and `max` or `min`."""
   planned = {
     (pair, rate): _planned(
@@ -227,7 +260,7 @@ def _choose(configs, lr, held_out, root) -> dict[Pair, tuple[dict, Callable]]:
     for pair, made in configs.items()
     for rate in lr
   }
-  records = _trained(planned.values(), root / "choices.jsonl", root)
+  records = _trained(planned.values(), root / "choices.jsonl", root, shown)
   metric = fields.metric_of(records)
   by_name = {record["name"]: metric.of(record) for record in records}
   better = min if metric.higher_is_better is False else max
@@ -270,9 +303,9 @@ def _planned(
   return sweep.Planned(name.replace("/", "_"), config_lib.resolve(made))
 
 
-def _trained(planned, path: pathlib.Path, root: pathlib.Path) -> list[Any]:
+def _trained(planned, path: pathlib.Path, root, shown) -> list[Any]:
   """The records of runs, which are trained unless they are on record."""
   planned = list(planned)
-  sweep.Sweep(planned, path, root / "runs").run()
+  sweep.Sweep(planned, path, root / "runs", shown=shown).run()
   names = {run.name for run in planned}
   return [r for r in reading.whole(path) if r["name"] in names]

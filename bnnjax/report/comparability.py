@@ -18,6 +18,8 @@ TOLD = {
     "model.weight", "model.act", "model.attention", "model.embedding",
     "optim.projection", "events",
   ),
+  "weight": ("model.weight",),
+  "act": ("model.act",),
   "bits": ("model.weight", "model.act"),
   "network": ("model.name", "model.variant"),
 }  # fmt: skip

@@ -138,23 +138,29 @@ def network(record: Record) -> str | None:
   return f"{model['name']} {variant}" if variant else str(model["name"])
 
 
-def method(record: Record) -> str | None:
-  """What binarizes weights and activations: `reste`, `float`, `fbi_llm / float`.
-
-  `None` if the record does not say, as one of a model of yours by default.
-  """
+def binarizers(record: Record) -> tuple[str, str] | None:
+  """What binarizes weights, and what activations; `None` if unknown."""
   model = record["config"].get("model")
   if not isinstance(model, Mapping):
     return None
   defaults = METHODS.get(str(model.get("name")))
   if defaults is None and not {"weight", "act"} <= model.keys():
-    return FLOAT if bits(record) == FLOAT else None
+    return (FLOAT, FLOAT) if bits(record) == FLOAT else None
   given = {**dict(zip(("weight", "act"), defaults or ())), **model}
   weight, act = (
     show(FLOAT if given[k] in (None, "") else given[k])
     for k in ("weight", "act")
   )
-  return weight if weight == act else f"{weight} / {act}"
+  return weight, act
+
+
+def method(record: Record) -> str | None:
+  """What binarizes weights and activations: `reste`, `float`, `fbi_llm / float`.
+
+  `None` if the record does not say, as one of a model of yours by default.
+  """
+  found = binarizers(record)
+  return None if found is None else " / ".join(dict.fromkeys(found))
 
 
 def bits(record: Record) -> str | None:
@@ -212,6 +218,8 @@ DERIVED: dict[str, Callable[[Record], Any]] = {
   "commit": lambda record: record["commit"],
   "network": network,
   "method": method,
+  "weight": lambda record: (binarizers(record) or (None, None))[0],
+  "act": lambda record: (binarizers(record) or (None, None))[1],
   "bits": bits,
   "task": task,
 }

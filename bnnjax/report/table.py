@@ -6,7 +6,9 @@ belong to the grouping: their mean would be of nothing in particular.
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from bnnjax.errors import UserError, unknown
 from bnnjax.report import (
@@ -78,6 +80,12 @@ class Table:
   def to_latex(self) -> str:
     """A `tabular` for each task; it needs the package booktabs."""
     return table_formats.latex(self)
+
+  def plot(self, path: os.PathLike | str | None = None) -> Any:
+    """Draws the rows, see `bnnjax.report.figures.rows.plot`."""
+    from bnnjax.report.figures import rows
+
+    return rows.plot(self, path)
 
   def _repr_html_(self) -> str:
     return table_formats.html(self)

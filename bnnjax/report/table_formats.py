@@ -232,11 +232,12 @@ def html(table: "Table") -> str:
     out.append(f"<thead>{_html_line('th', head)}</thead><tbody>")
     out += [_html_line("td", row) for row in cells]
     out.append("</tbody></table>")
-    out.append(_html_list(_notes(section)))
-  return "\n".join([*out, _html_list(_legends(table))])
+    out.append(html_list(_notes(section)))
+  return "\n".join([*out, html_list(_legends(table))])
 
 
-def _html_list(lines: Sequence[str]) -> str:
+def html_list(lines: Sequence[str]) -> str:
+  """Lines of text as an HTML list."""
   return f"<ul>{''.join(f'<li>{_html(line)}</li>' for line in lines)}</ul>"
 
 

@@ -1,50 +1,34 @@
-"""Shows a run on the screen: as a progress bar or as plain lines."""
+"""Shows a run to people: as a progress bar or as plain lines."""
 
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich import console as rich_console
-from rich import progress as rich_progress
-from rich import table as rich_table
+from bnnjax.train import bars
 
 PER_SECOND = "_per_s"  # ends the names of speeds
 
 
 class Display:
-  """Shows how a run goes: as a bar in a terminal, otherwise as plain lines.
+  """Shows how a run goes: as a bar if there is one, otherwise as plain lines.
 
   Args:
     steps: of the run.
     start: step that the run starts or resumes at.
     active: False on processes other than the first.
+    bar: an object with the methods of `bars.TerminalBar`; by default there is
+      one in a terminal and in a notebook.
   """
 
   EVERY = 30.0  # seconds between two plain lines of intervals
 
-  def __init__(self, steps: int, start: int = 0, *, active: bool = True):
+  def __init__(
+    self, steps: int, start: int = 0, *, active: bool = True, bar: Any = None
+  ):
     self._steps, self._start, self._active = steps, start, active
     self._opened = self._began = self._last = time.monotonic()
     self._warm = False
-    self._bar = None
-    if active and sys.stdout.isatty():
-      self._bar = rich_progress.Progress(
-        "{task.description}",
-        rich_progress.BarColumn(bar_width=16),
-        rich_progress.MofNCompleteColumn(),
-        rich_progress.TimeRemainingColumn(),
-        # In a narrow terminal this column wraps and the others stay whole.
-        rich_progress.TextColumn(
-          "{task.fields[text]}", table_column=rich_table.Column(ratio=1)
-        ),
-        expand=True,
-        console=rich_console.Console(),
-      )
-      self._task = self._bar.add_task(
-        "train", total=steps, completed=start, text=""
-      )
-      self._bar.start()
+    self._bar = (bar or bars.make(steps, start)) if active else None
     if start:
       self.line(f"resuming at step {start}/{steps}")
 
@@ -73,7 +57,7 @@ class Display:
     for name, speed in speeds.items():
       text += f"  {_speed(speed)} {name.removesuffix(PER_SECOND)}/s"
     if self._bar is not None:
-      self._bar.update(self._task, completed=step, text=text)
+      self._bar.update(step, text)
     elif time.monotonic() - self._last > self.EVERY:
       self.line(f"step {step}/{self._steps}  {text}  {self._left(step)}")
 
@@ -96,7 +80,7 @@ class Display:
     """Prints a line that stays."""
     self._last = time.monotonic()
     if self._bar is not None:
-      self._bar.console.print(text, highlight=False)
+      self._bar.line(text)
     elif self._active:
       print(text, flush=True)
 

@@ -9,7 +9,7 @@ config -> Job: everything is checked, nothing is written
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -35,6 +35,7 @@ from bnnjax.train import (
 )
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
+from bnnjax.train.display import Display
 from bnnjax.train.job import Job
 from bnnjax.train.log_interval import Clock, Interval
 from bnnjax.train.programs import Programs
@@ -70,6 +71,7 @@ def train(
   name: str = "run",
   record: epath.PathLike | None = None,
   signals: stops.Signals | None = None,
+  display: Callable[..., Display] = Display,
 ) -> Result:
   """Trains, evaluates and records one run; resumes one that was killed.
 
@@ -80,6 +82,7 @@ def train(
     record: file that the record is appended to; `workdir/record.jsonl` if none.
     signals: asked after every step whether to save and stop; by default
       SIGTERM and SIGINT.
+    display: makes what shows the run; takes the arguments of `Display`.
 
   Raises:
     ValueError: anything wrong with config, data or workdir, before anything is
@@ -123,6 +126,7 @@ def train(
       initial_step,
       tensorboard=job.config.tensorboard,
       active=first,
+      display=display,
     )
     stack.callback(log.close)
     run = Run(

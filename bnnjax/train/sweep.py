@@ -24,7 +24,7 @@ from bnnjax.errors import UserError
 from bnnjax.report import reading
 from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, identity, loop, resume_check
+from bnnjax.train import config_file, identity, loop, one_bar, resume_check
 from bnnjax.train import workdir as workdir_lib
 
 Record = Mapping[str, Any]
@@ -142,6 +142,17 @@ class Planned:
     return {"name": self.name, "config": workdir_lib.to_json(self.config)}
 
 
+class Lines:
+  """Shows which run of a sweep begins: a line for each."""
+
+  def begin(
+    self, number: int, of: int, name: str, done: bool = False, note: str = ""
+  ) -> None:
+    """Says which run begins, or is on record."""
+    said = " (done)" if done else note
+    print(f"[{number}/{of}] {name}{said}", flush=True)
+
+
 class Sweep:
   """The runs of one experiment.
 
@@ -150,6 +161,7 @@ class Sweep:
     path: file of the records.
     runs: folder of the workdirs.
     known: further files of records.
+    shown: shows the sweep and its runs; by default, `Lines` and the runs do.
   """
 
   def __init__(
@@ -158,8 +170,11 @@ class Sweep:
     path: Path,
     runs: Path,
     known: Sequence[Path] = (),
+    shown: one_bar.OneBar | None = None,
   ):
     self.plan, self.path, self.runs = plan, path, runs
+    self._shown = shown or Lines()
+    self._options = {"display": shown.display} if shown else {}
     self._known = [r for file in known for r in reading.whole(file)]
     self._loaded: dict[str, Any] = {}  # digests of data, see `of_record`
     self._keys: dict[str, set[str]] = {}  # keys of records, by record id
@@ -170,16 +185,17 @@ class Sweep:
   def run(self) -> None:
     """Trains the runs that are not on record, one after the other."""
     for number, planned in enumerate(self.plan, 1):
-      head = f"[{number}/{len(self.plan)}] {planned.name}"
+      head = (number, len(self.plan), planned.name)
       on_record = self._find(planned)
       if on_record is not None:
         planned.folder = _folder(on_record)
-        print(f"{head} (done)", flush=True)
+        self._shown.begin(*head, done=True)
         continue
       planned.folder = self._choose(planned)
+      note = ""
       if planned.folder != planned.name:
-        head += f" in {self.runs / planned.folder}: that name is another run's"
-      print(head, flush=True)
+        note = f" in {self.runs / planned.folder}: that name is another run's"
+      self._shown.begin(*head, note=note)
       self._put_on_record(self._train(planned), planned)
 
   def _train(self, planned: Planned) -> dict[str, Any]:
@@ -190,7 +206,7 @@ class Sweep:
     """
     config = self._with_workdirs(planned.config)
     workdir = self.runs / planned.folder
-    result = loop.train(config, workdir, name=planned.name)
+    result = loop.train(config, workdir, name=planned.name, **self._options)
     *_, record = record_lib.read(result.record)
     return record
 

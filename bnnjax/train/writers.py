@@ -6,7 +6,7 @@ Writers have the methods of clu's `MetricWriter`; clu's own need TensorFlow.
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from etils import epath
@@ -144,6 +144,7 @@ class Log:
     tensorboard: also write TensorBoard files.
     active: False on processes other than the first, which write and show
       nothing.
+    display: makes what shows the run.
   """
 
   def __init__(
@@ -154,13 +155,14 @@ class Log:
     *,
     tensorboard: bool = False,
     active: bool = True,
+    display: Callable[..., Display] = Display,
   ):
     self._files = []
     if active and tensorboard:
       self._files.append(TensorBoardWriter(workdir))
     if active:
       self._files.append(JsonlWriter(workdir / "metrics.jsonl", start))
-    self._display = Display(steps, start, active=active)
+    self._display = display(steps, start, active=active)
 
   def interval(
     self,

@@ -113,3 +113,87 @@ def test_mistakes():
     bx.binarize(model, {"pach": RULE}, networks.batch(networks.ViT))
   with pytest.raises(UserError, match="Got 1 such rules"):
     bx.binarize(model, {"head": None, ".*": RULE})
+
+
+def test_an_end_is_the_last_that_is_called():
+  """A table that is read first and last leaves no other layer float."""
+
+  class Tied(nnx.Module):
+    def __init__(self):
+      self.words = nnx.Embed(5, 4, rngs=nnx.Rngs(0))
+      self.mixed = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+
+    def __call__(self, ids):
+      return self.words.attend(self.mixed(self.words(ids)))
+
+  _, report = bx.binarize(Tied(), {".*": RULE}, jnp.zeros((1, 2), int))
+  assert report.paths == ("mixed",)
+
+
+def test_layers_that_are_binarized_count_as_ends():
+  model = nnx.Sequential(*[nnx.Linear(4, 4, rngs=nnx.Rngs(0)) for _ in "abcd"])
+  bx.binarize(model, {"layers.3": RULE}, jnp.ones((1, 4)))
+  _, report = bx.binarize(model, {".*": RULE}, jnp.ones((1, 4)))
+  assert report.paths == ("layers.1", "layers.2")
+
+
+def test_a_rule_for_an_end_alone_is_refused():
+  model, x = networks.ViT(nnx.Rngs(0)), networks.batch(networks.ViT)
+  with pytest.raises(UserError, match="float unless a key is its path: write"):
+    bx.binarize(model, {"hea.": RULE}, x)
+
+
+def test_a_class_that_ignores_its_operation_is_refused():
+  class Plain(nnx.Linear):
+    def __call__(self, x):
+      return x @ self.kernel
+
+  model = networks.Around(Plain(4, 4, rngs=nnx.Rngs(0)))
+  with pytest.raises(UserError, match="without calling its `dot_general`"):
+    bx.binarize(model, {"layer": RULE}, jnp.ones((1, 4)))
+
+
+def test_variables_are_the_same_objects():
+  """Others may hold them, and hooks do not run a second time."""
+
+  class Doubled(nnx.Param):
+    def get_value(self, **options):
+      return 2 * super().get_value(**options)
+
+  layer = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+  other = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+  other.kernel = Doubled(other.kernel.get_value())
+  model = networks.Around(nnx.Sequential(layer, other))
+  model.held = nnx.data({"kernel": layer.kernel})
+  state, rules = arrays(model), {"layer.*": RULE}
+  bx.binarize(model, rules, jnp.ones((1, 4)))
+  assert model.held["kernel"] is layer.kernel
+  assert type(layer.kernel) is LatentWeight
+  assert type(other.kernel) is Doubled
+  bx.unbinarize(model)
+  assert type(layer.kernel) is nnx.Param
+  jax.tree.map(np.testing.assert_array_equal, arrays(model), state)
+
+
+def test_a_tied_kernel_that_is_binarized_in_two_steps():
+  model = nnx.Sequential(*[nnx.Linear(4, 4, rngs=nnx.Rngs(0)) for _ in "abcd"])
+  model.layers[2].kernel = model.layers[1].kernel
+  for path in ("layers.1", "layers.2"):
+    bx.binarize(model, {path: RULE}, jnp.ones((1, 4)))
+  bx.unbinarize(model)
+  assert type(model.layers[1].kernel) is nnx.Param
+
+
+def test_a_model_that_fails_after_the_change_is_as_before():
+  class Curious(networks.Around):
+    def __call__(self, x):
+      y = super().__call__(x)
+      if isinstance(self.layer.kernel, LatentWeight):
+        raise ValueError("binarized")
+      return y
+
+  model = Curious(nnx.Linear(4, 4, rngs=nnx.Rngs(0)))
+  graph = nnx.graphdef(model)
+  with pytest.raises(UserError, match="binarized"):
+    bx.binarize(model, {"layer": RULE}, jnp.ones((1, 4)))
+  assert nnx.graphdef(model) == graph

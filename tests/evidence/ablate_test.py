@@ -7,6 +7,7 @@ import pytest
 import bnnjax as bx
 from bnnjax import config as config_lib
 from bnnjax.errors import UserError
+from tests.train.bars_test import Kernel
 
 
 def config():
@@ -56,6 +57,12 @@ def test_rates_are_chosen_and_runs_repeated(tmp_path, capsys):
   assert all(row.n == 2 for row in rows)
   assert "ste(clip=None)" in repr(found)
   assert "<table>" in found._repr_html_()
+  assert found.table().sections[0].baseline == "ste"
+  rate = found.cells[0].rate
+  for shown in (repr(found), found._repr_html_()):
+    assert f"Learning rates: ste {rate:g}, " in shown
+    assert "is at the edge of those tried" in shown
+  assert len(found.plot().axes) == 1
   # Again: nothing is trained. Elsewhere: the same records.
   capsys.readouterr()
   bx.ablate(config(), **options, folder=str(tmp_path / "one"))
@@ -93,3 +100,18 @@ def test_a_model_without_binarizers_is_refused_first(tmp_path):
   with pytest.raises(ValueError, match="nmae"):
     bx.ablate(made, act=["ste", None], folder=str(tmp_path / "x"))
   assert not list(tmp_path.iterdir())
+
+
+def test_a_float_operand_has_a_name(tmp_path, monkeypatch):
+  kernel = Kernel(monkeypatch)
+  options = {"act": ["ste", None], "seeds": 2, "folder": str(tmp_path)}
+  found = bx.ablate(config(), **options)
+  assert {row.label for row in found.table().rows} == {"ste", "float"}
+  assert kernel.texts[-1].startswith("4/4 4 runs, ")
+
+
+def test_a_function_must_use_what_it_is_given(tmp_path):
+  with pytest.raises(
+    UserError, match=r"`config.model.act`.* got None for 'ste'"
+  ):
+    bx.ablate(lambda act: config(), act=["ste", None], folder=str(tmp_path))

@@ -3,6 +3,7 @@
 import sys
 
 from bnnjax.train.display import Display
+from tests.train.bars_test import Kernel
 
 
 def test_plain_lines_without_a_terminal(capsys, monkeypatch):
@@ -49,3 +50,13 @@ def test_bar_in_a_terminal(capsys, monkeypatch):
   assert "kept" in out
   assert "1,234 examples/s" in out
   assert "10/100" in out
+
+
+def test_bar_in_a_notebook(capsys, monkeypatch):
+  kernel = Kernel(monkeypatch)
+  display = Display(100)
+  display.interval(10, {"loss": 0.5}, 1234.0, ["loss"], {})
+  display.evaluation(100, 1.0, None, {"accuracy": 0.9})
+  display.close()
+  assert kernel.texts == ["0/100 ", "10/100 loss 0.5  1,234 examples/s"]
+  assert "step 100/100  test accuracy 0.9" in capsys.readouterr().out

@@ -55,7 +55,7 @@ def render(
 ) -> dict[str, bytes]:
   """Files of a figure, by format; see `draw`."""
   rendered = {}
-  with _style():
+  with style():
     figure = draw(panels, notes)
     for name in formats:
       out = io.BytesIO()
@@ -77,7 +77,7 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
   if not panels:
     why = " ".join(notes) or "There is no panel."
     raise UserError(f"There is nothing to draw. {why}")
-  with _style():
+  with style():
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -99,7 +99,7 @@ def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
 
 
 @contextlib.contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
   """Our settings, whatever those of the person are."""
   try:
     import matplotlib
