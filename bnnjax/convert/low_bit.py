@@ -104,6 +104,7 @@ class DotGeneral(LowBit):
     out_sharding: Any = None,
   ) -> jax.Array:
     """`lax.dot_general(x, kernel, ...)` of the binarized operands."""
+    x, kernel = _widened(x, kernel, preferred_element_type)
     form = DotForm.of(dimension_numbers, x.ndim, kernel.ndim)
     rows = form.left(x)
     a, w, differs = self._quantize(rows, form.right(kernel))
@@ -126,6 +127,7 @@ class Einsum(LowBit):
     out_sharding: Any = None,
   ) -> jax.Array:
     """`jnp.einsum(equation, x, kernel)` of the binarized operands."""
+    x, kernel = _widened(x, kernel, preferred_element_type)
     form, order = DotForm.of_einsum(equation, x.shape, kernel.shape)
     rows = form.left(x)
     a, w, differs = self._quantize(rows, form.right(kernel))
@@ -163,6 +165,7 @@ class ConvGeneral(LowBit):
     out_sharding: Any = None,
   ) -> jax.Array:
     """`lax.conv_general_dilated(x, kernel, ...)` of the binarized operands."""
+    x, kernel = _widened(x, kernel, preferred_element_type)
     numbers = lax.conv_dimension_numbers(
       x.shape, kernel.shape, dimension_numbers
     )
@@ -219,6 +222,14 @@ def _dequantized(x: jax.Array | Quantized, differs: str) -> jax.Array:
   """The operand as an array; `differs` as of `Binarize.quantize`."""
   x = x.dequantize() if isinstance(x, Quantized) else x
   return warn_if_differentiated(differs, x) if differs else x
+
+
+def _widened(x: jax.Array, kernel: jax.Array, dtype: Any):
+  """Both operands; a result wider than they are widens them."""
+  if dtype is None:
+    return x, kernel
+  dtype = jnp.result_type(x, kernel, dtype)
+  return x.astype(dtype), kernel.astype(dtype)
 
 
 def _placed(y: jax.Array, dtype: Any, sharding: Any) -> jax.Array:

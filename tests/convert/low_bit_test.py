@@ -146,3 +146,26 @@ def test_kernels_of_a_batch_have_their_own_scales(layer, equation):
   bx.set_progress(model, bx.Progress.at(1, 4, 1.0))
   gradient = nnx.grad(lambda m: (m(x) ** 2).sum())(model)
   assert all(np.any(g) for g in jax.tree.leaves(gradient.layer))
+
+
+@pytest.mark.parametrize(
+  "layer",
+  [
+    (nnx.Linear, 257, 1),
+    (nnx.Conv, 257, 1, 1),
+    (nnx.Einsum, "bd,df->bf", (257, 1)),
+  ],
+  ids=["linear", "conv", "einsum"],
+)
+def test_a_result_may_be_wider_than_the_operands(layer):
+  """257 is no number of bfloat16."""
+  kind, *sizes = layer
+  made = kind(
+    *sizes,
+    dtype=jnp.bfloat16,
+    preferred_element_type=jnp.float32,
+    kernel_init=nnx.initializers.ones,
+    rngs=nnx.Rngs(0),
+  )
+  x = jnp.ones((1, 257))
+  assert converted(made, {"weight": "ste", "act": "ste"}, x)(x).item() == 257
