@@ -55,7 +55,7 @@ def _linear_general(layer, rule, kernel, **options):
   batch = tuple(layer.batch_axis.values())
   inputs = math.prod(layer.in_features)
   kernel = kernel.reshape(*batch, inputs, math.prod(layer.out_features))
-  return low_bit.DotGeneral(rule, kernel, inputs, **options)
+  return low_bit.DotGeneral(rule, kernel, inputs, batch=len(batch), **options)
 
 
 def _einsum(layer, rule, kernel, **options):
@@ -72,7 +72,9 @@ def _einsum(layer, rule, kernel, **options):
     layer.einsum_str, shape, layer.kernel_shape
   )
   kernel = form.right(kernel)
-  return low_bit.Einsum(rule, kernel, kernel.shape[-2], **options)
+  return low_bit.Einsum(
+    rule, kernel, kernel.shape[-2], batch=len(form.batch), **options
+  )
 
 
 def _conv(layer, rule, kernel, **options):
@@ -175,7 +177,7 @@ def make(
   if not isinstance(kernel.get_value(), jax.ShapeDtypeStruct):
     nnx.update(result, _variables(parts, state, key))
   for part in mode.parts(result):
-    part.stacked = shape[:stacked]
+    part.stacked = (*shape[:stacked], *part.stacked)
   return result
 
 

@@ -25,7 +25,7 @@ class Plan:
   Attributes:
     layers: the binarized layers by path.
     assigned: the rules of all layers that one matches.
-    order: paths of all layers in the order of their first use.
+    order: the path of the layer of each use.
   """
 
   layers: Mapping[str, Layer]
@@ -47,9 +47,10 @@ def plan_of(
     UserError: a rule applies to no layer, or asks for what a function cannot
       do.
   """
-  order = tuple(dict.fromkeys(use.kernel.path for use in uses))
-  _check_operands(rules, parameters, order)
-  assigned = rules_lib.assign(rules, order)
+  order = tuple(use.kernel.path for use in uses)
+  paths = tuple(dict.fromkeys(order))
+  _check_operands(rules, parameters, paths)
+  assigned = rules_lib.assign(rules, paths)
   applied = {
     path: a
     for path, a in assigned.items()
@@ -67,15 +68,15 @@ def plan_of(
   return Plan(layers, assigned, order)
 
 
-def _check_operands(rules, parameters, order: tuple[str, ...]) -> None:
+def _check_operands(rules, parameters, paths: tuple[str, ...]) -> None:
   """Raises if a rule matches parameters, none of which is a layer."""
   for key in rules:
     found = [path for path in parameters if rules_lib.matches(key, path)]
-    if found and not any(path in order for path in found):
+    if found and not any(path in paths for path in found):
       raise UserError(
         f"The rule {key!r} matches no layer: {found[0]!r} is no operand of a dot"
-        f" or convolution (or only after arithmetic).{nearest(key, order)} Layers:"
-        f" {', '.join(order) or '(none)'}."
+        f" or convolution (or only after arithmetic).{nearest(key, paths)} Layers:"
+        f" {', '.join(paths) or '(none)'}."
       )
 
 
