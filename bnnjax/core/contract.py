@@ -162,14 +162,4 @@ def _named(estimator: Any) -> str:
   own = getattr(estimator, "name", None)  # of an Estimator or a Method
   if isinstance(own, str):
     return own
-  return errors.one_paragraph(_spec_of(estimator))
-
-
-def _spec_of(made: Any) -> str:
-  """A binarizer, nearly as a spec would write it."""
-  parts = [made.estimator.name]
-  if made.transform is not None:
-    parts.insert(0, f"{made.transform.name} >")
-  if made.scale is not None:
-    parts.append(f"| {made.scale.name}")
-  return " ".join(parts)
+  return errors.one_paragraph(str(estimator))
