@@ -44,11 +44,15 @@ CHECKS = (
   ),
   Rule(
     "alphabet",
-    "values of the declared alphabet or grid, at least two of them",
+    "two or more values of the declared alphabet or grid, not falling at 0",
     numbers.alphabet,
   ),
   Rule("sign of zero", "+1 (or the sign that `at_zero` says)", numbers.zero),
-  Rule("finite slope", "a finite gradient everywhere", numbers.finite_slope),
+  Rule(
+    "finite slope",
+    "a finite gradient everywhere, not always 0",
+    numbers.finite_slope,
+  ),
   Rule(
     "scale",
     "output = value x scale; a grid and a slope in units of the scale",
