@@ -163,7 +163,7 @@ def _check(key: str, made: Binarizer | None) -> None:
   """Raises if a binarizer needs a module or a training loop."""
   if made is None:
     return
-  name = f"The rule {key!r} has the {made.role} binarizer {describe(made)},"
+  name = f"The rule {key!r} has the {made.role} binarizer {str(made)!r},"
   if not made.latent:
     raise UserError(
       f"{name} whose weights have no latent ones: their optimizer flips them. A"
@@ -184,17 +184,10 @@ def check_stats(key: str, layer: Layer, stats: dict[str, dict]) -> None:
     if found:
       raise UserError(
         f"The rule {key!r} has the {role} binarizer"
-        f" {describe(getattr(layer, role))}, whose running statistics"
+        f" {str(getattr(layer, role))!r}, whose running statistics"
         f" ({', '.join(found)}) a function cannot update. Choose one without,"
         " or build the network from bnnjax layers."
       )
-
-
-def describe(made: Binarizer) -> str:
-  """The names of the parts of a binarizer: `'shift > ste | channel_l1'`."""
-  transform = f"{made.transform.name} > " if made.transform else ""
-  scale = f" | {made.scale.name}" if made.scale else ""
-  return repr(f"{transform}{made.estimator.name}{scale}")
 
 
 def _quantized(made, x, learned, mode: Mode, batch: int):

@@ -165,7 +165,7 @@ def make(
     UserError: the layer has an operation of its own, or its kernel another shape.
     ValueError: the rule does not suit the layer.
   """
-  _check(kind, layer, rule)
+  _check(kind, layer, rule, kernel)
   shape, wanted = tuple(kernel.shape), kind.shape(layer)
   stacked = len(shape) - len(wanted)
   if stacked < 0 or shape[stacked:] != wanted:
@@ -217,8 +217,12 @@ def _compiled(parts, state, key) -> nnx.State:
   return nnx.state(_made(*parts, state, key))
 
 
-def _check(kind: Kind, layer: nnx.Module, rule: Rule) -> None:
+def _check(kind: Kind, layer: nnx.Module, rule: Rule, kernel: Any) -> None:
   """Raises `UserError` for layers and rules that do not go together."""
+  if not isinstance(kernel, nnx.Variable):
+    raise UserError(
+      f"its `{kind.kernel}` is no nnx.Variable, got {type(kernel).__name__}."
+    )
   held = getattr(layer, kind.place)
   own = getattr(layer, "dot_general_cls", None) is not None
   if own or (kind.default is not ... and held is not kind.default):

@@ -41,7 +41,8 @@ def binarize(
     rules: what to do with the layers whose dotted path a key matches, see
       `bnnjax.convert.rules`. The first and the last layer that the model calls stay
       float unless a key is their path. An `Embed` is binarized if a rule gives its
-      `weight`, or a method that binarizes embeddings.
+      `weight`, or a method that binarizes embeddings; its `attend` uses the float
+      table, as `bnnjax.layers.Embedding` does.
     *example: arguments of the model; shapes (`jax.ShapeDtypeStruct`) are enough.
       Without an example, the first and the last layer are not known, so at least
       two rules must be paths of layers; and the report has no costs.
@@ -51,8 +52,9 @@ def binarize(
     The model and the report.
 
   Raises:
-    UserError: a rule matches no layer; a layer cannot be binarized as its rule says;
-      the model does not take the example. The model is then as it was.
+    UserError: a rule matches no layer, or the rules binarize none; a layer cannot be
+      binarized as its rule says; the model does not take the example. The model is
+      then as it was.
   """
   if not isinstance(model, nnx.Module):
     raise UserError(
@@ -154,18 +156,22 @@ def _check_effective(
   chosen: Mapping[str, Rule],
   ends: Container[str],
 ) -> None:
-  """Raises if a rule binarizes none of the layers that it matches."""
-  used = {a.key for path, a in assigned.items() if not chosen[path].is_float}
-  for a in assigned.values():
-    if a.rule.is_float or a.key in used:
-      continue
-    mine = [p for p, other in assigned.items() if other.key == a.key]
-    if all(p in ends and not a.names(p) for p in mine):
-      raise rules_lib.ends_alone(a.key, assigned)
-    path = next(p for p in mine if p not in ends or a.names(p))
+  """Raises if rules binarize nothing, or one not the table that it names."""
+  kept = {
+    path: a
+    for path, a in assigned.items()
+    if not a.rule.is_float and chosen[path].is_float
+  }
+  tables = [path for path, a in kept.items() if a.names(path)]
+  if kept and all(rule.is_float for rule in chosen.values()):
+    tables += [path for path in kept if path not in ends]
+    if not tables:
+      raise rules_lib.ends_alone(next(iter(kept.values())).key, assigned)
+  if tables:
     raise UserError(
-      f"The rule {a.key!r} matches {path!r}, an Embed, which it does not"
-      " binarize: give the spec of its table, {'weight': 'ste|channel_l1'}."
+      f"The rule {kept[tables[0]].key!r} matches {tables[0]!r}, an Embed, which it"
+      " does not binarize: give the spec of its table, {'weight':"
+      " 'ste|channel_l1'}."
     )
 
 

@@ -56,10 +56,9 @@ def plan_of(
     for path, a in assigned.items()
     if path not in (order[0], order[-1]) or a.names(path)
   }
-  effective = {a.key for a in applied.values()}
-  for a in assigned.values():
-    if not a.rule.is_float and a.key not in effective:
-      raise rules_lib.ends_alone(a.key, assigned)
+  wanted = [a.key for a in assigned.values() if not a.rule.is_float]
+  if wanted and all(a.rule.is_float for a in applied.values()):
+    raise rules_lib.ends_alone(wanted[0], assigned)
   layers = {
     path: Layer.of(path, a.key, a.rule)
     for path, a in applied.items()

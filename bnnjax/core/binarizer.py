@@ -65,6 +65,12 @@ class Binarizer:
   def __post_init__(self):
     check(self)
 
+  def __str__(self) -> str:
+    """The names of its parts: `"shift > ste | channel_l1"`."""
+    transform = f"{self.transform.name} > " if self.transform else ""
+    scale = f" | {self.scale.name}" if self.scale else ""
+    return f"{transform}{self.estimator.name}{scale}"
+
   @property
   def is_float(self) -> bool:
     """Whether values stay float (a transform alone)."""

@@ -44,11 +44,15 @@ CHECKS = (
   ),
   Rule(
     "alphabet",
-    "values of the declared alphabet or grid, at least two of them",
+    "two or more values of the declared alphabet or grid, not falling at 0",
     numbers.alphabet,
   ),
   Rule("sign of zero", "+1 (or the sign that `at_zero` says)", numbers.zero),
-  Rule("finite slope", "a finite gradient everywhere", numbers.finite_slope),
+  Rule(
+    "finite slope",
+    "a finite gradient everywhere, not always 0",
+    numbers.finite_slope,
+  ),
   Rule(
     "scale",
     "output = value x scale; a grid and a slope in units of the scale",
@@ -162,14 +166,4 @@ def _named(estimator: Any) -> str:
   own = getattr(estimator, "name", None)  # of an Estimator or a Method
   if isinstance(own, str):
     return own
-  return errors.one_paragraph(_spec_of(estimator))
-
-
-def _spec_of(made: Any) -> str:
-  """A binarizer, nearly as a spec would write it."""
-  parts = [made.estimator.name]
-  if made.transform is not None:
-    parts.insert(0, f"{made.transform.name} >")
-  if made.scale is not None:
-    parts.append(f"| {made.scale.name}")
-  return " ".join(parts)
+  return errors.one_paragraph(str(estimator))

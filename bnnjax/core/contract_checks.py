@@ -22,6 +22,7 @@ from bnnjax.core.contract_subject import (
 from bnnjax.core.estimator import SIGN
 from bnnjax.core.progress import DEPLOYED, Mode
 
+NEAR = 1e-3  # within the shortest period of a periodic estimator (BiPer)
 RUN = (0, STEPS // 2, STEPS - 1)  # steps at which gradients are taken
 
 
@@ -55,7 +56,7 @@ def runs(s: Subject) -> Finding:
 
 
 def alphabet(s: Subject) -> Finding:
-  """Every value is one of the declared ones, and not always the same."""
+  """Every value is declared; they are not all the same, nor fall at 0."""
   if s.made.is_float:
     return skipped("the tensor stays float")
   if s.made.is_soft:
@@ -79,6 +80,13 @@ def alphabet(s: Subject) -> Finding:
     return wrong(f"{len(values)} different values for {width} bits")
   if len(values) < 2:
     return wrong(f"{_numbers(values)} for every input")
+  low, high = (
+    s.value(jnp.full(s.shape, x, jnp.float32)) for x in (-NEAR, NEAR)
+  )
+  if (low > high).any():
+    return wrong(
+      f"{low.max():g} below 0 and {high.min():g} above: it is reversed"
+    )
   return passed(_numbers(values))
 
 
@@ -110,7 +118,7 @@ def zero(s: Subject) -> Finding:
 
 
 def finite_slope(s: Subject) -> Finding:
-  """Gradients are finite at 0, at subnormal and at large numbers."""
+  """Gradients are finite at 0, at subnormal and at large numbers, not all 0."""
   run = [Mode.training(at(step)) for step in RUN]
   if not s.made.is_float:
     for dtype in DTYPES:
@@ -121,14 +129,18 @@ def finite_slope(s: Subject) -> Finding:
           if (bad := ~np.isfinite(dx)).any():
             where = float(np.asarray(x, np.float32)[bad][0])
             return wrong(f"{dx[bad][0]} at {where:g} ({x.dtype})")
+  trains = False
   for name, x in (("a tensor", s.x), ("zeros", jnp.zeros_like(s.x))):
     for step in RUN:
       y, dx, dparams = s.step(x, s.variables[0], at(step))
       if not np.all(np.isfinite(y)):
         return wrong(f"the output is not finite, given {name}, at step {step}")
+      trains = trains or np.any(dx)
       for part, d in {"the tensor": dx, **dparams}.items():
         if not np.all(np.isfinite(d)):
           return wrong(f"not finite for {part}, given {name}, at step {step}")
+  if not trains:
+    return wrong("0 everywhere, throughout training")
   return passed("finite at 0, 1e-40, 1e30 and in between")
 
 
@@ -247,6 +259,8 @@ def sizes(s: Subject) -> Finding:
   """Empty batches and single numbers keep their shape, or are refused."""
   if s.made.role != "act":
     return skipped("weights are neither")
+  if len(s.shape) < 2:
+    return skipped("the tensor holds one example")
   empty = jax.ShapeDtypeStruct((0, *s.shape[1:]), jnp.float32)
   y = jax.eval_shape(s.dequantized, empty)
   if y.shape[0]:

@@ -36,3 +36,10 @@ def test_costs_of_a_tied_kernel_stand_in_one_line():
   macs = 2 * 4 * 4
   assert rows[1] == ("50.0 %", f"{2 * 256 * macs:,}", f"{2 * macs:,}")
   assert rows[2] == ("in layers.1", "", "")
+
+
+def test_a_binarizer_is_shown_by_its_names():
+  model = networks.Around(nnx.Linear(4, 4, rngs=nnx.Rngs(0)))
+  made = bx.parse("center > ste | channel_l1", "weight")
+  _, report = bx.binarize(model, {"layer": {"weight": made}}, jnp.ones((1, 4)))
+  assert report.rows()[1][3:5] == ("center > ste | channel_l1", "float")

@@ -80,3 +80,10 @@ def test_layers_draw_their_own_random_numbers():
   bx.binarize(model, {r"layers\.[12]": "dorefa"}, jnp.ones((2, 4)))
   one, two = (model.layers[i].dot_general.grad_key[...] for i in (1, 2))
   assert not np.array_equal(one, two)
+
+
+def test_a_kernel_that_is_a_plain_array_is_refused():
+  layer = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+  layer.kernel = nnx.data(layer.kernel.get_value())
+  with pytest.raises(UserError, match="`kernel` is no nnx.Variable"):
+    bx.binarize(networks.Around(layer), {"layer": RULE}, jnp.ones((1, 4)))

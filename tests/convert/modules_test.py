@@ -137,10 +137,12 @@ def test_layers_that_are_binarized_count_as_ends():
   assert report.paths == ("layers.1", "layers.2")
 
 
-def test_a_rule_for_an_end_alone_is_refused():
+def test_rules_for_ends_alone_are_refused():
   model, x = networks.ViT(nnx.Rngs(0)), networks.batch(networks.ViT)
   with pytest.raises(UserError, match="float unless a key is its path: write"):
     bx.binarize(model, {"hea.": RULE}, x)
+  _, report = bx.binarize(model, {"blocks.*": RULE, ".*": RULE}, x)
+  assert {path.split(".")[0] for path in report.paths} == {"blocks"}
 
 
 def test_a_class_that_ignores_its_operation_is_refused():

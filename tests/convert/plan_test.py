@@ -34,6 +34,8 @@ def test_layers_in_the_order_of_their_use():
   assert found.order == ("a", "b", "c")
   assert list(found.layers) == ["b"]  # `c` is the last one
   assert list(planned({"c": W1A1, ".*": W1A1}).layers) == ["b", "c"]
+  # A rule for the rest may find ends alone.
+  assert list(planned({"b": W1A1, ".*": W1A1}).layers) == ["b"]
 
 
 def test_a_tied_parameter_is_both_ends():

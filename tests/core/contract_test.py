@@ -37,6 +37,10 @@ FAULTS = {
     (dict(forward=lambda x: jnp.ones_like(x)), "1 for every input"),
     (dict(GRID, forward=lambda x: x / 2), "outside the whole numbers"),
     (dict(forward=lambda x: x / jnp.abs(x)), "nan"),
+    (
+      dict(forward=lambda x: jnp.where(x > 0, -1, 1).astype(x.dtype)),
+      "1 below 0 and -1 above: it is reversed",
+    ),
     (dict(GRID, forward=lambda x: jnp.round(x)), "different values for 4 bits"),
   ],
   "sign of zero": [
@@ -50,6 +54,10 @@ FAULTS = {
     (dict(slope=faulty.square_root), "inf at 0 (float32)"),
     (dict(slope=faulty.overflowing), "nan at -88 (float32)"),
     (dict(slope=lambda x: x / x), "nan at 0"),
+    (
+      dict(slope=lambda x: jnp.zeros_like(x)),
+      "0 everywhere, throughout training",
+    ),
   ],
   "dtype": [
     (dict(forward=faulty.wide_sign), "`forward` is float32 for bfloat16"),
@@ -134,3 +142,4 @@ def test_a_scale_that_breaks_the_output(measure, name, found):
 
 def test_a_tensor_of_one_number():
   assert bx.check("ste|channel_l1", shape=(1, 1))
+  assert bx.check("reactnet", shape=(2,))
