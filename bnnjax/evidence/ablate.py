@@ -36,7 +36,8 @@ class Cell:
   Attributes:
     weight, act: specs; `...` for that of the config.
     rate: the learning rate that was chosen.
-    tried: the metric on the held-out examples by rate; empty without a choice.
+    tried: the metric on the held-out examples by rate, in the unit of the
+      table (an accuracy in %); empty without a choice.
   """
 
   weight: str | None
