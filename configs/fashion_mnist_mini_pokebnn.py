@@ -4,7 +4,7 @@ r"""PokeBNN W1A1 on the embedded Fashion-MNIST slice: the default job.
 
 Arguments, joined by commas: `:smoke` (fake images, takes seconds), `:float`
 (the same network in float), `:width=0.5`, `:seed=1`.
-Measured: table in README.md, from experiments/fashion_mnist_mini_pokebnn.py.
+Measured: README.md; experiments/fashion_mnist_mini_pokebnn.py trains all its seeds.
 """
 
 from bnnjax import config as config_lib

@@ -81,7 +81,8 @@ def test_reporting(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-  "name", ["quickstart", "your_own_estimator", "how_cost_is_counted"]
+  "name",
+  ["quickstart", "convert", "your_own_estimator", "how_cost_is_counted"],
 )
 def test_a_guide_in_python(name, capsys):
   """All blocks, one after another."""
@@ -91,8 +92,11 @@ def test_a_guide_in_python(name, capsys):
     for kind, block in BLOCK.findall(text):
       assert kind == "python"
       exec(compile(block, f"{name}.md", "exec"), names)
-  if name == "quickstart":
+  if name == "convert":
+    assert names["values"][-1] < names["values"][0]
+  if name in ("quickstart", "convert"):
     assert names["losses"][-1] < names["losses"][0]
+  if name == "quickstart":
     assert "0 of 13 checks failed" in capsys.readouterr().out
 
 

@@ -26,11 +26,13 @@ class Layer:
 
   Attributes:
     path: dotted.
-    kernel: path of its kernel.
+    kernel: path of its kernel in the cost reports.
     op: name of its operation.
     key: of the rule that matches it; empty if none does.
     rule: what was done.
     is_end: whether it stays float as the first or the last layer.
+    tied: path of a layer above with the same kernel, whose costs include those
+      of this one; empty if there is none.
   """
 
   path: str
@@ -39,6 +41,7 @@ class Layer:
   key: str
   rule: Rule
   is_end: bool = False
+  tied: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Conversion:
     )
     if self.before is None or self.after is None:
       return cells
+    if layer.tied:
+      return *cells, f"in {layer.tied}", "", ""
     macs, before = _cost(self.before, layer.kernel)
     _, after = _cost(self.after, layer.kernel)
     total = self.before.total_macs

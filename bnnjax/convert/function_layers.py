@@ -19,8 +19,8 @@ from bnnjax.convert.rules import Rule
 from bnnjax.core import method as method_lib
 from bnnjax.core import spec as spec_lib
 from bnnjax.core.binarizer import Binarizer
+from bnnjax.core.general_ops import stackable
 from bnnjax.core.progress import Mode, Overheard
-from bnnjax.core.quantized import Quantized
 from bnnjax.errors import UserError
 from bnnjax.layers import output_scale  # noqa: F401 (registers names)
 from bnnjax.layers.mode import warn_if_differentiated
@@ -203,25 +203,11 @@ def _quantized(made, x, learned, mode: Mode, batch: int):
     return x
 
   def one(x, learned):
-    return _ranked(made.apply(x, learned, {}, mode)[0])
+    return stackable(made.apply(x, learned, {}, mode)[0])
 
   for _ in range(batch):
     one = jax.vmap(one)
   return one(x, learned or {}) if batch else made.apply(x, learned, {}, mode)[0]
-
-
-def _ranked(q: Quantized) -> Quantized:
-  """With factors of as many axes as the values, for `jax.vmap` to stack."""
-
-  def ranked(factor):
-    return jnp.reshape(factor, (1,) * (ndim - factor.ndim) + factor.shape)
-
-  ndim = len(q.shape)
-  terms = tuple(
-    dataclasses.replace(t, scale=tuple(map(ranked, t.factors))) for t in q.terms
-  )
-  shift = None if q.shift is None else ranked(jnp.asarray(q.shift))
-  return dataclasses.replace(q, terms=terms, shift=shift)
 
 
 def per_kernel(

@@ -43,8 +43,8 @@ def binarize_fn(
   of a convolution (of two parameters the right operand), also after a cast, a
   change of layout, or as the slice that one iteration of a scan sees. Kernels
   get the scales that they have in `bnnjax.layers`: `channel` is their output.
-  The first and the last layer stay float unless the key of a rule is their
-  path.
+  The first and the last layer that are used stay float unless the key of a rule
+  is their path.
 
   A parameter that is used twice (a tied one) is one layer: both uses binarize,
   with the same learned parameters; lookups in a table stay float. A kernel that

@@ -1,6 +1,7 @@
 """Layers of flax that can be binarized: where their kernel and operation are."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +55,7 @@ def _linear_general(layer, rule, kernel, **options):
   batch = tuple(layer.batch_axis.values())
   inputs = math.prod(layer.in_features)
   kernel = kernel.reshape(*batch, inputs, math.prod(layer.out_features))
-  return low_bit.DotGeneral(rule, kernel, inputs, **options)
+  return low_bit.DotGeneral(rule, kernel, inputs, batch=len(batch), **options)
 
 
 def _einsum(layer, rule, kernel, **options):
@@ -71,7 +72,9 @@ def _einsum(layer, rule, kernel, **options):
     layer.einsum_str, shape, layer.kernel_shape
   )
   kernel = form.right(kernel)
-  return low_bit.Einsum(rule, kernel, kernel.shape[-2], **options)
+  return low_bit.Einsum(
+    rule, kernel, kernel.shape[-2], batch=len(form.batch), **options
+  )
 
 
 def _conv(layer, rule, kernel, **options):
@@ -117,6 +120,8 @@ def _conv_transpose(layer, rule, kernel, **options):
 
 
 def _embed(layer, rule, table, **options):
+  made = spec_lib.parse(rule.weight, "weight", preset="embedding")
+  rule = dataclasses.replace(rule, weight=made)
   return low_bit.Operands(rule, table, layer.features, **options)
 
 
@@ -140,16 +145,21 @@ def rule_for(kind: Kind, rule: Rule) -> Rule:
     preset = registry.get("method", rule.weight).embedding
     if preset.spec is None:
       return Rule()
-  return Rule(spec_lib.parse(rule.weight, "weight", preset="embedding"))
+  return dataclasses.replace(rule, act=None)
 
 
 def make(
-  kind: Kind, layer: nnx.Module, rule: Rule, kernel: nnx.Variable
+  kind: Kind,
+  layer: nnx.Module,
+  rule: Rule,
+  kernel: nnx.Variable,
+  number: int,
 ) -> LowBit:
   """The module that takes the place of a layer's operation.
 
   Kernels with more leading axes than the layer's are those of stacked layers
-  (`nnx.vmap`); binarizers are stacked like them.
+  (`nnx.vmap`); binarizers are stacked like them. Random numbers come from the
+  layer's number.
 
   Raises:
     UserError: the layer has an operation of its own, or its kernel another shape.
@@ -160,26 +170,51 @@ def make(
   stacked = len(shape) - len(wanted)
   if stacked < 0 or shape[stacked:] != wanted:
     raise UserError(f"its kernel has the shape {shape}, not {wanted}.")
-  options = {
-    "replaced": getattr(layer, kind.place),
-    "variable": type(kernel),
-  }
+  graph, state = nnx.split(layer)
+  parts = kind, rule, type(kernel), stacked, graph
+  key = jax.random.fold_in(jax.random.key(0), number)
+  result = nnx.eval_shape(functools.partial(_made, *parts), state, key)
+  if not isinstance(kernel.get_value(), jax.ShapeDtypeStruct):
+    nnx.update(result, _variables(parts, state, key))
+  for part in mode.parts(result):
+    part.stacked = (*shape[:stacked], *part.stacked)
+  return result
+
+
+def _made(kind, rule, variable, stacked, graph, state, key) -> LowBit:
+  """Builds the low-bit operation of a layer, given as its parts."""
+  layer = nnx.merge(graph, state)
 
   def made(array, key):
-    rngs = nnx.Rngs(params=key)
-    return kind.make(layer, rule, array, rngs=rngs, **options)
+    return kind.make(
+      layer,
+      rule,
+      array,
+      rngs=nnx.Rngs(params=key),
+      replaced=getattr(layer, kind.place),
+      variable=variable,
+    )
 
-  key = jax.random.key(0)
+  array = getattr(layer, kind.kernel).get_value()
   if stacked:
-    key = jax.random.split(key, shape[:stacked])
+    key = jax.random.split(key, array.shape[:stacked])
   for _ in range(stacked):
     made = nnx.vmap(made)
-  array = kernel.get_value()
-  abstract = isinstance(array, jax.ShapeDtypeStruct)
-  result = nnx.eval_shape(made, array, key) if abstract else made(array, key)
-  for part in mode.parts(result):
-    part.stacked = shape[:stacked]
-  return result
+  return made(array, key)
+
+
+def _variables(parts: tuple, state: nnx.State, key: jax.Array) -> nnx.State:
+  """The variables of `_made`, in one program: it keeps no copy of a kernel."""
+  try:
+    hash(parts)
+  except TypeError:  # a layer with lists among its options
+    return jax.jit(lambda *args: nnx.state(_made(*parts, *args)))(state, key)
+  return _compiled(parts, state, key)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _compiled(parts, state, key) -> nnx.State:
+  return nnx.state(_made(*parts, state, key))
 
 
 def _check(kind: Kind, layer: nnx.Module, rule: Rule) -> None:
@@ -190,8 +225,15 @@ def _check(kind: Kind, layer: nnx.Module, rule: Rule) -> None:
     raise UserError(
       f"it has a `{kind.place}` of its own, which binarizing would replace."
     )
+  preset = "embedding" if kind.layer is nnx.Embed else None
+  made = spec_lib.parse(rule.weight, "weight", preset=preset)
+  if made is not None and not made.latent:
+    raise UserError(
+      f"the weights of {str(rule.weight)!r} have no latent ones: their optimizer"
+      " flips them. Leave out `latent=False`, or build the network from bnnjax"
+      " layers."
+    )
   if not kind.finishes:
-    made = spec_lib.parse(rule.weight, "weight")
     given = {"output": rule.output, "grad": rule.grad}
     if made is not None:
       given = method_lib.layer_options(made.method) | {

@@ -16,7 +16,7 @@ from jax import lax
 
 from bnnjax.convert.rules import Rule
 from bnnjax.core.dot_and_conv import contract
-from bnnjax.core.general_ops import ConvForm, DotForm
+from bnnjax.core.general_ops import ConvForm, DotForm, stackable
 from bnnjax.core.quantized import Quantized
 from bnnjax.layers.binarize import Binarize
 from bnnjax.layers.contraction import Finish
@@ -29,13 +29,15 @@ class LowBit(Finish):
 
   Args:
     rule: how the layer is binarized.
-    kernel: as binarizers expect it, `[..., K, O]`.
+    kernel: as binarizers expect it, `[*batch, ..., K, O]`.
     inputs: size of the last axis of the input in that form.
     dtype: of the parameters of the activation's binarizer.
     rngs: random numbers; the key `params` is used.
     replaced: what the layer called before, a function or `None`.
     variable: type of the kernel's variable before.
     geometry: of the window, for scales of the output that need it.
+    batch: number of batch axes: each index of them has a kernel, and a binarizer,
+      of its own.
 
   Attributes:
     weight, act: binarizers.
@@ -51,8 +53,18 @@ class LowBit(Finish):
     replaced: Callable[..., Any] | None = None,
     variable: type[nnx.Variable] = nnx.Param,
     geometry: Geometry | None = None,
+    batch: int = 0,
   ):
-    self.weight = Binarize(rule.weight, "weight", kernel, rngs)
+    def of_kernel(kernel, key):
+      return Binarize(rule.weight, "weight", kernel, nnx.Rngs(params=key))
+
+    stack, key = kernel.shape[:batch], rngs.params()
+    for _ in stack:
+      of_kernel = nnx.vmap(of_kernel)
+    self.weight = of_kernel(
+      kernel, jax.random.split(key, stack) if stack else key
+    )
+    self.weight.stacked, self.batch = stack, batch
     like = jax.ShapeDtypeStruct(
       (1,) * (kernel.ndim - 1) + (inputs,), kernel.dtype
     )
@@ -66,8 +78,17 @@ class LowBit(Finish):
   def _quantize(self, x: jax.Array, w: jax.Array):
     """Both operands, and what would compute differently in training."""
     a, differs = self.act.quantize(self.observe(x), None)
-    w, also = self.weight.quantize(w, None)
-    return a, w, differs or also
+    names = []
+
+    def of_kernel(weight, w):
+      w, name = weight.quantize(w, None)
+      names.append(name)
+      return stackable(w) if isinstance(w, Quantized) else w
+
+    for _ in range(self.batch):
+      of_kernel = nnx.vmap(of_kernel)
+    w = of_kernel(self.weight, w)
+    return a, w, differs or names[0]
 
 
 class DotGeneral(LowBit):
@@ -83,6 +104,7 @@ class DotGeneral(LowBit):
     out_sharding: Any = None,
   ) -> jax.Array:
     """`lax.dot_general(x, kernel, ...)` of the binarized operands."""
+    x, kernel = _widened(x, kernel, preferred_element_type)
     form = DotForm.of(dimension_numbers, x.ndim, kernel.ndim)
     rows = form.left(x)
     a, w, differs = self._quantize(rows, form.right(kernel))
@@ -105,6 +127,7 @@ class Einsum(LowBit):
     out_sharding: Any = None,
   ) -> jax.Array:
     """`jnp.einsum(equation, x, kernel)` of the binarized operands."""
+    x, kernel = _widened(x, kernel, preferred_element_type)
     form, order = DotForm.of_einsum(equation, x.shape, kernel.shape)
     rows = form.left(x)
     a, w, differs = self._quantize(rows, form.right(kernel))
@@ -142,6 +165,7 @@ class ConvGeneral(LowBit):
     out_sharding: Any = None,
   ) -> jax.Array:
     """`lax.conv_general_dilated(x, kernel, ...)` of the binarized operands."""
+    x, kernel = _widened(x, kernel, preferred_element_type)
     numbers = lax.conv_dimension_numbers(
       x.shape, kernel.shape, dimension_numbers
     )
@@ -198,6 +222,14 @@ def _dequantized(x: jax.Array | Quantized, differs: str) -> jax.Array:
   """The operand as an array; `differs` as of `Binarize.quantize`."""
   x = x.dequantize() if isinstance(x, Quantized) else x
   return warn_if_differentiated(differs, x) if differs else x
+
+
+def _widened(x: jax.Array, kernel: jax.Array, dtype: Any):
+  """Both operands; a result wider than they are widens them."""
+  if dtype is None:
+    return x, kernel
+  dtype = jnp.result_type(x, kernel, dtype)
+  return x.astype(dtype), kernel.astype(dtype)
 
 
 def _placed(y: jax.Array, dtype: Any, sharding: Any) -> jax.Array:

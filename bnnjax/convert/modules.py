@@ -1,40 +1,20 @@
 """`binarize` and `unbinarize`: the layers of any NNX module, in place."""
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from flax import nnx
 
+from bnnjax.convert import found as found_lib
 from bnnjax.convert import layers as layers_lib
 from bnnjax.convert import rules as rules_lib
 from bnnjax.convert.conversion import Conversion, Layer
-from bnnjax.convert.layers import Kind
+from bnnjax.convert.found import Found
 from bnnjax.convert.low_bit import LowBit
 from bnnjax.convert.rules import Assigned, Rule
-from bnnjax.cost import counting
 from bnnjax.cost.report import Report
 from bnnjax.errors import UserError
 from bnnjax.layers.variables import LatentWeight
-
-
-@dataclasses.dataclass(frozen=True)
-class Found:
-  """A layer of a model."""
-
-  path: str
-  layer: nnx.Module
-  kind: Kind
-
-  @property
-  def kernel(self) -> nnx.Variable:
-    """The variable of the kernel."""
-    return getattr(self.layer, self.kind.kernel)
-
-  @property
-  def held(self) -> Any:
-    """What the layer calls for its operation."""
-    return getattr(self.layer, self.kind.place)
 
 
 def binarize(
@@ -79,42 +59,63 @@ def binarize(
       "`binarize` takes an nnx.Module, got"
       f" {type(model).__name__}: for functions and Linen, use `binarize_fn`."
     )
-  found = [layer for layer in layers(model) if not is_binarized(layer)]
+  found = [layer for layer in found_lib.layers(model) if not layer.is_binarized]
   read = rules_lib.read(rules)
   assigned = rules_lib.assign(read, [layer.path for layer in found])
-  order, before = [], None
+  calls, before = [], None
   if example or options:
-    order, before = _traced(model, found, example, options)
+    calls, before = found_lib.traced(model, example, options)
   else:
     _check_named(assigned)
-  ends = {order[0], order[-1]} if order else set()
+  ends = {calls[0], calls[-1]} if calls else set()
   chosen = {
     layer.path: _rule(layer, assigned.get(layer.path), layer.path in ends)
     for layer in found
   }
-  made = {
-    layer.path: _low_bit(layer, chosen[layer.path])
-    for layer in found
+  _check_effective(assigned, chosen, ends)
+  wanted = [layer for layer in found if not chosen[layer.path].is_float]
+  if before is not None:
+    _check_called(wanted, calls, before)
+  made = [
+    _low_bit(layer, chosen[layer.path], number)
+    for number, layer in enumerate(found)
     if not chosen[layer.path].is_float
-  }  # all of them before any change
-  _install(model, found, made)
-  after = _count(model, example, options) if before is not None else None
-  place = {path: number for number, path in enumerate(order)}
+  ]  # all of them before any change
+  _install(wanted, made)
+  after = None
+  if before is not None:
+    try:
+      after = found_lib.count(model, example, options)
+    except UserError:
+      _remove(wanted)
+      raise
+  place = {path: number for number, path in enumerate(dict.fromkeys(calls))}
   listed = sorted(found, key=lambda f: place.get(f.path, len(place)))
-  rows = (_row(f, assigned, chosen[f.path], f.path in ends) for f in listed)
+  rows = _rows(listed, assigned, chosen, ends)
   return model, Conversion(tuple(rows), before, after)
 
 
-def _row(found: Found, assigned, rule: Rule, is_end: bool) -> Layer:
-  given = assigned.get(found.path)
-  return Layer(
-    found.path,
-    ".".join(filter(None, (found.path, found.kind.kernel))),
-    found.kind.op,
-    "" if given is None else given.key,
-    rule,
-    is_end and rule.is_float and given is not None and not given.rule.is_float,
-  )
+def _rows(
+  found: Sequence[Found],
+  assigned: Mapping[str, Assigned],
+  rules: Mapping[str, Rule],
+  ends: Container[str],
+) -> Iterator[Layer]:
+  """Lines of the report; costs of a tied kernel stand in the first one."""
+  first: dict[str, str] = {}
+  for f in found:
+    given, rule = assigned.get(f.path), rules[f.path]
+    kept = given is not None and not given.rule.is_float and rule.is_float
+    tied = first.setdefault(f.kernel_path, f.path)
+    yield Layer(
+      f.path,
+      f.kernel_path,
+      f.kind.op,
+      "" if given is None else given.key,
+      rule,
+      is_end=kept and f.path in ends,
+      tied="" if tied == f.path else tied,
+    )
 
 
 def unbinarize(model: nnx.Module) -> nnx.Module:
@@ -129,29 +130,11 @@ def unbinarize(model: nnx.Module) -> nnx.Module:
   Raises:
     UserError: the model has no layer that `binarize` converted.
   """
-  found = [layer for layer in layers(model) if is_binarized(layer)]
+  found = [layer for layer in found_lib.layers(model) if layer.is_binarized]
   if not found:
     raise UserError("The model has no layer that `binarize` converted.")
-  replaced = {}
-  for layer in found:
-    held: LowBit = layer.held
-    replaced[id(layer.kernel)] = _as(held.variable, layer.kernel)
-    setattr(layer.layer, layer.kind.place, nnx.static(held.replaced))
-  _replace(model, replaced)
+  _remove(found)
   return model
-
-
-def layers(model: nnx.Module) -> Iterator[Found]:
-  """Layers of flax in a module, each once, by path."""
-  for path, module in nnx.iter_modules(model):
-    kind = next((k for k in layers_lib.KINDS if isinstance(module, k.layer)), 0)
-    if kind:
-      yield Found(".".join(map(str, path)), module, kind)
-
-
-def is_binarized(found: Found) -> bool:
-  """Whether `binarize` has converted a layer."""
-  return isinstance(found.held, LowBit)
 
 
 def _check_named(assigned: Mapping[str, Assigned]) -> None:
@@ -166,6 +149,41 @@ def _check_named(assigned: Mapping[str, Assigned]) -> None:
     )
 
 
+def _check_effective(
+  assigned: Mapping[str, Assigned],
+  chosen: Mapping[str, Rule],
+  ends: Container[str],
+) -> None:
+  """Raises if a rule binarizes none of the layers that it matches."""
+  used = {a.key for path, a in assigned.items() if not chosen[path].is_float}
+  for a in assigned.values():
+    if a.rule.is_float or a.key in used:
+      continue
+    mine = [p for p, other in assigned.items() if other.key == a.key]
+    if all(p in ends and not a.names(p) for p in mine):
+      raise rules_lib.ends_alone(a.key, assigned)
+    path = next(p for p in mine if p not in ends or a.names(p))
+    raise UserError(
+      f"The rule {a.key!r} matches {path!r}, an Embed, which it does not"
+      " binarize: give the spec of its table, {'weight': 'ste|channel_l1'}."
+    )
+
+
+def _check_called(
+  wanted: Sequence[Found], calls: Container[str], before: Report
+) -> None:
+  """Raises if a class of layers computes without the operation it inherits."""
+  used = {path for row in before.rows for path in row.parameters}
+  for layer in wanted:
+    if layer.path not in calls and layer.kernel_path in used:
+      raise UserError(
+        f"The layer {layer.path!r} ({type(layer.layer).__name__}) is not binarized:"
+        f" its kernel is used without calling its `{layer.kind.place}`, which"
+        f" binarizing replaces. A rule {{{layer.path!r}: None}} before the others"
+        " leaves it float."
+      )
+
+
 def _rule(found: Found, given: Assigned | None, is_end: bool) -> Rule:
   """The rule that applies to a layer."""
   if given is None or (is_end and not given.names(found.path)):
@@ -173,15 +191,20 @@ def _rule(found: Found, given: Assigned | None, is_end: bool) -> Rule:
   return layers_lib.rule_for(found.kind, given.rule)
 
 
-def _low_bit(found: Found, rule: Rule) -> LowBit:
+def _low_bit(found: Found, rule: Rule, number: int) -> LowBit:
   """The module that takes the place of a layer's operation.
+
+  Args:
+    found: the layer.
+    rule: that applies to it.
+    number: of the layer, from which its random numbers come.
 
   Raises:
     UserError: the layer cannot be binarized.
   """
   kind, layer, kernel = found.kind, found.layer, found.kernel
   try:
-    return layers_lib.make(kind, layer, rule, kernel)
+    return layers_lib.make(kind, layer, rule, kernel, number)
   except (ValueError, TypeError) as error:
     raise UserError(
       f"The layer {found.path!r} ({type(layer).__name__}) is not binarized: {error}"
@@ -189,66 +212,25 @@ def _low_bit(found: Found, rule: Rule) -> LowBit:
     ) from error
 
 
-def _install(
-  model: nnx.Module, found: Sequence[Found], made: Mapping[str, LowBit]
-) -> None:
-  """Gives the layers their low-bit operations and latent weights."""
-  replaced = {}
-  for layer in found:
-    if layer.path not in made:
-      continue
-    low_bit, kernel = made[layer.path], layer.kernel
+def _install(wanted: Sequence[Found], made: Sequence[LowBit]) -> None:
+  """Gives layers their low-bit operations and latent weights."""
+  for layer, low_bit in zip(wanted, made):
     setattr(layer.layer, layer.kind.place, nnx.data(low_bit))
+    binarizer = low_bit.weight.binarizer
+    is_float = binarizer is None or binarizer.is_float
     # A type of the user's own may choose an optimizer: it stays.
-    if low_bit.weight.binarizer is not None and type(kernel) is nnx.Param:
-      replaced[id(kernel)] = _as(LatentWeight, kernel)
-  _replace(model, replaced)
+    if not is_float and type(layer.kernel) is nnx.Param:
+      layer.kernel.__class__ = LatentWeight
 
 
-def _as(kind: type[nnx.Variable], variable: nnx.Variable) -> nnx.Variable:
-  """A variable of another type with the same array and metadata."""
-  return kind(variable.get_value(), **variable.get_metadata())
+def _remove(binarized: Sequence[Found]) -> None:
+  """Takes back what `_install` did.
 
-
-def _replace(model: nnx.Module, by_id: Mapping[int, nnx.Variable]) -> None:
-  """Replaces variables wherever the model holds them: they may be tied."""
-  for _, node in nnx.iter_modules(model):
-    for name, held in list(vars(node).items()):
-      if id(held) in by_id:
-        setattr(node, name, by_id[id(held)])
-
-
-def _traced(
-  model: nnx.Module, found: Sequence[Found], example, options
-) -> tuple[list[str], Report]:
-  """Paths of the layers in the order of their calls, and the costs."""
-  copy, order = _copy(model), []
-
-  def recorded(path, promote):
-    def promote_dtype(*args, **kwargs):
-      order.append(path)
-      return promote(*args, **kwargs)
-
-    return promote_dtype
-
-  for layer in layers(copy):
-    promote = layer.layer.promote_dtype
-    layer.layer.promote_dtype = recorded(layer.path, promote)
-  report = _counted(copy, example, options)
-  known = {layer.path for layer in found}
-  return [path for path in dict.fromkeys(order) if path in known], report
-
-
-def _count(model: nnx.Module, example, options) -> Report:
-  return _counted(_copy(model), example, options)
-
-
-def _counted(model: nnx.Module, example, options) -> Report:
-  """The costs of a model in its deployed mode, which this sets."""
-  model.eval()
-  return counting.count(model, *example, **options)
-
-
-def _copy(model: nnx.Module) -> nnx.Module:
-  """Another module with the same arrays."""
-  return nnx.merge(*nnx.split(model))
+  The type of a variable changes in place, so that whoever holds it, such as a
+  tied layer, keeps it, and that its hooks do not run again.
+  """
+  for layer in binarized:
+    held: LowBit = layer.held
+    if held.variable is nnx.Param and type(layer.kernel) is LatentWeight:
+      layer.kernel.__class__ = nnx.Param
+    setattr(layer.layer, layer.kind.place, nnx.static(held.replaced))

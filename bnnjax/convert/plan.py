@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from bnnjax.convert import function_layers as layers_lib
 from bnnjax.convert import rules as rules_lib
@@ -26,7 +25,7 @@ class Plan:
   Attributes:
     layers: the binarized layers by path.
     assigned: the rules of all layers that one matches.
-    order: paths of all layers in the order of their first use.
+    order: the path of the layer of each use.
   """
 
   layers: Mapping[str, Layer]
@@ -48,9 +47,10 @@ def plan_of(
     UserError: a rule applies to no layer, or asks for what a function cannot
       do.
   """
-  order = tuple(dict.fromkeys(use.kernel.path for use in uses))
-  _check_operands(rules, parameters, order)
-  assigned = rules_lib.assign(rules, order)
+  order = tuple(use.kernel.path for use in uses)
+  paths = tuple(dict.fromkeys(order))
+  _check_operands(rules, parameters, paths)
+  assigned = rules_lib.assign(rules, paths)
   applied = {
     path: a
     for path, a in assigned.items()
@@ -59,12 +59,7 @@ def plan_of(
   effective = {a.key for a in applied.values()}
   for a in assigned.values():
     if not a.rule.is_float and a.key not in effective:
-      ends = [path for path, b in assigned.items() if b.key == a.key]
-      raise UserError(
-        f"The rule {a.key!r} matches only the first or last layer, which stays"
-        " float unless a key is its path: write"
-        f" {' and '.join(map(repr, ends))}."
-      )
+      raise rules_lib.ends_alone(a.key, assigned)
   layers = {
     path: Layer.of(path, a.key, a.rule)
     for path, a in applied.items()
@@ -73,15 +68,15 @@ def plan_of(
   return Plan(layers, assigned, order)
 
 
-def _check_operands(rules, parameters, order: tuple[str, ...]) -> None:
+def _check_operands(rules, parameters, paths: tuple[str, ...]) -> None:
   """Raises if a rule matches parameters, none of which is a layer."""
   for key in rules:
     found = [path for path in parameters if rules_lib.matches(key, path)]
-    if found and not any(path in order for path in found):
+    if found and not any(path in paths for path in found):
       raise UserError(
         f"The rule {key!r} matches no layer: {found[0]!r} is no operand of a dot"
-        f" or convolution (or only after arithmetic).{nearest(key, order)} Layers:"
-        f" {', '.join(order) or '(none)'}."
+        f" or convolution (or only after arithmetic).{nearest(key, paths)} Layers:"
+        f" {', '.join(paths) or '(none)'}."
       )
 
 
@@ -179,7 +174,7 @@ def _variables(
   )
   if isinstance(parameter, jax.ShapeDtypeStruct):
     return jax.eval_shape(make, parameter, key)
-  return make(jnp.asarray(parameter), key)
+  return jax.jit(make)(parameter, key)  # one program: no copy of the kernel
 
 
 def _filled(found: dict[str, Roles]) -> dict[str, Roles]:

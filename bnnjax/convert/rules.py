@@ -137,11 +137,12 @@ def assign(
   paths = list(paths)
   found: dict[str, Assigned] = {}
   for key, rule in rules.items():
-    matching = [path for path in paths if matches(key, path)]
+    # A path names one layer, though its dots also match any character.
+    matching = [key] if key in paths else [p for p in paths if matches(key, p)]
     if not matching:
       raise UserError(
         f"The rule {key!r} matches no layer.{errors.nearest(key, paths)} Layers:"
-        f" {', '.join(paths) or '(none)'}."
+        f" {', '.join(path or repr(path) for path in paths) or '(none)'}."
       )
     left = [path for path in matching if path not in found]
     if not left:
@@ -152,3 +153,12 @@ def assign(
       )
     found |= {path: Assigned(key, rule) for path in left}
   return {path: found[path] for path in paths if path in found}
+
+
+def ends_alone(key: str, assigned: Mapping[str, Assigned]) -> UserError:
+  """The error for a rule that only the first or the last layer matches."""
+  ends = [path for path, given in assigned.items() if given.key == key]
+  return UserError(
+    f"The rule {key!r} matches only the first or last layer, which stays float"
+    f" unless a key is its path: write {' and '.join(map(repr, ends))}."
+  )

@@ -123,7 +123,9 @@ def finite_slope(s: Subject) -> Finding:
             return wrong(f"{dx[bad][0]} at {where:g} ({x.dtype})")
   for name, x in (("a tensor", s.x), ("zeros", jnp.zeros_like(s.x))):
     for step in RUN:
-      _, dx, dparams = s.step(x, s.variables[0], at(step))
+      y, dx, dparams = s.step(x, s.variables[0], at(step))
+      if not np.all(np.isfinite(y)):
+        return wrong(f"the output is not finite, given {name}, at step {step}")
       for part, d in {"the tensor": dx, **dparams}.items():
         if not np.all(np.isfinite(d)):
           return wrong(f"not finite for {part}, given {name}, at step {step}")
@@ -183,6 +185,8 @@ def _measured(s: Subject) -> Finding:
     ]
     if all(np.array_equal(found[0], other) for other in found[1:]):
       return wrong(f"the scale {own.name!r} is the same for x, 4 x and 0")
+    if any(np.any(np.asarray(scale) < 0) for scale in found):
+      return wrong(f"the scale {own.name!r} is negative, which flips signs")
   return passed(f"follows a scale of 4 and {own.name!r}")
 
 
@@ -217,11 +221,12 @@ def _rests(s: Subject, names: set[str]) -> bool:
 
 def nan(s: Subject) -> Finding:
   """NaN stays NaN, and does not become a value."""
-  y = s.dequantized(s.x.ravel().at[2].set(jnp.nan).reshape(s.shape))
+  where = min(2, s.x.size - 1)
+  y = s.dequantized(s.x.ravel().at[where].set(jnp.nan).reshape(s.shape))
   if y.shape != s.x.shape:
     broken = np.isnan(y).any()
   else:
-    broken = np.isnan(np.ravel(y)[2])
+    broken = np.isnan(np.ravel(y)[where])
   return passed("NaN for NaN") if broken else wrong("a number for NaN")
 
 

@@ -22,7 +22,7 @@ from bnnjax.errors import UserError
 DTYPES = (jnp.float32, jnp.bfloat16, jnp.float16)
 STEPS = 10  # of the run in which gradients are taken
 # Where formulas break: at 0, at the usual edges of a window, far outside.
-POINTS = (0.0, -0.0, 1.0, -1.0, 0.3, -0.3, 3.0, -3.0, 1e-6, -1e-6, 1e4, -1e4)
+POINTS = (0.3, -0.3, 0.0, -0.0, 1.0, -1.0, 3.0, -3.0, 1e-6, -1e-6, 1e4, -1e4)
 # 1e-40 is subnormal, exp(88) is nearly the largest float32.
 EXTREMES = (0.0, -0.0, 1e-40, -1e-40, 1e-30, -1e-30, 88.0, -88.0, 1e30, -1e30)
 

@@ -15,6 +15,7 @@ import string
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from bnnjax.core.bilinear import Conv, Dot, Einsum
@@ -24,6 +25,20 @@ from bnnjax.core.quantized import Quantized
 from bnnjax.errors import UserError
 
 Operand = jax.Array | Quantized
+
+
+def stackable(q: Quantized) -> Quantized:
+  """With factors of as many axes as the values, for `jax.vmap` to stack."""
+
+  def ranked(factor):
+    return jnp.reshape(factor, (1,) * (ndim - factor.ndim) + factor.shape)
+
+  ndim = len(q.shape)
+  terms = tuple(
+    dataclasses.replace(t, scale=tuple(map(ranked, t.factors))) for t in q.terms
+  )
+  shift = None if q.shift is None else ranked(jnp.asarray(q.shift))
+  return dataclasses.replace(q, terms=terms, shift=shift)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,6 @@ seeds and tested once for each.
 """
 
 import dataclasses
-import itertools
 import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -15,18 +14,17 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bnnjax import markup
-from bnnjax.core import spec as spec_lib
-from bnnjax.data import loading
+from bnnjax.data import digest, loading
 from bnnjax.errors import UserError
-from bnnjax.report import fields, reading, runs
+from bnnjax.evidence import ablate_arguments as arguments
+from bnnjax.evidence.ablate_arguments import ROLES, Pair
+from bnnjax.report import fields, runs
 from bnnjax.report.table import Table
-from bnnjax.train import bars, config_file, data_facts, one_bar, sweep
+from bnnjax.train import bars, data_facts, one_bar, sweep
 from bnnjax.train import config as config_lib
 
-LEAST_SEEDS = 2
 FOLDER = "runs/ablation"
-ROLES = ("weight", "act")
-Pair = tuple[str | None, str | None]
+LONGEST = 200  # characters of a name, which is that of a folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Cell:
     weight, act: specs; `...` for that of the config.
     rate: the learning rate that was chosen.
     tried: the metric on the held-out examples by rate, in the unit of the
-      table (an accuracy in %); empty without a choice.
+      table (an accuracy in %), NaN if the run diverged; empty without a choice.
   """
 
   weight: str | None
@@ -115,8 +113,8 @@ def ablate(
       found.plot()
 
   A pair takes the rate of `lr` with the best metric on the last `held_out` of the
-  training examples, on which these runs do not train; its final runs train on all
-  of them. What is on record in `folder` is not trained again, and a stopped ablation
+  training examples, on which these runs do not train (one that diverges is not
+  chosen); its final runs train on all of them. What is on record in `folder` is not trained again, and a stopped ablation
   goes on where it was.
 
   Args:
@@ -129,12 +127,13 @@ def ablate(
     folder: of records (`results.jsonl`, `choices.jsonl`) and workdirs.
 
   Raises:
-    UserError: nothing to compare, an unknown spec, or an argument out of range;
-      raised before the first run.
+    UserError: nothing to compare, an unknown spec, or an argument out of range,
+      before the first run; no rate of a pair without divergence.
+    FloatingPointError: a final run diverges.
   """
-  pairs = _pairs(weight, act)
-  _check(lr, seeds, held_out)
-  configs = {pair: _config(config, pair) for pair in pairs}
+  pairs = arguments.pairs(weight, act)
+  arguments.check(lr, seeds, held_out, folder)
+  configs = {pair: arguments.config_of(config, pair) for pair in pairs}
   root = pathlib.Path(folder)
   choices = len(lr) if len(lr) > 1 else 0
   total = len(pairs) * (choices + seeds)
@@ -145,7 +144,8 @@ def ablate(
     rate = lr[0] if lr else made.optim.lr
     metrics, better = tried.get(pair, ({}, max))
     if metrics:
-      rate = better(metrics, key=metrics.get)
+      finite = [rate for rate in metrics if not math.isnan(metrics[rate])]
+      rate = better(finite, key=metrics.get)
     cells.append(Cell(*pair, rate, metrics))
     planned += [
       _planned(made, pair, {"optim.lr": rate, "seed": seed})
@@ -163,93 +163,6 @@ def _label(cell: Cell) -> str:
   return ", ".join(spec or fields.FLOAT for spec in given)
 
 
-def _pairs(weight: Any, act: Any) -> list[Pair]:
-  """All pairs of specs; `...` stands for that of the config.
-
-  Raises:
-    UserError: fewer than two, or a spec that is none.
-  """
-  for role, specs in (("weight", weight), ("act", act)):
-    if isinstance(specs, str) or not isinstance(specs, Sequence):
-      raise UserError(
-        f"`{role}` must be a list of specs, e.g. [{specs!r}]: got {specs!r}."
-      )
-    if len(set(specs)) < len(specs):
-      raise UserError(f"`{role}` names a spec twice: {list(specs)}.")
-    for spec in specs:
-      try:
-        spec_lib.parse(spec, role)
-      except (ValueError, TypeError) as error:
-        raise UserError(f"`{role}`: {error}") from error
-  pairs = list(itertools.product(weight or (...,), act or (...,)))
-  if len(pairs) < 2:
-    raise UserError(
-      "There is nothing to compare: give two or more specs, e.g."
-      " `act=['ste', 'approx_sign']`."
-    )
-  return pairs
-
-
-def _check(lr: Sequence[float], seeds: int, held_out: float) -> None:
-  """Raises `UserError` for arguments out of range."""
-  if isinstance(lr, str) or not isinstance(lr, Sequence):
-    raise UserError(f"`lr` must be a list of rates, e.g. [0.001]: got {lr!r}.")
-  if len({f"{rate:g}" for rate in lr}) < len(lr) or not all(
-    0 < rate < math.inf for rate in lr
-  ):
-    raise UserError(
-      f"`lr` must hold different positive rates, e.g. [0.001, 0.003]: got"
-      f" {list(lr)}."
-    )
-  if not isinstance(seeds, int) or seeds < LEAST_SEEDS:
-    raise UserError(
-      f"`seeds` must be {LEAST_SEEDS} or more, for an interval: got {seeds!r}."
-    )
-  if not 0 < held_out < 1:
-    raise UserError(
-      f"`held_out` must be a share between 0 and 1: got {held_out!r}."
-    )
-
-
-def _config(config: Any, pair: Pair) -> config_lib.Resolved:
-  """The config of a pair, resolved.
-
-  Raises:
-    UserError: none is given, or its model does not take `weight` and `act`.
-  """
-  given = {k: v for k, v in zip(ROLES, pair) if v is not ...}
-  if isinstance(config, str):
-    made = config_file.read_unresolved(config)
-  elif callable(config) and not isinstance(config, ConfigDict):
-    return _with_specs(config_lib.resolve(config(**given)), given)
-  else:
-    made = config
-  if not isinstance(made, ConfigDict | Mapping):
-    raise UserError(
-      "`config` must be a config spec such as 'configs/x.py', a ConfigDict, or a"
-      f" function that returns one: got {made!r:.80}."
-    )
-  made = ConfigDict(made).copy_and_resolve_references().unlock()
-  made.model = {**dict(made.get("model", {})), **given}
-  return config_lib.resolve(made)
-
-
-def _with_specs(made: config_lib.Resolved, given: dict) -> config_lib.Resolved:
-  """The config of a function.
-
-  Raises:
-    UserError: it does not hold the specs where records are compared by them.
-  """
-  for role, spec in given.items():
-    held = made.model.get(role)
-    if held != spec:
-      raise UserError(
-        f"The function must set `config.model.{role}` to the spec that it is"
-        f" given: got {held!r} for {spec!r}."
-      )
-  return made
-
-
 def _choose(
   configs, lr, held_out, root, shown
 ) -> dict[Pair, tuple[dict, Callable]]:
@@ -261,13 +174,26 @@ def _choose(
     for pair, made in configs.items()
     for rate in lr
   }
-  records = _trained(planned.values(), root / "choices.jsonl", root, shown)
-  metric = fields.metric_of(records)
-  by_name = {record["name"]: metric.of(record) for record in records}
+  records = _trained(
+    planned.values(), root / "choices.jsonl", root, shown, diverging=True
+  )
+  of_pairs = dict.fromkeys(configs, ())
+  for (pair, _), record in zip(planned, records):
+    of_pairs[pair] += (record,)
+  for pair, found in of_pairs.items():
+    if not any(found):
+      raise UserError(
+        f"Every run of {', '.join(map(str, pair))} diverges with the rates"
+        f" {list(lr)}: try smaller ones."
+      )
+  metric = fields.metric_of([r for r in records if r is not None])
   better = min if metric.higher_is_better is False else max
   return {
-    pair: ({rate: by_name[planned[pair, rate].name] for rate in lr}, better)
-    for pair in configs
+    pair: (
+      {rate: metric.of(r) if r else math.nan for rate, r in zip(lr, found)},
+      better,
+    )
+    for pair, found in of_pairs.items()
   }
 
 
@@ -301,12 +227,19 @@ def _planned(
     ["held_out"] if "data.eval_split" in changes else [f"seed={made.seed}"]
   )
   name = "-".join([config.model.get("name", "model"), *parts])
-  return sweep.Planned(name.replace("/", "_"), config_lib.resolve(made))
+  name = name.replace("/", "_")
+  if len(name) > LONGEST:
+    name = f"{name[:LONGEST]}-{digest.of(name)[:8]}"
+  return sweep.Planned(name, config_lib.resolve(made))
 
 
-def _trained(planned, path: pathlib.Path, root, shown) -> list[Any]:
-  """The records of runs, which are trained unless they are on record."""
-  planned = list(planned)
-  sweep.Sweep(planned, path, root / "runs", shown=shown).run()
-  names = {run.name for run in planned}
-  return [r for r in reading.whole(path) if r["name"] in names]
+def _trained(
+  planned, path: pathlib.Path, root, shown, diverging: bool = False
+) -> list[Any]:
+  """The records of runs, which are trained unless they are on record.
+
+  With `diverging`, that of a run that diverges is `None`.
+  """
+  runs_ = sweep.Sweep([*planned], path, root / "runs", shown=shown)
+  runs_.run(diverging)
+  return runs_.records()

@@ -6,10 +6,13 @@ digests. The loop resumes from `last`; `bnnjax.train.runs` reads either for all 
 uses.
 """
 
+import contextlib
 import functools
 import importlib.metadata
 import json
+import logging
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -44,18 +47,19 @@ class Checkpoints:
 
   @functools.cached_property
   def _managers(self) -> dict[str, ocp.CheckpointManager]:
-    options = ocp.CheckpointManagerOptions(
-      max_to_keep=1,
-      create=self._create,
-      read_only=not self._create,
-      enable_async_checkpointing=False,
-    )
     try:
-      return {
-        kind: ocp.CheckpointManager(self.root / kind, options=options)
-        for kind in KINDS
-        if self._create or (self.root / kind).is_dir()
-      }
+      with _errors_only():
+        options = ocp.CheckpointManagerOptions(
+          max_to_keep=1,
+          create=self._create,
+          read_only=not self._create,
+          enable_async_checkpointing=False,
+        )
+        return {
+          kind: ocp.CheckpointManager(self.root / kind, options=options)
+          for kind in KINDS
+          if self._create or (self.root / kind).is_dir()
+        }
     except (OSError, ValueError) as error:
       raise UserError(
         f"The checkpoints {self.root} cannot be used ({error})."
@@ -229,6 +233,18 @@ class Checkpoints:
   def close(self) -> None:
     for manager in self.__dict__.get("_managers", {}).values():
       manager.close()
+
+
+@contextlib.contextmanager
+def _errors_only() -> Iterator[None]:
+  """Hides that orbax warns, for each folder, of opening it read-only as asked."""
+  log = logging.getLogger("absl")
+  level = log.level
+  log.setLevel(max(level, logging.ERROR))
+  try:
+    yield
+  finally:
+    log.setLevel(level)
 
 
 def _restore(wanted: Any, partial: bool) -> ocp.args.PyTreeRestore:

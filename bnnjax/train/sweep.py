@@ -26,6 +26,7 @@ from bnnjax.report import record as record_lib
 from bnnjax.train import config as config_lib
 from bnnjax.train import config_file, identity, loop, one_bar, resume_check
 from bnnjax.train import workdir as workdir_lib
+from bnnjax.train.step import NonFiniteLossError
 
 Record = Mapping[str, Any]
 
@@ -182,8 +183,13 @@ class Sweep:
     for planned, record in zip(self.plan, records.values()):
       planned.key = self._key(record, records)
 
-  def run(self) -> None:
-    """Trains the runs that are not on record, one after the other."""
+  def run(self, diverging: bool = False) -> None:
+    """Trains the runs that are not on record, one after the other.
+
+    Args:
+      diverging: whether a run may diverge; it then has no record, and the others
+        go on.
+    """
     for number, planned in enumerate(self.plan, 1):
       head = (number, len(self.plan), planned.name)
       on_record = self._find(planned)
@@ -196,7 +202,17 @@ class Sweep:
       if planned.folder != planned.name:
         note = f" in {self.runs / planned.folder}: that name is another run's"
       self._shown.begin(*head, note=note)
-      self._put_on_record(self._train(planned), planned)
+      try:
+        record = self._train(planned)
+      except NonFiniteLossError:
+        if not diverging:
+          raise
+        continue
+      self._put_on_record(record, planned)
+
+  def records(self) -> list[Record | None]:
+    """The record of each run, under whatever name; `None` if it has none."""
+    return [self._find(planned) for planned in self.plan]
 
   def _train(self, planned: Planned) -> dict[str, Any]:
     """Trains a run, or the rest of it, and returns its record.

@@ -1,5 +1,7 @@
 """The report of a conversion."""
 
+import jax
+import jax.numpy as jnp
 from flax import nnx
 
 import bnnjax as bx
@@ -23,3 +25,14 @@ def test_an_end_that_is_named_is_binarized():
   share = next(row for row in report.rows() if row[0] == "head")
   macs = 2 * 8 * 4
   assert share[6:] == (f"{256 * macs:,}", f"{macs:,}")
+
+
+def test_costs_of_a_tied_kernel_stand_in_one_line():
+  model = nnx.Sequential(*[nnx.Linear(4, 4, rngs=nnx.Rngs(0)) for _ in "abcd"])
+  model.layers[2].kernel = model.layers[1].kernel
+  x = jax.ShapeDtypeStruct((2, 4), jnp.float32)
+  _, report = bx.binarize(model, {r"layers\.[12]": RULE}, x)
+  rows = [row[5:] for row in report.rows()]
+  macs = 2 * 4 * 4
+  assert rows[1] == ("50.0 %", f"{2 * 256 * macs:,}", f"{2 * macs:,}")
+  assert rows[2] == ("in layers.1", "", "")

@@ -1,6 +1,7 @@
 """`binarize_fn`: networks of Flax Linen and plain functions."""
 
 import dataclasses
+import re
 
 import flax.linen as nn
 import jax
@@ -12,6 +13,7 @@ from jax import lax
 
 import bnnjax as bx
 from bnnjax.errors import UserError
+from tests.convert import networks
 
 W1A1 = {"weight": "ste|channel_l1", "act": "ste"}
 LEARNED = {
@@ -25,43 +27,9 @@ def normal(*shape, seed=0):
   return jax.random.normal(jax.random.key(seed), shape)
 
 
-class CNN(nn.Module):
-  @nn.compact
-  def __call__(self, x, train=False):
-    x = nn.Conv(4, (3, 3), name="stem")(x)
-    for stride in (1, 2):
-      y = nn.Conv(4, (3, 3), strides=stride, use_bias=False)(x)
-      x = nn.relu(nn.BatchNorm(not train)(y)) + x[:, ::stride, ::stride]
-    return nn.Dense(3, name="head")(x.mean((1, 2)))
-
-
-class Block(nn.Module):
-  @nn.compact
-  def __call__(self, x, _):
-    attention = nn.MultiHeadDotProductAttention(2, name="attention")
-    h = attention(nn.LayerNorm()(x))
-    return x + nn.Dense(8)(nn.gelu(x + h)), None
-
-
-class Transformer(nn.Module):
-  """Two blocks in a scan, rematerialized."""
-
-  @nn.compact
-  def __call__(self, x):
-    x = nn.Dense(8, name="stem")(x)
-    block = nn.scan(
-      nn.remat(Block, prevent_cse=False),
-      variable_axes={"params": 0},
-      split_rngs={"params": True},
-      length=2,
-    )
-    x, _ = block(name="blocks")(x, None)
-    return nn.Dense(3, name="head")(x.mean(1))
-
-
 NETWORKS = {
-  "cnn": (CNN(), (4, 6, 6, 2), r".*Conv_\d\.kernel"),
-  "transformer": (Transformer(), (4, 3, 5), r".*blocks.*kernel"),
+  "cnn": (networks.LinenResNet(), (4, 6, 6, 2), r".*Conv_\d\.kernel"),
+  "transformer": (networks.LinenTransformer(), (4, 3, 5), r".*blocks.*kernel"),
 }
 
 
@@ -98,16 +66,38 @@ def test_networks_of_linen_are_converted_counted_and_trained(name):
   assert losses[-1] < 0.8 * losses[0]
 
 
-def test_a_scan_with_remat_has_the_gradients_of_layers():
+def scanned(w, x):
+  """Residual blocks in a scan, rematerialized."""
+
+  @jax.checkpoint
+  def block(x, w):
+    return x + jax.nn.gelu(x @ w)
+
+  return lax.scan(lambda x, w: (block(x, w), None), x, w)[0]
+
+
+class Residual(nn.Module):
+  @nn.compact
+  def __call__(self, x, _):
+    return x + jax.nn.gelu(nn.Dense(4, use_bias=False, name="w")(x)), None
+
+
+def scanned_by_linen(w, x):
+  """The same by `nn.scan` and `nn.remat`."""
+  blocks = nn.scan(
+    nn.remat(Residual, prevent_cse=False),
+    variable_axes={"params": 0},
+    length=len(w),
+  )
+  return blocks().apply({"params": {"w": {"kernel": w}}}, x, None)[0]
+
+
+@pytest.mark.parametrize("blocks", [scanned, scanned_by_linen])
+def test_a_scan_with_remat_has_the_gradients_of_layers(blocks):
   """Kernels stacked in a scan equal one `bx.Linear` each, to the bit."""
 
   def fn(p, x):
-    @jax.checkpoint
-    def block(x, w):
-      return x + jax.nn.gelu(x @ w)
-
-    x, _ = lax.scan(lambda x, w: (block(x, w), None), x @ p["stem"], p["w"])
-    return x @ p["head"]
+    return blocks(p["w"], x @ p["stem"]) @ p["head"]
 
   def of_layers(p, scales, x):
     x = x @ p["stem"]
@@ -128,6 +118,9 @@ def test_a_scan_with_remat_has_the_gradients_of_layers():
   x = normal(6, 5, seed=3)
   rule = {"weight": "ste|learned", "act": "ste"}
   fn2, params = bx.binarize_fn(fn, p, {"w": rule}, x)
+  jaxpr = str(jax.make_jaxpr(fn2)(params, x))
+  assert "scan[" in jaxpr
+  assert re.search(r"(checkpoint|remat2?)\[", jaxpr)
   scales = params["binarizers"]["w"]["weight"]["scale"]
   wanted = jnp.mean(jnp.abs(p["w"]), axis=1, keepdims=True)
   np.testing.assert_allclose(scales, wanted, rtol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 import bnnjax as bx
-from bnnjax.convert import modules
+from bnnjax.convert import found
 from bnnjax.errors import UserError
 from tests.convert import networks
 from tests.convert.networks import RULE
@@ -19,10 +19,12 @@ def test_embeddings():
   table = nnx.Embed(4, 3, rngs=nnx.Rngs(0))
   kept = table(ids)
   model = networks.Around(table)
-  _, report = bx.binarize(model, {"layer": "reactnet"}, ids)
-  assert report.paths == ()
+  for useless in ("reactnet", {"act": "ste"}):
+    with pytest.raises(UserError, match="an Embed, which it does not binarize"):
+      bx.binarize(model, {"layer.*": useless}, ids)
   np.testing.assert_array_equal(model(ids), kept)
-  bx.binarize(model, {"layer": {"weight": "ste|channel_l1"}}, ids)
+  _, report = bx.binarize(model, {"layer": {"weight": "ste|channel_l1"}}, ids)
+  assert report.layers[1].rule.weight == "ste|channel_l1"
   low_bit, _ = bx.parse("ste|channel_l1", "weight").apply(table.embedding[...])
   np.testing.assert_array_equal(model(ids), low_bit.dequantize()[ids])
 
@@ -46,6 +48,16 @@ def test_embeddings():
       "conv transpose takes no `output`",
     ),
     (
+      nnx.Embed(4, 3, rngs=nnx.Rngs(0)),
+      {"weight": "ste", "output": "channel"},
+      "embed takes no `output`",
+    ),
+    (
+      nnx.Linear(4, 3, rngs=nnx.Rngs(0)),
+      "bop",
+      "weights of 'bop' have no latent ones",
+    ),
+    (
       nnx.Conv(4, 3, (2,), padding="CIRCULAR", rngs=nnx.Rngs(0)),
       {"weight": "ste", "output": "spatial_l1"},
       "'spatial_l1' needs the padding",
@@ -58,5 +70,13 @@ def test_layers_that_cannot_be_binarized(layer, rule, says):
   with pytest.raises(UserError) as error:
     bx.binarize(model, {"ends.0": None, "ends.1": None, "layer": rule})
   assert says in str(error.value)
-  assert not any(map(modules.is_binarized, modules.layers(model)))
+  assert not any(layer.is_binarized for layer in found.layers(model))
   jax.tree.map(np.testing.assert_array_equal, nnx.state(model), state)
+
+
+def test_layers_draw_their_own_random_numbers():
+  """The noise of gradients in two layers is not the same."""
+  model = nnx.Sequential(*[nnx.Linear(4, 4, rngs=nnx.Rngs(0)) for _ in "abcd"])
+  bx.binarize(model, {r"layers\.[12]": "dorefa"}, jnp.ones((2, 4)))
+  one, two = (model.layers[i].dot_general.grad_key[...] for i in (1, 2))
+  assert not np.array_equal(one, two)

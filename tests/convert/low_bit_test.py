@@ -57,14 +57,21 @@ def test_layers_compute_what_those_of_this_package_do(theirs, ours, shape):
   model.train()
   ours.train()
 
-  def loss(model, x):
-    return (model(x) ** 2).sum()
+  @nnx.jit
+  def results(model, x):
+    def loss(model, x):
+      y = model(x)
+      return (y**2).sum(), y
 
-  for value in (lambda m, x: m(x), nnx.grad(loss, argnums=1)):
-    np.testing.assert_array_equal(value(model, x), value(ours, x))
-  mine, wanted = nnx.grad(loss)(model, x).layer, nnx.grad(loss)(ours, x)
-  np.testing.assert_array_equal(mine.kernel[...], wanted.kernel[...])
-  np.testing.assert_array_equal(mine.bias[...], wanted.bias[...])
+    return nnx.grad(loss, argnums=(0, 1), has_aux=True)(model, x)
+
+  (mine, of_x), y = results(model, x)
+  (wanted, wanted_of_x), wanted_y = results(ours, x)
+  np.testing.assert_array_equal(y, wanted_y)
+  np.testing.assert_array_equal(of_x, wanted_of_x)
+  for name in ("kernel", "bias"):
+    found = getattr(mine.layer, name)[...]
+    np.testing.assert_array_equal(found, wanted[name][...])
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -105,3 +112,67 @@ def test_a_progress_and_statistics_reach_converted_layers():
   model(x)
   after = jax.tree.map(np.asarray, nnx.state(act))
   assert jax.tree.leaves(before) != jax.tree.leaves(after)
+
+
+@pytest.mark.parametrize(
+  ("layer", "equation"),
+  [
+    (
+      nnx.Einsum("ebd,edf->ebf", (3, 4, 5), rngs=nnx.Rngs(0)),
+      "ebd,edf->ebf",
+    ),
+    (
+      nnx.LinearGeneral(
+        4, 5, batch_axis={0: 3}, use_bias=False, rngs=nnx.Rngs(0)
+      ),
+      "ebd,edf->ebf",
+    ),
+  ],
+)
+def test_kernels_of_a_batch_have_their_own_scales(layer, equation):
+  """As in `binarize_fn`: an expert's scale is not that of another."""
+  layer.kernel[...] *= jnp.array([1.0, 2.0, 3.0])[:, None, None]
+  x, kernel = jax.random.normal(jax.random.key(1), (3, 2, 4)), layer.kernel[...]
+  model = converted(layer, RULE, x)
+
+  def sign(x):
+    return jnp.where(x < 0, -1.0, 1.0)
+
+  scale = jnp.abs(kernel).mean(1, keepdims=True)
+  wanted = jnp.einsum(equation, sign(x), sign(kernel)) * scale
+  np.testing.assert_allclose(model(x), wanted, rtol=1e-5)
+  # Learned parameters are stacked, and schedules reach them.
+  bx.unbinarize(model)
+  model = converted(layer, {"weight": "ede|learned", "act": "ste"}, x)
+  low_bit = next(
+    v for k, v in vars(layer).items() if k in ("einsum_op", "dot_general")
+  )
+  (learned,) = jax.tree.leaves(nnx.state(low_bit.weight, nnx.Param))
+  assert learned.shape[0] == 3
+  model.train()
+  bx.set_progress(model, bx.Progress.at(1, 4, 1.0))
+  gradient = nnx.grad(lambda m: (m(x) ** 2).sum())(model)
+  assert all(np.any(g) for g in jax.tree.leaves(gradient.layer))
+
+
+@pytest.mark.parametrize(
+  "layer",
+  [
+    (nnx.Linear, 257, 1),
+    (nnx.Conv, 257, 1, 1),
+    (nnx.Einsum, "bd,df->bf", (257, 1)),
+  ],
+  ids=["linear", "conv", "einsum"],
+)
+def test_a_result_may_be_wider_than_the_operands(layer):
+  """257 is no number of bfloat16."""
+  kind, *sizes = layer
+  made = kind(
+    *sizes,
+    dtype=jnp.bfloat16,
+    preferred_element_type=jnp.float32,
+    kernel_init=nnx.initializers.ones,
+    rngs=nnx.Rngs(0),
+  )
+  x = jnp.ones((1, 257))
+  assert converted(made, {"weight": "ste", "act": "ste"}, x)(x).item() == 257

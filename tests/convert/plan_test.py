@@ -36,6 +36,11 @@ def test_layers_in_the_order_of_their_use():
   assert list(planned({"c": W1A1, ".*": W1A1}).layers) == ["b", "c"]
 
 
+def test_a_tied_parameter_is_both_ends():
+  tied = planned({".*": W1A1}, lambda p, x: x @ p[0] @ p[1] @ p[2] @ p[0].T)
+  assert list(tied.layers) == ["b", "c"]
+
+
 @pytest.mark.parametrize(
   ("rules", "says"),
   [

@@ -70,3 +70,9 @@ def test_rules_without_a_layer(given, says):
   with pytest.raises(UserError) as error:
     rules.assign(rules.read(given), PATHS)
   assert says in str(error.value)
+
+
+def test_a_path_names_one_layer():
+  """Its dots are no patterns: `a.1` is not `a11`."""
+  read = rules.read({"a.1": "reactnet"})
+  assert list(rules.assign(read, ["a11", "a.1"])) == ["a.1"]

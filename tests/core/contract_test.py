@@ -114,3 +114,23 @@ def test_what_stops_under_jit_fails_there_alone():
   found = failing(bx.check(faulty.make("peeking", peeking)))
   assert set(found) == {"jit", "retrace"}
   assert found["retrace"] == "reads a traced array as a Python number"
+
+
+@pytest.mark.parametrize(
+  ("measure", "name", "found"),
+  [
+    (lambda x: -jnp.mean(jnp.abs(x)), "scale", "is negative"),
+    (
+      lambda x: jnp.mean(x * x) / jnp.mean(jnp.abs(x)),
+      "finite slope",
+      "the output is not finite, given zeros",
+    ),
+  ],
+)
+def test_a_scale_that_breaks_the_output(measure, name, found):
+  bx.scale("faulty")(measure)
+  assert found in failing(bx.check("ste|faulty"))[name]
+
+
+def test_a_tensor_of_one_number():
+  assert bx.check("ste|channel_l1", shape=(1, 1))

@@ -1,6 +1,7 @@
 """`bx.ablate` on a network of seconds."""
 
 import json
+import math
 
 import pytest
 
@@ -71,37 +72,6 @@ def test_rates_are_chosen_and_runs_repeated(tmp_path, capsys):
   assert lines(tmp_path / "two" / "results.jsonl") == results
 
 
-@pytest.mark.parametrize(
-  ("options", "says"),
-  [
-    ({"act": ["ste"]}, "nothing to compare"),
-    ({"act": "ste"}, "`act` must be a list of specs, e.g. ['ste']"),
-    ({"act": ["ste", "ste"]}, "names a spec twice"),
-    ({"act": ["ste", "stee"]}, "`act`: Unknown"),
-    ({"weight": ["ste", 3]}, "`weight`:"),
-    ({"act": ["ste", None], "lr": 0.1}, "`lr` must be a list"),
-    ({"act": ["ste", None], "lr": [0.1, 0.1]}, "different positive rates"),
-    ({"act": ["ste", None], "seeds": 1}, "`seeds` must be 2 or more"),
-    ({"act": ["ste", None], "held_out": 1.0}, "share between 0 and 1"),
-  ],
-)
-def test_mistakes(options, says, tmp_path):
-  with pytest.raises(UserError) as error:
-    bx.ablate(config(), **options, folder=str(tmp_path / "x"))
-  assert says in str(error.value)
-  assert not list(tmp_path.iterdir())
-
-
-def test_a_model_without_binarizers_is_refused_first(tmp_path):
-  with pytest.raises(UserError, match="must be a config spec"):
-    bx.ablate(3, act=["ste", None], folder=str(tmp_path / "x"))
-  made = config()
-  made.model.nmae = 3
-  with pytest.raises(ValueError, match="nmae"):
-    bx.ablate(made, act=["ste", None], folder=str(tmp_path / "x"))
-  assert not list(tmp_path.iterdir())
-
-
 def test_a_float_operand_has_a_name(tmp_path, monkeypatch):
   kernel = Kernel(monkeypatch)
   options = {"act": ["ste", None], "seeds": 2, "folder": str(tmp_path)}
@@ -110,8 +80,30 @@ def test_a_float_operand_has_a_name(tmp_path, monkeypatch):
   assert kernel.texts[-1].startswith("4/4 4 runs, ")
 
 
-def test_a_function_must_use_what_it_is_given(tmp_path):
-  with pytest.raises(
-    UserError, match=r"`config.model.act`.* got None for 'ste'"
-  ):
-    bx.ablate(lambda act: config(), act=["ste", None], folder=str(tmp_path))
+def test_a_run_has_one_record_under_any_name(tmp_path):
+  """Runs of an earlier ablation, named otherwise, are in the table."""
+  options = {"act": ["ste", None], "seeds": 2, "folder": str(tmp_path)}
+  made = config()
+  made.model.weight = "ste"
+  bx.ablate(made, **options)
+  found = bx.ablate(made, weight=["ste"], **options)
+  assert [row.n for row in found.table().rows] == [2, 2]
+  assert len(lines(tmp_path / "results.jsonl")) == 4
+
+
+def test_rates_that_diverge_are_not_chosen(tmp_path):
+  made = config()
+  made.optim.name, made.steps = "sgd", 4
+  options = {"act": ["ste", None], "seeds": 2, "folder": str(tmp_path)}
+  found = bx.ablate(made, lr=[1e30, 1e-3], **options)
+  for cell in found.cells:
+    assert cell.rate == 1e-3
+    assert math.isnan(cell.tried[1e30])
+  with pytest.raises(UserError, match="Every run of .* diverges"):
+    bx.ablate(made, lr=[1e30, 1e29], **options)
+
+
+def test_long_specs_make_names_of_folders(tmp_path):
+  act = ["ste", "ste(clip=linear(start=1.0, end=0.5))" + " " * 300]
+  found = bx.ablate(config(), act=act, seeds=2, folder=str(tmp_path))
+  assert [row.n for row in found.table().rows] == [2, 2]

@@ -49,6 +49,13 @@ def test_state_and_info_are_read_back(tmp_path):
     assert watched is None
 
 
+def test_reading_a_run_logs_nothing(finished, caplog):
+  """Opening folders read-only is what was asked for: no reason to warn."""
+  with contextlib.closing(Checkpoints(finished[0], create=False)) as stored:
+    assert stored.info("last")
+  assert not caplog.records
+
+
 def test_arrays_that_have_changed(tmp_path):
   """The files are whole, and hold other numbers than their digests say."""
   state = {"params": {"w": jnp.arange(3.0)}}

@@ -1,0 +1,1 @@
+"""Networks that do not use this package, converted by `binarize`."""
