@@ -182,6 +182,8 @@ assert all(len(set(channel.tolist())) == 2 for channel in binary.T)
 print(f"mean scale after training: {jnp.abs(binary).mean():.3f}; teacher: 0.1")
 
 # %% [markdown]
+# The scale has become 0.1, the size of the teacher's weights.
+#
 # Why the mean of $|w|$? It is the scale with the smallest squared error
 # $\lVert w - s \, \mathrm{sign}(w) \rVert^2$. The figure tries others for one channel.
 
@@ -222,8 +224,8 @@ assert jnp.allclose(layer(inputs), expected, atol=1e-2)
 # ## Change this line
 #
 # `WINDOW = 1.0` is the half-width of the straight-through estimator's window. Make it
-# `0.1`: most weights of the histogram above lie outside, get no gradient, and
-# never change their sign again.
+# `0.03`: most weights of the histogram above lie outside. They get no gradient, so
+# their signs can no longer be learned.
 
 # %%
 WINDOW = 1.0

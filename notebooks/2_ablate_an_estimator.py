@@ -71,8 +71,8 @@ found.plot()
 # %% [markdown]
 # ## How to read it
 #
-# - The **spread** (after ±) is that of the seeds. A difference smaller than the
-#   spread means nothing.
+# - The **spread** (after ±) is that of the seeds. A smaller difference may
+#   well be luck.
 # - The **difference** is that to the first estimator, with its interval. All
 #   intervals of the table hold together with 95 % confidence. Where one contains 0,
 #   the difference is *not shown*: these runs do not tell. It is not shown either that
@@ -109,8 +109,8 @@ assert min(row.mean for row in table) > (20 if FAST else 70)
 # %%
 figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 for cell, marker in zip(found.cells, "os^"):
-  accuracies = [100 * accuracy for accuracy in cell.tried.values()]
-  ax.plot(list(cell.tried), accuracies, marker=marker, label=cell.act)
+  rates, accuracies = list(cell.tried), list(cell.tried.values())
+  ax.plot(rates, accuracies, marker=marker, label=cell.act)
 ax.set(
   xscale="log",
   xlabel="learning rate",

@@ -85,11 +85,7 @@ plt.show()
 # `bx.check` looks for them: each line is a property that training relies on.
 
 # %%
-checked = bx.check("cosine_rms")
-checked
-
-# %%
-checked.raise_if_failed()
+bx.check("cosine_rms").raise_if_failed()
 
 # %% [markdown]
 # This is what a mistake looks like. `jnp.sign` makes 0 of 0, a third value that no bit

@@ -34,8 +34,8 @@ class Cell:
   Attributes:
     weight, act: specs; `...` for that of the config.
     rate: the learning rate that was chosen.
-    tried: the metric on the held-out examples by rate, NaN if the run diverged;
-      empty without a choice.
+    tried: the metric on the held-out examples by rate, in the unit of the
+      table (an accuracy in %), NaN if the run diverged; empty without a choice.
   """
 
   weight: str | None
