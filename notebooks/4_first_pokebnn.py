@@ -3,8 +3,8 @@
 #
 # PokeBNN (Zhang et al., CVPR 2022) is a convolutional network with 1-bit weights and
 # activations. We train a small one on embedded images, look at what it costs, and
-# place it on a figure of accuracy against cost, beside the same network with more
-# channels, with 4 bits, and in float.
+# place it on a figure of accuracy against cost, beside the same network with half
+# the channels, with 4 bits, and in float.
 
 # %%
 import json
@@ -155,12 +155,12 @@ assert ace[8, 8] > 0.4
 # %% [markdown]
 # ## Its place among others
 #
-# The same training for the same network with twice as many channels, with 4 bits,
-# and in float.
+# The same training for the same network with half the channels, with 4 bits, and in
+# float.
 
 # %%
 others = {
-  "1 bit, 2 x channels": get_config(width=2.0),
+  "1 bit, half as wide": get_config(width=0.5),
   "4 bits": get_config(bits=4),
   "float": get_config(bits=32),
 }

@@ -132,7 +132,8 @@ assert (maps["bivit"].sum(-1) >= 1).all()
 # ## What the class token attends to
 #
 # The class token is the first of the 50 tokens, and what the classifier reads. Its
-# row of the map has a number for each of 7 x 7 patches.
+# row of the map has a number for each of 7 x 7 patches: yellow patches are attended
+# to, dark ones are not.
 
 # %%
 NAMES = {"float": "float", "bibert": "BiBERT", "bivit": "BiViT"}
@@ -170,8 +171,8 @@ plt.show()
 # %% [markdown]
 # ## A whole map
 #
-# Rows are queries, columns are keys, for the first picture above. A float map looks
-# dark because few keys of a row come near its largest one.
+# Rows are queries, columns are keys, for the first picture above. The float map
+# has shades between; in 1 bit, a key is read or it is not.
 
 # %%
 figure, axes = plt.subplots(
@@ -211,7 +212,7 @@ for (method, found), (style, color) in zip(maps.items(), looks):
   keys = keys_of(found)
   ax.hist(
     keys,
-    np.arange(-0.5, 52, 2),
+    np.arange(-0.5, 51, 3),
     density=True,
     histtype="step",
     lw=2,
