@@ -80,3 +80,15 @@ def test_layers_draw_their_own_random_numbers():
   bx.binarize(model, {r"layers\.[12]": "dorefa"}, jnp.ones((2, 4)))
   one, two = (model.layers[i].dot_general.grad_key[...] for i in (1, 2))
   assert not np.array_equal(one, two)
+
+
+def test_options_of_a_layer_may_be_lists():
+  """They cannot be compared as jax compares the options of programs."""
+  layer = nnx.Conv(2, 3, [1, 1], strides=[1, 1], rngs=nnx.Rngs(0))
+  rule = {"weight": "ste|learned"}
+  bx.binarize(
+    networks.Around(layer), {"ends.0": None, "ends.1": None, "layer": rule}
+  )
+  scale = layer.conv_general_dilated.weight.params["scale"][...]
+  wanted = jnp.abs(layer.kernel[...]).mean((0, 1, 2), keepdims=True)
+  np.testing.assert_allclose(scale, wanted, rtol=1e-6)
