@@ -4,8 +4,8 @@ import json
 import pathlib
 from typing import Any
 
-from .measure import RATE, RULE, STEPS
-from .networks import NETWORKS
+from .measure import RATE, STEPS
+from .networks import NETWORKS, RULE
 
 HERE = pathlib.Path(__file__).parents[1]
 FILE = HERE / "converted_networks.md"
@@ -80,12 +80,18 @@ def page(records: dict[str, dict[str, Any]]) -> str:
     "*ACE*: of one example (for texts, a text). *Peak memory*: the largest\n"
     "resident memory of the process during the conversion, less that before it,\n"
     "over the bytes of the model, plus the model itself; each network has a fresh\n"
-    "process, in which a network of three small layers was converted before. A\n"
+    "process, in which a network of three small layers was converted before. Most\n"
+    "of it are programs and the trace: some 5 to 20 MB for any width. A\n"
     "network of shapes (`nnx.eval_shape`) has no arrays. *Float again*: after\n"
     "`bx.unbinarize` the module has the same structure and every array the same\n"
     "bits; a converted function leaves its parameters as they were. *Loss*:\n"
     f"first and last of {STEPS} steps of Adam ({RATE:g}) on two examples with random\n"
     "labels, after a second conversion.\n\n"
+    "The mixture of experts is converted with `ste|channel_l1`, a scale that is\n"
+    "not learned. A learned one starts at the mean magnitude of each output: where\n"
+    "the kernel of an `Einsum` does not begin with the axis that is contracted\n"
+    "(`edf` in `btd,edf->betf`), that takes a transposed copy of this one kernel,\n"
+    "here of half the model.\n\n"
     "Llama 3 of tunix multiplies with parameters of its own beside the layers of\n"
     "flax: `binarize` finds the latter, `binarize_fn` all of them.\n"
   )

@@ -49,7 +49,7 @@ def test_a_conversion_copies_no_kernel():
     nnx.LinearGeneral(n, n, **options),
     nnx.Einsum("bd,ed->be", (n, n), **options),
   )
-  rules = {f"layers.{i}": measure.RULE for i in range(3)}
+  rules = {f"layers.{i}": networks.RULE for i in range(3)}
   bx.binarize(model, rules)  # compiles
   bx.unbinarize(model)
   _, grown = measure.growth(lambda: bx.binarize(model, rules))
