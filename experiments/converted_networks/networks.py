@@ -180,7 +180,7 @@ def unet(cls):
   )
   made = config(
     name="unet",
-    hidden_dims=(64, 128, 256, 512),
+    hidden_dims=(96, 192, 384, 768),
     activation="gelu",
     in_channels=3,
     out_channels=3,
@@ -239,7 +239,7 @@ NETWORKS = {
   ),
   "Mamba-2": Network(MAMBA, "Mamba2ForCausalLM", mamba),
   "DiT": Network(ARTIFEX, "generative_models.models.backbones.dit.DiffusionTransformer", dit),
-  "diffusion U-Net": Network(ARTIFEX, "generative_models.models.backbones.unet.UNet", unet),
+  "diffusion U-Net": Network(ARTIFEX, "generative_models.models.backbones.unet.UNet", unet, rule=MEASURED),
   "BERT": Network(
     HF,
     "FlaxBertForMaskedLM",
