@@ -174,7 +174,8 @@ def make(
   parts = kind, rule, type(kernel), stacked, graph
   key = jax.random.fold_in(jax.random.key(0), number)
   result = nnx.eval_shape(functools.partial(_made, *parts), state, key)
-  if not isinstance(kernel.get_value(), jax.ShapeDtypeStruct):
+  abstract = isinstance(kernel.get_value(), jax.ShapeDtypeStruct)
+  if not abstract and jax.tree.leaves(nnx.state(result)):
     nnx.update(result, _variables(parts, state, key))
   for part in mode.parts(result):
     part.stacked = (*shape[:stacked], *part.stacked)

@@ -18,9 +18,8 @@ import bnnjax as bx
 from bnnjax.cost.report import Report
 from bnnjax.report import provenance
 
-from .networks import NETWORKS, Made, Network
+from .networks import NETWORKS, RULE, Made, Network
 
-RULE = {"weight": "ste|learned", "act": "ste"}
 STEPS, RATE = 20, 1e-4
 PROCESS = pathlib.Path("/proc/self")
 
@@ -58,7 +57,6 @@ def costs(before: Report, after: Report) -> dict[str, int]:
   return {
     "layers": len(layers),
     "binarized": sum(layers.values()),
-    "weights": before.parameter_count,
     "ace_before": before.ace,
     "ace_after": after.ace,
   }
@@ -71,13 +69,15 @@ def measured(name: str) -> dict[str, Any]:
   _warm_up()
   of = _module if made.fn is None else _function
   record = {"network": name, "class": network.path, **of(network, made)}
+  arrays = jax.tree.leaves(_state(made.model))
   package = network.package.name
   return record | {
     "package": package,
     "package_version": importlib.metadata.version(package),
     "abstract": network.abstract,
     "examples": made.args[0].shape[0],
-    "model_bytes": sum(_bytes(x) for x in jax.tree.leaves(_state(made.model))),
+    "weights": sum(math.prod(x.shape) for x in arrays),
+    "model_bytes": sum(math.prod(x.shape) * x.dtype.itemsize for x in arrays),
     "seconds": time.perf_counter() - began,
     "commit": provenance.git_commit(),
     "versions": provenance.versions(),
@@ -86,7 +86,7 @@ def measured(name: str) -> dict[str, Any]:
 
 def converted(network: Network, made: Made) -> dict[str, int]:
   """Converts a network and counts it, without its memory."""
-  rules = {network.layers: RULE}
+  rules = {network.layers: network.rule}
   if made.fn is None:
     _, report = bx.binarize(made.model, rules, *made.args)
     return costs(report.before, report.after)
@@ -96,7 +96,7 @@ def converted(network: Network, made: Made) -> dict[str, int]:
 
 
 def _module(network: Network, made: Made) -> dict[str, Any]:
-  model, rules = made.model, {network.layers: RULE}
+  model, rules = made.model, {network.layers: network.rule}
   model.eval()
   graph, state = nnx.graphdef(model), _copied(model)
   (_, report), grown = growth(lambda: bx.binarize(model, rules, *made.args))
@@ -120,7 +120,7 @@ def _module(network: Network, made: Made) -> dict[str, Any]:
 
 
 def _function(network: Network, made: Made) -> dict[str, Any]:
-  rules = {network.layers: RULE}
+  rules = {network.layers: network.rule}
   (fn, params), grown = growth(
     lambda: bx.binarize_fn(made.fn, made.model, rules, *made.args)
   )
@@ -169,10 +169,6 @@ def _state(model: Any) -> Any:
   if isinstance(model, nnx.Module):
     return nnx.state(model, nnx.Not(nnx.RngState))
   return model
-
-
-def _bytes(x: Any) -> int:
-  return math.prod(x.shape) * x.dtype.itemsize
 
 
 def _copied(model: nnx.Module) -> list[Any]:

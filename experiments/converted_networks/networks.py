@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,6 +11,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from tests.convert import networks as written
+
+RULE = {"weight": "ste|learned", "act": "ste"}
+MEASURED = {"weight": "ste|channel_l1", "act": "ste"}  # nothing to start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Network:
     path: the class, below the package's module.
     make: `make(class)` is `Made`.
     layers: the pattern of the layers to binarize.
+    rule: what to do with them.
     abstract: whether it is converted as shapes alone.
   """
 
@@ -59,6 +63,7 @@ class Network:
   path: str
   make: Callable[[Any], Made]
   layers: str = ".*"
+  rule: Mapping[str, str] = dataclasses.field(default_factory=lambda: RULE)
   abstract: bool = False
 
   def made(self) -> Made:
@@ -118,24 +123,21 @@ def of_linen(network: type, width: int, shape: tuple, layers: str) -> Network:
   return Network(FLAX, "linen.Module", make, layers)
 
 
-def llama(cls, config=None):
-  """A small Llama 3, or one of the published sizes."""
-  kind = TUNIX.get("models.llama3.model.ModelConfig")
-  made = (
-    kind.llama3p1_8b()
-    if config
-    else kind(
-      num_layers=4,
-      vocab_size=2048,
-      embed_dim=512,
-      hidden_dim=2048,
-      num_heads=8,
-      head_dim=64,
-      num_kv_heads=4,
-      rope_theta=500_000,
-      norm_eps=1e-5,
-    )
-  )
+def llama(cls, published=False):
+  """A small Llama 3, or the published one of 8e9 weights."""
+  config = TUNIX.get("models.llama3.model.ModelConfig")
+  small = {
+    "num_layers": 4,
+    "vocab_size": 2048,
+    "embed_dim": 1024,
+    "hidden_dim": 4096,
+    "num_heads": 16,
+    "head_dim": 64,
+    "num_kv_heads": 8,
+    "rope_theta": 500_000,
+    "norm_eps": 1e-5,
+  }
+  made = config.llama3p1_8b() if published else config(**small)
   n = 32
   order = jnp.broadcast_to(jnp.arange(n), (2, n))
   mask = jnp.broadcast_to(jnp.tril(jnp.ones((n, n), bool)), (2, n, n))
@@ -156,7 +158,9 @@ def as_function(make: Callable[[Any], Made]) -> Callable[[Any], Made]:
 
 
 def mamba(cls):
-  config = MAMBA.get("Mamba2Config")(vocab_size=2048, num_hidden_layers=4)
+  config = MAMBA.get("Mamba2Config")(
+    vocab_size=2048, hidden_size=1280, num_hidden_layers=4
+  )
   return Made(
     cls(config, rngs=nnx.Rngs(0)), (ids(32, 2048),),
     logits=lambda y: y["logits"],
@@ -164,7 +168,9 @@ def mamba(cls):
 
 
 def dit(cls):
-  model = cls(img_size=16, depth=4, num_classes=10, rngs=nnx.Rngs(0))
+  model = cls(
+    img_size=16, hidden_size=1024, depth=4, num_classes=10, rngs=nnx.Rngs(0)
+  )
   return Made(model, (images(16), jnp.ones((2,)), IDS((2,))))
 
 
@@ -174,7 +180,7 @@ def unet(cls):
   )
   made = config(
     name="unet",
-    hidden_dims=(64, 128, 256, 512),
+    hidden_dims=(96, 192, 384, 768),
     activation="gelu",
     in_channels=3,
     out_channels=3,
@@ -210,7 +216,9 @@ NETWORKS = {
   "ViT": of_flax(written.ViT, 1024),
   "U-Net, transposed convolution": of_flax(written.UNet, 768),
   "LSTM": of_flax(written.Recurrent, 1536),
-  "mixture of experts, einsum": of_flax(written.Experts, 1536),
+  "mixture of experts, einsum": of_flax(
+    written.Experts, 1536, rule=MEASURED
+  ),
   "stacked layers, scan": of_flax(written.Stacked, 2048),
   "ViT of 4.3e9 weights": of_flax(written.ViT, 16384, abstract=True),
   "ResNet, Linen": of_linen(
@@ -226,12 +234,12 @@ NETWORKS = {
   "Llama 3.1 8B": Network(
     TUNIX,
     "models.llama3.model.Llama3",
-    functools.partial(llama, config="8b"),
+    functools.partial(llama, published=True),
     abstract=True,
   ),
   "Mamba-2": Network(MAMBA, "Mamba2ForCausalLM", mamba),
   "DiT": Network(ARTIFEX, "generative_models.models.backbones.dit.DiffusionTransformer", dit),
-  "diffusion U-Net": Network(ARTIFEX, "generative_models.models.backbones.unet.UNet", unet),
+  "diffusion U-Net": Network(ARTIFEX, "generative_models.models.backbones.unet.UNet", unet, rule=MEASURED),
   "BERT": Network(
     HF,
     "FlaxBertForMaskedLM",

@@ -87,3 +87,15 @@ def test_a_kernel_that_is_a_plain_array_is_refused():
   layer.kernel = nnx.data(layer.kernel.get_value())
   with pytest.raises(UserError, match="`kernel` is no nnx.Variable"):
     bx.binarize(networks.Around(layer), {"layer": RULE}, jnp.ones((1, 4)))
+
+
+def test_options_of_a_layer_may_be_lists():
+  """They cannot be compared as jax compares the options of programs."""
+  layer = nnx.Conv(2, 3, [1, 1], strides=[1, 1], rngs=nnx.Rngs(0))
+  rule = {"weight": "ste|learned"}
+  bx.binarize(
+    networks.Around(layer), {"ends.0": None, "ends.1": None, "layer": rule}
+  )
+  scale = layer.conv_general_dilated.weight.params["scale"][...]
+  wanted = jnp.abs(layer.kernel[...]).mean((0, 1, 2), keepdims=True)
+  np.testing.assert_allclose(scale, wanted, rtol=1e-6)
