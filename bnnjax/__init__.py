@@ -33,7 +33,7 @@ _NAMES = {
   "binarize": "bnnjax.convert.modules",
   "binarize_fn": "bnnjax.convert.functions",
   "build": "bnnjax.models",
-  "check": "bnnjax.core.contract",
+  "check": "bnnjax.core.check",
   "collect": "bnnjax.layers.collect",
   "collector": "bnnjax.core.collector",
   "conv": "bnnjax.core.dot_and_conv",

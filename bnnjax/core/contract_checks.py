@@ -1,6 +1,6 @@
 """Checks of the numbers of an estimator: values, slopes, dtypes, scale.
 
-Each takes a `Subject` and returns a `Finding`. `bnnjax.core.contract` runs them,
+Each takes a `Subject` and returns a `Finding`. `bnnjax.core.check` runs them,
 and reports an exception as what was found.
 """
 

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import pytest
 
 import bnnjax as bx
-from bnnjax.core import contract, registry
+from bnnjax.core import check as check_lib
+from bnnjax.core import registry
 from bnnjax.core.estimator import SIGN
 from bnnjax.errors import UserError
 from tests.core import faulty_estimators as faulty
@@ -26,7 +27,7 @@ def test_a_spec_that_keeps_the_contract():
   report = bx.check("triangle(width=2)|channel_l1")
   assert report
   assert report.raise_if_failed() is report
-  assert [c.name for c in report] == [rule.name for rule in contract.CHECKS]
+  assert [c.name for c in report] == [rule.name for rule in check_lib.CHECKS]
   assert {c.role for c in report} == {"weight"}
 
 
@@ -88,8 +89,8 @@ FAULTS = {
   [(name, *case) for name, cases in FAULTS.items() for case in cases],
 )
 def test_a_fault_is_named(name, fields, found, monkeypatch):
-  rules = [r for r in contract.CHECKS if r.name in ("runs", name)]
-  monkeypatch.setattr(contract, "CHECKS", rules)  # for the sake of time
+  rules = [r for r in check_lib.CHECKS if r.name in ("runs", name)]
+  monkeypatch.setattr(check_lib, "CHECKS", rules)  # for the sake of time
   report = bx.check(faulty.make("faulty", **fields))
   assert not report
   assert found in failing(report)[name]
