@@ -6,6 +6,8 @@ equal versions of matplotlib and its dependencies.
 
 import contextlib
 import io
+import os
+import pathlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -54,14 +56,43 @@ def render(
   formats: Sequence[str] = FORMATS,
 ) -> dict[str, bytes]:
   """Files of a figure, by format; see `draw`."""
-  rendered = {}
+  figure = draw(panels, notes)
+  return {name: encode(figure, name) for name in formats}
+
+
+def format_of(path: os.PathLike | str) -> str:
+  """The format of a figure's file.
+
+  Raises:
+    UserError: the path ends in none of `FORMATS`.
+  """
+  ending = pathlib.Path(path).suffix.lstrip(".").lower()
+  if ending not in FORMATS:
+    raise UserError(
+      f"A figure is written as {', '.join(FORMATS)}: give a path that ends in one"
+      f" of them, got {os.fspath(path)!r}."
+    )
+  return ending
+
+
+def encode(figure: Any, format: str) -> bytes:
+  """The file of a figure, the same at any time and for all settings."""
+  out = io.BytesIO()
   with style():
-    figure = draw(panels, notes)
-    for name in formats:
-      out = io.BytesIO()
-      figure.savefig(out, format=name, dpi=DPI, metadata=METADATA[name])
-      rendered[name] = out.getvalue()
-  return rendered
+    figure.savefig(out, format=format, dpi="figure", metadata=METADATA[format])
+  return out.getvalue()
+
+
+def save(figure: Any, path: os.PathLike | str) -> None:
+  """Writes a figure in the format of its ending, whole or not at all.
+
+  Raises:
+    UserError: see `format_of`.
+  """
+  path = pathlib.Path(path)
+  draft = path.with_name(f"{path.name}.new")
+  draft.write_bytes(encode(figure, format_of(path)))
+  draft.replace(path)
 
 
 def draw(panels: Sequence[Panel], notes: Sequence[str] = ()) -> Any:
@@ -105,9 +136,7 @@ def new(**options: Any) -> Any:
 
   class Shown(Figure):
     def _repr_png_(self) -> bytes:
-      out = io.BytesIO()
-      self.savefig(out, format="png", metadata=METADATA["png"])
-      return out.getvalue()
+      return encode(self, "png")
 
   figure = Shown(**options)
   FigureCanvasAgg(figure)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,19 +32,11 @@ def plot(
     UserError: matplotlib is missing, the file has another ending, or there is
       nothing to draw.
   """
-  ending = pathlib.Path(path).suffix.lstrip(".").lower() if path else ""
-  if path and ending not in figure.FORMATS:
-    raise UserError(
-      f"A figure is written as {', '.join(figure.FORMATS)}: give a path that"
-      f" ends in one of them, got {os.fspath(path)!r}."
-    )
-  shown = panels(found, with_published), notes(found)
-  drawn = figure.draw(*shown)
   if path:
-    path = pathlib.Path(path)
-    draft = path.with_name(f"{path.name}.new")
-    draft.write_bytes(figure.render(*shown, (ending,))[ending])
-    draft.replace(path)
+    figure.format_of(path)  # raises before anything is drawn
+  drawn = figure.draw(panels(found, with_published), notes(found))
+  if path:
+    figure.save(drawn, path)
   return drawn
 
 

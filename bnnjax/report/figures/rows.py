@@ -1,11 +1,9 @@
 """Draws the rows of a table: seeds, means, and which rows differ."""
 
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bnnjax.errors import UserError
 from bnnjax.report import row as row_lib
 from bnnjax.report.figures import figure, ticks
 
@@ -39,12 +37,8 @@ def plot(table: "Table", path: os.PathLike | str | None = None) -> Any:
   Raises:
     UserError: matplotlib is missing, or the file has another ending.
   """
-  ending = pathlib.Path(path).suffix.lstrip(".").lower() if path else ""
-  if path and ending not in figure.FORMATS:
-    raise UserError(
-      f"A figure is written as {', '.join(figure.FORMATS)}: give a path that"
-      f" ends in one of them, got {os.fspath(path)!r}."
-    )
+  if path:
+    figure.format_of(path)  # raises before anything is drawn
   heights = [REST + ROW * len(section.rows) for section in table.sections]
   with figure.style():
     size = (WIDTH, sum(heights))
@@ -54,8 +48,8 @@ def plot(table: "Table", path: os.PathLike | str | None = None) -> Any:
     ).flat
     for ax, section in zip(axes, table.sections):
       _draw(ax, section)
-    if path:
-      drawn.savefig(path, metadata=figure.METADATA[ending])
+  if path:
+    figure.save(drawn, path)
   return drawn
 
 
