@@ -16,9 +16,8 @@ from bnnjax import config as config_lib
 plt.style.use("tableau-colorblind10")
 
 # %%
-FAST = bool(
-  os.environ.get("FAST")
-)  # fewer images, rates and seeds, for the tests
+# Fewer images, rates and seeds, for the tests.
+FAST = bool(os.environ.get("FAST"))
 
 # %% [markdown]
 # The new estimator: its surrogate gradient is a triangle. The decorator registers

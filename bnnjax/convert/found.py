@@ -57,8 +57,10 @@ def layers(model: nnx.Module) -> list[Found]:
   paths = {id(x): path for path, x in nodes if isinstance(x, nnx.Variable)}
   found: dict[str, Found] = {}
   for path, module in nodes:
-    kind = next((k for k in layers_lib.KINDS if isinstance(module, k.layer)), 0)
-    if not kind:
+    kind = next(
+      (k for k in layers_lib.KINDS if isinstance(module, k.layer)), None
+    )
+    if kind is None:
       continue
     if path in found:
       raise UserError(

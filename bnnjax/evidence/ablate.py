@@ -114,8 +114,8 @@ def ablate(
 
   A pair takes the rate of `lr` with the best metric on the last `held_out` of the
   training examples, on which these runs do not train (one that diverges is not
-  chosen); its final runs train on all of them. What is on record in `folder` is not trained again, and a stopped ablation
-  goes on where it was.
+  chosen); its final runs train on all of them. What is on record in `folder` is not
+  trained again, and a stopped ablation goes on where it was.
 
   Args:
     config: a config spec, a config, or a function `(weight=, act=)` that returns

@@ -87,18 +87,17 @@ def config_of(config: Any, pair: Pair) -> config_lib.Resolved:
     UserError: none is given, or its model does not take `weight` and `act`.
   """
   given = {k: v for k, v in zip(ROLES, pair) if v is not ...}
+  function = callable(config) and not isinstance(config, ConfigDict)
   if isinstance(config, str):
     made = config_file.read_unresolved(config)
-  elif callable(config) and not isinstance(config, ConfigDict):
-    made = config(**given)
   else:
-    made = config
+    made = config(**given) if function else config
   if not isinstance(made, ConfigDict | Mapping):
     raise UserError(
       "`config` must be a config spec such as 'configs/x.py', a ConfigDict, or a"
       f" function that returns one: got {made!r:.80}."
     )
-  if callable(config) and not isinstance(config, ConfigDict):
+  if function:
     return _with_specs(config_lib.resolve(made), given)
   made = ConfigDict(made).copy_and_resolve_references().unlock()
   made.model = {**dict(made.get("model", {})), **given}
