@@ -14,13 +14,14 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bnnjax import markup
-from bnnjax.data import digest, loading
+from bnnjax.data import digest
 from bnnjax.errors import UserError
 from bnnjax.evidence import ablate_arguments as arguments
+from bnnjax.evidence import held_out as held_out_lib
 from bnnjax.evidence.ablate_arguments import ROLES, Pair
 from bnnjax.report import fields, runs
 from bnnjax.report.table import Table
-from bnnjax.train import bars, data_facts, one_bar, sweep
+from bnnjax.train import bars, one_bar, sweep
 from bnnjax.train import config as config_lib
 
 FOLDER = "runs/ablation"
@@ -128,7 +129,8 @@ def ablate(
 
   Raises:
     UserError: nothing to compare, an unknown spec, or an argument out of range,
-      before the first run; no rate of a pair without divergence.
+      before the first run; training examples sorted by class, so that the last
+      ones are no sample; no rate of a pair without divergence.
     FloatingPointError: a final run diverges.
   """
   pairs = arguments.pairs(weight, act)
@@ -169,7 +171,9 @@ def _choose(
   """The metric of each rate on held-out examples, and `max` or `min`."""
   planned = {
     (pair, rate): _planned(
-      made, pair, {"optim.lr": rate, "seed": 0, **_held_out(made, held_out)}
+      made,
+      pair,
+      {"optim.lr": rate, "seed": 0, **held_out_lib.splits(made.data, held_out)},
     )
     for pair, made in configs.items()
     for rate in lr
@@ -194,23 +198,6 @@ def _choose(
       better,
     )
     for pair, found in of_pairs.items()
-  }
-
-
-def _held_out(config: config_lib.Resolved, share: float) -> dict[str, str]:
-  """Splits of a choice: the last examples of the training split are held out."""
-  data = config.data
-  base, start, stop = loading.bounds(
-    data.name, data.train_split, **data_facts.options_of(data)
-  )
-  kept = stop - max(1, round(share * (stop - start)))
-  if kept <= start:
-    raise UserError(
-      f"{share:g} of {stop - start} training examples leave none to train on."
-    )
-  return {
-    "data.train_split": f"{base}[{start}:{kept}]",
-    "data.eval_split": f"{base}[{kept}:{stop}]",
   }
 
 
