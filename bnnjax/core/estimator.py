@@ -45,7 +45,7 @@ def _taken(
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimator:
+class Estimator(registry.Pickled, kind="estimator"):
   """Forward values and backward rule of one binarization.
 
   Attributes:

@@ -15,7 +15,7 @@ from bnnjax.core import registry, spec
 
 
 @dataclasses.dataclass(frozen=True)
-class GradientQuantizer:
+class GradientQuantizer(registry.Pickled, kind="grad"):
   """A registered `(dy, key, **hp) -> dy` and its hyper-parameters' defaults."""
 
   name: str

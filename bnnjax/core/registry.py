@@ -210,6 +210,26 @@ def get(kind: str, name: str) -> Any:
   return table[name]
 
 
+class Pickled:
+  """A registered object of many functions, which is pickled by its name.
+
+  A class of such objects says its kind: `class Scale(Pickled, kind="scale")`. One
+  that is not registered is pickled by its fields.
+  """
+
+  _kind: str
+
+  def __init_subclass__(cls, kind: str = "", **options: Any):
+    super().__init_subclass__(**options)
+    if kind:
+      cls._kind = kind
+
+  def __reduce_ex__(self, protocol: int) -> Any:
+    if registered_table(self._kind).get(self.name) is self:
+      return get, (self._kind, self.name)
+    return super().__reduce_ex__(protocol)
+
+
 def accepts(kind: str, name: str) -> signature.Arguments:
   """Arguments that a config or a spec may set, with their defaults.
 

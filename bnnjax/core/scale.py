@@ -51,7 +51,7 @@ def _table() -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Scale:
+class Scale(registry.Pickled, kind="scale"):
   """A registered scale.
 
   Attributes:

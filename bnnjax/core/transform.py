@@ -25,7 +25,7 @@ Learn = Callable[..., tuple[Variables, Variables]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Transform:
+class Transform(registry.Pickled, kind="transform"):
   """A registered transform.
 
   Attributes:

@@ -1,5 +1,7 @@
 """Networks of flax are binarized in place, and made float again."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -199,3 +201,13 @@ def test_a_model_that_fails_after_the_change_is_as_before():
   with pytest.raises(UserError, match="binarized"):
     bx.binarize(model, {"layer": RULE}, jnp.ones((1, 4)))
   assert nnx.graphdef(model) == graph
+
+
+def test_a_converted_model_can_be_pickled():
+  layers = (nnx.Linear(4, 4, rngs=nnx.Rngs(i)) for i in range(3))
+  x = jnp.linspace(-1, 1, 8).reshape(2, 4)
+  model, _ = bx.binarize(nnx.Sequential(*layers), {".*": RULE}, x)
+  back = pickle.loads(pickle.dumps(model))
+  assert (back(x) == model(x)).all()
+  bx.unbinarize(back)
+  assert type(back.layers[1].kernel) is nnx.Param

@@ -1,5 +1,7 @@
+import dataclasses
 import importlib.metadata
 import importlib.util
+import pickle
 import runpy
 
 import pytest
@@ -244,3 +246,16 @@ def test_pick():
   assert registry.pick("variant", 18, table) == "small"
   with pytest.raises(ValueError, match="Unknown variant 'five'. Known: 18, 50"):
     registry.pick("variant", "five", table)
+
+
+@pytest.mark.parametrize("kind", ["estimator", "scale", "transform", "grad"])
+def test_what_is_registered_is_pickled_by_name(kind):
+  for name, thing in registry.registered_table(kind).items():
+    assert pickle.loads(pickle.dumps(thing)) is thing, name
+
+
+def test_what_is_not_registered_is_pickled_by_its_fields():
+  mine = dataclasses.replace(registry.get("estimator", "ste"), slope=len)
+  back = pickle.loads(pickle.dumps(mine))
+  assert back is not mine
+  assert back == mine
