@@ -136,6 +136,11 @@ def register(kind: str, name: str, *, origin: Any = None) -> Callable[[T], T]:
   return add
 
 
+def origin(kind: str, name: str) -> str | None:
+  """The place that defines what has a name, e.g. `bnnjax.methods.ste.ste`."""
+  return _ORIGINS.get((kind, name))
+
+
 def calling_module(depth: int = 1) -> str:
   """The module of the caller, as the `origin` of an object without code."""
   names = sys._getframe(depth + 1).f_globals

@@ -23,12 +23,13 @@ FIELDS = (
   "cost", "wall_seconds",
 )  # fmt: skip
 # Older records lack these. Digests (see `bnnjax.train.identity`) of the run,
-# its data, the network that it ends with and those that it starts from; in a
+# its data, the network that it ends with, those that it starts from and the code
+# of users that it names; in a
 # sweep, the name of the workdir and the ids of the records that this one
 # replaces; optimizer steps, numbers of training and evaluation examples, and CPU
 # seconds of the process, all cores and sessions together.
 OPTIONAL = (
-  "steps", "examples", "cpu_seconds", "digest", "data", "weights", "init", "teacher", "lengthened_from", "folder",
+  "steps", "examples", "cpu_seconds", "digest", "data", "weights", "init", "teacher", "code", "lengthened_from", "folder",
   "supersedes",
 )  # fmt: skip
 ROOM = 65536  # bytes; the longest record of ours has 8 thousand

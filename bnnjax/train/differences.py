@@ -61,8 +61,10 @@ def difference(
     for key, words in changed.items():
       if not is_of(key, skipped):
         return words
-  return _other_data(theirs, ours, there, here) or _other_weights(
-    theirs, ours, there, here
+  return (
+    _other_data(theirs, ours, there, here)
+    or _other_weights(theirs, ours, there, here)
+    or _other_code(theirs, ours)
   )
 
 
@@ -113,6 +115,14 @@ def _other_weights(theirs, ours, there, here) -> str | None:
     path, before = here.get(field), there.get(field)
     also = f", where it was {before!r}" if before and before != path else ""
     return f"`{field}` {path!r}{also} holds different weights than when the run began"
+  return None
+
+
+def _other_code(theirs, ours) -> str | None:
+  their, our = theirs.get("code") or {}, ours.get("code") or {}
+  for name in sorted(their.keys() & our.keys()):
+    if their[name] != our[name]:
+      return f"the code of the {name} has changed since the run began"
   return None
 
 

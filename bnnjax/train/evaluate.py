@@ -1,6 +1,7 @@
 """Evaluation of the deployed network, during a run and of a stored one."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,7 +15,15 @@ from bnnjax import tasks
 from bnnjax.errors import UserError
 from bnnjax.tasks import checks as task_checks
 from bnnjax.tasks.base import Task
-from bnnjax.train import datasets, differences, identity, runs, sharding, step
+from bnnjax.train import (
+  code,
+  datasets,
+  differences,
+  identity,
+  runs,
+  sharding,
+  step,
+)
 from bnnjax.train import workdir as workdir_lib
 
 Batch = Mapping[str, np.ndarray]
@@ -42,10 +51,22 @@ def evaluate(workdir: epath.PathLike, kind: str = "last") -> dict[str, float]:
     changed = differences.difference({"data": theirs}, {"data": ours})
     if changed:
       raise UserError(f"{workdir} cannot be evaluated: {changed}.")
+  _warn_if_code_changed(workdir, config, info)
   whole = NamedSharding(mesh, PartitionSpec())
   eval_step = step.make_eval_step(network, task, whole)
   batches = datasets.make_eval_batches(config, source)
   return measure(eval_step, task, state, batches, split, whole)
+
+
+def _warn_if_code_changed(workdir, config, info) -> None:
+  theirs = {"code": info.get("identity", {}).get("code")}
+  changed = differences.difference(theirs, {"code": code.of_config(config)})
+  if changed:
+    warnings.warn(
+      f"{workdir}: {changed}. If the forward pass is another one, the metrics are"
+      " not those of the network that was trained.",
+      stacklevel=3,
+    )
 
 
 def measure(

@@ -1,13 +1,13 @@
-"""The identity of a run: digests of its config, its data and its arrays.
+"""The identity of a run: digests of its config, its data, code and arrays.
 
 Two runs are the same if they compute the same. The digest of a run leaves out
 where it runs (`mesh`, threads, workdir), what it shows, how long it is
-(`differences`), and facts that its data imply; data, `init` and teacher count by
-their content, not by their names. So the digest does not depend on where files
+(`differences`), and facts that its data imply; data, `init`, teacher and code that
+a user registered count by their content, not by their names. So the digest does not depend on where files
 lie, and it changes whenever something changes that the result depends on.
 
-An identity is `{"config": ..., "data": ..., "init": ..., "teacher": ..., "run":
-...}`: the resolved config as JSON, and digests. Every checkpoint stores it, and
+An identity is `{"config": ..., "data": ..., "init": ..., "teacher": ..., "code":
+..., "run": ...}`: the resolved config as JSON, and digests. Every checkpoint stores it, and
 `differences` says how two identities differ.
 """
 
@@ -115,8 +115,8 @@ def of_run(config: Any, contents: Mapping[str, Any]) -> str:
   Args:
     config: resolved, as a ConfigDict or as JSON; JSON of an older version may
       lack newer fields.
-    contents: `data` as from `of_data`, and `init` and `teacher` as from
-      `of_weights`, each if there is one.
+    contents: `data` as from `of_data`, `init` and `teacher` as from
+      `of_weights`, and `code` as from `code.of_config`, each if there is one.
   """
   fields = differences.from_defaults(config)
   others = (*FREE, *LENGTH, *TOLD, *DATA, *WEIGHTS.values())
@@ -124,6 +124,8 @@ def of_run(config: Any, contents: Mapping[str, Any]) -> str:
     k: v for k, v in fields.items() if not differences.is_of(k, others)
   }
   held = {"data": contents.get("data")}
+  if contents.get("code"):
+    held["code"] = contents["code"]
   for name, field in WEIGHTS.items():
     if path := fields.get(field):
       held[name] = contents.get(name) or {"name": PurePath(str(path)).name}
@@ -151,7 +153,8 @@ def of_record(
   names: then two configs with the same names have the same digest.
 
   Args:
-    record: has `config`, perhaps `data`, `init` and `teacher`, see `of_run`.
+    record: has `config`, perhaps `data`, `init`, `teacher` and `code`, see
+      `of_run`.
     others: records by the paths of their workdirs. If `init` or a teacher is
       one of these, it counts by the digest and the length of that record.
     loaded: digests of data that were loaded before; new ones are added.
@@ -180,7 +183,7 @@ def _of_record(record, others, loaded, seen) -> str:
   named = {
     k: v for k, v in fields.items() if differences.is_of(k, (*DATA, *TOLD))
   }
-  contents: dict[str, Any] = {"data": named}
+  contents: dict[str, Any] = {"data": named, "code": record.get("code")}
   if loaded is not None:
     contents["data"] = record.get("data") or _data(record, named, loaded)
   for name, field in WEIGHTS.items():

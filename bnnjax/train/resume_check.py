@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 
 from bnnjax.core.progress import to_step
 from bnnjax.errors import UserError
+from bnnjax.train import code, differences, identity
 from bnnjax.train import config as config_lib
-from bnnjax.train import differences, identity
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.checkpoint import Checkpoints
 from bnnjax.train.job import Job
@@ -125,6 +125,8 @@ def _identity(job: Job, held: Held) -> dict[str, Any]:
     if path:
       # A run that has begun does not need its start any more.
       contents[key] = identity.of_weights(path) or held.contents.get(key)
+  if found := code.of_config(job.config):
+    contents["code"] = found
   return {**contents, "run": identity.of_run(job.config, contents)}
 
 

@@ -23,8 +23,15 @@ from bnnjax.data import digest
 from bnnjax.errors import UserError
 from bnnjax.report import reading
 from bnnjax.report import record as record_lib
+from bnnjax.train import (
+  code,
+  config_file,
+  identity,
+  loop,
+  one_bar,
+  resume_check,
+)
 from bnnjax.train import config as config_lib
-from bnnjax.train import config_file, identity, loop, one_bar, resume_check
 from bnnjax.train import workdir as workdir_lib
 from bnnjax.train.step import NonFiniteLossError
 
@@ -140,7 +147,9 @@ class Planned:
 
   def to_record(self) -> dict[str, Any]:
     """The part of the record that is known before the run."""
-    return {"name": self.name, "config": workdir_lib.to_json(self.config)}
+    found = code.of_config(self.config)
+    record = {"name": self.name, "config": workdir_lib.to_json(self.config)}
+    return record | ({"code": found} if found else {})
 
 
 class Lines:

@@ -3,10 +3,12 @@
 import json
 import math
 
+import jax.numpy as jnp
 import pytest
 
 import bnnjax as bx
 from bnnjax import config as config_lib
+from bnnjax.core import registry
 from bnnjax.errors import UserError
 from tests.train.bars_test import Kernel
 
@@ -107,3 +109,23 @@ def test_long_specs_make_names_of_folders(tmp_path):
   act = ["ste", "ste(clip=linear(start=1.0, end=0.5))" + " " * 300]
   found = bx.ablate(config(), act=act, seeds=2, folder=str(tmp_path))
   assert [row.n for row in found.table().rows] == [2, 2]
+
+
+def test_an_edited_estimator_is_trained_again(tmp_path, capsys):
+  options = {"act": ["ste", "mine"], "seeds": 2, "folder": str(tmp_path)}
+  trained = []
+  for slope in (1.0, 0.0, 1.0):
+    with registry.restored():
+
+      @bx.estimator()
+      def mine(x, *, slope=slope):
+        return slope * (jnp.abs(x) < 1)
+
+      bx.ablate(config(), lr=[0.3], **options)
+    out = capsys.readouterr().out
+    trained.append([line for line in out.splitlines() if "(done)" in line])
+  assert [len(done) for done in trained] == [0, 2, 4]
+  records = lines(tmp_path / "results.jsonl")
+  mine = [r for r in records if r["config"]["model"]["act"] == "mine"]
+  assert mine[0]["metrics"] != mine[2]["metrics"]
+  assert [list(r.get("code", {})) for r in mine[:1]] == [["estimator mine"]]
