@@ -6,7 +6,8 @@ Two hidden layers with 1-bit weights; the activations between them are 1-bit too
 For first ablations, where a run of minutes is too long; its small network says
 little about larger ones.
 
-Arguments, joined by commas: `:weight=ste`, `:act=ste` (specs, or `float`),
+Arguments, joined by commas: `:weight=ste`, `:act=ste` (specs, or `float`;
+`act=float` makes the network linear, as the sign is its only non-linearity),
 `:width=256` (of the hidden layers), `:lr=3e-3`, `:epochs=3`, `:smoke` (fake images,
 takes seconds), `:seed=0`.
 Measured: notebooks/2_ablate_an_estimator.py.

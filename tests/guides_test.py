@@ -1,5 +1,6 @@
 """The lines of a guide run as they stand, links lead somewhere, names exist."""
 
+import glob
 import pathlib
 import re
 import shlex
@@ -7,10 +8,12 @@ import shlex
 import pytest
 
 import bnnjax as bx
-from bnnjax import cli
+from bnnjax import arguments, cli
 from bnnjax import config as config_lib
+from bnnjax.commands import COMMANDS
 from bnnjax.core import bits, registry
 from bnnjax.core.spec import parse
+from bnnjax.train import config_file
 from bnnjax.train.plan import Plan
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -66,6 +69,33 @@ def test_your_own_layers():
     config.model, config.task = {"name": "denoiser"}, {"name": "diffusion"}
     report = Plan(config).report()
   assert report.macs == {(1, 1): 256, (32, 32): 17 * 16 + 16 * 16}
+
+
+COMMAND = re.compile(r"^ *bnnjax (.+?)(?: +#.*)?$", re.M)
+
+
+@pytest.mark.usefixtures("here")
+def test_commands_of_reporting(capsys):
+  """Tables are printed; a figure takes seconds, so its arguments are checked."""
+  pathlib.Path("experiments").symlink_to(ROOT / "experiments")
+  text = (ROOT / "docs" / "reporting.md").read_text()
+  lines = [shlex.split(line) for line in COMMAND.findall(text)]
+  for words in lines:
+    files = [f for w in words for f in (sorted(glob.glob(w)) or [w])]
+    if words[0] == "report" and "--html" not in str(words):
+      assert cli.main(files) == 0, words
+    else:
+      args = arguments.parse(files)
+      COMMANDS[args.command].check(args)
+  assert len(lines) >= 5
+  assert "difference to ste, 0.5" in capsys.readouterr().out
+
+
+def test_the_run_of_the_quickstart_is_where_it_says():
+  text = (ROOT / "docs" / "quickstart.md").read_text()
+  (spec,) = re.findall(r"bnnjax train --config=(\S+)", text)
+  (workdir,) = re.findall(r"--workdir=(\S+)", text)
+  assert workdir == f"runs/{config_file.name_of(spec)}"
 
 
 def test_reporting(monkeypatch, capsys):

@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from bnnjax.errors import UserError
-
 RUNS = "runs"  # where runs go unless --workdir says otherwise
 
 Argument = tuple[str, dict[str, Any]]  # name, and options of `add_argument`
@@ -93,6 +91,7 @@ def check_run(args: argparse.Namespace) -> None:
   """Raises unless `--workdir` holds a run."""
   if "://" in args.workdir:  # asking a bucket takes longer than importing jax
     return
-  stored = os.path.join(args.workdir, "config.json")
-  if not os.path.exists(stored):
-    raise UserError(f"{args.workdir} holds no run: {stored} does not exist.")
+  from bnnjax.train import run_folders
+
+  if not os.path.exists(os.path.join(args.workdir, run_folders.CONFIG)):
+    raise run_folders.no_run(args.workdir)

@@ -13,7 +13,7 @@ NAME = "pareto"
 ENDINGS = (".svg", ".pdf", ".png", ".csv", ".tex", ".html")
 EXAMPLES = """\
   bnnjax pareto experiments/results/*.jsonl
-  bnnjax pareto experiments/results/*.jsonl --published --out=figures/pareto
+  bnnjax pareto experiments/results/*.jsonl --published --out=published
   bnnjax pareto runs.jsonl --axis=bytes --metric=loss --by=optim.lr
 
 One panel for each task. The step line joins the points that no other one beats

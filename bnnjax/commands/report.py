@@ -123,7 +123,7 @@ def _page(file: Path, only_check: bool) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-  from bnnjax.report import reading
+  from bnnjax.report import comparability, reading
   from bnnjax.report import runs as runs_lib
 
   runs = runs_lib.load(*args.files)
@@ -142,7 +142,11 @@ def _report(args: argparse.Namespace) -> int:
     _write(Path(args.html), html.page(runs, command=repeat.Commands().of))
     return 0
   options = {"baseline": args.baseline or None}
-  table = runs.table(args.by or None, args.metric or None, **options)
+  try:
+    table = runs.table(args.by or None, args.metric or None, **options)
+  except comparability.MixedRow as error:
+    said = error.advised("--by={}", "--filter=FIELD=VALUE")
+    raise UserError(said) from error
   if args.csv:
     text = table.to_csv()
   else:

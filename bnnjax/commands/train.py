@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
   if args.fields:
     print(config_fields.listing(config_file.read(*given)))
     return 0
-  from bnnjax.train import loop
+  from bnnjax.train import display, loop
 
   config = config_file.read_unresolved(*given)
   workdir = args.workdir or f"{RUNS}/{name}"
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     print("This run was finished before; delete its workdir to train again.")
   report = result.report
   bits = ", ".join(f"{k} {v:,}" for k, v in report.macs_by_name.items())
-  split = "test" if config.data.eval_split == "test" else "eval"
+  split = display.label(config.data.eval_split)
   lines = {
     **{f"{split} {k}": f"{v:.4f}" for k, v in result.metrics.items()},
     "ACE": f"{report.ace:,}",

@@ -52,6 +52,7 @@ def count(
   owned = [True] * len(inputs)
   _, peak = interpreter.interpret(traced.jaxpr, inputs, "", owned=owned)
   ledger = interpreter.ledger
+  unseen = _unseen(traced, ledger)
   return Report(
     name=traced.name,
     rows=tuple(r for r in ledger.rows if not r.replaced),
@@ -60,7 +61,8 @@ def count(
     work=tuple(ledger.work),
     activation_bits=peak,
     warnings=[*traced.warnings, *_gathered(ledger.warnings)],
-    notes=_gathered([*traced.notes, *ledger.notes]) + _unseen(traced, ledger),
+    notes=_gathered([*traced.notes, *ledger.notes]) + unseen,
+    stored_unknown=bool(unseen) and not traced.stored,
   )
 
 

@@ -270,10 +270,17 @@ def elementwise(r: Any) -> dict[str, Number]:
   return tally((name, n) for _, name, n in r.work)
 
 
-def totals(report: Any) -> dict[str, Number]:
-  """The figures of a report as lines of a table."""
+# Figures that count what is stored.
+STORED = (
+  "parameters", "weight_bytes", "weight_bytes_by_convention",
+  "bits_per_weight", "energy_with_dram_pj",
+)  # fmt: skip
+
+
+def totals(report: Any) -> dict[str, Number | str]:
+  """The figures of a report as lines of a table; what is unknown in words."""
   return {
-    label: number
-    for entry in METRICS.values()
+    label: "unknown" if report.stored_unknown and key in STORED else number
+    for key, entry in METRICS.items()
     for label, number in entry.lines(entry.of(report)).items()
   }

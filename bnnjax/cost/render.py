@@ -48,16 +48,17 @@ def table(report: Any, format: str, by: str) -> str:
 def html(report: Any) -> str:
   """For notebooks: a line for each layer; all figures, and what they mean."""
   columns, lines = _grouped(report, "layer")
-  totals = [f"{k} = {human(v)}" for k, v in metrics.totals(report).items()]
+  totals = metrics.totals(report)
+  figures = [f"{k} = {human(v)}" for k, v in totals.items()]
   caption = (
     f"Cost of {report.name}: {report.total_macs:,} MACs, ACE {report.ace:,},"
-    f" {report.weight_bytes('deployed'):,} bytes"
+    f" {human(totals['weight bytes deployed'])} bytes"
   )
   return "\n".join(
     [
       markup.table(columns, _texts(lines), caption),
       markup.items([*report.warnings, *report.notes]),
-      markup.folded("All figures", markup.items(totals)),
+      markup.folded("All figures", markup.items(figures)),
       _definitions_html(report.definitions),
     ]
   )
@@ -109,7 +110,8 @@ class Comparison:
     names += [k for k in a if not k.startswith("MACs")]
     pairs = [(k, a.get(k, 0), b.get(k, 0)) for k in names]
     return [
-      (k, x, y, y / x if x and y is not None else None) for k, x, y in pairs
+      (k, x, y, y / x if x and _number(x) and _number(y) else None)
+      for k, x, y in pairs
     ]
 
   def table(self, format: str = "markdown") -> str:
@@ -133,6 +135,10 @@ class Comparison:
 
   def __str__(self) -> str:
     return self.table()
+
+
+def _number(x: Any) -> bool:
+  return isinstance(x, int | float)
 
 
 def plot(report: Any, ax: Any, metric: str) -> Any:

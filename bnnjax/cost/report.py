@@ -32,6 +32,8 @@ class Report:
     warnings: what may make the count wrong: lost tags, unknown trip counts,
       zero padding of {-1,+1}.
     notes: what is counted as declared, for the reader to know.
+    stored_unknown: whether the counter saw no parameters of a function that may
+      have some, as a note says: tables then show no figures of them.
   """
 
   name: str
@@ -42,6 +44,7 @@ class Report:
   warnings: list[str] = dataclasses.field(default_factory=list)
   notes: list[str] = dataclasses.field(default_factory=list)
   replaced: tuple[Row, ...] = ()
+  stored_unknown: bool = False
 
   def __getattr__(self, name: str) -> Any:
     """A figure, by its key in `METRICS`."""

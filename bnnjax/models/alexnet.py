@@ -12,7 +12,7 @@ from flax import nnx
 from bnnjax.core import registry
 from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
-from bnnjax.models.checks import check_image_shape
+from bnnjax.models import checks
 from bnnjax.models.classifier import ImageClassifier
 
 # (features, kernel, followed by a pool) of the five convolutions.
@@ -49,6 +49,9 @@ class BinaryAlexNet(ImageClassifier):
 
   Raises:
     ValueError: an unknown variant, or an image that is too small or not square.
+
+  Warns:
+    UserWarning: float activations, between which there are only max pools.
   """
 
   def __init__(
@@ -62,7 +65,12 @@ class BinaryAlexNet(ImageClassifier):
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
-    check_image_shape(image_shape)
+    checks.check_image_shape(image_shape)
+    checks.warn_if_linear(
+      "BinaryAlexNet",
+      act,
+      "Take a network with activations, such as 'mobilenet' or 'vgg_small'.",
+    )
     plan = registry.pick("BinaryAlexNet variant", variant, VARIANTS)
     body = LayerDefaults(weight, act, dtype)
     xnor = variant == "xnor"

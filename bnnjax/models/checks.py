@@ -1,9 +1,13 @@
-"""Checks of the inputs of models: shapes of images, values of tokens."""
+"""Checks of models: shapes of images, values of tokens, non-linearities."""
 
+import warnings
 from collections.abc import Sequence
 
 import jax
 import numpy as np
+
+from bnnjax.core.spec import parse
+from bnnjax.layers.linear import Spec
 
 
 def check_image_shape(shape: Sequence[int]) -> None:
@@ -11,6 +15,26 @@ def check_image_shape(shape: Sequence[int]) -> None:
   if len(shape) != 3 or min(shape) < 1:
     raise ValueError(
       f"An image is `[height, width, channels]`, got shape {tuple(shape)}."
+    )
+
+
+def warn_if_linear(model: str, act: Spec, remedy: str) -> None:
+  """Warns of float activations where the sign is the only non-linearity.
+
+  Args:
+    model: how a person calls a network whose body has no other one.
+    act: binarizer of its activations.
+    remedy: what to set instead, as the end of a sentence.
+
+  Warns:
+    UserWarning: `act` is float: the body would be linear.
+  """
+  if parse(act, "act") is None:
+    warnings.warn(
+      f"{model} has no non-linearity between its convolutions but the binarizer"
+      " of its activations: with `act=None` they are linear, which is no float"
+      f" baseline. {remedy}",
+      stacklevel=3,
     )
 
 

@@ -19,7 +19,8 @@ class MLP(nnx.Module):
   """Binary linear layers, each with a batch norm, and a float classifier.
 
   As in BNN (1602.02830), each norm feeds the sign of the next layer directly,
-  without a ReLU. The input of the first layer is float.
+  without a ReLU. The input of the first layer is float. With `act=None` the
+  network is linear, and no float baseline.
 
   Args:
     num_classes: outputs.

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from flax import nnx
 
 from bnnjax.core import registry
-from bnnjax.layers.activations import activation
+from bnnjax.layers.activations import ACTIVATIONS, activation
 from bnnjax.layers.blocks import LayerDefaults, Unit
 from bnnjax.layers.linear import Spec
 from bnnjax.layers.shortcut import Residual, shortcut
-from bnnjax.models.checks import check_image_shape
+from bnnjax.models import checks
 from bnnjax.models.classifier import ImageClassifier, is_small, scaled
 
 
@@ -110,6 +110,10 @@ class ResNet(ImageClassifier):
   `layout="bireal"`; BinaryResNetE-18: `layout="resnet_e"`. OpenVINO's
   resnet50-binary-0001: `variant="50", projection="float"`.
 
+  The layouts `bireal` and `resnet_e` have no activation, because the sign is the
+  non-linearity: a float baseline in them needs one, such as
+  `activation="prelu"`, and the networks that it is compared with the same.
+
   Args:
     num_classes: outputs.
     image_shape: `[H, W, C]`.
@@ -134,6 +138,9 @@ class ResNet(ImageClassifier):
   Raises:
     ValueError: an unknown variant, layout or option, or bottlenecks with a
       shortcut around every convolution.
+
+  Warns:
+    UserWarning: float activations in a layout without another non-linearity.
   """
 
   def __init__(
@@ -159,7 +166,7 @@ class ResNet(ImageClassifier):
     dtype: Any = None,
     rngs: nnx.Rngs,
   ):
-    check_image_shape(image_shape)
+    checks.check_image_shape(image_shape)
     plan = registry.pick("ResNet variant", variant, VARIANTS)
     given = {
       "shortcut": shortcut,
@@ -175,6 +182,13 @@ class ResNet(ImageClassifier):
     if chosen.activation is None:
       chosen = dataclasses.replace(
         chosen, activation="identity" if body.takes_signs else "relu"
+      )
+    if not _bends(f"{chosen.unit} {chosen.activation}"):
+      checks.warn_if_linear(
+        f"The ResNet with the layout {layout!r}",
+        act,
+        "Set `activation`, e.g. 'prelu' or 'relu', in all networks that are"
+        " compared.",
       )
     plan = plan._replace(features=[scaled(f, width) for f in plan.features])
     edge = body.with_operands(edge_weight, edge_act)
@@ -196,6 +210,11 @@ class ResNet(ImageClassifier):
       head_norm=head_norm,
       rngs=rngs,
     )
+
+
+def _bends(order: str) -> bool:
+  """Whether a step is an activation."""
+  return bool(ACTIVATIONS.keys() - {"identity"} & {*order.split()})
 
 
 def _check(plan: Plan, layout: Layout, version: str, variant: str) -> None:

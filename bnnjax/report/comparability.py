@@ -77,17 +77,99 @@ def _shown(value: Any) -> str:
   return "null" if value is None else fields.show(value)
 
 
-def check_row(label: str, runs: Sequence[fields.Record], task: str) -> None:
-  """Raises `UserError` if runs of a row differ in a field, and names it."""
+class MixedRow(UserError):
+  """A row would mix runs.
+
+  Attributes:
+    what: which row, and in what its runs differ, as a sentence.
+    by: fields whose rows mix none; empty if there are none.
+  """
+
+  def __init__(self, what: str, by: Sequence[str]):
+    self.what, self.by = what, tuple(by)
+    super().__init__(self.advised('by="{}"', "`Runs.filter`"))
+
+  def advised(self, group: str, keep: str) -> str:
+    """The message.
+
+    Args:
+      group: how a person groups by fields `{}`.
+      keep: how a person filters runs.
+    """
+    listed = group.format(",".join(self.by))
+    way = f"Group by `{listed}`, or filter" if self.by else "Filter"
+    return f"{self.what} {way} the runs ({keep})."
+
+
+def check_row(
+  label: str,
+  runs: Sequence[fields.Record],
+  task: str,
+  paths: Sequence[str] = (),
+  records: Sequence[fields.Record] = (),
+) -> None:
+  """Raises `MixedRow` if runs of a row differ in a field, and names it.
+
+  Args:
+    label, runs: of the row.
+    task: of the runs.
+    paths: fields that make a row.
+    records: of all rows of all tasks; by default those of this one.
+  """
   # A look at some of very many runs finds most mistakes.
   found = differing(runs[:FEW]) or differing(runs)
   if found:
-    raise UserError(
+    raise MixedRow(
       f"The row {label!r} ({task}) would mix runs that differ in"
-      f" {_begin(found)}: the mean would belong to none of them. Group by a"
-      ' field that tells them apart too (`by="method,network"`), or filter the'
-      " runs."
+      f" {_begin(found)}: the mean would belong to none of them.",
+      _telling(records or runs, paths),
     )
+
+
+def _telling(
+  records: Sequence[fields.Record], paths: Sequence[str]
+) -> list[str]:
+  """Fields, first `paths`, by which no row mixes runs; none if too many.
+
+  The next one is that with the most values among the runs that are still mixed.
+  """
+  kinds: dict[tuple, fields.Record] = {}
+  for record in records:
+    kinds.setdefault(grouping.shared(record["config"]), record)
+  of_task: dict[str, list[fields.Record]] = {}
+  for record in [*kinds.values()][:FEW]:
+    task = fields.show(fields.task(record))
+    of_task.setdefault(task, []).append(record)
+  chosen = list(paths)
+  while True:
+    mixed = [
+      (runs, found)
+      for some in of_task.values()
+      for runs in _split(some, chosen)
+      if (found := differing(runs))
+    ]
+    if not mixed:
+      return chosen
+    options = [*TOLD, *(path for _, found in mixed for path in found)]
+    counts = {
+      path: sum(len(_split(runs, [path])) - 1 for runs, _ in mixed)
+      for path in dict.fromkeys(options)
+    }
+    best = max(counts, key=counts.get)
+    if not counts[best] or len(chosen) >= len(paths) + MOST_FIELDS:
+      return []
+    chosen.append(best)
+
+
+def _split(
+  records: Iterable[fields.Record], paths: Sequence[str]
+) -> list[list[fields.Record]]:
+  """Records with the same labels of fields, also of some that none has."""
+  found: dict[tuple[str, ...], list[fields.Record]] = {}
+  for record in records:
+    key = tuple(fields.show(fields.value(record, p)) for p in paths)
+    found.setdefault(key, []).append(record)
+  return list(found.values())
 
 
 def between_rows(
@@ -107,6 +189,21 @@ def between_rows(
   told = {t for p in paths for t in (p, *TOLD.get(p, ()))}
   found = {k: v for k, v in differing(rows).items() if k not in told}
   return [f"The rows also differ in {_listed(found)}."] if found else []
+
+
+def of_one_name(
+  rows: Mapping[str, Sequence[fields.Record]],
+) -> list[str]:
+  """Sentences about rows of configs, `NAME` and `NAME (2)`: how they differ."""
+  named: dict[str, list[fields.Record]] = {}
+  for runs in rows.values():
+    name = grouping.SEED.sub("", runs[0]["name"])
+    named.setdefault(name, []).append(runs[0])
+  return [
+    f"The {len(runs)} rows of the name {name} differ in {_listed(found)}."
+    for name, runs in named.items()
+    if len(runs) > 1 and (found := differing(runs))
+  ]
 
 
 def of_costs(rows: Mapping[str, Sequence[fields.Record]]) -> list[str]:

@@ -21,6 +21,8 @@ from bnnjax.report import axes
 from bnnjax.report import record as record_lib
 
 SUFFIX = ".jsonl"
+CONFIG = "config.json"  # of a workdir
+OF_WORKDIR = ("metrics.jsonl", "diagnostics.jsonl")  # hold no records
 LONGEST = 2**20  # bytes of a line; the longest record of ours has 8 thousand
 SHOWN = 5  # skipped lines that a message names
 MOST_PARTS = 16384  # different texts of parts that are kept
@@ -173,12 +175,18 @@ def _in_folder(folder: str) -> list[str]:
   """Its record files or, if it has none, those of its subfolders (of runs)."""
   root = pathlib.Path(folder)
   for pattern in (f"*{SUFFIX}", f"*/*{SUFFIX}"):
-    listed = sorted(p for p in root.glob(pattern) if p.is_file())
+    found = (p for p in root.glob(pattern) if p.is_file())
+    listed = sorted(p for p in found if not _of_workdir(p))
     if listed:
       return list(map(str, listed))
   raise UserError(
-    f"The folder {folder!r} and its subfolders hold no *{SUFFIX} files."
+    f"The folder {folder!r} and its subfolders hold no *{SUFFIX} files of records."
   )
+
+
+def _of_workdir(file: pathlib.Path) -> bool:
+  """Whether a run wrote the file beside its config for other purposes."""
+  return file.name in OF_WORKDIR and (file.parent / CONFIG).exists()
 
 
 def _lines(file: str) -> Iterator[tuple[int, bytes]]:

@@ -127,7 +127,7 @@ def make(
       known[same] = fields.show(fields.task(record))
     tasks.setdefault(known[same], []).append(record)
   sections = [
-    _section(task, runs, paths, metric, baseline)
+    _section(task, runs, paths, metric, baseline, records)
     for task, runs in tasks.items()
     if metric is None or any(metric in run["metrics"] for run in runs)
   ]
@@ -143,13 +143,14 @@ def _section(
   paths: Sequence[str],
   metric: str | None,
   baseline: str | None,
+  everything: Sequence[fields.Record],
 ) -> Section:
   shown = fields.metric(metric) if metric else fields.metric_of(records)
   if paths:
     groups = grouping.by_fields(records, paths)
     grouping.check_number(groups)
     for label, runs in groups.items():
-      comparability.check_row(label, runs, task)
+      comparability.check_row(label, runs, task, paths, everything)
   else:
     groups = grouping.by_config(records, grouping.MOST)
   values = {
@@ -168,6 +169,8 @@ def _section(
   if paths:
     first = [runs[0] for runs in groups.values()]
     notes += comparability.between_rows(first, paths)
+  else:
+    notes += comparability.of_one_name(groups)
   if baseline is None:
     baseline, note = _float_row(groups)
     notes += note

@@ -1,5 +1,6 @@
 """Data sets of a run: its sources and batches, and the meaning of a token."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from bnnjax import data
+from bnnjax.data.sources import Subset
 from bnnjax.errors import UserError
 from bnnjax.tasks.base import Task
 from bnnjax.train import config as config_lib
@@ -38,8 +40,12 @@ def load_data(config: ConfigDict, task: Task):
   Raises:
     ValueError: other shape, vocabulary or number of classes than configured.
     FileNotFoundError: the data set is not here; says how to get it.
+
+  Warns:
+    UserWarning: it is evaluated on examples that it is trained on.
   """
   settings, sources = config.data, open_data(config.data)
+  _warn_if_shared(settings, *sources)
   augments = (settings.augment, settings.eval_augment)
   for source, augment in zip(sources, augments):
     kind, vocab = source.info.kind, source.info.vocab
@@ -65,6 +71,29 @@ def load_data(config: ConfigDict, task: Task):
   with config.unlocked():
     data_facts.fill(settings, sources[0].info)
   return sources
+
+
+def _warn_if_shared(
+  settings: ConfigDict, train: data.Source, evaluation: data.Source
+) -> None:
+  """Warns if two parts of one split overlap, see `load_data`."""
+  splits = settings.train_split, settings.eval_split
+  if len({split.partition("[")[0].strip() for split in splits}) > 1:
+    return
+  one, other = (
+    source.range if isinstance(source, Subset) else range(len(source))
+    for source in (train, evaluation)
+  )
+  shared = range(max(one.start, other.start), min(one.stop, other.stop))
+  if shared:
+    warnings.warn(
+      f"{len(shared):,} of the {len(other):,} examples to evaluate on are also"
+      f" trained on (`data.train_split` {splits[0]!r}, `data.eval_split`"
+      f" {splits[1]!r}): the metrics do not say how the network does on new"
+      " examples. Cut the split in two parts, such as 'train[:75%]' and"
+      " 'train[75%:]'.",
+      stacklevel=3,
+    )
 
 
 def _check_example(config: ConfigDict, task: Task, source: data.Source) -> None:

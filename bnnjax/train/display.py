@@ -9,6 +9,11 @@ from bnnjax.train import bars
 PER_SECOND = "_per_s"  # ends the names of speeds
 
 
+def label(split: str) -> str:
+  """What people call the metrics of `data.eval_split`: only the test split tests."""
+  return "test" if split == "test" else "eval"
+
+
 class Display:
   """Shows how a run goes: as a bar if there is one, otherwise as plain lines.
 
@@ -67,10 +72,11 @@ class Display:
     epoch: float,
     train_loss: float | None,
     metrics: Mapping[str, float],
+    split: str = "test",
   ) -> None:
     """Prints the result of an evaluation, see `writers.Log.evaluation`."""
     shown = {} if train_loss is None else {"train loss": train_loss}
-    shown |= {f"test {k}": v for k, v in metrics.items()}
+    shown |= {f"{label(split)} {k}": v for k, v in metrics.items()}
     self.line(
       f"epoch {epoch:5.2f}  step {step}/{self._steps}  {_text(shown)}"
       f"  {self._left(step)}"

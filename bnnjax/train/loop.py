@@ -337,7 +337,8 @@ class Run:
       raise NonFiniteLossError(
         f"The evaluation at step {step} is not finite ({metrics}).{self._kept()}"
       )
-    self.log.evaluation(step, step / job.steps_per_epoch, loss, metrics)
+    epoch, split = step / job.steps_per_epoch, job.config.data.eval_split
+    self.log.evaluation(step, epoch, loss, metrics, split)
     info = dataclasses.replace(info, eval=metrics, measured=step)
     info = self._save(compiled, step, state, info)
     info = _save_best(job, self.checkpoints, compiled.stage, step, state, info)

@@ -10,9 +10,9 @@ from ml_collections import ConfigDict
 
 from bnnjax.errors import UserError
 from bnnjax.train import config as config_lib
-from bnnjax.train import differences
+from bnnjax.train import differences, run_folders
 
-NAME = "config.json"
+NAME = run_folders.CONFIG
 
 
 def to_json(config: ConfigDict) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def read_config(workdir: epath.PathLike) -> ConfigDict:
   """
   stored = epath.Path(workdir) / NAME
   if not stored.exists():
-    raise UserError(f"{workdir} holds no run: {stored} does not exist.")
+    raise run_folders.no_run(workdir)
   try:
     found = json.loads(stored.read_text())
     if not isinstance(found, dict):

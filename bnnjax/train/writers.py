@@ -192,6 +192,7 @@ class Log:
     epoch: float,
     train_loss: float | None,
     metrics: Mapping[str, float],
+    split: str = "test",
   ) -> None:
     """Metrics of the deployed network.
 
@@ -200,9 +201,10 @@ class Log:
       epoch: the same in epochs.
       train_loss: since the last evaluation; `None` before the first step.
       metrics: of the evaluation.
+      split: that was evaluated on.
     """
     self._write(step, {f"eval_{k}": v for k, v in metrics.items()})
-    self._display.evaluation(step, epoch, train_loss, metrics)
+    self._display.evaluation(step, epoch, train_loss, metrics, split)
 
   def _write(self, step: int, scalars: Mapping[str, float]) -> None:
     for file in self._files:

@@ -35,6 +35,15 @@ def test_mistakes(run, tmp_path):
   assert "is not UTF-8 text" in run("report", page)[2]
 
 
+def test_a_mixed_row_names_options_of_the_command(run, tmp_path):
+  file = tmp_path / "x.jsonl"
+  write(file, [make(changes={"epochs": n}) for n in (1, 2)])
+  status, _, err = run("report", file, "--by=method")
+  assert status == 2
+  assert "Group by `--by=method,epochs`, or filter" in " ".join(err.split())
+  assert run("report", file, "--by=method,epochs")[0] == 0
+
+
 def test_help_shows_the_markers(capsys):
   with pytest.raises(SystemExit):
     cli.main(["report", "-h"])

@@ -117,8 +117,16 @@ def test_unknown_parameters_are_said_to_be_unknown():
     return x @ params["kernel"]
 
   params = {"kernel": shape(8, 4)}
-  (note,) = count(f, params, shape(2, 8)).notes
+  report = count(f, params, shape(2, 8))
+  (note,) = report.notes
   assert "unknown, not 0" in note
+  for line in ("parameters", "weight bytes", "weight bytes deployed"):
+    assert f"- {line} = unknown\n" in str(report)
+    known = str(count(f, params, shape(2, 8), params=0))
+    assert f"- {line} = {32 if line == 'parameters' else 128}\n" in known
+  assert "unknown bytes" in report._repr_html_()
+  compared = report.compare(count(f, params, shape(2, 8), params=0))
+  assert ("parameters", "unknown", 32, None) in compared.rows
   assert count(f, params, shape(2, 8), params=0).notes == []
   kernel = jnp.ones((8, 4))
   (note,) = count(lambda x: x @ kernel, shape(2, 8)).notes

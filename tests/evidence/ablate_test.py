@@ -67,7 +67,7 @@ def test_rates_are_chosen_and_runs_repeated(tmp_path, capsys):
     assert "is at the edge of those tried" in shown
   assert len(found.plot().axes) == 1
   # Again: nothing is trained. Elsewhere: the same records.
-  capsys.readouterr()
+  assert "  eval accuracy" in capsys.readouterr().out
   bx.ablate(config(), **options, folder=str(tmp_path / "one"))
   assert capsys.readouterr().out.count("(done)") == 8
   bx.ablate(config(), **options, folder=str(tmp_path / "two"))

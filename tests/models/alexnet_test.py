@@ -26,6 +26,11 @@ def test_the_edges_of_the_first_variant_are_binary_too(variant, binary):
   assert model.stem[0].conv.act.binarizer is None  # the image
 
 
+def test_a_float_network_warns():
+  with pytest.warns(UserWarning, match="BinaryAlexNet has no non-linearity"):
+    image_models.abstract("binary_alexnet", act=None)
+
+
 @pytest.mark.parametrize(
   ("shape", "arguments", "message"),
   [

@@ -1,6 +1,7 @@
 """ResNets: sizes as published, layouts, strides, stems, training, errors."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -38,6 +39,24 @@ def test_real_to_binary_of_larq_zoo():
   assert sum(p.size for p in got.parameters) == 11_995_624
   assert got.bops == pytest.approx(1.68e9, rel=0.003)
   assert got.flops == pytest.approx(1.38e8, rel=0.004)
+
+
+@pytest.mark.parametrize("layout", ["bireal", "resnet_e"])
+def test_a_float_network_without_an_activation_warns(layout):
+  build = functools.partial(
+    image_models.abstract, "resnet", CIFAR, variant="8", layout=layout
+  )
+  with pytest.warns(UserWarning, match=f"layout '{layout}' has no non-linea"):
+    build(act=None)
+  for options in ({"act": None, "activation": "prelu"}, {"weight": None}):
+    build(**options)  # a warning would be an error
+
+
+@pytest.mark.parametrize(
+  "layout", sorted(resnet.LAYOUTS.keys() - {"bireal", "resnet_e"})
+)
+def test_other_layouts_are_float_networks_as_they_are(layout):
+  image_models.abstract("resnet", CIFAR, layout=layout, weight=None, act=None)
 
 
 def test_version_moves_the_stride():

@@ -3,7 +3,7 @@
 import pytest
 
 from bnnjax.errors import UserError
-from bnnjax.report import comparability
+from bnnjax.report import comparability, table
 from tests.report.made_records import COST, make
 
 
@@ -33,6 +33,44 @@ def test_a_row_of_two_configs_is_refused():
   assert "The row 'x' (images) would mix runs that differ in" in text
   assert "epochs (1, 2, 3, ...)" in text
   assert "model.width (1, 2, 3, ...)" in text
+
+
+def test_the_way_out_of_a_mixed_row_works_for_all_rows():
+  """Two rates go with the methods, two numbers of epochs with each."""
+  records = [
+    make(
+      name, changes={"optim.lr": lr, "epochs": epochs, "data.threads": epochs}
+    )
+    for name, lr in (("ste", 0.1), ("reste", 0.2))
+    for epochs in (1, 2)
+  ]
+  with pytest.raises(comparability.MixedRow) as error:
+    table.make(records, by="method")
+  assert error.value.by == ("method", "epochs")
+  assert 'Group by `by="method,epochs"`, or filter' in str(error.value)
+  said = error.value.advised("--by={}", "--filter=FIELD=VALUE")
+  assert "Group by `--by=method,epochs`, or filter the runs (--filter=" in said
+  assert len(table.make(records, by="method,epochs").rows) == 4
+  with pytest.raises(comparability.MixedRow) as error:
+    table.make(records, by="seed")
+  assert len(table.make(records, by=error.value.by).rows) == 4
+
+
+def test_a_field_whose_labels_are_alike_is_no_way_out():
+  runs = [make(), make(changes={"model.width": None})]
+  with pytest.raises(comparability.MixedRow) as error:
+    comparability.check_row("x", runs, "images", ["method"])
+  assert error.value.by == ()
+  assert "none of them. Filter the runs (`Runs.filter`)." in str(error.value)
+
+
+def test_rows_of_one_name_say_how_they_differ():
+  one, two = make(), make(changes={"optim.lr": 0.1})
+  (said,) = comparability.of_one_name({"x": [one], "x (2)": [two]})
+  assert said == (
+    "The 2 rows of the name net-method=ste differ in optim.lr (0.01, 0.1)."
+  )
+  assert comparability.of_one_name({"x": [one, one]}) == []
 
 
 def test_what_else_differs_between_rows_is_said():

@@ -181,6 +181,21 @@ def test_folders_and_globs(tmp_path):
   assert found(tmp_path / "[x].jsonl") == ["[x].jsonl"]
 
 
+def test_other_files_of_a_workdir_are_no_records(tmp_path):
+  run = tmp_path / "run"
+  run.mkdir()
+  for name in ("metrics.jsonl", "diagnostics.jsonl", "record.jsonl"):
+    (run / name).write_text("{}")
+  assert len(reading.files([run])) == 3  # it may be a folder of somebody's own
+  (run / "config.json").write_text("{}")
+  for folder in (run, tmp_path):
+    assert reading.files([folder]) == [str(run / "record.jsonl")]
+  assert len(reading.files([run / "metrics.jsonl"])) == 1  # it was asked for
+  (run / "record.jsonl").unlink()
+  with pytest.raises(UserError, match="hold no"):
+    reading.files([tmp_path])
+
+
 def test_paths_that_hold_nothing(tmp_path):
   for paths, message in (
     ([], "Give files of records"),

@@ -37,6 +37,29 @@ def test_labels_of_both_splits_are_the_classes():
   assert len(train) == len(test) == 40
 
 
+@pytest.mark.parametrize(
+  ("train", "evaluated", "shared"),
+  [
+    ("train[:75%]", "train[50%:]", "10 of the 20"),
+    ("train", "train", "40 of the 40"),
+    ("train[:10]", "train", "10 of the 40"),
+    ("train [5:6]", "train[-36:]", "1 of the 36"),
+  ],
+)
+def test_examples_that_are_also_trained_on_are_a_warning(
+  train, evaluated, shared
+):
+  config = config_of()
+  config.data.update(train_split=train, eval_split=evaluated)
+  with pytest.warns(UserWarning, match=f"{shared} examples to evaluate on are"):
+    datasets.load_data(config, TASK)
+  for other in ("test", "test[50%:]"):
+    config.data.eval_split = other
+    datasets.load_data(config, TASK)  # a warning would be an error
+  config.data.update(train_split="train[:75%]", eval_split="train[75%:]")
+  datasets.load_data(config, TASK)
+
+
 @pytest.mark.parametrize(("offset", "count"), [(-1, 14), (1, 13)])
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_labels_out_of_range_are_an_error_before_anything_is_written(

@@ -29,6 +29,12 @@ def test_plain_lines_without_a_terminal(capsys, monkeypatch):
   assert not out[3].endswith("left")
 
 
+def test_only_a_test_split_is_called_test(capsys):
+  display = Display(100)
+  display.evaluation(100, 1.0, None, {"accuracy": 0.9}, "train[90:100]")
+  assert "  eval accuracy 0.9  " in capsys.readouterr().out
+
+
 def test_lines_are_rare_and_a_resumed_run_says_so(capsys):
   display = Display(100, 40)
   for step in (50, 60):

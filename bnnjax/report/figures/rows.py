@@ -1,6 +1,7 @@
 """Draws the rows of a table: seeds, means, and which rows differ."""
 
 import os
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,13 @@ from bnnjax.report.figures import figure, ticks
 if TYPE_CHECKING:
   from bnnjax.report.table import Section, Table
 
-WIDTH, ROW, REST = 6.5, 0.45, 1.5  # inches; the rest: title, axis and note
+WIDTH, ROW, REST = 6.5, 0.45, 1.65  # inches; the rest: title, axis and note
 DPI = 110
+TITLE = 46  # characters of a line
 COLOUR = figure.COLOURS[0]
 NOTES = {
-  True: "Dots: seeds. Diamonds: means.\nRows whose bars do not overlap differ"
-  " (95 % confidence, all rows together).",
+  True: "Dots: seeds. Diamonds: means.\nRows whose bars do not overlap differ\n"
+  "(95 % confidence, all rows together).",
   False: "Dots: seeds. Diamonds: means. There are no intervals.",
 }
 
@@ -78,7 +80,8 @@ def _draw(ax: Any, section: "Section") -> None:
   ax.set_xlabel(
     f"{section.metric.label}\n{NOTES[half is not None]}", fontsize=9
   )
-  ax.set_title(section.task, fontsize=10, loc="left", parse_math=False)
+  title = textwrap.fill(section.task, TITLE)
+  ax.set_title(title, fontsize=10, loc="left", parse_math=False)
   ax.grid(axis="x", color=figure.GRID)
   ax.set_axisbelow(True)
   ax.spines[["top", "right"]].set_visible(False)

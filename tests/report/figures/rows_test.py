@@ -54,6 +54,23 @@ def test_without_intervals_there_are_no_bars():
   assert not bars(figure)
 
 
+def test_no_text_is_cut_beside_long_names():
+  records = [
+    record
+    for name in ("pokebnn / half_shift|fixed(value=3.0)", "x")
+    for record in pareto_records.make(
+      name, GOOD, data={"eval_split": "train[9000:10000]", "name": "n" * 30}
+    )
+  ]
+  figure = Runs(records).table().plot()
+  figure.draw_without_rendering()
+  (ax,) = figure.axes
+  titles = [t for t in ax.get_children() if getattr(t, "get_text", str)()]
+  for text in (ax.xaxis.label, *titles):
+    box = text.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width, text
+
+
 def test_it_is_written(tmp_path):
   table, _ = drawn(good=GOOD, bad=BAD)
   table.plot(tmp_path / "x.svg")
