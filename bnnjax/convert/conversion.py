@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bnnjax import markup
 from bnnjax.convert.rules import Rule, Spec
+from bnnjax.cost.ledger import Row
 from bnnjax.cost.report import Report
 
 HEAD = (
@@ -17,6 +18,7 @@ HEAD = (
   "ACE before",
   "ACE after",
 )
+OTHERS = "(other contractions)"
 PERCENT = 100.0
 
 
@@ -52,11 +54,14 @@ class Conversion:
     layers: in the order in which the model calls them, then those that it does not
       call; without an example, by path.
     before, after: cost reports; `None` without an example.
+    warnings: what the binarized network may compute wrong, as far as the example
+      shows it.
   """
 
   layers: tuple[Layer, ...]
   before: Report | None = None
   after: Report | None = None
+  warnings: tuple[str, ...] = ()
 
   @property
   def paths(self) -> tuple[str, ...]:
@@ -64,8 +69,12 @@ class Conversion:
     return tuple(x.path for x in self.layers if not x.rule.is_float)
 
   def rows(self) -> list[tuple[str, ...]]:
-    """Cells of the table, see `HEAD`; without costs the last three are left out."""
-    return [self._row(layer) for layer in self.layers]
+    """Cells of the table, see `HEAD`; without costs the last three are left out.
+
+    The last row has the contractions that belong to no layer, such as the products
+    of attention, if there are any.
+    """
+    return [*map(self._row, self.layers), *self._others()]
 
   def _row(self, layer: Layer) -> tuple[str, ...]:
     key = layer.key or "(none)"
@@ -82,11 +91,36 @@ class Conversion:
       return cells
     if layer.tied:
       return *cells, f"in {layer.tied}", "", ""
-    macs, before = _cost(self.before, layer.kernel)
-    _, after = _cost(self.after, layer.kernel)
+    kernel = {layer.kernel}
+    before, after = (
+      [row for row in report.rows if kernel.intersection(row.parameters)]
+      for report in (self.before, self.after)
+    )
+    return *cells, *self._costs(before, after)
+
+  def _others(self) -> list[tuple[str, ...]]:
+    """The row of the contractions without a layer."""
+    if self.before is None or self.after is None:
+      return []
+    kernels = {layer.kernel for layer in self.layers}
+    before, after = (
+      [row for row in report.rows if kernels.isdisjoint(row.parameters)]
+      for report in (self.before, self.after)
+    )
+    if not any(row.macs for row in (*before, *after)):
+      return []
+    cells = (OTHERS, *[""] * (len(HEAD) - 4))
+    return [(*cells, *self._costs(before, after))]
+
+  def _costs(
+    self, before: Sequence[Row], after: Sequence[Row]
+  ) -> tuple[str, str, str]:
+    """Share of the MACs, and ACE before and after, of some contractions."""
     total = self.before.total_macs
+    macs = sum(row.macs for row in before)
     share = PERCENT * macs / total if total else 0.0
-    return *cells, f"{share:.1f} %", f"{before:,}", f"{after:,}"
+    ace = [sum(row.ace for row in rows) for rows in (before, after)]
+    return f"{share:.1f} %", f"{ace[0]:,}", f"{ace[1]:,}"
 
   def __str__(self) -> str:
     head = self._head()
@@ -107,21 +141,19 @@ class Conversion:
 
   def _totals(self) -> Sequence[str]:
     if self.before is None or self.after is None:
-      return [f"{len(self.paths)} of {len(self.layers)} layers are binarized."]
+      return [
+        f"{len(self.paths)} of {len(self.layers)} layers are binarized.",
+        *self.warnings,
+      ]
     return [
       f"{len(self.paths)} of {len(self.layers)} layers are binarized: ACE"
       f" {self.before.ace:,} -> {self.after.ace:,}, weights"
       f" {self.before.weight_bytes('deployed'):,} ->"
       f" {self.after.weight_bytes('deployed'):,} bytes.",
+      *self.warnings,
       *self.after.warnings,
     ]
 
 
 def _shown(spec: Spec) -> str:
   return "float" if spec is None else str(spec)
-
-
-def _cost(report: Report, kernel: str) -> tuple[int, int]:
-  """MACs and ACE of the products with a kernel."""
-  rows = [row for row in report.rows if kernel in row.parameters]
-  return sum(r.macs for r in rows), sum(r.ace for r in rows)

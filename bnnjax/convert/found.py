@@ -6,11 +6,16 @@ from typing import Any
 from flax import nnx
 from jax import lax
 
+from bnnjax.convert import kernels as kernels_lib
 from bnnjax.convert import layers as layers_lib
+from bnnjax.convert import non_negative
+from bnnjax.convert.kernels import Kernel
 from bnnjax.convert.layers import Kind
 from bnnjax.convert.low_bit import LowBit
-from bnnjax.cost import counting
+from bnnjax.cost import counting, trace
 from bnnjax.cost.report import Report
+from bnnjax.cost.trace import Traced
+from bnnjax.cost.variables import Stored
 from bnnjax.errors import UserError
 
 
@@ -71,8 +76,8 @@ def layers(model: nnx.Module) -> list[Found]:
   return [*found.values()]
 
 
-def traced(model: nnx.Module, example, options) -> tuple[list[str], Report]:
-  """Paths of the layers whose operation runs, call by call, and the costs.
+def traced(model: nnx.Module, example, options) -> tuple[list[str], Traced]:
+  """Paths of the layers whose operation runs, call by call, and the trace.
 
   Raises:
     UserError: the model does not take the example.
@@ -91,7 +96,16 @@ def traced(model: nnx.Module, example, options) -> tuple[list[str], Report]:
     operation = layer.held or lax.dot_general
     place = nnx.static(recorded(layer.path, operation))
     setattr(layer.layer, layer.kind.place, place)
-  return calls, _counted(copy, example, options)
+  return calls, _trace(copy, example, options)
+
+
+def never_negative(traced: Traced) -> set[str]:
+  """Paths of the kernels whose inputs are never negative, as after a ReLU."""
+  inputs = [
+    Kernel(x.path) if isinstance(x, Stored) else None for x in traced.inputs
+  ]
+  _, uses = kernels_lib.follow(traced.jaxpr, inputs)
+  return non_negative.kernels(traced.jaxpr, uses)
 
 
 def count(model: nnx.Module, example, options) -> Report:
@@ -100,12 +114,12 @@ def count(model: nnx.Module, example, options) -> Report:
   Raises:
     UserError: the model does not take the example.
   """
-  return _counted(nnx.clone(model), example, options)
+  return counting.of_trace(_trace(nnx.clone(model), example, options))
 
 
-def _counted(model: nnx.Module, example, options) -> Report:
+def _trace(model: nnx.Module, example, options) -> Traced:
   model.eval()
   try:
-    return counting.count(model, *example, **options)
+    return trace.trace(model, example, options, ())
   except (TypeError, ValueError) as error:
     raise UserError(str(error)) from error

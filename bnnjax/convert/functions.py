@@ -48,7 +48,8 @@ def binarize_fn(
 
   A parameter that is used twice (a tied one) is one layer: both uses binarize,
   with the same learned parameters; lookups in a table stay float. A kernel that
-  is scanned over or batched is one layer for each slice. Projections of latent
+  is scanned over or batched is one layer for each slice. A sign behind a ReLU is
+  +1 everywhere, which `binarize` reports and this function does not. Projections of latent
   weights belong to a training loop, which a function does not have.
 
   Args:

@@ -7,12 +7,15 @@ from flax import nnx
 
 from bnnjax.convert import found as found_lib
 from bnnjax.convert import layers as layers_lib
+from bnnjax.convert import non_negative
 from bnnjax.convert import rules as rules_lib
 from bnnjax.convert.conversion import Conversion, Layer
 from bnnjax.convert.found import Found
 from bnnjax.convert.low_bit import LowBit
 from bnnjax.convert.rules import Assigned, Rule
+from bnnjax.cost import counting
 from bnnjax.cost.report import Report
+from bnnjax.cost.trace import Traced
 from bnnjax.errors import UserError
 from bnnjax.layers.variables import LatentWeight
 
@@ -49,24 +52,28 @@ def binarize(
     **options: keyword arguments of the model.
 
   Returns:
-    The model and the report.
+    The model and the report. Its `warnings` name the layers whose activations all
+    get the sign +1, because a ReLU or the like stands before them.
 
   Raises:
-    UserError: a rule matches no layer, or the rules binarize none; a layer cannot be
-      binarized as its rule says; the model does not take the example. The model is
-      then as it was.
+    UserError: a rule matches no layer, or only binarized ones; the rules binarize
+      none; a layer cannot be binarized as its rule says; the model does not take the
+      example. The model is then as it was.
   """
   if not isinstance(model, nnx.Module):
     raise UserError(
       "`binarize` takes an nnx.Module, got"
       f" {type(model).__name__}: for functions and Linen, use `binarize_fn`."
     )
-  found = [layer for layer in found_lib.layers(model) if not layer.is_binarized]
+  every = found_lib.layers(model)
+  done = [layer.path for layer in every if layer.is_binarized]
+  found = [layer for layer in every if not layer.is_binarized]
   read = rules_lib.read(rules)
-  assigned = rules_lib.assign(read, [layer.path for layer in found])
-  calls, before = [], None
+  assigned = rules_lib.assign(read, [layer.path for layer in found], done)
+  calls, before, traced = [], None, None
   if example or options:
-    calls, before = found_lib.traced(model, example, options)
+    calls, traced = found_lib.traced(model, example, options)
+    before = counting.of_trace(traced)
   else:
     _check_named(assigned)
   ends = {calls[0], calls[-1]} if calls else set()
@@ -74,7 +81,7 @@ def binarize(
     layer.path: _rule(layer, assigned.get(layer.path), layer.path in ends)
     for layer in found
   }
-  _check_effective(assigned, chosen, ends)
+  _check_effective(assigned, chosen, ends, done)
   wanted = [layer for layer in found if not chosen[layer.path].is_float]
   if before is not None:
     _check_called(wanted, calls, before)
@@ -94,7 +101,31 @@ def binarize(
   place = {path: number for number, path in enumerate(dict.fromkeys(calls))}
   listed = sorted(found, key=lambda f: place.get(f.path, len(place)))
   rows = _rows(listed, assigned, chosen, ends)
-  return model, Conversion(tuple(rows), before, after)
+  warnings = () if traced is None else _constant_signs(wanted, made, traced)
+  return model, Conversion(tuple(rows), before, after, warnings)
+
+
+def _constant_signs(
+  wanted: Sequence[Found], made: Sequence[LowBit], traced: Traced
+) -> tuple[str, ...]:
+  """Warns of activations that all get the same sign."""
+  constant = [
+    layer
+    for layer, low_bit in zip(wanted, made)
+    if non_negative.has_one_value(low_bit.act.binarizer)
+  ]
+  if not constant:
+    return ()
+  positive = found_lib.never_negative(traced)
+  paths = [f.path for f in constant if f.kernel_path in positive]
+  if not paths:
+    return ()
+  return (
+    f"{', '.join(paths)}: the input is never negative (as after a ReLU), and its"
+    " sign is +1 everywhere, so that the layer sees nothing of it. Binarize"
+    " before the ReLU or after a normalization, use hardtanh, or give 'act' a"
+    " learned shift ('shift > ste') or {0, 1} ('ste_heaviside').",
+  )
 
 
 def _rows(
@@ -155,8 +186,9 @@ def _check_effective(
   assigned: Mapping[str, Assigned],
   chosen: Mapping[str, Rule],
   ends: Container[str],
+  done: Sequence[str],
 ) -> None:
-  """Raises if rules binarize nothing, or one not the table that it names."""
+  """Raises if rules binarize nothing new, or one not the table that it names."""
   kept = {
     path: a
     for path, a in assigned.items()
@@ -166,7 +198,8 @@ def _check_effective(
   if kept and all(rule.is_float for rule in chosen.values()):
     tables += [path for path in kept if path not in ends]
     if not tables:
-      raise rules_lib.ends_alone(next(iter(kept.values())).key, assigned)
+      key = next(iter(kept.values())).key
+      raise rules_lib.ends_alone(key, assigned, done)
   if tables:
     raise UserError(
       f"The rule {kept[tables[0]].key!r} matches {tables[0]!r}, an Embed, which it"

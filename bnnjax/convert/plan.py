@@ -13,7 +13,7 @@ from bnnjax.convert.contractions import Contraction
 from bnnjax.convert.function_layers import Layer
 from bnnjax.convert.kernels import Use
 from bnnjax.convert.rules import Assigned, Rule
-from bnnjax.errors import UserError, nearest
+from bnnjax.errors import UserError
 
 Roles = dict[str, dict[str, Any]]  # variables of a layer by role and name
 
@@ -72,9 +72,10 @@ def _check_operands(rules, parameters, paths: tuple[str, ...]) -> None:
   for key in rules:
     found = [path for path in parameters if rules_lib.matches(key, path)]
     if found and not any(path in paths for path in found):
+      near = rules_lib.nearest(key, paths)
       raise UserError(
         f"The rule {key!r} matches no layer: {found[0]!r} is no operand of a dot"
-        f" or convolution (or only after arithmetic).{nearest(key, paths)} Layers:"
+        f" or convolution (or only after arithmetic).{near} Layers:"
         f" {', '.join(paths) or '(none)'}."
       )
 

@@ -12,7 +12,7 @@ rule that matches a path applies to it.
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bnnjax import errors
@@ -126,10 +126,25 @@ def matches(key: str, path: str) -> bool:
   return key == path or re.fullmatch(key, path) is not None
 
 
+def nearest(key: str, paths: Sequence[str]) -> str:
+  """A sentence on the path that a key without a match may mean."""
+  inside = [path for path in paths if re.search(key, path)]
+  if not inside:
+    return errors.nearest(key, paths)
+  return (
+    f" A key matches a whole path: write {f'.*{key}.*'!r} for {inside[0]!r}."
+  )
+
+
 def assign(
-  rules: Mapping[str, Rule], paths: Iterable[str]
+  rules: Mapping[str, Rule], paths: Iterable[str], done: Sequence[str] = ()
 ) -> dict[str, Assigned]:
   """The rule of each path that one matches.
+
+  Args:
+    rules: by key.
+    paths: of the layers that may be binarized.
+    done: of those that are binarized already.
 
   Raises:
     UserError: a rule matches no path, or only paths that earlier ones match.
@@ -139,12 +154,14 @@ def assign(
   for key, rule in rules.items():
     # A path names one layer, though its dots also match any character.
     matching = [key] if key in paths else [p for p in paths if matches(key, p)]
+    left = [path for path in matching if path not in found]
+    if not left:
+      _check_not_done(key, done)
     if not matching:
       raise UserError(
-        f"The rule {key!r} matches no layer.{errors.nearest(key, paths)} Layers:"
+        f"The rule {key!r} matches no layer.{nearest(key, paths)} Layers:"
         f" {', '.join(path or repr(path) for path in paths) or '(none)'}."
       )
-    left = [path for path in matching if path not in found]
     if not left:
       earlier = sorted({found[path].key for path in matching})
       raise UserError(
@@ -155,8 +172,26 @@ def assign(
   return {path: found[path] for path in paths if path in found}
 
 
-def ends_alone(key: str, assigned: Mapping[str, Assigned]) -> UserError:
-  """The error for a rule that only the first or the last layer matches."""
+def _check_not_done(key: str, done: Sequence[str]) -> None:
+  """Raises if a rule without a new layer matches binarized ones."""
+  matching = [path for path in done if matches(key, path)]
+  if matching:
+    raise UserError(
+      f"The layers that the rule {key!r} matches are binarized already"
+      f" ({', '.join(matching)}): to binarize them in another way, call"
+      " `bx.unbinarize(model)` first."
+    )
+
+
+def ends_alone(
+  key: str, assigned: Mapping[str, Assigned], done: Sequence[str] = ()
+) -> UserError:
+  """The error for a rule that only the first or the last layer matches.
+
+  Raises:
+    UserError: other layers that match, of `done`, are binarized already.
+  """
+  _check_not_done(key, done)
   ends = [path for path, given in assigned.items() if given.key == key]
   return UserError(
     f"The rule {key!r} matches only the first or last layer, which stays float"

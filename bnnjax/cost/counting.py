@@ -46,7 +46,11 @@ def count(
     >>> count(lambda x, w: x @ w, x, jax.ShapeDtypeStruct((3, 4), x.dtype)).macs
     {(32, 32): 24}
   """
-  traced = trace(fn, args, kwargs, params)
+  return of_trace(trace(fn, args, kwargs, params))
+
+
+def of_trace(traced: Traced) -> Report:
+  """What a traced function costs."""
   interpreter = Interpreter(traced.stored)
   inputs = list(_inputs(traced))
   owned = [True] * len(inputs)

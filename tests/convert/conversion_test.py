@@ -43,3 +43,41 @@ def test_a_binarizer_is_shown_by_its_names():
   made = bx.parse("center > ste | channel_l1", "weight")
   _, report = bx.binarize(model, {"layer": {"weight": made}}, jnp.ones((1, 4)))
   assert report.rows()[1][3:5] == ("center > ste | channel_l1", "float")
+
+
+class AfterReLU(nnx.Module):
+  """A linear layer before a ReLU, one behind it, and a product of inputs."""
+
+  def __init__(self):
+    self.layers = nnx.List(
+      [nnx.Linear(4, 4, rngs=nnx.Rngs(i)) for i in range(4)]
+    )
+
+  def __call__(self, x):
+    stem, before, behind, head = self.layers
+    x = nnx.relu(before(stem(x)))
+    return head(behind(x) @ x.T @ x)
+
+
+def test_layers_that_see_one_sign_are_named():
+  x = jnp.ones((2, 4))
+  _, report = bx.binarize(AfterReLU(), {".*": RULE}, x)
+  (warning,) = report.warnings
+  assert warning.startswith("layers.2: the input is never negative")
+  assert warning in str(report)
+  assert "is never negative" in report._repr_html_()
+  for act in (None, "ste_heaviside", "shift > ste", "dorefa"):
+    rule = {"weight": "ste", "act": act}
+    _, report = bx.binarize(AfterReLU(), {".*": rule}, x)
+    assert report.warnings == ()
+
+
+def test_rows_add_up_to_the_totals():
+  """Products of two activations have a row of their own."""
+  _, report = bx.binarize(AfterReLU(), {".*": RULE}, jnp.ones((2, 4)))
+  rows = report.rows()
+  assert rows[-1][0] == "(other contractions)"
+  ace = f"{256 * 2 * (2 * 2 * 4):,}"
+  assert rows[-1][5:] == ("20.0 %", ace, ace)  # of 4 * 32 + 32 MACs
+  for column, total in ((-2, report.before.ace), (-1, report.after.ace)):
+    assert sum(int(row[column].replace(",", "")) for row in rows) == total

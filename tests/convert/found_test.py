@@ -6,6 +6,7 @@ import pytest
 from flax import nnx
 
 from bnnjax.convert import found
+from bnnjax.cost import counting
 from bnnjax.errors import UserError
 
 
@@ -37,7 +38,8 @@ def test_every_call_is_listed():
       return self.words.attend(self.mixed(self.words(ids)))
 
   model, ids = Tied(), jax.ShapeDtypeStruct((1, 4), jnp.int32)
-  calls, report = found.traced(model, (ids,), {})
+  calls, traced = found.traced(model, (ids,), {})
+  report = counting.of_trace(traced)
   assert calls == ["words", "mixed", "words"]
   assert report.total_macs == 4 * 2 * 2 + 4 * 2 * 3
   assert model.mixed.dot_general is jax.lax.dot_general

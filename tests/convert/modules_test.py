@@ -139,6 +139,19 @@ def test_layers_that_are_binarized_count_as_ends():
   assert report.paths == ("layers.1", "layers.2")
 
 
+def test_a_second_conversion_says_that_it_is_one():
+  model = nnx.Sequential(*[nnx.Linear(4, 4, rngs=nnx.Rngs(0)) for _ in "abc"])
+  x, named = jnp.ones((1, 4)), {"layers.0": None, "layers.2": None}
+  bx.binarize(model, {".*": RULE}, x)
+  says = r"binarized already \(layers\.1\).*call `bx.unbinarize\(model\)` first"
+  with pytest.raises(UserError, match=says):
+    bx.binarize(model, {".*": RULE}, x)
+  with pytest.raises(UserError, match=says):
+    bx.binarize(model, {"layers.1": "reactnet"}, x)
+  with pytest.raises(UserError, match=says):
+    bx.binarize(model, named | {".*": "reactnet"})
+
+
 def test_rules_for_ends_alone_are_refused():
   model, x = networks.ViT(nnx.Rngs(0)), networks.batch(networks.ViT)
   with pytest.raises(UserError, match="float unless a key is its path: write"):

@@ -63,7 +63,7 @@ def test_a_path_that_is_no_pattern_of_itself():
   [
     ({"steem": "ste"}, "matches no layer. Did you mean 'stem'"),
     ({".*": "ste", "stem": None}, "never applies: '.*' before it"),
-    ({"blocks": "ste"}, "matches no layer"),  # the whole path has to match
+    ({"blocks": "ste"}, "write '.*blocks.*' for 'blocks.0.conv'"),
   ],
 )
 def test_rules_without_a_layer(given, says):
