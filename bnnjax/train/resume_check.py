@@ -94,8 +94,13 @@ def check(workdir: epath.Path, job: Job) -> Resumption:
     return Resumption(contents)
   made_by = workdir_lib.config_of(workdir, held.config, held.info)
   theirs = {**held.contents, "config": made_by}
-  _raise_if(workdir, differences.difference(theirs, ours))
+  mended = _mended_tasks(held.info, theirs, ours)
+  kept = {k: v for k, v in ours.get("code", {}).items() if k not in mended}
+  _raise_if(workdir, differences.difference(theirs, {**ours, "code": kept}))
   news = (
+    *(
+      f"The code of the {name} has changed: the run goes on." for name in mended
+    ),
     *differences.free_changes(theirs, ours),
     *_rewritten(held.config, config),
   )
@@ -128,6 +133,23 @@ def _identity(job: Job, held: Held) -> dict[str, Any]:
   if found := code.of_config(job.config):
     contents["code"] = found
   return {**contents, "run": identity.of_run(job.config, contents)}
+
+
+def _mended_tasks(
+  info: Mapping[str, Any], theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> list[str]:
+  """Tasks whose code has changed in a run that is not finished.
+
+  What fails in an evaluation can be mended without training again.
+  """
+  if info["step"] == info["steps"] and info["eval"]:
+    return []
+  before, now = theirs.get("code", {}), ours.get("code", {})
+  return [
+    name
+    for name in now
+    if name.startswith("task ") and before.get(name, now[name]) != now[name]
+  ]
 
 
 def _raise_if(workdir: epath.Path, difference: str | None) -> None:

@@ -8,9 +8,11 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import bnnjax as bx
 from bnnjax.core import registry
 from bnnjax.errors import UserError
 from bnnjax.report import record as record_lib
@@ -207,6 +209,7 @@ def test_a_folder_that_is_no_checkpoint(copy):
 TWO_PROCESSES = """
 import sys
 import jax
+import jax.numpy as jnp
 jax.distributed.initialize(
   coordinator_address=sys.argv[2], num_processes=2, process_id=int(sys.argv[1])
 )
@@ -241,3 +244,22 @@ def test_a_run_of_two_processes_goes_on_in_one(finished, tmp_path):
   np.testing.assert_allclose(
     result.metrics["loss"], finished[1].metrics["loss"], rtol=1e-4
   )
+
+
+def test_an_edited_estimator_is_another_run(tmp_path):
+  config = tiny()
+  config.model = {**config.model, "act": "mine"}
+  for slope in (1.0, 2.0):
+    with registry.restored():
+
+      @bx.estimator()
+      def mine(x, *, slope=slope):
+        return slope * (jnp.abs(x) < 1)
+
+      if slope == 1.0:
+        loop.train(config, tmp_path)
+        continue
+      with pytest.raises(UserError, match="code of the estimator mine has"):
+        loop.train(config, tmp_path)
+      with pytest.warns(UserWarning, match="code of the estimator mine has"):
+        evaluate.evaluate(tmp_path)
